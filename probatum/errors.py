@@ -1,0 +1,42 @@
+"""The exceptions of the package: each message names the thing that is wrong and the way out."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ProbatumError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class InvalidInput(ProbatumError, ValueError):
+    """An argument, image, target, file or option is not usable."""
+
+
+class ModelError(ProbatumError, RuntimeError):
+    """The model cannot be attributed: no such layer, no ReLU, no logits, NaN gradients, ..."""
+
+
+class MemoryBudgetError(ProbatumError, MemoryError):
+    """One single row does not fit in the memory budget or in the device's memory."""
+
+
+class UnknownName(InvalidInput):
+    """A name is not in a list of names; the message suggests the nearest ones.
+
+    Args:
+        kind: what was looked up, in words ("method", "layer of SqueezeNet").
+        name: the name as given.
+        choices: the names that exist.
+    """
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        names = list(choices)
+        by_lower_case = {choice.lower(): choice for choice in names}
+        near = [by_lower_case[low] for low in difflib.get_close_matches(name.lower(), by_lower_case, n=3, cutoff=0.5)]
+        if near:
+            hint = f"did you mean {' or '.join(repr(choice) for choice in near)}?"
+        elif len(names) <= 20:
+            hint = f"choose from: {', '.join(names)}"
+        else:
+            hint = f"there are {len(names)}, from {names[0]!r} to {names[-1]!r}"
+        super().__init__(f"no {kind} is called {name!r}; {hint}")
