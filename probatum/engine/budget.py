@@ -1,0 +1,149 @@
+"""The memory budget: how many points one model call may hold, from the bytes that a row was measured to need."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from probatum.errors import InvalidInput, MemoryBudgetError
+
+T = TypeVar("T")
+MIB = 1 << 20
+CPU_DEFAULT = 512 * MIB  # small chunks whose activations are reused beat large ones on a CPU
+CUDA_SHARE = 0.5  # of the free memory: the backward pass and the convolutions' workspace need the rest
+_UNITS = {"b": 1, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+def parse_bytes(size: int | str) -> int:
+    """Reads a number of bytes, or a text such as "2 GiB", "512MiB" or "1.5 GB"."""
+    if isinstance(size, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", size.lower())
+        if match is None or (match[2] or "b") not in _UNITS:
+            raise InvalidInput(f"memory budget {size!r} is not a size; write '512 MiB', '2 GiB' or a number of bytes")
+        size = int(float(match[1]) * _UNITS[match[2] or "b"])
+    if size <= 0:
+        raise InvalidInput(f"memory budget {size} is not positive")
+    return size
+
+
+def default_budget(device: torch.device) -> int:
+    """Returns 512 MiB on the CPU, half of the free memory on CUDA."""
+    if device.type == "cuda":
+        return int(CUDA_SHARE * torch.cuda.mem_get_info(device)[0])
+    return CPU_DEFAULT
+
+
+@dataclass
+class SavedBytes:
+    """What autograd keeps for the backward pass, in bytes, without the model's own weights and buffers.
+
+    Args:
+        total: of all distinct storages kept.
+        largest: the largest of them.
+    """
+
+    total: int = 0
+    largest: int = 0
+
+    @property
+    def needed(self) -> int:
+        """The peak of a backward pass: all that is kept, one activation's gradient and the next one's."""
+        return self.total + 2 * self.largest
+
+
+@contextmanager
+def measure_saved(model: nn.Module) -> Iterator[SavedBytes]:
+    """Measures what a forward pass inside the block keeps for its backward pass."""
+    seen = {tensor.untyped_storage().data_ptr() for tensor in [*model.parameters(), *model.buffers()]}
+    saved = SavedBytes()
+
+    def pack(tensor: Tensor) -> tuple[Tensor, int]:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in seen:
+            seen.add(storage.data_ptr())
+            saved.total += storage.nbytes()
+            saved.largest = max(saved.largest, storage.nbytes())
+        return tensor, tensor._version
+
+    def unpack(packed: tuple[Tensor, int]) -> Tensor:
+        # Hooks switch autograd's own check off, so it is made here: an overwritten activation must not pass silently.
+        tensor, version = packed
+        if tensor._version != version:
+            raise RuntimeError("a tensor that the backward pass needs has been modified by an in-place operation")
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        yield saved
+
+
+@dataclass
+class Budget:
+    """Chooses the rows of each chunk so that a model call stays within `limit` bytes.
+
+    The first chunk of an unknown kind of row is one row, which is measured while it does its work; an out-of-memory
+    error halves the rows and the chunk is tried again.
+
+    Args:
+        limit: bytes for what autograd keeps and its gradients; None leaves only `max_rows`, and nothing is measured.
+        max_rows: a bound on the rows of one call, or None.
+        row_bytes: measured need of one row, by kind of row. Shared between views of equal structure, it saves measuring.
+    """
+
+    limit: int | None
+    max_rows: int | None = None
+    row_bytes: dict[object, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, device: torch.device, limit: int | str | None, max_rows: int | None, row_bytes: dict[object, int]
+    ) -> "Budget":
+        """Makes the budget of a call: the device's default where neither a limit nor a number of rows is given."""
+        if max_rows is not None and max_rows < 1:
+            raise InvalidInput(f"chunk is {max_rows}; a model call holds at least one row")
+        if limit is not None:
+            return cls(parse_bytes(limit), max_rows, row_bytes)
+        return cls(None if max_rows else default_budget(device), max_rows, row_bytes)
+
+    def measures(self, kind: object) -> bool:
+        """Tells whether the next chunk is the one that shows what a row needs."""
+        return self.limit is not None and kind not in self.row_bytes
+
+    def rows(self, kind: object) -> int:
+        """Rows of the next chunk; MemoryBudgetError where not even one fits."""
+        if self.limit is None:
+            assert self.max_rows is not None
+            return self.max_rows
+        if kind not in self.row_bytes:
+            return 1
+        needed = self.row_bytes[kind]
+        if needed > self.limit:
+            raise MemoryBudgetError(
+                f"one row needs {needed / MIB:.1f} MiB, more than the memory budget of {self.limit / MIB:.1f} MiB; "
+                f"give a memory budget of at least {-(-needed // MIB)} MiB"
+            )
+        rows = self.limit // max(needed, 1)
+        return min(rows, self.max_rows) if self.max_rows is not None else rows
+
+    def attempt(self, kind: object, rows: int, work: Callable[[], T]) -> T | None:
+        """Does the work of a chunk, or notes that its rows are too many for the memory there is and returns None."""
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, MemoryBudgetError) or not is_out_of_memory(error):
+                raise
+            if rows == 1:
+                raise MemoryBudgetError(f"one row does not fit in memory: {error}") from error
+        # Outside the handler: the traceback would keep the failed chunk's activations alive.
+        self.max_rows = rows // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tells whether an error says that memory ran out, on CUDA or on the CPU."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)

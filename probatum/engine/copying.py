@@ -1,0 +1,64 @@
+"""Structural copies of a model that share its weights: what makes randomized and frozen versions cheap and safe."""
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from probatum.errors import ModelError
+
+
+def copy_model(model: nn.Module, *, own: Callable[[str], bool] | None = None) -> nn.Module:
+    """Copies the structure of a model and shares its tensors with the original.
+
+    The copy has module objects of its own, so that its mode, flags and hooks may change freely. Attributes that refer to
+    another module or to a bound method refer to their copies; tied weights stay tied; `.grad` is not carried over.
+
+    Args:
+        model: any module; it is only read.
+        own: tells by dotted name which parameters and buffers get storage of their own. A tensor with several names is
+            cloned where any of its names is accepted. Without `own`, all storage is shared: write into none of it.
+
+    Returns:
+        the copy, in the same mode and with the same `requires_grad` flags as the original.
+
+    Raises:
+        ModelError: the model holds something that cannot be copied, or lazy parameters without a shape.
+    """
+    memo: dict[int, Any] = {}
+    names: dict[int, list[str]] = defaultdict(list)
+    for name, tensor in _named_tensors(model):
+        if nn.parameter.is_lazy(tensor):
+            raise ModelError(f"{name} of {type(model).__name__} is lazy and has no shape yet; run the model once first")
+        names[id(tensor)].append(name)
+        alias = tensor.detach()
+        if own is not None and any(own(each) for each in names[id(tensor)]):
+            alias = alias.clone()
+        is_parameter = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(alias, requires_grad=tensor.requires_grad) if is_parameter else alias
+    # deepcopy refuses plain tensor attributes that autograd made (old-style weight norm keeps one): share those as well.
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, Tensor):
+                memo.setdefault(id(value), value.detach())
+    try:
+        return copy.deepcopy(model, memo)
+    except (TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
+        raise ModelError(f"{type(model).__name__} cannot be copied: {error}") from error
+
+
+def frozen_copy(model: nn.Module) -> nn.Module:
+    """Copies a model for evaluation: eval mode, no parameter requires a gradient, weights shared, buffers its own."""
+    buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    # torch.compile wraps the module that was written; hooks and dotted paths belong to the latter.
+    original = getattr(model, "_orig_mod", model)
+    with torch.inference_mode(False):
+        return copy_model(original, own=buffers.__contains__).eval().requires_grad_(False)
+
+
+def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters(remove_duplicate=False)
+    yield from model.named_buffers(remove_duplicate=False)

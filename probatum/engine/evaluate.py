@@ -1,0 +1,175 @@
+"""One model call: a forward pass on some points and the backward passes that the methods need there."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from probatum.engine.relu import GuidedReLU
+from probatum.engine.sampling import Rows
+from probatum.engine.trace import find_layer
+from probatum.engine.view import View
+from probatum.errors import InvalidInput, ModelError
+
+
+@dataclass(frozen=True)
+class InputGradient:
+    """The gradient of the target's logit with respect to the points, under a backward rule."""
+
+    rule: Literal["plain", "guided"] = "plain"
+
+
+@dataclass(frozen=True)
+class LayerGradient:
+    """A layer's output and the gradient of the target's logit with respect to it."""
+
+    path: str
+
+
+Need = InputGradient | LayerGradient
+PLAIN = InputGradient("plain")
+GUIDED = InputGradient("guided")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured at some points; a method's formula for one point reads it.
+
+    Args:
+        rows: the points, their origins, images and baselines.
+        results: (rows, ...) tensors by need; a pair of them for a layer.
+    """
+
+    rows: Rows
+    results: Mapping[Need, tuple[Tensor, ...]]
+
+    @property
+    def points(self) -> Float[Tensor, "rows *shape"]:
+        """Where the model was evaluated."""
+        return self.rows.points
+
+    @property
+    def origins(self) -> Float[Tensor, "rows *shape"]:
+        """What is explained: the images, or their noisy versions under SmoothGrad."""
+        return self.rows.origins
+
+    @property
+    def baselines(self) -> Float[Tensor, "rows *shape"]:
+        """Where each row's path begins."""
+        assert self.rows.baselines is not None, "the method's chain of expansions has no path"
+        return self.rows.baselines
+
+    @property
+    def gradient(self) -> Float[Tensor, "rows *shape"]:
+        """∂ logit / ∂ point."""
+        return self.results[PLAIN][0]
+
+    @property
+    def guided_gradient(self) -> Float[Tensor, "rows *shape"]:
+        """The same under the guided rule at each ReLU."""
+        return self.results[GUIDED][0]
+
+    def layer(self, path: str) -> tuple[Tensor, Tensor]:
+        """The layer's output A and ∂ logit / ∂ A."""
+        activation, gradient = self.results[LayerGradient(path)]
+        return activation, gradient
+
+
+def evaluate(
+    view: View, points: Float[Tensor, "rows *shape"], targets: Int64[Tensor, " rows"] | None, needs: frozenset[Need]
+) -> tuple[dict[Need, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
+    """Measures `needs` at each point with one forward pass and at most two backward passes.
+
+    Rows do not meet inside the model, so the gradient of the sum of their logits holds every row's own gradient.
+
+    Returns:
+        the results by need, and the targets: the predicted classes where none are given.
+    """
+    paths = [need.path for need in needs if isinstance(need, LayerGradient)]
+    leaf = points.detach().requires_grad_(PLAIN in needs or GUIDED in needs)
+    with ExitStack() as stack:
+        captured = {path: stack.enter_context(_capture(view, path)) for path in paths}
+        guide = GuidedReLU() if GUIDED in needs else None
+        if guide is not None:
+            stack.callback(guide.remove)
+        with guide or ExitStack():
+            # A copy, because the model's first operation may work in place.
+            logits = view.logits(leaf.clone())
+        if guide is not None:
+            guide.coverage.require(view.name)
+        targets = check_targets(logits, targets)
+        selected = logits.gather(1, targets[:, None]).sum()
+        if not selected.requires_grad:
+            raise ModelError(f"the logits of {view.name} do not depend on its input by differentiable operations")
+
+        activations = [_single(view, path, captured[path]) for path in paths]
+        wanted = [leaf, *activations] if PLAIN in needs else activations
+        results: dict[Need, tuple[Tensor, ...]] = {}
+        if wanted:
+            gradients = torch.autograd.grad(selected, wanted, retain_graph=guide is not None, allow_unused=True)
+            for path, activation, gradient in zip(paths, activations, gradients[-len(paths) :], strict=False):
+                if gradient is None:
+                    raise ModelError(f"the logits of {view.name} do not depend on layer {path!r}; name another layer")
+                results[LayerGradient(path)] = (activation.detach(), gradient)
+            if PLAIN in needs:
+                results[PLAIN] = (_connected(view, gradients[0]),)
+        if guide is not None:
+            gradients = guide.backward(lambda: torch.autograd.grad(selected, [leaf], allow_unused=True))
+            results[GUIDED] = (_connected(view, gradients[0]),)
+    return results, targets
+
+
+def predict(view: View, points: Float[Tensor, "rows *shape"]) -> Float[Tensor, "rows classes"]:
+    """Returns the logits without any gradient."""
+    with torch.no_grad():
+        return view.logits(points.clone())
+
+
+def check_targets(logits: Float[Tensor, "rows classes"], targets: Tensor | None) -> Int64[Tensor, " rows"]:
+    """Returns the predicted classes where no targets are given; InvalidInput where a target is no class."""
+    if targets is None:
+        return logits.detach().argmax(1)
+    classes = logits.shape[1]
+    bad = (targets < 0) | (targets >= classes)
+    if bool(bad.any()):
+        raise InvalidInput(f"target {int(targets[bad][0])} is out of range: the model has classes 0 to {classes - 1}")
+    return targets
+
+
+@contextmanager
+def _capture(view: View, path: str) -> Iterator[list[Tensor]]:
+    """Collects the outputs of a layer; later in-place operations meet a copy, so the outputs stay what they were."""
+    outputs: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: object, output: object) -> Tensor:
+        if not isinstance(output, Tensor):
+            raise ModelError(f"layer {path!r} of {view.name} returns a {type(output).__name__}, not one tensor")
+        # Without a gradient at the input, the graph begins at the first layer that is asked for.
+        outputs.append(output if output.requires_grad else output.detach().requires_grad_())
+        return outputs[-1].clone()
+
+    handle = find_layer(view.model, path).register_forward_hook(keep)
+    try:
+        yield outputs
+    finally:
+        handle.remove()
+        outputs.clear()
+
+
+def _single(view: View, path: str, outputs: list[Tensor]) -> Tensor:
+    if len(outputs) != 1:
+        raise ModelError(
+            f"layer {path!r} of {view.name} is called {len(outputs)} times in a forward pass, so its gradient is not "
+            "that of one activation; name a layer that is called once"
+        )
+    return outputs[0]
+
+
+def _connected(view: View, gradient: Tensor | None) -> Tensor:
+    if gradient is None:
+        raise ModelError(f"the logits of {view.name} do not depend on its input by differentiable operations")
+    return gradient

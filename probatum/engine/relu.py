@@ -1,0 +1,107 @@
+"""Guided ReLU by a full backward hook on every ReLU call of a forward pass, however the model spells the call."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from probatum.errors import ModelError
+
+# nn.ReLU and its subclasses call F.relu, so modules need no case of their own.
+_RELU = {F.relu, torch.relu, Tensor.relu}
+_RELU_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
+_OTHER_RECTIFIERS = {
+    F.relu6, F.hardtanh, F.leaky_relu, F.prelu, F.rrelu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.hardswish,
+    F.softplus, F.threshold,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReLUCoverage:
+    """How many ReLU calls one forward pass makes, all of which are guided, and what else it rectifies with.
+
+    Args:
+        guided: ReLU calls of any kind: module, functional, method, in-place, reused.
+        others: calls of activations for which Guided Backprop has no rule and passes the plain gradient, by name.
+    """
+
+    guided: int
+    others: dict[str, int] = field(default_factory=dict)
+
+    def require(self, model_name: str) -> None:
+        """Raises ModelError where nothing was guided: the map would be the plain gradient under another name."""
+        if self.guided == 0:
+            found = ", ".join(f"{count} {name}" for name, count in self.others.items()) or "no other activation"
+            raise ModelError(
+                f"{model_name} makes no ReLU call (found: {found}); Guided Backprop is defined for ReLU networks, "
+                "so use another method"
+            )
+
+    def __str__(self) -> str:
+        others = "".join(f", {count} {name} calls have no guided rule" for name, count in self.others.items())
+        return f"{self.guided} of {self.guided} ReLU calls guided{others}"
+
+
+class _HookedReLU(nn.Module):
+    """The one module that every ReLU call goes through; a full backward hook keeps its state per call, not per module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x)
+
+
+class GuidedReLU(TorchFunctionMode):
+    """Routes ReLU calls through a module whose full backward hook can guide the gradient.
+
+    The rule of Springenberg et al. (2014, arXiv:1412.6806): R_in = 1[x > 0] · 1[R_out > 0] · R_out. The module's own
+    backward applies 1[x > 0]; the hook then drops what is negative, which is the same as dropping it before.
+
+    The mode is entered for the forward pass alone. Backward passes through that graph are plain, or guided inside
+    `mode.backward(...)`, so one forward pass serves both. In-place calls write their result into the tensor they were
+    given, as the model expects: who reads that tensor later reads the rectified, guided one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._guiding = False
+        self._calls = 0
+        self._others: Counter[str] = Counter()
+        self._relu = _HookedReLU()
+        self._handle = self._relu.register_full_backward_hook(self._guide)
+
+    @property
+    def coverage(self) -> ReLUCoverage:
+        """The calls counted so far."""
+        return ReLUCoverage(self._calls, dict(self._others))
+
+    def backward(self, gradient: Callable[[], Any]) -> Any:
+        """Runs a backward pass under the guided rule and returns what it returns."""
+        self._guiding = True
+        try:
+            return gradient()
+        finally:
+            self._guiding = False
+
+    def remove(self) -> None:
+        """Takes the hook off; graphs that still exist then have the plain gradient."""
+        self._handle.remove()
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _RELU or func in _RELU_IN_PLACE:
+            x = args[0] if args else kwargs["input"]
+            self._calls += 1
+            in_place = func in _RELU_IN_PLACE or kwargs.get("inplace", args[1] if len(args) > 1 else False)
+            return x.copy_(self._relu(x)) if in_place else self._relu(x)
+        if func in _OTHER_RECTIFIERS:
+            self._others[func.__name__] += 1
+        return func(*args, **kwargs)
+
+    def _guide(self, module: nn.Module, inputs: Any, outputs: Any) -> tuple[Tensor] | None:
+        return (inputs[0].clamp(min=0),) if self._guiding else None

@@ -1,0 +1,83 @@
+"""What a forward pass really does: which layers it calls, in which order, and which parameters reach the logits."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from probatum.engine.copying import frozen_copy
+from probatum.errors import ModelError, UnknownName
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """A layer that a forward pass called.
+
+    Args:
+        path: its dotted path in the model ("" is the model itself).
+        kind: the name of its class.
+        calls: how often one forward pass calls it.
+    """
+
+    path: str
+    kind: str
+    calls: int
+
+
+def find_layer(model: nn.Module, path: str) -> nn.Module:
+    """Returns the module at an exact dotted path; UnknownName suggests the nearest paths where there is none."""
+    modules = dict(model.named_modules())
+    if path not in modules or not path:
+        raise UnknownName(f"layer of {type(model).__name__}", path, (name for name in modules if name))
+    return modules[path]
+
+
+def execution_order(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> tuple[LayerCall, ...]:
+    """Lists the layers of a model in the order in which a forward pass on `images` first calls them.
+
+    Listed are leaf modules and every module that owns parameters directly. A module that a fused operation bypasses
+    (`out_proj` of `nn.MultiheadAttention`) is not called and so not listed; its owner is.
+    """
+    view = frozen_copy(model)
+    calls: dict[str, int] = {}
+
+    def count(path: str, module: nn.Module, inputs: object) -> None:
+        calls[path] = calls.get(path, 0) + 1
+
+    kinds = {}
+    for path, module in view.named_modules():
+        if next(module.children(), None) is None or next(module.parameters(recurse=False), None) is not None:
+            kinds[path] = type(module).__name__
+            module.register_forward_pre_hook(partial(count, path))
+    _forward(view, images)
+    return tuple(LayerCall(path, kinds[path], number) for path, number in calls.items())
+
+
+def used_parameters(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> frozenset[str]:
+    """Names the parameters that the logits depend on, by autograd; the rest (auxiliary heads, say) has no say in them."""
+    view = frozen_copy(model).requires_grad_(True)
+    named = [(name, p) for name, p in view.named_parameters(remove_duplicate=False) if p.is_floating_point()]
+    logits = _forward(view, images)
+    gradients = torch.autograd.grad(logits.sum(), [p for _, p in named], allow_unused=True)
+    return frozenset(name for (name, _), gradient in zip(named, gradients, strict=True) if gradient is not None)
+
+
+def last_convolution(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> str:
+    """Returns the path of the two-dimensional convolution that a forward pass calls last; ModelError where none is."""
+    modules = dict(model.named_modules())
+    paths = [call.path for call in execution_order(model, images) if isinstance(modules[call.path], nn.Conv2d)]
+    if not paths:
+        raise ModelError(f"{type(model).__name__} calls no two-dimensional convolution; name a layer yourself")
+    return paths[-1]
+
+
+def _forward(view: nn.Module, images: Tensor) -> Tensor:
+    # Images that require a gradient keep transformers off their fused inference path, which calls no submodule.
+    devices = [images.device] if images.is_cuda else []
+    with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
+        logits = view(images[:1].detach().clone().requires_grad_(True).clone())
+    if not isinstance(logits, Tensor):
+        raise ModelError(f"{type(view).__name__} returns a {type(logits).__name__}; probatum needs (batch, classes) logits")
+    return logits
