@@ -1,0 +1,50 @@
+"""Model and label randomisation: which weights are re-drawn, in which order, how, and from which random stream."""
+
+from probatum.randomization.automatic import automatic_stages
+from probatum.randomization.initialisers import (
+    INITIALISERS,
+    Identity,
+    Initialiser,
+    Kaiming,
+    Moments,
+    Normal,
+    Permutation,
+    Reset,
+    TruncatedNormal,
+    Xavier,
+    initialiser,
+)
+from probatum.randomization.labels import RandomizedLabels, permute_labels, random_labels
+from probatum.randomization.presets import PRESETS, Preset, preset
+from probatum.randomization.randomizer import BATCH_NORM, ORDERS, Entry, Randomizer, Step, stream
+from probatum.randomization.stages import Stage, StagePlan, stages_from_table
+
+__all__ = [
+    "BATCH_NORM",
+    "INITIALISERS",
+    "ORDERS",
+    "PRESETS",
+    "Entry",
+    "Identity",
+    "Initialiser",
+    "Kaiming",
+    "Moments",
+    "Normal",
+    "Permutation",
+    "Preset",
+    "RandomizedLabels",
+    "Randomizer",
+    "Reset",
+    "Stage",
+    "StagePlan",
+    "Step",
+    "TruncatedNormal",
+    "Xavier",
+    "automatic_stages",
+    "initialiser",
+    "permute_labels",
+    "preset",
+    "random_labels",
+    "stages_from_table",
+    "stream",
+]

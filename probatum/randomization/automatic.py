@@ -1,0 +1,203 @@
+"""Stages of any model, found by watching one forward pass hand its parameters to torch functions."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from probatum.engine.copying import frozen_copy
+from probatum.engine.trace import used_parameters
+from probatum.errors import ModelError
+from probatum.randomization.stages import (
+    Stage,
+    StagePlan,
+    assign,
+    named_tensors,
+    original_module,
+    shortest_paths,
+    untouched,
+)
+
+
+def automatic_stages(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> StagePlan:
+    """Makes one stage of every layer, in reversed order of execution: the output first.
+
+    A layer is a module that owns parameters, called or not: fused attention and functional calls bypass modules, so the
+    uses of the parameters themselves are watched. What one torch function takes together is one layer (`in_proj_weight`
+    and `out_proj` of `nn.MultiheadAttention`). Two kinds of parameters make no stage of their own:
+
+    1. vectors (normalisation layers, slopes, scales) join the layer whose output they take;
+    2. parameters that a container holds beside its layers (class token, position embedding, layer scale, position-bias
+       table) and vectors fed by no layer directly join the layer used before them inside the smallest enclosing module
+       that has one, or else the first one after.
+
+    Args:
+        model: any module in any mode; it is only read, and runs as a copy in eval mode.
+        images: inputs that the model accepts; only the first is used.
+
+    Returns:
+        the stages, named by the paths of their layers; `unused` is what the forward pass leaves out (auxiliary heads).
+
+    Raises:
+        ModelError: nothing is used, or logits depend on a parameter that no torch function was seen to take.
+    """
+    model = original_module(model)
+    kind = type(model).__name__
+    layers = _watch(model, images)
+    hidden = set(untouched(model, [name for layer in layers for name in layer.names])) & used_parameters(model, images)
+    if hidden:
+        raise ModelError(f"{min(hidden)} of {kind} is used in a way that cannot be watched; give a table of stages")
+    if not layers:
+        raise ModelError(f"the forward pass of {kind} uses no parameters; there is nothing to randomise")
+    merged = _merge(layers, named_tensors(model))
+    idle = untouched(model, [name for names in merged.values() for name in names])
+    owners = {_owner(name) for name in named_tensors(model)}
+    stages = [Stage(path, shortest_paths(model, names, within=owners)) for path, names in merged.items()]
+    plan = StagePlan(tuple(reversed(stages)), shortest_paths(model, idle))
+    assign(model, plan)
+    return plan
+
+
+@dataclass(eq=False)
+class _Layer:
+    """What a module, or several used by one torch function, hand to torch: names in the order of their first use."""
+
+    path: str
+    names: list[str] = field(default_factory=list)
+    source: "_Layer | None" = None
+
+
+class _Watch(TorchFunctionMode):
+    """Collects layers while a forward pass runs."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.names: dict[int, list[str]] = {}
+        for name, tensor in tensors.items():
+            self.names.setdefault(id(tensor), []).append(name)
+        self.running: list[str] = []
+        self.layers: dict[str, _Layer] = {}
+        self.seen: set[str] = set()
+        self.made_by = WeakTensorKeyDictionary()
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        outputs = list(_tensors(result))
+        inputs = list(_tensors((args, kwargs)))
+        names = [self.alias(tensor) for tensor in inputs if id(tensor) in self.names]
+        # Reading the shape or the type of a parameter yields no tensor, and is no use of it.
+        if outputs and names:
+            layer = self.layer(names)
+            sources = [self.made_by[tensor] for tensor in inputs if tensor in self.made_by]
+            layer.source = layer.source or next((source for source in sources if source is not layer), None)
+            for output in outputs:
+                self.made_by[output] = layer
+        return result
+
+    def alias(self, tensor: Tensor) -> str:
+        """Of the names of a tied tensor, the one in the module that runs now."""
+        names = self.names[id(tensor)]
+        return next((name for name in names if self.running and _owner(name) == self.running[-1]), names[0])
+
+    def layer(self, names: list[str]) -> _Layer:
+        """The layer of parameters that were used together."""
+        # A model may hold all its weights itself; then each of them is a layer.
+        owners = [_owner(name) or name for name in names]
+        layer = next((self.layers[owner] for owner in owners if owner in self.layers), _Layer(owners[0]))
+        for name, owner in zip(names, owners, strict=True):
+            self.layers.setdefault(owner, layer)
+            if name not in self.seen:
+                self.seen.add(name)
+                layer.names.append(name)
+        return layer
+
+
+def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
+    """The layers in the order in which one image, passing through a frozen copy, first meets them."""
+    view = frozen_copy(model)
+    watch = _Watch(named_tensors(view))
+
+    def enter(path: str, module: nn.Module, inputs: object) -> None:
+        watch.running.append(path)
+
+    def leave(module: nn.Module, inputs: object, output: object) -> None:
+        watch.running.pop()
+
+    for path, module in view.named_modules():
+        module.register_forward_pre_hook(partial(enter, path))
+        module.register_forward_hook(leave)
+    devices = [images.device] if images.is_cuda else []
+    with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
+        image = images[:1].detach().clone().requires_grad_(True)  # keeps transformers off their fused path
+        with watch:
+            view(image.clone())
+    return [layer for layer in dict.fromkeys(watch.layers.values()) if layer.names]
+
+
+def _merge(layers: list[_Layer], tensors: dict[str, Tensor]) -> dict[str, list[str]]:
+    """Joins vectors and containers' own parameters to the other layers; keeps the order of first use."""
+    owners = {_owner(name) for name in tensors}
+
+    def is_container(path: str) -> bool:
+        return any(owner.startswith(path + ".") if path else owner for owner in owners)
+
+    def within(scope: str, others: list[_Layer]) -> list[_Layer]:
+        return [other for other in others if not scope or other.path.startswith(scope + ".")]
+
+    def scope_of(layer: _Layer) -> str:
+        return layer.path if is_container(layer.path) else layer.path.rpartition(".")[0]
+
+    # A matrix in a leaf of the module tree makes a layer; a matrix in a container does where that holds no such layer.
+    in_leaves = [
+        layer
+        for layer in layers
+        if any(tensors[name].ndim >= 2 and not is_container(_owner(name)) for name in layer.names)
+    ]
+    in_containers = [
+        layer
+        for layer in layers
+        if any(sum(size > 1 for size in tensors[name].shape) >= 2 for name in layer.names)
+        and not within(scope_of(layer), in_leaves)
+    ]
+    real = [layer for layer in layers if layer in in_leaves or layer in in_containers] or layers
+    home = {layer: layer for layer in real}
+    for position, layer in enumerate(layers):
+        if layer in home:
+            continue
+        if layer.source in home and all(tensors[name].ndim <= 1 for name in layer.names):
+            home[layer] = home[layer.source]
+            continue
+        scope = scope_of(layer)
+        while not (near := within(scope, real)):
+            scope = scope.rpartition(".")[0]
+        before = [other for other in near if layers.index(other) < position]
+        home[layer] = before[-1] if before else near[0]
+    joined = {layer: list(layer.names) for layer in real}
+    for layer in layers:
+        if layer not in joined:
+            joined[home[layer]] += layer.names
+    return {layer.path: names for layer, names in joined.items()}
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    """The tensors in nested arguments of a torch function."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (tuple, list)):
+        for value in values:
+            yield from _tensors(value)
+    elif isinstance(values, dict):
+        yield from _tensors(list(values.values()))
+
+
+def _owner(name: str) -> str:
+    """The path of the module that a parameter belongs to; a parametrized layer's weights belong to the layer."""
+    return name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]

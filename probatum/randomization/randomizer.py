@@ -1,0 +1,185 @@
+"""The randomizer: a new model for every step of a randomisation, the original untouched."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from probatum.engine.copying import copy_model
+from probatum.errors import InvalidInput, UnknownName
+from probatum.randomization.initialisers import Identity, Initialiser
+from probatum.randomization.stages import STATISTICS, Stage, StagePlan, assign, named_tensors, original_module
+
+ORDERS = ("cascading", "independent", "bottom-up")
+BATCH_NORM = ("keep-statistics", "reset-statistics")
+
+
+class Step(NamedTuple):
+    """One step: its number (0 is the trained model), the name of the stage it adds ("trained" for 0), its model."""
+
+    number: int
+    stage: str
+    model: nn.Module
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What becomes of one parameter or buffer when all stages are randomised.
+
+    Args:
+        name: dotted path.
+        stage: the stage that re-draws it first, or "".
+        count: numbers that it holds; 0 for a further name of a tied parameter, which is counted once.
+        state: "re-drawn"; "same value" (drawn, and equal to what was trained: a constant); "unused"; "tied to ..."; for
+            buffers "reset" or "kept".
+        rule: how it is drawn, in words; "" where it is not.
+    """
+
+    name: str
+    stage: str
+    count: int
+    state: str
+    rule: str = ""
+
+
+def stream(seed: int, trial: int, name: str, step: int | None = None) -> torch.Generator:
+    """The generator of one parameter, on the CPU: its seed is a hash of everything that names the draw.
+
+    torch keeps 32 bits of a CPU generator's seed: of 200 parameters two share a stream with probability 5e-6.
+    """
+    key = repr((seed, trial, name, step)).encode()
+    return torch.Generator().manual_seed(int.from_bytes(blake2b(key, digest_size=8).digest(), "little"))
+
+
+@dataclass(frozen=True, eq=False)
+class Randomizer:
+    """Makes the models of a parameter-randomisation test.
+
+    Every parameter has a random stream of its own, keyed by (seed, trial, dotted name): layers of equal shape get
+    different weights, and a layer the same weights in cascading and independent order, on every device, in whatever
+    order steps are asked for. Global random state is left as found.
+
+    Source: Adebayo et al. (2018), arXiv 1810.03292 (cascading, independent); Binder et al. (2023) (bottom-up).
+
+    Args:
+        trained: the model to randomise, in any mode and on any device; only read.
+        plan: its stages, the output first.
+        initialiser: how a parameter is re-drawn.
+        order: "cascading" randomises stages 1..k at step k from the output down, "bottom-up" from the input up,
+            "independent" stage k alone, from the output down.
+        seed: of all streams.
+        batch_norm: what becomes of the running statistics of re-drawn layers: "keep-statistics" (Adebayo et al. re-draw
+            trainable variables only) or "reset-statistics" (mean 0, variance 1).
+        redraw: whether every step draws all its stages anew (Wienecke & Hinrichs); the step then belongs to the key.
+
+    Raises:
+        InvalidInput, UnknownName, ModelError: an option, a path or the coverage of the plan is wrong.
+    """
+
+    trained: nn.Module
+    plan: StagePlan
+    initialiser: Initialiser
+    order: str = "cascading"
+    seed: int = 0
+    batch_norm: str = "keep-statistics"
+    redraw: bool = False
+    _stage_of: dict[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for kind, value, choices in (("order", self.order, ORDERS), ("policy", self.batch_norm, BATCH_NORM)):
+            if value not in choices:
+                raise UnknownName(f"randomisation {kind}", value, choices)
+        if isinstance(self.initialiser, Identity) and self.batch_norm == "reset-statistics":
+            raise InvalidInput("the identity control changes nothing; it needs batch_norm='keep-statistics'")
+        object.__setattr__(self, "trained", original_module(self.trained))
+        object.__setattr__(self, "_stage_of", assign(self.trained, self.plan))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages in the order visited: step k adds `stages[k - 1]`."""
+        return self.plan.stages[::-1] if self.order == "bottom-up" else self.plan.stages
+
+    def model(self, step: int, trial: int = 0) -> nn.Module:
+        """Makes the model of one step, without regard to any other.
+
+        Args:
+            step: 0 for the trained model, k for the stage `stages[k - 1]`, at most `len(stages)`.
+            trial: number of the independent repetition.
+
+        Returns:
+            a new model in the same mode; what is not randomised shares storage with the trained one.
+
+        Raises:
+            InvalidInput: there is no such step.
+            ModelError: the initialiser fails, or gives a wrong shape or numbers that are not finite.
+        """
+        if not 0 <= step <= len(self.stages):
+            raise InvalidInput(f"there is no step {step}; steps run from 0 (trained) to {len(self.stages)}")
+        first = step - 1 if self.order == "independent" else 0
+        return self._redrawn(self.trained, self.stages[max(first, 0) : step], step, trial)
+
+    def steps(self, trial: int = 0, start: int = 0) -> Iterator[Step]:
+        """Yields the steps from `start` on, bit for bit those of `model`, but draws a stage once where it can."""
+        model = self.model(start, trial)
+        yield Step(start, self.stages[start - 1].name if start else "trained", model)
+        for number, stage in enumerate(self.stages[start:], start + 1):
+            if self.order == "independent" or self.redraw:
+                model = self.model(number, trial)
+            else:
+                model = self._redrawn(model, [stage], number, trial)
+            yield Step(number, stage.name, model)
+
+    def account(self) -> tuple[Entry, ...]:
+        """Lists every parameter and buffer, its stage and its fate; measured on one full randomisation (trial 0)."""
+        drawn = named_tensors(self._redrawn(self.trained, self.stages, len(self.stages), trial=0))
+        visited = {stage.name: position for position, stage in enumerate(self.stages)}
+        names: dict[int, list[str]] = {}
+        for name, tensor in self.trained.named_parameters(remove_duplicate=False):
+            names.setdefault(id(tensor), []).append(name)
+        entries = []
+        for name, parameter in self.trained.named_parameters(remove_duplicate=False):
+            first = names[id(parameter)][0]
+            aliases = [self._stage_of[each] for each in names[id(parameter)] if each in self._stage_of]
+            stages = sorted(aliases, key=lambda each: visited[each])
+            stage, state, rule = "", "unused", ""
+            if stages:
+                stage, state = stages[0], "same value" if torch.equal(parameter, drawn[name]) else "re-drawn"
+                rule = self.initialiser.rule(*self._owner(first), parameter.detach())
+            if name == first:
+                entries.append(Entry(name, stage, parameter.numel(), state, rule))
+            else:
+                entries.append(Entry(name, stage, 0, f"tied to {first}"))
+        for name, buffer in self.trained.named_buffers():
+            reset = name in self._stage_of and self.batch_norm == "reset-statistics"
+            entries.append(Entry(name, self._stage_of.get(name, ""), buffer.numel(), "reset" if reset else "kept"))
+        return tuple(entries)
+
+    def _redrawn(self, base: nn.Module, stages: Sequence[Stage], step: int, trial: int) -> nn.Module:
+        """A copy of `base` with all parameters of some stages drawn from the trained ones."""
+        wanted = {stage.name for stage in stages}
+        names = {name for name, stage in self._stage_of.items() if stage in wanted}
+        if self.batch_norm == "keep-statistics":
+            names = {name for name in names if name.rpartition(".")[2] not in STATISTICS}
+        trained = named_tensors(self.trained)
+        drawn = {id(trained[name]) for name in names}
+        with torch.inference_mode(False), torch.no_grad():
+            model = copy_model(base, own=names.__contains__)
+            tensors = named_tensors(model)
+            for name in names - dict(self.trained.named_parameters(remove_duplicate=False)).keys():
+                tensors[name].fill_(1.0 if name.endswith("running_var") else 0.0)
+            # A tied parameter is drawn once, under its first name.
+            for name, parameter in self.trained.named_parameters():
+                if id(parameter) in drawn:
+                    generator = stream(self.seed, trial, name, step if self.redraw else None)
+                    module, local = self._owner(name)
+                    value = self.initialiser(module, local, parameter.detach(), generator)
+                    tensors[name].copy_(value)
+        return model
+
+    def _owner(self, name: str) -> tuple[nn.Module, str]:
+        """The module that holds a parameter, and the parameter's name there."""
+        path, _, local = name.rpartition(".")
+        return self.trained.get_submodule(path), local

@@ -1,0 +1,160 @@
+"""Stages: which weights one step of a randomisation re-draws, with every parameter of the model accounted for."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from probatum.engine.trace import used_parameters
+from probatum.errors import InvalidInput, ModelError, UnknownName
+
+STATISTICS = ("running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a randomisation.
+
+    Args:
+        name: what figures and results call it.
+        modules: dotted paths, each of a module (all parameters beneath it) or of a single parameter.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """The stages of a model and what they leave out.
+
+    Args:
+        stages: in cascading order, the output first.
+        unused: dotted paths of the modules and parameters that the forward pass does not use; they are never re-drawn.
+    """
+
+    stages: tuple[Stage, ...]
+    unused: tuple[str, ...] = ()
+
+
+def stages_from_table(
+    model: nn.Module,
+    table: Sequence[tuple[str, Sequence[str]]],
+    *,
+    unused: Sequence[str] = (),
+    images: Float[Tensor, "batch *shape"] | None = None,
+) -> StagePlan:
+    """Checks a table of stages against a model.
+
+    Args:
+        model: the model; only read.
+        table: (stage name, paths of modules or parameters) in cascading order, the output first.
+        unused: paths that the table leaves out on purpose because the forward pass does not use them.
+        images: inputs with which to find out what else is unused; one forward and backward pass of the first image.
+
+    Raises:
+        UnknownName: a path names neither a module nor a parameter.
+        InvalidInput: a stage is empty or named twice, or a parameter is in two stages.
+        ModelError: a parameter is in no stage and not known to be unused.
+    """
+    model = original_module(model)
+    stages = tuple(Stage(name, tuple(modules)) for name, modules in table)
+    if images is not None:
+        staged = [name for stage in stages for name in names_under(model, stage.modules)]
+        declared = names_under(model, unused)
+        idle = untouched(model, {*staged, *declared, *used_parameters(model, images)})
+        unused = (*unused, *shortest_paths(model, idle))
+    plan = StagePlan(stages, tuple(unused))
+    assign(model, plan)
+    return plan
+
+
+def assign(model: nn.Module, plan: StagePlan) -> dict[str, str]:
+    """Maps the dotted name of every staged parameter and running statistic to the name of its stage.
+
+    A tied parameter counts as staged where one of its names is; each of its names may be in another stage.
+    """
+    model = original_module(model)
+    kind = type(model).__name__
+    stage_of: dict[str, str] = {}
+    for stage in plan.stages:
+        if sum(other.name == stage.name for other in plan.stages) > 1:
+            raise InvalidInput(f"two stages of {kind} are called {stage.name!r}; give each stage its own name")
+        names = names_under(model, stage.modules)
+        if all(_is_statistic(name) for name in names):
+            raise InvalidInput(f"stage {stage.name!r} of {kind} holds no parameter; leave it out")
+        for name in names:
+            if name in stage_of:
+                raise InvalidInput(f"{name} of {kind} is in two stages, {stage_of[name]!r} and {stage.name!r}")
+            stage_of[name] = stage.name
+    idle = names_under(model, plan.unused)
+    both = next((name for name in idle if name in stage_of), None)
+    if both is not None:
+        raise InvalidInput(f"{both} of {kind} is in stage {stage_of[both]!r} and among the unused; choose one")
+    missing = untouched(model, {*stage_of, *idle})
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ModelError(
+            f"{missing[0]}{more} of {kind} would stay trained: put it in a stage, "
+            "or list it as unused if the forward pass does not use it"
+        )
+    return stage_of
+
+
+def untouched(model: nn.Module, names: Collection[str]) -> list[str]:
+    """The parameters of which no name is among the names."""
+    tensors = named_tensors(model)
+    known = {id(tensors[name]) for name in names}
+    return [name for name, parameter in model.named_parameters() if id(parameter) not in known]
+
+
+def original_module(model: nn.Module) -> nn.Module:
+    """The module that was written, where torch.compile wrapped it: dotted paths belong to that one."""
+    original = getattr(model, "_orig_mod", model)
+    return original if isinstance(original, nn.Module) else model
+
+
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Every name of every parameter and running statistic, tied and repeated names included."""
+    named: dict[str, Tensor] = dict(model.named_parameters(remove_duplicate=False))
+    named |= {name: buffer for name, buffer in model.named_buffers(remove_duplicate=False) if _is_statistic(name)}
+    return named
+
+
+def names_under(model: nn.Module, paths: Iterable[str]) -> tuple[str, ...]:
+    """The names of the parameters and running statistics at or beneath the paths; UnknownName where a path is wrong."""
+    tensors = named_tensors(model)
+    modules = dict(model.named_modules(remove_duplicate=False))
+    found: dict[str, None] = {}
+    for path in paths:
+        if not path or (path not in modules and path not in tensors):
+            choices = dict.fromkeys([*filter(None, modules), *tensors])
+            raise UnknownName(f"module or parameter of {type(model).__name__}", path, choices)
+        found |= dict.fromkeys(name for name in tensors if name == path or name.startswith(path + "."))
+    return tuple(found)
+
+
+def shortest_paths(model: nn.Module, names: Iterable[str], *, within: Collection[str] | None = None) -> tuple[str, ...]:
+    """Names parameters by the fewest paths: a module's wherever all parameters beneath it are among them.
+
+    `within` limits the modules that may stand for what is beneath them; without it all may, save the model itself.
+    """
+    chosen = dict.fromkeys(names)
+    every = (name for name, _ in model.named_parameters(remove_duplicate=False))
+    partial = {path for name in every if name not in chosen for path in _ancestors(name)}
+    paths: dict[str, None] = {}
+    for name in chosen:
+        whole = [path for path in _ancestors(name) if path not in partial and (within is None or path in within)]
+        paths[whole[-1] if whole else name] = None
+    return tuple(paths)
+
+
+def _ancestors(name: str) -> list[str]:
+    """The modules that a name is beneath, innermost first, without the model itself."""
+    parts = name.split(".")[:-1]
+    return [".".join(parts[:depth]) for depth in range(len(parts), 0, -1)]
+
+
+def _is_statistic(name: str) -> bool:
+    return name.rpartition(".")[2] in STATISTICS
