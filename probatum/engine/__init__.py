@@ -1,8 +1,8 @@
 """The attribution engine: hooks, gradients, sample points, noise streams and the memory budget. It knows no method."""
 
 from probatum.engine.copying import copy_model, frozen_copy
-from probatum.engine.evaluate import GUIDED, PLAIN, Evaluation, InputGradient, LayerGradient, Need
-from probatum.engine.plan import Progress, Request, predicted_classes, run
+from probatum.engine.evaluate import GUIDED, PLAIN, Evaluation, InputGradient, LayerGradient, Need, relu_coverage
+from probatum.engine.plan import Progress, Request, all_logits, run
 from probatum.engine.relu import GuidedReLU, ReLUCoverage
 from probatum.engine.sampling import Noise, Path
 from probatum.engine.trace import LayerCall, execution_order, find_layer, last_convolution, used_parameters
@@ -23,13 +23,14 @@ __all__ = [
     "ReLUCoverage",
     "Request",
     "View",
+    "all_logits",
     "copy_model",
     "execution_order",
     "find_layer",
     "frozen_copy",
     "last_convolution",
-    "predicted_classes",
     "prepare",
+    "relu_coverage",
     "run",
     "used_parameters",
 ]

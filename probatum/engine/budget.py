@@ -90,7 +90,8 @@ class Budget:
     Args:
         limit: bytes for what autograd keeps and its gradients; None leaves only `max_rows`, and nothing is measured.
         max_rows: a bound on the rows of one call, or None.
-        row_bytes: measured need of one row, by kind of row. Shared between views of equal structure, it saves measuring.
+        row_bytes: measured need of one row, by kind of row. Shared between views of equal structure, it saves
+            measuring.
     """
 
     limit: int | None
@@ -128,16 +129,27 @@ class Budget:
         rows = self.limit // max(needed, 1)
         return min(rows, self.max_rows) if self.max_rows is not None else rows
 
-    def attempt(self, kind: object, rows: int, work: Callable[[], T]) -> T | None:
-        """Does the work of a chunk, or notes that its rows are too many for the memory there is and returns None."""
+    def attempt(self, kind: object, model: nn.Module, rows: int, work: Callable[[], T]) -> T | None:
+        """Does the work of a chunk, measuring it where that is still to be done.
+
+        Returns:
+            what the work returns, or None where memory ran out: `rows` then answers with fewer.
+        """
         try:
-            return work()
+            if not self.measures(kind):
+                return work()
+            with measure_saved(model) as saved:
+                result = work()
         except (RuntimeError, MemoryError) as error:
-            if isinstance(error, MemoryBudgetError) or not is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if rows == 1:
                 raise MemoryBudgetError(f"one row does not fit in memory: {error}") from error
-        # Outside the handler: the traceback would keep the failed chunk's activations alive.
+        else:
+            self.row_bytes[kind] = -(-saved.needed // rows)
+            self.rows(kind)  # refuses a budget that is too small for what was just seen
+            return result
+        # Outside the handler, whose traceback would keep the failed chunk's activations alive.
         self.max_rows = rows // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -14,8 +14,8 @@ from probatum.errors import ModelError
 def copy_model(model: nn.Module, *, own: Callable[[str], bool] | None = None) -> nn.Module:
     """Copies the structure of a model and shares its tensors with the original.
 
-    The copy has module objects of its own, so that its mode, flags and hooks may change freely. Attributes that refer to
-    another module or to a bound method refer to their copies; tied weights stay tied; `.grad` is not carried over.
+    The copy has module objects of its own, so that its mode, flags and hooks may change freely. Attributes that refer
+    to another module or to a bound method refer to their copies; tied weights stay tied; `.grad` is not carried over.
 
     Args:
         model: any module; it is only read.
@@ -39,7 +39,8 @@ def copy_model(model: nn.Module, *, own: Callable[[str], bool] | None = None) ->
             alias = alias.clone()
         is_parameter = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(alias, requires_grad=tensor.requires_grad) if is_parameter else alias
-    # deepcopy refuses plain tensor attributes that autograd made (old-style weight norm keeps one): share those as well.
+    # deepcopy refuses plain tensor attributes that autograd made (old-style weight norm keeps one): share those as
+    # well.
     for module in model.modules():
         for value in vars(module).values():
             if isinstance(value, Tensor):

@@ -1,7 +1,7 @@
 """One model call: a forward pass on some points and the backward passes that the methods need there."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from probatum.engine.relu import GuidedReLU
+from probatum.engine.precision import computing
+from probatum.engine.relu import GuidedReLU, ReLUCoverage
 from probatum.engine.sampling import Rows
 from probatum.engine.trace import find_layer
-from probatum.engine.view import View
+from probatum.engine.view import View, prepare
 from probatum.errors import InvalidInput, ModelError
 
 
@@ -96,7 +97,7 @@ def evaluate(
         guide = GuidedReLU() if GUIDED in needs else None
         if guide is not None:
             stack.callback(guide.remove)
-        with guide or ExitStack():
+        with guide or nullcontext():
             # A copy, because the model's first operation may work in place.
             logits = view.logits(leaf.clone())
         if guide is not None:
@@ -123,10 +124,22 @@ def evaluate(
     return results, targets
 
 
-def predict(view: View, points: Float[Tensor, "rows *shape"]) -> Float[Tensor, "rows classes"]:
-    """Returns the logits without any gradient."""
-    with torch.no_grad():
-        return view.logits(points.clone())
+def predict(
+    view: View, points: Float[Tensor, "rows *shape"], *, with_graph: bool = False
+) -> Float[Tensor, "rows classes"]:
+    """Returns the logits; only for the sake of measuring does the pass build a graph."""
+    with torch.set_grad_enabled(with_graph):
+        return view.logits(points.detach().requires_grad_(with_graph).clone()).detach()
+
+
+def relu_coverage(model: nn.Module | View, images: Tensor) -> ReLUCoverage:
+    """Counts the ReLU calls of one forward pass, all of which Guided Backprop guides, and the activations it cannot."""
+    view = prepare(model)
+    guide = GuidedReLU()
+    with computing(view.device), guide:
+        view.logits(view.accept(images[:1]).clone())
+    guide.remove()
+    return guide.coverage
 
 
 def check_targets(logits: Float[Tensor, "rows classes"], targets: Tensor | None) -> Int64[Tensor, " rows"]:

@@ -1,19 +1,19 @@
 """The plan: requests of several methods merged into as few model calls as they need, streamed in chunks."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
-from probatum.engine.budget import Budget, measure_saved
-from probatum.engine.evaluate import Evaluation, Need, check_targets, evaluate, predict
+from probatum.engine.budget import Budget
+from probatum.engine.evaluate import Evaluation, Need, evaluate, predict
 from probatum.engine.noise import image_keys
 from probatum.engine.precision import computing
-from probatum.engine.sampling import PointStream, Rows
+from probatum.engine.sampling import Expansion, PointStream, Rows
 from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
 from probatum.engine.view import View
 from probatum.errors import InvalidInput, ModelError
@@ -34,7 +34,7 @@ class Request:
 
     value: Callable[[Evaluation], Tensor]
     needs: frozenset[Need] = frozenset()
-    chain: tuple[Any, ...] = ()
+    chain: tuple[Expansion, ...] = ()
     statistic: Statistic = "mean"
 
     def accumulator(self, batch: int) -> Accumulator:
@@ -49,7 +49,7 @@ class Request:
 
 def run(
     view: View,
-    images: Float[Tensor, "batch *shape"],
+    images: Tensor,
     targets: Tensor | int | None,
     requests: Mapping[str, Request],
     *,
@@ -65,7 +65,7 @@ def run(
 
     Args:
         view: the prepared model.
-        images: finite, floating point, on the view's device.
+        images: as `view.accept` returns them.
         targets: class indices (batch,), one index for all, or None for the predicted classes.
         requests: by name.
         seed: of the noise streams.
@@ -81,101 +81,87 @@ def run(
         ModelError: the model cannot answer, or a map has NaN or infinite values.
         MemoryBudgetError: one row does not fit.
     """
-    images = view.accept(images)
-    targets = _accept_targets(images, targets)
-    budget = Budget.of(view.device, memory_budget, chunk, view.row_bytes)
-    groups: dict[tuple[Any, ...], dict[str, Request]] = defaultdict(dict)
-    for name, request in requests.items():
-        groups[request.chain][name] = request
-    # The images themselves come first: their forward pass finds the predicted classes that the other groups aim at.
-    ordered = sorted(groups.items(), key=lambda item: len(item[0]) > 0)
-    keys = image_keys(images, seed)
-    streams = [(PointStream.of(images, keys, chain), members) for chain, members in ordered]
-    total, done = sum(len(stream) for stream, _ in streams), 0
-    maps: dict[str, Tensor] = {}
     with computing(view.device):
+        targets = _accept_targets(images, targets)
+        budget = Budget.of(view.device, memory_budget, chunk, view.row_bytes)
+        groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
+        for name, request in requests.items():
+            groups[request.chain][name] = request
+        # The images themselves come first: their forward pass finds the classes that the other groups aim at.
+        ordered = sorted(groups.items(), key=lambda item: len(item[0]) > 0)
+        keys = image_keys(images, seed)
+        streams = [(PointStream.of(images, keys, chain), members) for chain, members in ordered]
+        total, done = sum(len(stream) for stream, _ in streams), 0
+        maps: dict[str, Tensor] = {}
         for stream, members in streams:
             needs = frozenset[Need]().union(*(request.needs for request in members.values()))
             if targets is None and needs and stream.chain:
-                targets = _predicted(view, images, budget)
+                targets = _all_logits(view, images, budget).argmax(1)
             accumulators = {name: request.accumulator(len(images)) for name, request in members.items()}
             found: list[Tensor] = []
-            kind = (images.shape[1:], view.dtype, needs)
-            start = 0
-            while start < len(stream):
-                rows = stream.rows(start, start + (budget.rows(kind) if needs else len(images)))
-                aimed = targets[rows.image] if targets is not None else None
-                measured = _chunk(view, rows, aimed, needs, budget, kind)
-                if measured is None:
-                    continue
-                evaluation, aimed = measured
+            for rows, evaluation, aimed in _chunks(view, stream, targets, needs, budget):
                 found.append(aimed)
                 for name, request in members.items():
                     accumulators[name].add(request.value(evaluation), rows.image, rows.weights)
-                start += len(rows.image)
                 done += len(rows.image)
                 if progress is not None:
                     progress(done, total)
             if targets is None and needs:
                 targets = torch.cat(found)
             maps |= {name: accumulator.result() for name, accumulator in accumulators.items()}
-    for name, result in maps.items():
-        _require_finite(view, name, result)
+        for name, result in maps.items():
+            _require_finite(view, name, result)
     return {name: maps[name] for name in requests}
 
 
-def predicted_classes(
+def all_logits(
     view: View,
-    images: Float[Tensor, "batch *shape"],
+    images: Tensor,
     *,
     memory_budget: int | str | None = None,
     chunk: int | None = None,
-) -> tuple[Int64[Tensor, " batch"], Float[Tensor, " batch"]]:
-    """Returns each image's predicted class and its softmax probability."""
-    images = view.accept(images)
-    budget = Budget.of(view.device, memory_budget, chunk, view.row_bytes)
+) -> Float[Tensor, "batch classes"]:
+    """Returns the logits of all images, without gradients and in chunks under the budget."""
     with computing(view.device):
-        probabilities = _all_logits(view, images, budget).softmax(1)
-    confidence, classes = probabilities.max(1)
-    return classes, confidence
+        images = view.accept(images)
+        return _all_logits(view, images, Budget.of(view.device, memory_budget, chunk, view.row_bytes))
 
 
-def _chunk(
-    view: View, rows: Rows, targets: Tensor | None, needs: frozenset[Need], budget: Budget, kind: object
-) -> tuple[Evaluation, Tensor] | None:
-    """Evaluates a chunk, and measures it where the budget asks; None where memory ran out and fewer rows are to come."""
-    if not needs:
-        return Evaluation(rows, {}), rows.image
-
-    def work() -> tuple[Evaluation, Tensor]:
-        if budget.measures(kind):
-            with measure_saved(view.model) as saved:
-                results, found = evaluate(view, rows.points, targets, needs)
-            budget.row_bytes[kind] = -(-saved.needed // len(rows.image))
-            budget.rows(kind)  # refuses a budget that is too small for what was just seen
-        else:
-            results, found = evaluate(view, rows.points, targets, needs)
-        return Evaluation(rows, results), found
-
-    return budget.attempt(kind, len(rows.image), work)
+def _chunks(
+    view: View, stream: PointStream, targets: Tensor | None, needs: frozenset[Need], budget: Budget
+) -> Iterator[tuple[Rows, Evaluation, Tensor]]:
+    """Evaluates a stream chunk by chunk: the points, what was measured there, and the targets aimed at."""
+    kind = (stream.images.shape[1:], view.dtype, needs)
+    start = 0
+    while start < len(stream):
+        if not needs:  # no model call, no memory to speak of
+            rows = stream.rows(start, start + len(stream.images))
+            yield rows, Evaluation(rows, {}), rows.image
+            start += len(rows.image)
+            continue
+        rows = stream.rows(start, start + budget.rows(kind))
+        aimed = None if targets is None else targets[rows.image]
+        answer = budget.attempt(kind, view.model, len(rows.image), partial(evaluate, view, rows.points, aimed, needs))
+        if answer is not None:
+            results, aimed = answer
+            yield rows, Evaluation(rows, results), aimed
+            start += len(rows.image)
 
 
 def _all_logits(view: View, images: Tensor, budget: Budget) -> Tensor:
-    logits, start = [], 0
+    # Measured with a graph although none is kept afterwards: a bound that holds, if a generous one.
     kind = (images.shape[1:], view.dtype, "logits")
-    budget.row_bytes.setdefault(kind, 1)
+    logits: list[Tensor] = []
+    start = 0
     while start < len(images):
-        # Without a graph a row needs far less than the gradient's rows, whose number is the bound that is known to hold.
-        rows = images[start : start + max(1, min(budget.rows(kind), 64))]
-        result = budget.attempt(kind, len(rows), lambda rows=rows: predict(view, rows))
-        if result is not None:
-            logits.append(result)
+        rows = images[start : start + budget.rows(kind)]
+        answer = budget.attempt(
+            kind, view.model, len(rows), partial(predict, view, rows, with_graph=budget.measures(kind))
+        )
+        if answer is not None:
+            logits.append(answer)
             start += len(rows)
     return torch.cat(logits)
-
-
-def _predicted(view: View, images: Tensor, budget: Budget) -> Tensor:
-    return check_targets(_all_logits(view, images, budget), None)
 
 
 def _accept_targets(images: Tensor, targets: Tensor | int | None) -> Tensor | None:

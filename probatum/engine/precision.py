@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -51,7 +51,8 @@ def _without_tf32() -> Iterator[None]:
 
 @contextmanager
 def _ieee() -> Iterator[None]:
-    operators = [torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul]
+    cudnn: Any = torch.backends.cudnn  # its operators are attributes that the stubs do not know
+    operators = [cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul]
     saved = [operator.fp32_precision for operator in operators]
     for operator in operators:
         operator.fp32_precision = "ieee"

@@ -48,7 +48,7 @@ class ReLUCoverage:
 
 
 class _HookedReLU(nn.Module):
-    """The one module that every ReLU call goes through; a full backward hook keeps its state per call, not per module."""
+    """The one module that every ReLU call goes through; a full backward hook keeps its state per call."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x)

@@ -1,13 +1,13 @@
 """Which points a method looks at: expansions of each image into many points, each with a weight.
 
-A method that averages over points is a chain of expansions: SmoothGrad is (Noise,), Integrated Gradients is (Path,), their
-combination is (Noise, Path). A chain is enumerated lazily, so that samples × steps never stand in memory at once.
+A method that averages over points is a chain of expansions: SmoothGrad is (Noise,), Integrated Gradients is (Path,),
+their combination is (Noise, Path). A chain is enumerated lazily, so that samples × steps never stand in memory at once.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -39,6 +39,7 @@ class Rows:
     weights: Float[Tensor, " rows"]
 
 
+@runtime_checkable
 class Expansion(Protocol):
     """Turns each row into `count` rows, of which a chunk may ask for any. Equal expansions share their evaluations."""
 
@@ -132,7 +133,7 @@ class PointStream:
     prepared: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, images: Tensor, keys: Tensor, chain: tuple[Any, ...]) -> "PointStream":
+    def of(cls, images: Tensor, keys: Tensor, chain: tuple[Expansion, ...]) -> "PointStream":
         """Prepares a chain for a batch of images."""
         return cls(images, keys, chain, tuple(expansion.prepare(images) for expansion in chain))
 

@@ -1,6 +1,6 @@
 """Running statistics over the samples of each image, so that samples are never all in memory."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -9,6 +9,7 @@ from torch import Tensor
 Statistic = Literal["mean", "square", "variance"]
 
 
+@runtime_checkable
 class Accumulator(Protocol):
     """Takes weighted maps of points in the stream's order and gives one map an image."""
 
@@ -68,7 +69,7 @@ class SampleMoments:
             self._squares = torch.zeros_like(self._mean)
         # The stream's weights hold 1/samples already; a sample's own value has the inner weights alone.
         weighted = maps * (weights * self._samples).reshape(-1, *[1] * (maps.ndim - 1))
-        for part in weighted.split(self._lengths(len(maps))):
+        for part in torch.split(weighted, self._lengths(len(maps))):
             total = part.sum(0)
             self._sample = total if self._sample is None else self._sample + total
             self._points += len(part)
@@ -79,7 +80,7 @@ class SampleMoments:
 
     def _lengths(self, rows: int) -> list[int]:
         """Cuts a chunk where samples end."""
-        lengths = []
+        lengths: list[int] = []
         first = min(rows, self._inner - self._points % self._inner)
         while rows > 0:
             lengths.append(min(first if not lengths else self._inner, rows))

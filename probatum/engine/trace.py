@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.engine.copying import frozen_copy
@@ -28,13 +27,13 @@ class LayerCall:
 
 def find_layer(model: nn.Module, path: str) -> nn.Module:
     """Returns the module at an exact dotted path; UnknownName suggests the nearest paths where there is none."""
-    modules = dict(model.named_modules())
+    modules: dict[str, nn.Module] = dict(model.named_modules())
     if path not in modules or not path:
         raise UnknownName(f"layer of {type(model).__name__}", path, (name for name in modules if name))
     return modules[path]
 
 
-def execution_order(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> tuple[LayerCall, ...]:
+def execution_order(model: nn.Module, images: Tensor) -> tuple[LayerCall, ...]:
     """Lists the layers of a model in the order in which a forward pass on `images` first calls them.
 
     Listed are leaf modules and every module that owns parameters directly. A module that a fused operation bypasses
@@ -55,8 +54,8 @@ def execution_order(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> 
     return tuple(LayerCall(path, kinds[path], number) for path, number in calls.items())
 
 
-def used_parameters(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> frozenset[str]:
-    """Names the parameters that the logits depend on, by autograd; the rest (auxiliary heads, say) has no say in them."""
+def used_parameters(model: nn.Module, images: Tensor) -> frozenset[str]:
+    """Names the parameters that the logits depend on, by autograd; auxiliary heads, for instance, are left out."""
     view = frozen_copy(model).requires_grad_(True)
     named = [(name, p) for name, p in view.named_parameters(remove_duplicate=False) if p.is_floating_point()]
     logits = _forward(view, images)
@@ -64,7 +63,7 @@ def used_parameters(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> 
     return frozenset(name for (name, _), gradient in zip(named, gradients, strict=True) if gradient is not None)
 
 
-def last_convolution(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> str:
+def last_convolution(model: nn.Module, images: Tensor) -> str:
     """Returns the path of the two-dimensional convolution that a forward pass calls last; ModelError where none is."""
     modules = dict(model.named_modules())
     paths = [call.path for call in execution_order(model, images) if isinstance(modules[call.path], nn.Conv2d)]
@@ -79,5 +78,7 @@ def _forward(view: nn.Module, images: Tensor) -> Tensor:
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
         logits = view(images[:1].detach().clone().requires_grad_(True).clone())
     if not isinstance(logits, Tensor):
-        raise ModelError(f"{type(view).__name__} returns a {type(logits).__name__}; probatum needs (batch, classes) logits")
+        raise ModelError(
+            f"{type(view).__name__} returns a {type(logits).__name__}; probatum needs (batch, classes) logits"
+        )
     return logits

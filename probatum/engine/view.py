@@ -1,4 +1,4 @@
-"""The prepared view of a model: frozen, in eval mode, in one precision, with storage of its own wherever it may write."""
+"""The prepared view of a model: frozen, in eval mode, in one precision, free to write into its buffers."""
 
 from dataclasses import dataclass, field
 
@@ -58,7 +58,8 @@ class View:
         bad = (~torch.isfinite(images)).flatten(1).any(1)
         if bool(bad.any()):
             raise InvalidInput(f"image {int(bad.nonzero()[0])} of the batch has NaN or infinite pixels")
-        return images.detach().clone().to(self.dtype) if images.is_inference() else images.detach().to(self.dtype)
+        with torch.inference_mode(False):  # autograd cannot use a tensor that was made in inference mode, so copy it
+            return (images.clone() if images.is_inference() else images.detach()).to(self.dtype)
 
 
 def prepare(model: nn.Module | View, precision: str | None = None, *, like: View | None = None) -> View:

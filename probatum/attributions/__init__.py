@@ -1,0 +1,34 @@
+"""Attribution methods, one a file: the formula in the file, the work in the engine."""
+
+from probatum.attributions.base import Method, attribute
+from probatum.attributions.baselines import Black, Blurred, Given, Mean, Zero
+from probatum.attributions.edge_detector import EdgeDetector
+from probatum.attributions.grad_cam import GradCAM
+from probatum.attributions.gradient import Gradient
+from probatum.attributions.guided_backprop import GuidedBackprop
+from probatum.attributions.guided_grad_cam import GuidedGradCAM
+from probatum.attributions.input_x_gradient import InputXGradient
+from probatum.attributions.integrated_gradients import IntegratedGradients
+from probatum.attributions.registry import METHODS, MethodEntry, get_method
+from probatum.attributions.smoothgrad import SmoothGrad
+
+__all__ = [
+    "METHODS",
+    "Black",
+    "Blurred",
+    "EdgeDetector",
+    "Given",
+    "GradCAM",
+    "Gradient",
+    "GuidedBackprop",
+    "GuidedGradCAM",
+    "InputXGradient",
+    "IntegratedGradients",
+    "Mean",
+    "Method",
+    "MethodEntry",
+    "SmoothGrad",
+    "Zero",
+    "attribute",
+    "get_method",
+]

@@ -1,0 +1,116 @@
+"""What every attribution method is: a frozen set of hyperparameters that turns into a request to the engine.
+
+Terms that all methods share:
+
+- *images*: (batch, ...) floating point, preprocessed as the model expects; Grad-CAM and the edge detector need
+  (batch, channel, height, width).
+- *targets*: class indices (batch,), one index for all images, or None for the predicted classes. What is explained is
+  the target's logit, before any softmax.
+- *map*: signed, of the shape of the images ((batch, 1, height, width) for Grad-CAM); positive where more of the input
+  means a larger logit. Nothing is made absolute, summed over channels or normalised: that is `probatum.maps`.
+- *baseline*: the input that stands for "nothing there".
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from probatum.engine import Progress, Request, View, prepare, run
+from probatum.errors import InvalidInput
+
+
+class Method(ABC):
+    """An attribution method; subclasses are frozen dataclasses whose fields are the hyperparameters."""
+
+    title: ClassVar[str]
+
+    @abstractmethod
+    def request(self, view: View, images: Tensor) -> Request:
+        """States what the method needs at which points, and its formula for one point."""
+
+    def __call__(
+        self,
+        model: nn.Module | View,
+        images: Tensor,
+        targets: Tensor | int | None = None,
+        *,
+        seed: int = 0,
+        memory_budget: int | str | None = None,
+        chunk: int | None = None,
+        precision: str | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Computes the maps of this method alone; the arguments are those of `attribute`."""
+        return attribute(
+            model,
+            images,
+            targets,
+            {self.title: self},
+            seed=seed,
+            memory_budget=memory_budget,
+            chunk=chunk,
+            precision=precision,
+            progress=progress,
+        )[self.title]
+
+
+def attribute(
+    model: nn.Module | View,
+    images: Tensor,
+    targets: Tensor | int | None = None,
+    methods: Mapping[str, Method] | Iterable[Method] = (),
+    *,
+    seed: int = 0,
+    memory_budget: int | str | None = None,
+    chunk: int | None = None,
+    precision: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Tensor]:
+    """Computes the maps of several methods at once, sharing the model calls that they have in common.
+
+    An image's map depends on the model, the image, the target, the method and the seed alone: not on the other images,
+    the other methods, the budget or the chunk (up to rounding).
+
+    Args:
+        model: any module that maps (batch, ...) to (batch, classes) logits, or a view of it from `engine.prepare`. It
+            is evaluated in eval mode and left as it was.
+        images: (batch, ...), finite, floating point, on the model's device.
+        targets: class indices (batch,), one index for all, or None for the predicted classes.
+        methods: by name, or a plain sequence, which is named by the methods' titles.
+        seed: of the noise; the global random state is neither used nor changed.
+        memory_budget: bytes, or a text such as "2 GiB", for the activations that one model call keeps; None is 512 MiB
+            on the CPU and half of the free memory on CUDA.
+        chunk: most points in one model call; alone, it replaces the budget.
+        precision: "float32", "float64", or None for the model's own floating-point type.
+        progress: called with (points done, points in all) after each model call.
+
+    Returns:
+        {name: maps}, each (batch, ...) in the order of `methods`, on the images' device.
+
+    Raises:
+        InvalidInput: images, targets or options are not usable.
+        ModelError: the model cannot be explained by one of the methods; nothing is returned for the others.
+        MemoryBudgetError: one row needs more than the budget.
+    """
+    if not isinstance(methods, Mapping):
+        listed = list(methods)
+        methods = {method.title: method for method in listed}
+        if len(methods) < len(listed):
+            raise InvalidInput("two methods have the same title; give them names in a dict")
+    if not methods:
+        raise InvalidInput("no methods given")
+    view = prepare(model, precision)
+    images = view.accept(images)
+    requests = {name: method.request(view, images) for name, method in methods.items()}
+    return run(
+        view,
+        images,
+        targets,
+        requests,
+        seed=seed,
+        memory_budget=memory_budget,
+        chunk=chunk,
+        progress=progress,
+    )

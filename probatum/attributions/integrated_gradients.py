@@ -1,0 +1,111 @@
+"""Integrated Gradients: gradients summed on the way from a baseline to the image."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from probatum.attributions.base import Method
+from probatum.attributions.baselines import Baseline, as_baseline
+from probatum.engine import PLAIN, Evaluation, Path, Request, View, all_logits, prepare
+from probatum.errors import InvalidInput
+
+Rule = Literal["midpoint", "trapezoid", "gauss-legendre", "right"]
+
+
+@lru_cache
+def quadrature(rule: Rule, steps: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Positions on [0, 1] and weights of a quadrature rule; the weights sum to one for every number of steps.
+
+    "midpoint" and "gauss-legendre" have no point at the ends; "trapezoid" has both, each of half weight; "right" is the
+    sum of the paper's equation 3. Errors fall as steps⁻² for midpoint and trapezoid and as steps⁻¹ for right on smooth
+    integrands; Gauss-Legendre is exact for polynomials of degree 2 · steps − 1.
+    """
+    if steps < 1 or (rule == "trapezoid" and steps < 2):
+        raise InvalidInput(f"the {rule} rule needs at least {2 if rule == 'trapezoid' else 1} steps, got {steps}")
+    weights = np.full(steps, 1 / steps)
+    if rule == "midpoint":
+        alphas = (np.arange(steps) + 0.5) / steps
+    elif rule == "right":
+        alphas = (np.arange(steps) + 1) / steps
+    elif rule == "trapezoid":
+        alphas, weights = np.linspace(0, 1, steps), np.full(steps, 1 / (steps - 1))
+        weights[[0, -1]] /= 2
+    elif rule == "gauss-legendre":
+        nodes, lengths = np.polynomial.legendre.leggauss(steps)
+        alphas, weights = (nodes + 1) / 2, lengths / 2
+    else:
+        raise InvalidInput(f"rule {rule!r} does not exist; choose from midpoint, trapezoid, gauss-legendre, right")
+    return tuple(alphas.tolist()), tuple(weights.tolist())
+
+
+@dataclass(frozen=True)
+class IntegratedGradients(Method):
+    """The mean gradient on the straight path from a baseline x′ to the image, times the way travelled.
+
+        M(x) = (x − x′) ⊙ ∫₀¹ ∂ S_c(x′ + α (x − x′)) / ∂ x dα
+
+    The exact integral is complete: the map sums to S_c(x) − S_c(x′). `convergence_delta` tells how far the finite sum
+    is from that.
+
+    Source: Sundararajan, Taly & Yan (2017), arXiv:1703.01365, equations 1 and 3. 50 steps from a zero image as in
+    Adebayo et al. (2018), arXiv:1810.03292; local and global variants as in Ancona et al. (2018), arXiv:1711.06104.
+
+    Args:
+        steps: points on the path.
+        baseline: x′: "zero", "blurred", "mean", `Black(level=...)`, a tensor, or a function of the images.
+        rule: quadrature rule: "midpoint", "trapezoid", "gauss-legendre" or "right".
+        multiply_by_inputs: True is the global variant above; False the local one, without the factor x − x′.
+
+    Differs from the paper:
+        1. The default rule is the midpoint rule; the paper's equation 3 is the right-hand sum, `rule="right"`.
+    """
+
+    steps: int = 50
+    baseline: Baseline | Tensor | str = "zero"
+    rule: Rule = "midpoint"
+    multiply_by_inputs: bool = True
+    title: ClassVar[str] = "Integrated Gradients"
+
+    def __post_init__(self) -> None:
+        quadrature(self.rule, self.steps)
+
+    def request(self, view: View, images: Tensor) -> Request:
+        """The points of the path, with the weights of the quadrature."""
+        alphas, weights = quadrature(self.rule, self.steps)
+        return Request(self.value, frozenset({PLAIN}), (Path(alphas, weights, as_baseline(self.baseline)),))
+
+    def value(self, at: Evaluation) -> Tensor:
+        """(x − x′) ⊙ ∂ S_c / ∂ x at one point of the path; under SmoothGrad, x is the noisy image."""
+        return (at.origins - at.baselines) * at.gradient if self.multiply_by_inputs else at.gradient
+
+    def convergence_delta(
+        self,
+        model: nn.Module | View,
+        images: Float[Tensor, "batch *shape"],
+        targets: Tensor,
+        maps: Float[Tensor, "batch *shape"],
+        *,
+        memory_budget: int | str | None = None,
+    ) -> Float[Tensor, " batch"]:
+        """How far maps are from complete: Σ M(x) − (S_c(x) − S_c(x′)), in units of the logit.
+
+        Args:
+            model: as in `attribute`.
+            images: as the maps were computed for.
+            targets: class indices (batch,), as the maps were computed for.
+            maps: this method's maps; the missing factor is put on local ones.
+            memory_budget: as in `attribute`.
+        """
+        view = prepare(model)
+        images = images.to(view.dtype)
+        baselines = as_baseline(self.baseline)(images)
+        complete = maps if self.multiply_by_inputs else maps * (images - baselines)
+        at_image, at_baseline = (
+            all_logits(view, points, memory_budget=memory_budget).gather(1, targets[:, None])[:, 0]
+            for points in (images, baselines)
+        )
+        return complete.flatten(1).sum(1) - (at_image - at_baseline)

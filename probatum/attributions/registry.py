@@ -1,0 +1,82 @@
+"""The table of methods by name, with the papers' defaults: what the terminal offers and the tests go through."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from probatum.attributions.base import Method
+from probatum.attributions.edge_detector import EdgeDetector
+from probatum.attributions.grad_cam import GradCAM
+from probatum.attributions.gradient import Gradient
+from probatum.attributions.guided_backprop import GuidedBackprop
+from probatum.attributions.guided_grad_cam import GuidedGradCAM
+from probatum.attributions.input_x_gradient import InputXGradient
+from probatum.attributions.integrated_gradients import IntegratedGradients
+from probatum.attributions.smoothgrad import SmoothGrad
+from probatum.errors import UnknownName
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """A row of the table.
+
+    Args:
+        title: as in the papers' figures.
+        make: builds the method with the papers' defaults.
+        source: the paper.
+        stochastic: whether the seed matters.
+        control: whether it is a control and not a method.
+    """
+
+    title: str
+    make: Callable[[], Method]
+    source: str
+    stochastic: bool = False
+    control: bool = False
+
+    @property
+    def where(self) -> str:
+        """The module that implements it, which for a combination is that of the outer method."""
+        return type(self.make()).__module__
+
+
+_SMILKOV = "Smilkov et al. 2017, arXiv:1706.03825"
+
+METHODS: dict[str, MethodEntry] = {
+    "gradient": MethodEntry("Gradient", Gradient, "Simonyan et al. 2014, arXiv:1312.6034"),
+    "smoothgrad": MethodEntry("SmoothGrad", SmoothGrad, _SMILKOV, stochastic=True),
+    "smoothgrad-squared": MethodEntry(
+        "SmoothGrad²", lambda: SmoothGrad(statistic="square"), "Hooker et al. 2019, arXiv:1806.10758", stochastic=True
+    ),
+    "vargrad": MethodEntry(
+        "VarGrad", lambda: SmoothGrad(statistic="variance"), "Adebayo et al. 2018, arXiv:1810.03307", stochastic=True
+    ),
+    "input-x-gradient": MethodEntry("Input × Gradient", InputXGradient, "Shrikumar et al. 2016, arXiv:1605.01713"),
+    "input-x-gradient-sg": MethodEntry(
+        "Input × Gradient-SG", lambda: SmoothGrad(InputXGradient()), _SMILKOV, stochastic=True
+    ),
+    "guided-backprop": MethodEntry("Guided Backprop", GuidedBackprop, "Springenberg et al. 2014, arXiv:1412.6806"),
+    "grad-cam": MethodEntry("Grad-CAM", GradCAM, "Selvaraju et al. 2017, arXiv:1610.02391"),
+    "guided-grad-cam": MethodEntry("Guided Grad-CAM", GuidedGradCAM, "Selvaraju et al. 2017, arXiv:1610.02391"),
+    "integrated-gradients": MethodEntry(
+        "Integrated Gradients", IntegratedGradients, "Sundararajan et al. 2017, arXiv:1703.01365"
+    ),
+    "integrated-gradients-local": MethodEntry(
+        "Integrated Gradients (local)",
+        lambda: IntegratedGradients(multiply_by_inputs=False),
+        "Ancona et al. 2018, arXiv:1711.06104",
+    ),
+    "integrated-gradients-sg": MethodEntry(
+        "IG-SmoothGrad",
+        lambda: SmoothGrad(IntegratedGradients(), samples=25),
+        "Adebayo et al. 2018, arXiv:1810.03292",
+        stochastic=True,
+    ),
+    "edge-detector": MethodEntry("Edge Detector", EdgeDetector, "Sobel & Feldman 1968", control=True),
+}
+
+
+def get_method(name: str) -> Method:
+    """Builds a method of the table with the papers' defaults; UnknownName suggests the nearest names."""
+    if name not in METHODS:
+        raise UnknownName("method", name, METHODS)
+    return METHODS[name].make()

@@ -1,0 +1,59 @@
+"""SmoothGrad: any method, averaged over noisy versions of the image."""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from probatum.attributions.base import Method
+from probatum.attributions.gradient import Gradient
+from probatum.engine import Noise, Request, View
+from probatum.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class SmoothGrad(Method):
+    """A statistic of another method's maps over noisy copies of the image.
+
+        x_k = x + σ ε_k,  ε_k ~ N(0, 1)
+        "mean":      M(x) = 1/n Σ_k m(x_k)
+        "square":    M(x) = 1/n Σ_k m(x_k)²
+        "variance":  M(x) = 1/n Σ_k (m(x_k) − mean)²
+
+    with σ a fraction of the image's own range, σ = noise_fraction · (max x − min x). The target is that of the image
+    without noise. The noise depends on the image's content, the sample's number and the seed alone.
+
+    Source: "mean" Smilkov, Thorat, Kim, Viégas & Wattenberg (2017), arXiv:1706.03825, section 3; "square" (SmoothGrad²)
+    Hooker et al. (2019), arXiv:1806.10758; "variance" (VarGrad) Adebayo et al. (2018), arXiv:1810.03307. The defaults
+    are those of Adebayo et al. (2018), arXiv:1810.03292.
+
+    Args:
+        method: what is averaged: the gradient, or any other method but SmoothGrad itself.
+        samples: n.
+        noise_fraction: σ as a fraction of each image's range, 0.1 to 0.2 in the paper.
+        noise_std: σ in the units of the input; replaces `noise_fraction` where given.
+        statistic: "mean", "square" or "variance".
+    """
+
+    method: Method = field(default_factory=Gradient)
+    samples: int = 50
+    noise_fraction: float = 0.15
+    noise_std: float | None = None
+    statistic: Literal["mean", "square", "variance"] = "mean"
+    title: ClassVar[str] = "SmoothGrad"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.method, SmoothGrad):
+            raise InvalidInput("SmoothGrad of SmoothGrad is SmoothGrad with more noise; wrap the inner method once")
+        if self.samples < 1:
+            raise InvalidInput(f"SmoothGrad needs at least one sample, got samples={self.samples}")
+        if min(self.noise_fraction, self.noise_std or 0.0) < 0:
+            raise InvalidInput("the standard deviation of SmoothGrad's noise is negative")
+        if self.statistic not in ("mean", "square", "variance"):
+            raise InvalidInput(f"statistic {self.statistic!r} does not exist; choose from mean, square, variance")
+
+    def request(self, view: View, images: Tensor) -> Request:
+        """The inner method's points, around each noisy image."""
+        inner = self.method.request(view, images)
+        noise = Noise(self.samples, self.noise_fraction, self.noise_std)
+        return replace(inner, chain=(noise, *inner.chain), statistic=self.statistic)

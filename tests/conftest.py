@@ -1,0 +1,27 @@
+"""Fixtures and settings that all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # tiny networks; tests run side by side in processes instead
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data; tests that need it skip where there is none."""
+    root = os.environ.get("PROBATUM_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("real data is not here: set PROBATUM_DATA to a folder with MNIST/ and imagenet-samples/")
+    return Path(root)
+
+
+@pytest.fixture(scope="session")
+def squeezenet_weights(data_root: Path) -> Path:
+    """A checkpoint of SqueezeNet 1.0 with real ImageNet weights."""
+    path = data_root.parent / "checkpoints" / "squeezenet1_0-deepcompressed.pth"
+    if not path.is_file():
+        pytest.skip("no SqueezeNet checkpoint in the folder checkpoints/ beside PROBATUM_DATA")
+    return path

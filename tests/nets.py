@@ -1,0 +1,101 @@
+"""Tiny networks whose maps are known or cheap, for tests of the engine and the methods."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CLASSES = 4
+SHAPE = (2, 11, 9)  # odd and not square, so that a swapped axis shows
+
+
+def seeded(build, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """Builds a module with weights from a seed, without touching the global random state."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        return build().to(dtype)
+
+
+def images(batch: int = 5, shape: tuple[int, ...] = SHAPE, seed: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Random images of different ranges."""
+    generator = torch.Generator().manual_seed(seed)
+    scale = torch.linspace(0.5, 2.0, batch, dtype=torch.float64).reshape(-1, *[1] * len(shape))
+    return (torch.randn(batch, *shape, generator=generator, dtype=torch.float64) * scale).to(dtype)
+
+
+class ConvNet(nn.Module):
+    """Convolutions, batch norm, in-place, reused and functional ReLUs, overlapping max-pool, a residual sum in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(SHAPE[0], 6, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(6)
+        self.relu = nn.ReLU(inplace=True)
+        self.pool = nn.MaxPool2d(3, stride=2)
+        self.conv2 = nn.Conv2d(6, 6, 3, padding=1)
+        self.conv3 = nn.Conv2d(6, 8, 3, padding=1)
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(8, CLASSES)
+        nn.init.normal_(self.bn1.running_mean)
+        nn.init.uniform_(self.bn1.running_var, 0.5, 2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.relu(self.bn1(self.conv1(x))))
+        y = self.conv2(x)
+        y += x
+        y = F.relu(self.conv3(self.relu(y)))
+        return self.head(self.drop(torch.relu_(y.mean((2, 3)) - 0.01)))
+
+
+class Perceptron(nn.Module):
+    """A piecewise linear network without biases on any (batch, ...) input: its gradient times its input is complete."""
+
+    def __init__(self, inputs: int = 2 * 11 * 9) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(inputs, 16, bias=False),
+            nn.ReLU(),
+            nn.Linear(16, 16, bias=False),
+            nn.ReLU(),
+            nn.Linear(16, CLASSES, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class Linear(nn.Module):
+    """S(x) = W x + b, whose gradient is W wherever it is taken."""
+
+    def __init__(self, inputs: int = 2 * 11 * 9) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x.flatten(1))
+
+
+class Power(nn.Module):
+    """S_c(x) = Σ_j a_cj x_j^p, whose gradient and path integral are known."""
+
+    def __init__(self, power: int, inputs: int = 2 * 11 * 9) -> None:
+        super().__init__()
+        self.power = power
+        self.coefficients = nn.Parameter(torch.randn(CLASSES, inputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).pow(self.power) @ self.coefficients.T
+
+
+class CallCounter(nn.Module):
+    """Records the rows of each call that reaches the wrapped model; the list is shared by all copies."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        calls: list[int] = []
+        self.calls = calls
+        self.register_forward_pre_hook(lambda module, inputs: calls.append(len(inputs[0])))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
