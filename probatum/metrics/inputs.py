@@ -1,0 +1,128 @@
+"""What every metric asks of its maps, and the pattern that all metrics follow."""
+
+from collections.abc import Callable
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from probatum.errors import InvalidInput
+
+Features: TypeAlias = tuple[Tensor, ...]
+"""What a metric keeps of a batch of maps: tensors whose first dimension is the batch."""
+
+# Values worked on at a time. On the CPU a map of 224×224, so that what is computed on the way stays in the cache.
+CHUNK_VALUES = {"cpu": 2**16}
+CHUNK_VALUES_ELSEWHERE = 2**24
+
+
+@runtime_checkable
+class Measure(Protocol):
+    """A similarity in two halves, so that the features of a reference are computed once. Its fields are settings."""
+
+    images: ClassVar[bool]
+    """Whether maps must be (batch, channel, height, width); otherwise any (batch, ...) will do."""
+
+    def features(self, maps: Tensor) -> Features:
+        """Do all the work that needs one of the two maps only; the maps have been checked."""
+
+    def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
+        """Score each pair."""
+
+
+def prepare(measure: Measure, maps: Tensor) -> Features:
+    """Check a batch of maps and compute its features."""
+    return in_chunks(measure.features, check_maps(maps, images=measure.images))
+
+
+def compare(measure: Measure, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
+    """Score each pair of prepared maps."""
+    for a, b in zip(features_a, features_b, strict=True):
+        if a.shape != b.shape or a.device != b.device:
+            raise InvalidInput(
+                f"prepared maps do not match: {tuple(a.shape)} on {a.device} and {tuple(b.shape)} on {b.device}; "
+                "prepare both from maps of one shape, on one device"
+            )
+    count = len(features_a)
+    return in_chunks(lambda *pair: (measure.similarity(pair[:count], pair[count:]),), *features_a, *features_b)[0]
+
+
+def score(measure: Measure, a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
+    """Score each pair of maps: `compare` of both `prepare`d, but no features are kept."""
+    a, b = check_maps(a, images=measure.images), check_maps(b, images=measure.images)
+    if a.shape != b.shape or a.device != b.device:
+        raise InvalidInput(
+            f"cannot compare maps of shape {tuple(a.shape)} on {a.device} with {tuple(b.shape)} on {b.device}"
+        )
+    return in_chunks(lambda *pair: (measure.similarity(*map(measure.features, pair)),), a, b)[0]
+
+
+def in_chunks(function: Callable[..., Features], *batches: Tensor) -> Features:
+    """Apply a function that treats each map by itself to some maps at a time, and join what it returns."""
+    size = len(batches[0])
+    limit = CHUNK_VALUES.get(batches[0].device.type, CHUNK_VALUES_ELSEWHERE)
+    step = max(1, limit // batches[0][0].numel())
+    joined: Features = ()
+    for start in range(0, size, step):
+        parts = function(*(batch[start : start + step] for batch in batches))
+        if step >= size:
+            return parts
+        joined = joined or tuple(part.new_empty(size, *part.shape[1:]) for part in parts)
+        for whole, part in zip(joined, parts, strict=True):
+            whole[start : start + step] = part
+    return joined
+
+
+def check_maps(maps: Tensor, *, images: bool = False) -> Tensor:
+    """Refuse what is not a batch of finite floating-point maps.
+
+    Args:
+        maps: (batch, ...), or (batch, channel, height, width) where `images` is set.
+        images: whether the metric needs the two dimensions of an image.
+
+    Returns:
+        The maps, cut off from autograd.
+
+    Raises:
+        InvalidInput: for another dtype or number of dimensions, for nothing to compare, for NaN or infinity.
+    """
+    if not maps.is_floating_point():
+        raise InvalidInput(f"maps must be floating point, got {maps.dtype}; convert them with maps.double()")
+    if images and maps.ndim != 4:
+        raise InvalidInput(f"maps must be (batch, channel, height, width), got shape {tuple(maps.shape)}")
+    if maps.ndim < 2 or maps.numel() == 0:
+        raise InvalidInput(f"maps must be (batch, ...) with at least one map and value, got shape {tuple(maps.shape)}")
+    maps = maps.detach()
+    low, high = extremes(maps)
+    bad = ~(low.isfinite() & high.isfinite())
+    if bad.any():
+        raise InvalidInput(f"map {int(bad.nonzero()[0])} of the batch has NaN or infinite values; mend or leave it out")
+    return maps
+
+
+def extremes(maps: Float[Tensor, "batch ..."]) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+    """Smallest and largest value of each map; NaN where the map holds one."""
+    vectors = maps.flatten(1)
+    return vectors.amin(dim=1), vectors.amax(dim=1)
+
+
+def is_constant(maps: Tensor) -> Bool[Tensor, " batch"]:
+    """Tell which maps hold one value only, so that correlations with them are undefined.
+
+    Args:
+        maps: (batch, ...), floating point, finite.
+
+    Returns:
+        (batch,) True where the largest value equals the smallest.
+
+    Raises:
+        InvalidInput: see `check_maps`.
+    """
+    low, high = extremes(check_maps(maps))
+    return low == high
+
+
+def working_precision(maps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Maps in float64, or in float32 on devices that have nothing better."""
+    return maps.to(torch.float32 if maps.device.type == "mps" else torch.float64)

@@ -1,0 +1,94 @@
+"""Spearman's rank correlation, with average ranks for ties."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from probatum.metrics.inputs import Features, score, working_precision
+from probatum.metrics.vectors import correlate, directions
+
+
+def average_ranks(values: Float[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
+    """Rank the values of each row from 1 upwards; equal values share the mean of their ranks.
+
+    Equal to `scipy.stats.rankdata`.
+    """
+    batch, size = values.shape
+    ordered, order = _sort(values)
+    # Runs of equal values, found over all rows at once; every row begins a run.
+    begins = torch.ones_like(ordered, dtype=torch.bool)
+    torch.ne(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
+    starts = begins.flatten().nonzero().squeeze(1)
+    lengths = torch.diff(starts, append=starts.new_tensor([batch * size]))
+    means = working_precision(starts + (lengths + 1) / 2).repeat_interleave(lengths).view(batch, size)
+    means -= torch.arange(batch, device=values.device)[:, None] * size  # each row counts from 1
+    return torch.empty_like(means).scatter_(1, order, means)
+
+
+def _sort(values: Float[Tensor, "batch size"]) -> tuple[Tensor, Int64[Tensor, "batch size"]]:
+    """Sorted values (or integers in the same order) of each row, and where each came from.
+
+    On the CPU NumPy's vectorised sorts are ahead of `torch.sort`: a row of 224×224 values takes 0.2 ms as packed keys
+    and 1 ms in a float64 argsort, against 3 ms.
+    """
+    if values.device.type != "cpu":
+        return torch.sort(values, dim=1)
+    if values.dtype == torch.float64:
+        order = torch.from_numpy(np.argsort(values.numpy(), axis=1))
+        return values.gather(1, order), order
+    # A float32 and its position fit in one 64-bit key, and a sort of the keys alone moves both. Read as an integer, a
+    # non-negative float keeps its order, a negative one needs its magnitude bits flipped; adding 0 turns −0 into 0.
+    bits = (values.float() + 0.0).view(torch.int32)
+    sortable = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    keys = (sortable.long() << 32) | torch.arange(values.shape[1])
+    keys = torch.from_numpy(np.sort(keys.numpy(), axis=1))
+    return keys >> 32, keys & 0xFFFFFFFF
+
+
+def rank_directions(vectors: Float[Tensor, "batch size"]) -> Features:
+    """Directions whose inner product is Spearman's correlation."""
+    return directions(average_ranks(vectors) - (vectors.shape[1] + 1) / 2, centred=False)
+
+
+@dataclass(frozen=True)
+class Spearman:
+    """Spearman's rank correlation in two halves.
+
+    Args:
+        absolute: rank the absolute values.
+    """
+
+    images: ClassVar[bool] = False
+    absolute: bool = False
+
+    def features(self, maps: Tensor) -> Features:
+        """Rank the values of each map."""
+        vectors = maps.flatten(1)
+        return rank_directions(vectors.abs() if self.absolute else vectors)
+
+    def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
+        """Correlate the ranks."""
+        return correlate(features_a, features_b)
+
+
+def spearman(a: Tensor, b: Tensor, *, absolute: bool = False) -> Float[Tensor, " batch"]:
+    """Spearman's rank correlation of two maps: Pearson's correlation of their average ranks.
+
+    Equal to `scipy.stats.spearmanr`; `correlate` states what an undefined correlation is set to.
+
+    Args:
+        a: maps (batch, ...), floating point, finite.
+        b: maps of the same shape.
+        absolute: rank the absolute values, as Adebayo et al. (2018, arXiv:1810.03292) do beside the signed ranks.
+
+    Returns:
+        (batch,) correlations in [−1, 1].
+
+    Raises:
+        InvalidInput: for maps of different shapes, and as `check_maps` says.
+    """
+    return score(Spearman(absolute), a, b)

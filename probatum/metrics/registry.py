@@ -1,0 +1,92 @@
+"""The table of similarity metrics: each with the protocol under which papers report it."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from probatum.errors import UnknownName
+from probatum.metrics.histograms import HOGCorrelation
+from probatum.metrics.inputs import Features, Measure, compare, prepare, score
+from probatum.metrics.ranks import Spearman
+from probatum.metrics.structural import SSIM_PRESETS
+from probatum.metrics.vectors import Cosine, Euclidean, Pearson
+
+ADEBAYO = "Adebayo et al. 2018, arXiv:1810.03292"
+KOKHLIKYAN = "Kokhlikyan et al. 2021, Investigating sanity checks for saliency maps with image and text classification"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A similarity of two batches of maps, as a paper uses it; called as metric(a, b) -> (batch,).
+
+    Other settings are another measure: `dataclasses.replace(metric, measure=HOGCorrelation(cell_size=4))`.
+
+    Args:
+        name: key in `METRICS`, recorded in results.
+        title: as papers head their figures.
+        measure: the computation and its settings.
+        reduction: name of the map reduction that the protocol applies first.
+        source: where the protocol stands.
+        perfect: the score of identical maps.
+    """
+
+    name: str
+    title: str
+    measure: Measure
+    reduction: str
+    source: str
+    perfect: float = 1.0
+
+    def prepare(self, maps: Tensor) -> Features:
+        """Compute what the metric needs of one batch of maps, once for any number of comparisons."""
+        return prepare(self.measure, maps)
+
+    def compare(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
+        """Score each pair of prepared maps."""
+        return compare(self.measure, features_a, features_b)
+
+    def __call__(self, a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
+        """Score each pair of maps."""
+        return score(self.measure, a, b)
+
+
+def _ssim(name: str, preset_name: str) -> Metric:
+    preset = SSIM_PRESETS[preset_name]
+    return Metric(name, "SSIM", preset.measure, preset.reduction, preset.source)
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        # The default: the code behind the paper that proposed the check, with the window that Wang et al. recommend.
+        _ssim("ssim", "adebayo-notebook"),
+        *(_ssim(f"ssim-{preset_name}", preset_name) for preset_name in SSIM_PRESETS),
+        Metric("spearman", "Rank correlation (no ABS)", Spearman(), "diverging", ADEBAYO),
+        Metric("spearman-abs", "Rank correlation (ABS)", Spearman(absolute=True), "absolute", ADEBAYO),
+        Metric("pearson", "Pearson correlation", Pearson(), "signed", "Pearson 1895; no protocol of its own"),
+        Metric("hog-pearson", "HOGs similarity", HOGCorrelation(), "min-max", ADEBAYO),
+        Metric(
+            "hog-spearman", "Rank correlation of HOGs", HOGCorrelation(by_rank=True), "min-max", f"{ADEBAYO}, notebook"
+        ),
+        Metric("cosine", "Cosine similarity", Cosine(), "identity", KOKHLIKYAN),
+        Metric("euclidean", "Euclidean distance", Euclidean(), "identity", KOKHLIKYAN, perfect=0.0),
+    )
+}
+
+
+def get_metric(name: str) -> Metric:
+    """Look up a metric.
+
+    Args:
+        name: key in `METRICS`.
+
+    Returns:
+        The metric.
+
+    Raises:
+        UnknownName: suggesting near names.
+    """
+    if name not in METRICS:
+        raise UnknownName("metric", name, METRICS)
+    return METRICS[name]
