@@ -18,6 +18,7 @@ from probatum.randomization.stages import (
     Stage,
     StagePlan,
     assign,
+    module_sizes,
     named_tensors,
     original_module,
     shortest_paths,
@@ -50,18 +51,22 @@ def automatic_stages(model: nn.Module, images: Float[Tensor, "batch *shape"]) ->
     model = original_module(model)
     kind = type(model).__name__
     layers = _watch(model, images)
+    if not layers:
+        raise ModelError(f"the forward pass of {kind} uses no parameters; there is nothing to randomise")
     hidden = set(untouched(model, [name for layer in layers for name in layer.names])) & used_parameters(model, images)
     if hidden:
         raise ModelError(f"{min(hidden)} of {kind} is used in a way that cannot be watched; give a table of stages")
-    if not layers:
-        raise ModelError(f"the forward pass of {kind} uses no parameters; there is nothing to randomise")
     merged = _merge(layers, named_tensors(model))
     idle = untouched(model, [name for names in merged.values() for name in names])
     owners = {_owner(name) for name in named_tensors(model)}
-    stages = [Stage(path, shortest_paths(model, names, within=owners)) for path, names in merged.items()]
-    plan = StagePlan(tuple(reversed(stages)), shortest_paths(model, idle))
+    sizes = module_sizes(model)
+    stages = [Stage(path, shortest_paths(sizes, names, within=owners)) for path, names in merged.items()]
+    plan = StagePlan(tuple(reversed(stages)), shortest_paths(sizes, idle))
     assign(model, plan)
     return plan
+
+
+_READS = frozenset({"item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__array__"})
 
 
 @dataclass(eq=False)
@@ -93,8 +98,8 @@ class _Watch(TorchFunctionMode):
         outputs = list(_tensors(result))
         inputs = list(_tensors((args, kwargs)))
         names = [self.alias(tensor) for tensor in inputs if id(tensor) in self.names]
-        # Reading the shape or the type of a parameter yields no tensor, and is no use of it.
-        if outputs and names:
+        # Asking a parameter for its shape or type is no use of it.
+        if names and (outputs or getattr(func, "__name__", "") in _READS):
             layer = self.layer(names)
             sources = [self.made_by[tensor] for tensor in inputs if tensor in self.made_by]
             layer.source = layer.source or next((source for source in sources if source is not layer), None)

@@ -1,5 +1,6 @@
 """Stages: which weights one step of a randomisation re-draws, with every parameter of the model accounted for."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -61,10 +62,10 @@ def stages_from_table(
     model = original_module(model)
     stages = tuple(Stage(name, tuple(modules)) for name, modules in table)
     if images is not None:
-        staged = [name for stage in stages for name in names_under(model, stage.modules)]
+        staged = names_under(model, [path for stage in stages for path in stage.modules])
         declared = names_under(model, unused)
         idle = untouched(model, {*staged, *declared, *used_parameters(model, images)})
-        unused = (*unused, *shortest_paths(model, idle))
+        unused = (*unused, *shortest_paths(module_sizes(model), idle))
     plan = StagePlan(stages, tuple(unused))
     assign(model, plan)
     return plan
@@ -77,18 +78,19 @@ def assign(model: nn.Module, plan: StagePlan) -> dict[str, str]:
     """
     model = original_module(model)
     kind = type(model).__name__
+    tree = _tree(model)
     stage_of: dict[str, str] = {}
     for stage in plan.stages:
         if sum(other.name == stage.name for other in plan.stages) > 1:
             raise InvalidInput(f"two stages of {kind} are called {stage.name!r}; give each stage its own name")
-        names = names_under(model, stage.modules)
+        names = _look_up(model, tree, stage.modules)
         if all(_is_statistic(name) for name in names):
             raise InvalidInput(f"stage {stage.name!r} of {kind} holds no parameter; leave it out")
         for name in names:
             if name in stage_of:
                 raise InvalidInput(f"{name} of {kind} is in two stages, {stage_of[name]!r} and {stage.name!r}")
             stage_of[name] = stage.name
-    idle = names_under(model, plan.unused)
+    idle = _look_up(model, tree, plan.unused)
     both = next((name for name in idle if name in stage_of), None)
     if both is not None:
         raise InvalidInput(f"{both} of {kind} is in stage {stage_of[both]!r} and among the unused; choose one")
@@ -124,28 +126,48 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 def names_under(model: nn.Module, paths: Iterable[str]) -> tuple[str, ...]:
     """The names of the parameters and running statistics at or beneath the paths; UnknownName where a path is wrong."""
-    tensors = named_tensors(model)
-    modules = dict(model.named_modules(remove_duplicate=False))
+    return _look_up(model, _tree(model), paths)
+
+
+def _tree(model: nn.Module) -> dict[str, list[str]]:
+    """For the path of every module and tensor, the names at or beneath it."""
+    tree: dict[str, list[str]] = {path: [] for path, _ in model.named_modules(remove_duplicate=False) if path}
+    for name in named_tensors(model):
+        tree[name] = [name]
+        for path in _ancestors(name):
+            tree[path].append(name)
+    return tree
+
+
+def _look_up(model: nn.Module, tree: dict[str, list[str]], paths: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for path in paths:
-        if not path or (path not in modules and path not in tensors):
-            choices = dict.fromkeys([*filter(None, modules), *tensors])
-            raise UnknownName(f"module or parameter of {type(model).__name__}", path, choices)
-        found |= dict.fromkeys(name for name in tensors if name == path or name.startswith(path + "."))
+        if path not in tree:
+            raise UnknownName(f"module or parameter of {type(model).__name__}", path, tree)
+        found |= dict.fromkeys(tree[path])
     return tuple(found)
 
 
-def shortest_paths(model: nn.Module, names: Iterable[str], *, within: Collection[str] | None = None) -> tuple[str, ...]:
+def module_sizes(model: nn.Module) -> Counter[str]:
+    """How many names of parameters each module has beneath it."""
+    return Counter(path for name, _ in model.named_parameters(remove_duplicate=False) for path in _ancestors(name))
+
+
+def shortest_paths(
+    sizes: Counter[str], names: Iterable[str], *, within: Collection[str] | None = None
+) -> tuple[str, ...]:
     """Names parameters by the fewest paths: a module's wherever all parameters beneath it are among them.
 
-    `within` limits the modules that may stand for what is beneath them; without it all may, save the model itself.
+    Args:
+        sizes: `module_sizes` of the model.
+        names: parameters and running statistics.
+        within: the modules that may stand for what is beneath them; without it all may, save the model itself.
     """
     chosen = dict.fromkeys(names)
-    every = (name for name, _ in model.named_parameters(remove_duplicate=False))
-    partial = {path for name in every if name not in chosen for path in _ancestors(name)}
+    held = Counter(path for name in chosen if not _is_statistic(name) for path in _ancestors(name))
     paths: dict[str, None] = {}
     for name in chosen:
-        whole = [path for path in _ancestors(name) if path not in partial and (within is None or path in within)]
+        whole = [path for path in _ancestors(name) if held[path] == sizes[path] and (within is None or path in within)]
         paths[whole[-1] if whole else name] = None
     return tuple(paths)
 

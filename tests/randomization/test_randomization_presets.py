@@ -1,0 +1,34 @@
+import pytest
+import torch
+from random_nets import IMAGES, trained
+
+from probatum.errors import UnknownName
+from probatum.randomization import PRESETS, Moments, Normal, Reset, Xavier, automatic_stages, preset
+
+FACTS = {  # order, initialiser, redraw, trials
+    "adebayo": ("cascading", Reset(), False, 1),
+    "adebayo-independent": ("independent", Reset(), False, 1),
+    "wienecke": ("cascading", Moments(), True, 1),
+    "shin": ("cascading", Normal(0.01), False, 1),
+    "kokhlikyan": ("cascading", Xavier("uniform"), False, 10),
+    "bottom-up": ("bottom-up", Reset(), False, 1),
+}
+
+
+def test_presets_are_the_papers_protocols():
+    facts = {name: (each.order, each.initialiser, each.redraw, each.trials) for name, each in PRESETS.items()}
+    assert facts == FACTS
+    assert all(each.batch_norm == "keep-statistics" for each in PRESETS.values())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_make_randomizers(name):
+    model = trained("resnet")
+    made = preset(name).randomizer(model, automatic_stages(model, IMAGES), seed=3)
+    assert (made.order, made.initialiser, made.redraw, made.seed) == (*FACTS[name][:3], 3)
+    assert not torch.equal(made.model(1)(IMAGES), model(IMAGES))
+
+
+def test_unknown_presets_are_refused():
+    with pytest.raises(UnknownName, match="did you mean 'adebayo'"):
+        preset("adebajo")
