@@ -1,0 +1,80 @@
+"""Sizes, colours and markers of every figure, applied for the time of drawing only."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+import matplotlib
+import matplotlib.style
+import numpy as np
+from jaxtyping import Float
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+
+MapStyle = Literal["absolute", "diverging"]
+
+PAGE_WIDTH, PAGE_HEIGHT = 7.48, 10.9  # inches: A4 less a margin of 10 mm on each side
+RESOLUTION = 200  # dots per inch of a PNG
+TITLE_SIZE, SMALL_SIZE = 7.0, 6.0  # points, at the printed size
+LINE_SPACING = 1.2  # height of a line of text in units of its size
+
+INK = "#1a1a1a"
+FAINT_INK = "#595959"
+SEPARATOR = "#c4c4c4"
+RULE = "#e2e2e2"
+
+# White to dark red, as the papers show absolute maps; the lightness falls steadily, so a grey print keeps the order.
+_REDS = LinearSegmentedColormap.from_list("probatum.absolute", ["#ffffff", "#fdc9b4", "#fb7252", "#d9201f", "#7f0010"])
+COLOUR_MAPS: dict[MapStyle, Colormap] = {"absolute": _REDS, "diverging": matplotlib.colormaps["coolwarm"]}
+LIMITS: dict[MapStyle, tuple[float, float]] = {"absolute": (0.0, 1.0), "diverging": (-1.0, 1.0)}
+
+# The font ships with matplotlib: the same letters, widths and bytes on every machine.
+FONT = "DejaVu Sans"
+_SETTINGS = {
+    "font.family": FONT,
+    "font.size": TITLE_SIZE,
+    "text.parse_math": False,  # a title is text, whatever signs it holds
+    "text.usetex": False,
+    "text.color": INK,
+    "text.hinting": "no_hinting",  # a line is as wide at every resolution, so that the layout holds
+    "pdf.fonttype": 42,  # TrueType letters embedded in the file, so that text stays text
+    "svg.fonttype": "path",
+    "svg.hashsalt": "probatum",  # otherwise the names inside an SVG are random
+}
+
+
+def colours(values: Float[np.ndarray, "_ _"], style: MapStyle) -> Float[np.ndarray, "_ _ 3"]:
+    """The red, green and blue in [0, 1] of a normalised map."""
+    lowest, highest = LIMITS[style]
+    return np.asarray(COLOUR_MAPS[style]((values - lowest) / (highest - lowest))[..., :3])
+
+
+class Line(NamedTuple):
+    """How the curve of one method looks."""
+
+    colour: str
+    marker: str
+    dashes: tuple[float, tuple[float, ...]]
+
+
+# The hues of Okabe & Ito (2008), told apart by colour-blind readers, the yellow and the purple darkened to be seen on
+# white. Neighbours in the list differ in lightness, marker and dashes.
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#000000", "#d55e00", "#56b4e9", "#b3568c", "#8c7a00")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
+_DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
+    (0, ()),
+    (0, (5, 1.5)),
+    (0, (1.5, 1.2)),
+    (0, (5, 1.2, 1.2, 1.2)),
+)
+
+
+def line_style(index: int) -> Line:
+    """The colour, marker and dashes of the method at a position in its table; 88 positions differ from one another."""
+    return Line(_COLOURS[index % 8], _MARKERS[index % 11], _DASHES[index % 4])
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Matplotlib's own defaults with the settings of the package, whatever the user has set; put back on leaving."""
+    with matplotlib.style.context(["default", _SETTINGS]):
+        yield
