@@ -36,6 +36,7 @@ _SETTINGS = {
     "text.usetex": False,
     "text.color": INK,
     "text.hinting": "no_hinting",  # a line is as wide at every resolution, so that the layout holds
+    "image.composite_image": False,  # one picture of all panels would be shifted against the gaps between them
     "pdf.fonttype": 42,  # TrueType letters embedded in the file, so that text stays text
     "svg.fonttype": "path",
     "svg.hashsalt": "probatum",  # otherwise the names inside an SVG are random

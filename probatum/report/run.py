@@ -1,0 +1,148 @@
+"""The figures of a run folder, drawn from what is stored there and nothing else."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from probatum.experiments.store import Run, read_run
+from probatum.maps import get_reduction
+from probatum.report.curves import curves_figure
+from probatum.report.grids import grid_figure, methods_figure, overlay_figure
+from probatum.report.save import save_figure
+from probatum.report.style import MapStyle
+
+CONTROL = "edge-detector"
+TRAINED = "Original"
+STYLES: tuple[MapStyle, ...] = ("diverging", "absolute")
+
+
+def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Draws all figures of a run into its folder `figures/`.
+
+    For each stored image a grid of methods × stages in both map styles; for each metric the similarity curves with
+    intervals over images and trials; the methods side by side; overlays on the photographs.
+
+    Args:
+        folder: a complete run.
+        progress: called with each figure's name before it is drawn.
+
+    Returns:
+        the files.
+
+    Raises:
+        InvalidInput: the folder holds no complete run.
+    """
+    written = []
+    for name, draw in _figures(read_run(folder)):
+        if progress is not None:
+            progress(name)
+        written += save_figure(draw(), folder / "figures" / name)
+    return written
+
+
+def _figures(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    for metric in run.result.metrics:
+        yield f"curves-{metric}", lambda metric=metric: _curves(run, metric)
+    for number, image in enumerate(run.result.maps):
+        for style in STYLES:
+            yield f"grid-{number:03d}-{style}", lambda n=number, i=image, s=style: _grid(run, n, i, s)
+    if run.result.maps:
+        yield "methods", lambda: _side_by_side(run)
+        yield "overlays", lambda: _overlays(run)
+
+
+def _grid(run: Run, number: int, image: str, style: MapStyle) -> Figure:
+    maps = run.result.maps[image]
+    return grid_figure(
+        [list(_reduced(maps[method], style)) for method in run.result.methods],
+        _titles(run, run.result.methods),
+        [TRAINED, *run.result.stages],
+        style=style,
+        image=_pictures(run)[number],
+        image_title=_explained(run, number),
+        caption=f"{_protocol(run)}; trial 1; maps: {get_reduction(style).title}",
+    )
+
+
+def _curves(run: Run, metric: str) -> Figure:
+    facts = run.config["metrics"][metric]
+    methods = [method for method in run.result.methods if method != CONTROL] or [CONTROL]
+    titles = _titles(run, methods)
+    rows = [run.result.methods.index(method) for method in methods]
+    control = None
+    if CONTROL in run.result.methods and methods != [CONTROL]:
+        control = run.result.of(CONTROL, metric).mean(axis=(1, 2))
+    return curves_figure(
+        {title: run.result.of(method, metric) for title, method in zip(titles, methods, strict=True)},
+        metric_title=f"{facts['title']} ({metric})",
+        column_titles=run.result.stages,
+        quantity="similarity" if facts["perfect"] == 1.0 else "distance",
+        control=control,
+        undefined={
+            title: (run.result.constant[row] > 0).sum(axis=(1, 2)) for title, row in zip(titles, rows, strict=True)
+        },
+        caption=f"{_protocol(run)}; maps: {facts['reduction_title']}",
+    )
+
+
+def _side_by_side(run: Run) -> Figure:
+    methods = [method for method in run.result.methods if method != CONTROL]
+    maps = run.result.maps.values()
+    return methods_figure(
+        list(_pictures(run)),
+        [[_reduced(stored[method][:1], "absolute")[0] for method in methods] for stored in maps],
+        [_explained(run, number) for number in range(len(maps))],
+        _titles(run, methods),
+        edges=[_reduced(stored[CONTROL][:1], "absolute")[0] for stored in maps]
+        if CONTROL in run.result.methods
+        else None,
+        caption=f"{_protocol(run)}; trained model; maps: {get_reduction('absolute').title}",
+    )
+
+
+def _overlays(run: Run) -> Figure:
+    return overlay_figure(
+        list(_pictures(run)),
+        [
+            [_reduced(stored[method][:1], "absolute")[0] for method in run.result.methods]
+            for stored in run.result.maps.values()
+        ],
+        [_explained(run, number) for number in range(len(run.result.maps))],
+        column_titles=_titles(run, run.result.methods),
+        caption=f"{_protocol(run)}; trained model; maps: {get_reduction('absolute').title}",
+    )
+
+
+def _reduced(maps: np.ndarray, style: MapStyle) -> np.ndarray:
+    """(stages, channel, height, width) -> (stages, height, width) in the range of the style."""
+    reduced: np.ndarray = get_reduction(style)(torch.from_numpy(maps))[:, 0].numpy()
+    return reduced
+
+
+def _pictures(run: Run) -> np.ndarray:
+    """(kept images, height, width) or (..., 3), in [0, 1]."""
+    with np.load(run.folder / "images.npz", allow_pickle=False) as stored:
+        pictures: np.ndarray = stored["pictures"][: len(run.result.maps)]
+    grey = pictures.shape[1] == 1
+    return np.clip(pictures[:, 0] if grey else pictures.transpose(0, 2, 3, 1), 0, 1)
+
+
+def _titles(run: Run, methods: Any) -> list[str]:
+    return [run.config["methods"][method]["title"] for method in methods]
+
+
+def _explained(run: Run, number: int) -> str:
+    facts = run.config["data"]["images"][number]
+    return f"{facts['class']} ({facts['confidence']:.2f})"
+
+
+def _protocol(run: Run) -> str:
+    facts, model, data = run.config["randomization"], run.config["model"], run.config["data"]
+    return (
+        f"{model['title']} on {data['name']}; {facts['order']} randomization, {facts['initialiser']['class']} weights, "
+        f"{facts['batch_norm'].replace('-', ' ')}; seed {facts['seed']}"
+    )
