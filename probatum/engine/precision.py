@@ -21,43 +21,49 @@ def dtype_of(precision: str) -> torch.dtype:
 
 @contextmanager
 def computing(device: torch.device) -> Iterator[None]:
-    """Enables gradients, turns autocast and TensorFloat-32 off, and restores them and the random state on exit."""
+    """Enables gradients, turns autocast and shortened float32 products off; restores all and the random state."""
     cuda_devices = [device] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(cuda_devices),
         torch.inference_mode(False),
         torch.enable_grad(),
         torch.autocast(device.type, enabled=False),
-        _without_tf32(),
+        _full_float32(),
     ):
         yield
 
 
 @contextmanager
-def _without_tf32() -> Iterator[None]:
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+def _full_float32() -> Iterator[None]:
+    """Switches off the shortened float32 products of CUDA and oneDNN, by both of torch's interfaces to them."""
+    cudnn: Any = torch.backends.cudnn
+    operators = _operators()
+    precisions = [operator.fp32_precision for operator in operators]
     try:
-        saved = cudnn.allow_tf32, matmul.allow_tf32
-    except RuntimeError:  # the caller uses torch's newer per-operator settings, which the older ones refuse to read
-        with _ieee():
-            yield
-        return
-    cudnn.allow_tf32 = matmul.allow_tf32 = False
+        flags = cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    except RuntimeError:  # the caller set operators one by one, in a way that the older flags cannot tell
+        flags = None
     try:
+        if flags is not None:
+            cudnn.allow_tf32 = False
+            torch.set_float32_matmul_precision("highest")
+        for operator in operators:
+            operator.fp32_precision = "ieee"
         yield
     finally:
-        cudnn.allow_tf32, matmul.allow_tf32 = saved
+        if flags is not None:
+            cudnn.allow_tf32 = flags[0]
+            torch.set_float32_matmul_precision(flags[1])
+        for operator, precision in zip(operators, precisions, strict=True):
+            operator.fp32_precision = "none"  # as its backend says
+            if operator.fp32_precision != precision:
+                operator.fp32_precision = precision
 
 
-@contextmanager
-def _ieee() -> Iterator[None]:
+def _operators() -> list[Any]:
+    """The operators with a float32 precision of their own: none before torch 2.9."""
     cudnn: Any = torch.backends.cudnn  # its operators are attributes that the stubs do not know
-    operators = [cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul]
-    saved = [operator.fp32_precision for operator in operators]
-    for operator in operators:
-        operator.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        for operator, precision in zip(operators, saved, strict=True):
-            operator.fp32_precision = precision
+    mkldnn: Any = torch.backends.mkldnn
+    if not hasattr(torch.backends, "fp32_precision"):
+        return []
+    return [cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul, mkldnn.conv, mkldnn.rnn, mkldnn.matmul]
