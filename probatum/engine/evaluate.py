@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from probatum.engine.precision import computing
 from probatum.engine.relu import GuidedReLU, ReLUCoverage
@@ -34,6 +35,8 @@ class LayerGradient:
 Need = InputGradient | LayerGradient
 PLAIN = InputGradient("plain")
 GUIDED = InputGradient("guided")
+# A layer's output and the place in the graph where its gradient arrives, which in-place operations do not move.
+_Activation = tuple[Tensor, GradientEdge]
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def evaluate(
         the results by need, and the targets: the predicted classes where none are given.
     """
     paths = [need.path for need in needs if isinstance(need, LayerGradient)]
-    leaf = points.detach().requires_grad_(PLAIN in needs or GUIDED in needs)
+    leaf = points.detach().requires_grad_()
     with ExitStack() as stack:
         captured = {path: stack.enter_context(_capture(view, path)) for path in paths}
         guide = GuidedReLU() if GUIDED in needs else None
@@ -108,14 +111,18 @@ def evaluate(
             raise ModelError(f"the logits of {view.name} do not depend on its input by differentiable operations")
 
         activations = [_single(view, path, captured[path]) for path in paths]
-        wanted = [leaf, *activations] if PLAIN in needs else activations
+        edges = [edge for _, edge in activations]
+        wanted = [get_gradient_edge(leaf), *edges] if PLAIN in needs else edges
         results: dict[Need, tuple[Tensor, ...]] = {}
         if wanted:
             gradients = torch.autograd.grad(selected, wanted, retain_graph=guide is not None, allow_unused=True)
-            for path, activation, gradient in zip(paths, activations, gradients[-len(paths) :], strict=False):
+            for path, (activation, _), gradient in zip(paths, activations, gradients[-len(paths) :], strict=False):
                 if gradient is None:
-                    raise ModelError(f"the logits of {view.name} do not depend on layer {path!r}; name another layer")
-                results[LayerGradient(path)] = (activation.detach(), gradient)
+                    raise ModelError(
+                        f"the logits of {view.name} do not depend on layer {path!r}, or its output is a view that the "
+                        "model overwrites; name another layer"
+                    )
+                results[LayerGradient(path)] = (activation, gradient)
             if PLAIN in needs:
                 results[PLAIN] = (_connected(view, gradients[0]),)
         if guide is not None:
@@ -154,16 +161,19 @@ def check_targets(logits: Float[Tensor, "rows classes"], targets: Tensor | None)
 
 
 @contextmanager
-def _capture(view: View, path: str) -> Iterator[list[Tensor]]:
-    """Collects the outputs of a layer; later in-place operations meet a copy, so the outputs stay what they were."""
-    outputs: list[Tensor] = []
+def _capture(view: View, path: str) -> Iterator[list[_Activation]]:
+    """Collects a layer's outputs as they leave it, whatever the model writes into them later, and changes nothing."""
+    outputs: list[_Activation] = []
 
-    def keep(module: nn.Module, inputs: object, output: object) -> Tensor:
+    def keep(module: nn.Module, inputs: object, output: object) -> None:
         if not isinstance(output, Tensor):
             raise ModelError(f"layer {path!r} of {view.name} returns a {type(output).__name__}, not one tensor")
-        # Without a gradient at the input, the graph begins at the first layer that is asked for.
-        outputs.append(output if output.requires_grad else output.detach().requires_grad_())
-        return outputs[-1].clone()
+        if not output.requires_grad:
+            raise ModelError(
+                f"layer {path!r} of {view.name} does not depend on the input by differentiable operations; "
+                "name another layer"
+            )
+        outputs.append((output.detach().clone(), get_gradient_edge(output)))
 
     handle = find_layer(view.model, path).register_forward_hook(keep)
     try:
@@ -173,7 +183,7 @@ def _capture(view: View, path: str) -> Iterator[list[Tensor]]:
         outputs.clear()
 
 
-def _single(view: View, path: str, outputs: list[Tensor]) -> Tensor:
+def _single(view: View, path: str, outputs: list[_Activation]) -> _Activation:
     if len(outputs) != 1:
         raise ModelError(
             f"layer {path!r} of {view.name} is called {len(outputs)} times in a forward pass, so its gradient is not "
