@@ -60,11 +60,12 @@ def standard_normal(
         shape: of one row.
         dtype: floating-point type of the result.
     """
+    exact = torch.promote_types(dtype, torch.float32)  # float16 cannot hold the counters
     pairs = (math.prod(shape) + 1) // 2
     counters = torch.arange(1, pairs + 1, device=keys.device) * _STEP
     bits = scramble(scramble(keys + samples * _SECOND)[:, None] + counters)  # (rows, pairs)
     scale = 2.0**-_BITS
-    radius = _shift(bits, 64 - _BITS).to(dtype).add_(0.5).mul_(scale).log_().mul_(-2.0).sqrt_()
-    angle = bits.bitwise_and_((1 << _BITS) - 1).to(dtype).add_(0.5).mul_(2.0 * math.pi * scale)
+    radius = _shift(bits, 64 - _BITS).to(exact).add_(0.5).mul_(scale).log_().mul_(-2.0).sqrt_()
+    angle = bits.bitwise_and_((1 << _BITS) - 1).to(exact).add_(0.5).mul_(2.0 * math.pi * scale)
     normal = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)  # (rows, 2 * pairs)
-    return normal[:, : math.prod(shape)].reshape(-1, *shape)
+    return normal[:, : math.prod(shape)].reshape(-1, *shape).to(dtype)
