@@ -56,11 +56,17 @@ def execution_order(model: nn.Module, images: Tensor) -> tuple[LayerCall, ...]:
 
 def used_parameters(model: nn.Module, images: Tensor) -> frozenset[str]:
     """Names the parameters that the logits depend on, by autograd; auxiliary heads, for instance, are left out."""
-    view = frozen_copy(model).requires_grad_(True)
-    named = [(name, p) for name, p in view.named_parameters(remove_duplicate=False) if p.is_floating_point()]
+    view = frozen_copy(model)
+    named = {
+        name: p.requires_grad_()
+        for name, p in view.named_parameters(remove_duplicate=False)
+        if p.is_floating_point()  # integers have no gradient and may not ask for one
+    }
     logits = _forward(view, images)
-    gradients = torch.autograd.grad(logits.sum(), [p for _, p in named], allow_unused=True)
-    return frozenset(name for (name, _), gradient in zip(named, gradients, strict=True) if gradient is not None)
+    if not named:
+        return frozenset()
+    gradients = torch.autograd.grad(logits.sum(), list(named.values()), allow_unused=True)
+    return frozenset(name for name, gradient in zip(named, gradients, strict=True) if gradient is not None)
 
 
 def last_convolution(model: nn.Module, images: Tensor) -> str:
