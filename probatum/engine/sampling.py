@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from probatum.engine.noise import standard_normal
+from probatum.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class Path:
 
     def prepare(self, images: Tensor) -> Tensor:
         """The baseline of each image."""
-        return self.baseline(images)
+        baselines = self.baseline(images)
+        if baselines.shape != images.shape:
+            raise InvalidInput(f"the baselines have shape {tuple(baselines.shape)}, the images {tuple(images.shape)}")
+        return baselines.to(images)
 
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
         """Places each row on the path to its (noisy) origin."""
