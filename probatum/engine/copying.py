@@ -26,8 +26,13 @@ def copy_model(model: nn.Module, *, own: Callable[[str], bool] | None = None) ->
         the copy, in the same mode and with the same `requires_grad` flags as the original.
 
     Raises:
-        ModelError: the model holds something that cannot be copied, or lazy parameters without a shape.
+        ModelError: the model holds TorchScript, something else that cannot be copied, or lazy parameters without a
+            shape.
     """
+    scripted = [name for name, module in model.named_modules() if isinstance(module, torch.jit.ScriptModule)]
+    if scripted:
+        where = f"{type(model).__name__}{f'.{scripted[0]}' if scripted[0] else ''}"
+        raise ModelError(f"{where} is TorchScript, whose operations cannot be seen; give the module it was made from")
     memo: dict[int, Any] = {}
     names: dict[int, list[str]] = defaultdict(list)
     for name, tensor in _named_tensors(model):
