@@ -51,6 +51,10 @@ class Blurred:
 
     sigma: float = 10.0
 
+    def __post_init__(self) -> None:
+        if self.sigma <= 0:
+            raise InvalidInput(f"a blur of sigma {self.sigma} is none; give a positive number of pixels")
+
     def __call__(self, images: Tensor) -> Tensor:
         """(batch, channel, height, width), each blurred."""
         if images.ndim != 4:
