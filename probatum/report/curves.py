@@ -180,4 +180,4 @@ def _undefined(method: str, scores: np.ndarray, given: Mapping[str, np.ndarray])
 
 def _legend_name(method: str, missing: int, scores: int) -> str:
     """The name of a method, with the number of its undefined scores if it has any."""
-    return f"{_short(method)}\n({missing} of {scores} undefined)" if missing else _short(method)
+    return f"{_short(method)}\n({missing} of {scores} constant)" if missing else _short(method)

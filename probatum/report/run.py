@@ -1,6 +1,7 @@
 """The figures of a run folder, drawn from what is stored there and nothing else."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from probatum.attributions import METHODS
+from probatum.experiments.attribute import Explanation
 from probatum.experiments.store import Run, read_run
 from probatum.maps import get_reduction
 from probatum.report.curves import curves_figure
@@ -44,15 +47,37 @@ def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> lis
     return written
 
 
+def draw_explanation(found: Explanation, folder: Path, caption: str) -> list[Path]:
+    """Draws the maps of a few images into `folder`: side by side, and laid over each picture."""
+    pictures = list(_displayed(found.pictures))
+    explained = [f"{name} ({share:.2f})" for name, share in zip(found.class_names, found.confidences, strict=True)]
+    titles = [METHODS[method].title for method in found.maps]
+    figures: dict[str, Callable[[MapStyle], Figure]] = {
+        "maps": lambda style: methods_figure(pictures, panels[style], explained, titles, style=style, caption=caption),
+        "overlays": lambda style: overlay_figure(
+            pictures, panels[style], explained, column_titles=titles, style=style, caption=caption
+        ),
+    }
+    written = []
+    panels = {
+        style: [list(row) for row in zip(*(_reduced(maps, style) for maps in found.maps.values()), strict=True)]
+        for style in STYLES
+    }
+    for name, draw in figures.items():
+        for style in STYLES:
+            written += save_figure(draw(style), folder / f"{name}-{style}")
+    return written
+
+
 def _figures(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:
     for metric in run.result.metrics:
-        yield f"curves-{metric}", lambda metric=metric: _curves(run, metric)
+        yield f"curves-{metric}", partial(_curves, run, metric)
     for number, image in enumerate(run.result.maps):
         for style in STYLES:
-            yield f"grid-{number:03d}-{style}", lambda n=number, i=image, s=style: _grid(run, n, i, s)
+            yield f"grid-{number:03d}-{style}", partial(_grid, run, number, image, style)
     if run.result.maps:
-        yield "methods", lambda: _side_by_side(run)
-        yield "overlays", lambda: _overlays(run)
+        yield "methods", partial(_side_by_side, run)
+        yield "overlays", partial(_overlays, run)
 
 
 def _grid(run: Run, number: int, image: str, style: MapStyle) -> Figure:
@@ -126,9 +151,14 @@ def _reduced(maps: np.ndarray, style: MapStyle) -> np.ndarray:
 def _pictures(run: Run) -> np.ndarray:
     """(kept images, height, width) or (..., 3), in [0, 1]."""
     with np.load(run.folder / "images.npz", allow_pickle=False) as stored:
-        pictures: np.ndarray = stored["pictures"][: len(run.result.maps)]
+        return _displayed(stored["pictures"][: len(run.result.maps)])
+
+
+def _displayed(pictures: np.ndarray) -> np.ndarray:
+    """(image, channel, height, width) -> (image, height, width) or (image, height, width, 3), in [0, 1]."""
     grey = pictures.shape[1] == 1
-    return np.clip(pictures[:, 0] if grey else pictures.transpose(0, 2, 3, 1), 0, 1)
+    shown: np.ndarray = np.clip(pictures[:, 0] if grey else pictures.transpose(0, 2, 3, 1), 0, 1)
+    return shown
 
 
 def _titles(run: Run, methods: Any) -> list[str]:
@@ -143,6 +173,6 @@ def _explained(run: Run, number: int) -> str:
 def _protocol(run: Run) -> str:
     facts, model, data = run.config["randomization"], run.config["model"], run.config["data"]
     return (
-        f"{model['title']} on {data['name']}; {facts['order']} randomization, {facts['initialiser']['class']} weights, "
-        f"{facts['batch_norm'].replace('-', ' ')}; seed {facts['seed']}"
+        f"{model['title']} on {data['name']}; {facts['order']} randomization by {facts['initialiser']['class']}, "
+        f"batch norm: {facts['batch_norm'].replace('-', ' ')}; seed {facts['seed']}"
     )

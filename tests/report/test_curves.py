@@ -96,7 +96,7 @@ def test_undefined_scores_are_counted_and_their_markers_hollow():
     holes[2, :2, 0] = np.nan
     counts = np.array([0, 1, 0, 0])
     figure = curves_figure({"a": holes, "b": scores()}, metric_title="m", column_titles=STAGES, undefined={"a": counts})
-    assert legend_texts(figure) == ["a\n(3 of 72 undefined)", "b"]
+    assert legend_texts(figure) == ["a\n(3 of 72 constant)", "b"]
     full, hollow = figure.axes[0].get_lines()[2:4]
     np.testing.assert_array_equal(np.isnan(hollow.get_ydata()), [True, False, False, True])
     np.testing.assert_array_equal(np.isnan(full.get_ydata()), [False, True, True, False])

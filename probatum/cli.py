@@ -1,0 +1,368 @@
+"""The terminal: each command reads options, builds a configuration, calls one function and writes what it returns."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import probatum
+from probatum.attributions import METHODS
+from probatum.data import DATASETS, load_dataset
+from probatum.errors import InvalidInput, ModelError, ProbatumError
+from probatum.experiments import CheckConfig, SanityResult, Setup, new_folder, run_check
+from probatum.experiments.attribute import explain
+from probatum.experiments.config import DEFAULT_METRICS, PAPER_METHODS
+from probatum.experiments.setup import choose_device
+from probatum.metrics import METRICS
+from probatum.models import MODELS, PAPER_MNIST, QUICK_DIGITS, load_model, model_spec, save_checkpoint
+from probatum.models import train as train_model
+from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
+from probatum.report import bootstrap_interval
+from probatum.report.run import CONTROL, draw_explanation, draw_run
+from probatum.terminal import complain, metered, show, show_table
+
+app = typer.Typer(
+    name="probatum",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Attribution maps for PyTorch classifiers, and the sanity checks that tell which of them deserve trust.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+_ALL_METHODS = ",".join(PAPER_METHODS)
+_USUAL_METRICS = ",".join(DEFAULT_METRICS)
+
+
+class Kind(str, Enum):
+    """What `probatum list` can list."""
+
+    methods = "methods"
+    metrics = "metrics"
+    models = "models"
+    data = "data"
+    presets = "presets"
+    initialisers = "initialisers"
+
+
+Model = Annotated[str | None, typer.Option(help="Model by name: basic_cnn, mlp, or any torchvision classifier.")]
+Weights = Annotated[
+    str | None, typer.Option(help="'train' (small networks), 'default' (published), 'none' (random), or a checkpoint.")
+]
+DataDir = Annotated[str | None, typer.Option(help="Folder that holds MNIST/raw or FashionMNIST/raw.")]
+Methods = Annotated[str, typer.Option(help="Methods by name, separated by commas; see `probatum list methods`.")]
+Layer = Annotated[str | None, typer.Option(help="Grad-CAM's layer by dotted path; else the model's usual one.")]
+Samples = Annotated[int | None, typer.Option(help="Noise samples of the SmoothGrad methods; else the papers' numbers.")]
+Steps = Annotated[int | None, typer.Option(help="Steps of Integrated Gradients; else the papers' number.")]
+BaselineName = Annotated[str, typer.Option(help="Baseline of Integrated Gradients: zero, black, blurred or mean.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
+PrecisionName = Annotated[str, typer.Option("--precision", help="float32 or float64.")]
+MemoryBudget = Annotated[str | None, typer.Option(help="Memory for activations, such as '2 GiB'.")]
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", is_eager=True, callback=_show_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if version:
+        show(f"probatum {probatum.__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog="Example: probatum check --model squeezenet1_0 --weights FILE --data FOLDER --images 5 --samples 10"
+)
+def check(
+    data: Annotated[
+        str, typer.Option(help="Data set (digits, mnist, fashion-mnist), folder, image or .txt list.")
+    ] = "digits",
+    data_dir: DataDir = None,
+    images: Annotated[int, typer.Option(help="How many images to explain.")] = 10,
+    model: Model = None,
+    weights: Weights = None,
+    train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 12_000,
+    methods: Methods = _ALL_METHODS,
+    metrics: Annotated[str, typer.Option(help="Metrics by name, separated by commas.")] = _USUAL_METRICS,
+    preset: Annotated[str, typer.Option(help=f"Randomization protocol: {', '.join(PRESETS)}.")] = "adebayo",
+    order: Annotated[str | None, typer.Option(help=f"Instead of the preset's: {', '.join(ORDERS)}.")] = None,
+    initialiser: Annotated[
+        str | None, typer.Option(help=f"Instead of the preset's: {', '.join(INITIALISERS)}.")
+    ] = None,
+    batch_norm: Annotated[str | None, typer.Option(help=f"Instead of the preset's: {', '.join(BATCH_NORM)}.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Independent randomizations, instead of the preset's.")] = None,
+    layer: Layer = None,
+    samples: Samples = None,
+    steps: Steps = None,
+    baseline: BaselineName = "zero",
+    seed: Seed = 0,
+    keep_maps: Annotated[int, typer.Option(help="Of how many images the maps are stored and drawn.")] = 3,
+    device: Device = "auto",
+    precision: PrecisionName = "float32",
+    memory_budget: MemoryBudget = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to make; else one below runs/.")] = None,
+) -> None:
+    """Run the model-randomization sanity check.
+
+    Without options: train the basic CNN on rendered digits and compare every method's maps with those of the network
+    whose layers are randomized one after another, from the output down.
+    """
+    chosen_model, chosen_weights = _defaults(data, model, weights)
+    config = CheckConfig(
+        data=data,
+        data_dir=data_dir,
+        images=images,
+        model=chosen_model,
+        weights=chosen_weights,
+        train_images=train_images,
+        methods=_names(methods),
+        metrics=_names(metrics),
+        preset=preset,
+        order=order,
+        initialiser=initialiser,
+        batch_norm=batch_norm,
+        trials=trials,
+        layer=layer,
+        samples=samples,
+        steps=steps,
+        baseline=baseline,
+        seed=seed,
+        keep_maps=keep_maps,
+        device=device,
+        precision=precision,
+        memory_budget=memory_budget,
+    )
+    folder = out or _free(Path("runs") / f"check-{Path(data).stem}-{chosen_model}")
+    with new_folder(folder) as scratch, metered() as meter:
+        setup, result = run_check(config, scratch, meter)
+        figures = draw_run(scratch, lambda name: meter(0, 0, f"drawing {name}"))
+    _report_check(setup, result)
+    show(f"{len(figures)} figures, results.csv and maps are in {folder}")
+
+
+@app.command(
+    epilog="Example: probatum attribute cat.jpg dog.jpg --model resnet18 --methods gradient,grad-cam --out maps"
+)
+def attribute(
+    sources: Annotated[list[str], typer.Argument(help="Images, a folder, a .txt list, or the name of a data set.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    model: Model = None,
+    weights: Weights = None,
+    methods: Methods = _ALL_METHODS,
+    target: Annotated[int | None, typer.Option(help="Class index to explain; else the predicted class.")] = None,
+    images: Annotated[int, typer.Option(help="At most so many images.")] = 16,
+    data_dir: DataDir = None,
+    train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 12_000,
+    layer: Layer = None,
+    samples: Samples = None,
+    steps: Steps = None,
+    baseline: BaselineName = "zero",
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: PrecisionName = "float32",
+    memory_budget: MemoryBudget = None,
+) -> None:
+    """Compute attribution maps of images, as arrays and as pictures."""
+    chosen_model, chosen_weights = _defaults(sources[0], model, weights)
+    config = CheckConfig(
+        data=sources[0],
+        data_dir=data_dir,
+        images=images,
+        model=chosen_model,
+        weights=chosen_weights,
+        train_images=train_images,
+        methods=_names(methods),
+        layer=layer,
+        samples=samples,
+        steps=steps,
+        baseline=baseline,
+        seed=seed,
+        device=device,
+        precision=precision,
+        memory_budget=memory_budget,
+    )
+    with new_folder(out) as scratch, metered() as meter:
+        found = explain(config, sources, target, scratch, meter)
+        draw_explanation(found, scratch, f"{model_spec(chosen_model).title}, seed {seed}")
+    rows = zip(found.image_names, found.class_names, found.targets, found.confidences, strict=True)
+    cells = [(image, name, str(index), f"{confidence:.3f}") for image, name, index, confidence in rows]
+    show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
+    show(f"maps of {len(found.maps)} methods are in {out}")
+
+
+@app.command(epilog="Example: probatum train --data mnist --data-dir DIR --preset paper --out mnist-cnn.pt")
+def train(
+    out: Annotated[Path, typer.Option(help="Checkpoint file to write.")],
+    data: Annotated[str, typer.Option(help=f"Data set: {', '.join(DATASETS)}.")] = "digits",
+    data_dir: DataDir = None,
+    model: Annotated[str, typer.Option(help="basic_cnn or mlp.")] = "basic_cnn",
+    preset: Annotated[str, typer.Option(help="'quick', or 'paper': Adam 1e-4, batches of 50, 50 epochs.")] = "quick",
+    train_images: Annotated[int | None, typer.Option(help="Of the training split; else all of it.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,
+    target_accuracy: Annotated[float | None, typer.Option(help="Stop once this test accuracy is reached.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Train one of the papers' small networks."""
+    if out.exists():
+        raise InvalidInput(f"{out} exists already; choose another --out, or remove it yourself")
+    if preset not in ("quick", "paper"):
+        raise InvalidInput(f"training preset {preset!r} does not exist; choose quick or paper")
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    base = PAPER_MNIST if preset == "paper" else QUICK_DIGITS
+    config = replace(base, seed=seed, target_accuracy=target_accuracy, **changes)
+    training_set = load_dataset(data, "train", train_images, data_dir, seed)
+    test_set = load_dataset(data, "test", None, data_dir, seed)
+    network = load_model(model, "none", len(DATASETS[data].class_names), seed).to(choose_device(device))
+    assert training_set.labels is not None
+    assert test_set.labels is not None
+    with metered() as meter:
+        report = train_model(
+            network,
+            training_set.images,
+            training_set.labels,
+            test_set.images,
+            test_set.labels,
+            config,
+            lambda done, total, _: meter(done, total, f"training {model}"),
+        )
+    save_checkpoint(network, out)
+    rows = [(str(e.epoch), f"{e.loss:.4f}", f"{e.running_accuracy:.4f}", f"{e.accuracy:.4f}") for e in report.history]
+    show_table(f"{model} on {data}", ("epoch", "loss", "training accuracy", "test accuracy"), rows, numeric=3)
+    show(f"best test accuracy {report.best_accuracy:.4f}, weights in {out}")
+    if report.reached_target is False:
+        raise ModelError(f"the target accuracy {target_accuracy} was not reached; give more --epochs or --train-images")
+
+
+@app.command(epilog="Example: probatum report runs/check-digits-basic_cnn")
+def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Draw the figures of a run again, from its stored results."""
+    for path in draw_run(run):
+        show(str(path))
+
+
+@app.command("list", epilog="Example: probatum list methods")
+def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
+    """List what there is, and where each is implemented."""
+    tables: dict[Kind, tuple[Sequence[str], Sequence[Sequence[str]]]] = {
+        Kind.methods: (
+            ("name", "title", "source", "module"),
+            [(name, entry.title, entry.source, entry.where) for name, entry in METHODS.items()],
+        ),
+        Kind.metrics: (
+            ("name", "title", "maps", "source", "module"),
+            [(n, m.title, m.reduction, m.source, type(m.measure).__module__) for n, m in METRICS.items()],
+        ),
+        Kind.models: (
+            ("name", "title", "input", "stages", "module"),
+            [
+                (n, s.title, f"{s.channels}×{s.input_size}×{s.input_size}", _stages(s.stages), s.where)
+                for n, s in MODELS.items()
+            ],
+        ),
+        Kind.data: (
+            ("name", "title", "training", "test", "module"),
+            [(n, s.title, f"{s.sizes[0]}", f"{s.sizes[1]}", s.where) for n, s in DATASETS.items()],
+        ),
+        Kind.presets: (
+            ("name", "order", "initialiser", "batch norm", "trials", "source"),
+            [
+                (n, p.order, type(p.initialiser).__name__, p.batch_norm, str(p.trials), p.source)
+                for n, p in PRESETS.items()
+            ],
+        ),
+        Kind.initialisers: (
+            ("name", "what it draws", "module"),
+            [(n, (type(i).__doc__ or "").splitlines()[0], type(i).__module__) for n, i in INITIALISERS.items()],
+        ),
+    }
+    columns, rows = tables[kind]
+    show_table(kind.value, columns, rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line: exit code 0 when done, 2 for wrong usage, 1 for what failed, each with one clear line."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with _one_line("--debug" in words):
+        # --debug is welcome anywhere on the line.
+        app([word for word in words if word != "--debug"])
+
+
+@contextmanager
+def _one_line(debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except (ProbatumError, OSError, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            complain("interrupted; nothing was written")
+            raise SystemExit(130) from None
+        complain(str(error))
+        raise SystemExit(2 if isinstance(error, InvalidInput) else 1) from None
+
+
+def _defaults(data: str, model: str | None, weights: str | None) -> tuple[str, str]:
+    """The model and weights that suit the data: a small trained network for a data set, ResNet-18 for photographs."""
+    model = model or ("basic_cnn" if data in DATASETS else "resnet18")
+    small = model_spec(model).channels == 1
+    return model, weights or ("train" if small else "default")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _free(folder: Path) -> Path:
+    """The folder, or the first of folder-2, folder-3, ... that does not exist."""
+    candidate, number = folder, 2
+    while candidate.exists():
+        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return candidate
+
+
+def _stages(stages: Sequence[object] | None) -> str:
+    return f"{len(stages)}, by table" if stages else "by layer"
+
+
+def _report_check(setup: Setup, result: SanityResult) -> None:
+    """Shows the mean similarity of each method at the last stage, and whether the control did its work."""
+    if setup.training is not None:
+        show(f"{setup.spec.title} was trained to a test accuracy of {setup.training.best_accuracy:.4f}")
+    rows = []
+    for method in result.methods:
+        cells = []
+        for metric in result.metrics:
+            mean, low, high = (float(value[-1]) for value in bootstrap_interval(result.of(method, metric)))
+            cells.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]")
+        rows.append((METHODS[method].title, *cells))
+    stage, images = result.stages[-1], len(result.image_names)
+    title = (
+        f"similarity to the trained model's maps after the last stage, {stage}: mean of {images} images [95 % interval]"
+    )
+    show_table(title, ("method", *result.metrics), rows, numeric=len(result.metrics))
+    if CONTROL in result.methods:
+        perfect = all(
+            np.allclose(result.of(CONTROL, metric), METRICS[metric].perfect, atol=1e-5) for metric in result.metrics
+        )
+        if not perfect:
+            raise ModelError(
+                "the edge detector did not score perfectly at every stage; these results cannot be trusted"
+            )
+        show("control: the edge detector, which knows no model, scores perfectly at every stage")
+    constant = int((result.constant > 0).sum())
+    if constant:
+        show(f"{constant} of {result.constant.size} comparisons had a constant map; results.csv marks them")

@@ -1,0 +1,104 @@
+"""The configuration of a check: plain values that say everything about it and survive a round trip through JSON."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from probatum.attributions import METHODS
+from probatum.errors import InvalidInput, UnknownName
+from probatum.metrics import METRICS
+from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
+
+DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs", "hog-pearson")
+PAPER_METHODS = tuple(name for name in METHODS if name not in ("smoothgrad-squared", "vargrad"))
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """What a sanity check does.
+
+    Args:
+        data: a data set by name, a folder of images, an image, or a text file that lists images.
+        data_dir: where a data set that is read from disk lies.
+        images: how many images are explained; of a labelled set, as many of each class as come out even.
+        model: a model by name.
+        weights: "train" (small networks, on the data set's training images), "default" (published weights), "none"
+            (random), or a checkpoint file.
+        train_images: how many images "train" uses.
+        methods: names of attribution methods.
+        metrics: names of similarity metrics.
+        preset: a randomization protocol; the next four replace its parts.
+        order: of the randomization.
+        initialiser: of the randomized parameters.
+        batch_norm: what becomes of running statistics.
+        trials: independent randomizations.
+        layer: of Grad-CAM; None is the layer that the model's table names, or the last convolution.
+        samples: noise samples of every method that has them; None keeps the papers' numbers.
+        steps: path steps of every method that has them; None keeps the papers' numbers.
+        baseline: of Integrated Gradients: "zero", "black", "blurred" or "mean".
+        seed: of everything random.
+        keep_maps: of how many images the maps are stored and drawn.
+        device: "auto", or a torch device.
+        precision: "float32" or "float64".
+        memory_budget: for activations, such as "2 GiB"; None is the device's default.
+    """
+
+    data: str = "digits"
+    data_dir: str | None = None
+    images: int = 10
+    model: str = "basic_cnn"
+    weights: str = "train"
+    train_images: int = 12_000
+    methods: tuple[str, ...] = PAPER_METHODS
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    preset: str = "adebayo"
+    order: str | None = None
+    initialiser: str | None = None
+    batch_norm: str | None = None
+    trials: int | None = None
+    layer: str | None = None
+    samples: int | None = None
+    steps: int | None = None
+    baseline: str = "zero"
+    seed: int = 0
+    keep_maps: int = 3
+    device: str = "auto"
+    precision: str = "float32"
+    memory_budget: str | None = None
+
+    def __post_init__(self) -> None:
+        for kind, names, table in (
+            ("method", self.methods, METHODS),
+            ("metric", self.metrics, METRICS),
+            ("randomization preset", (self.preset,), PRESETS),
+            ("initialiser", (self.initialiser,), INITIALISERS),
+            ("randomization order", (self.order,), ORDERS),
+            ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
+            ("baseline", (self.baseline,), ("zero", "black", "blurred", "mean")),
+            ("precision", (self.precision,), ("float32", "float64")),
+        ):
+            for name in names:
+                if name is not None and name not in table:
+                    raise UnknownName(kind, name, table)
+        if not self.methods or not self.metrics:
+            raise InvalidInput("a check needs at least one method and one metric")
+        for name in ("images", "train_images", "trials", "samples", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InvalidInput(f"{name} is {value}; it must be at least 1")
+        if self.keep_maps < 0:
+            raise InvalidInput(f"keep_maps is {self.keep_maps}; it cannot be negative")
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "CheckConfig":
+        """Reads what `to_json` wrote; InvalidInput where a value is missing its place."""
+        known = {field.name for field in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise UnknownName("setting of a check", name, known)
+        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**settings)

@@ -1,0 +1,220 @@
+"""The sanity check: maps of a trained model compared with the maps of ever more randomized versions of it.
+
+This is the loop where attributions, randomization, map reductions and metrics meet.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from probatum.attributions import Method, attribute
+from probatum.engine import View, all_logits, prepare
+from probatum.errors import InvalidInput
+from probatum.maps import get_reduction
+from probatum.metrics import Metric, get_metric, is_constant
+from probatum.randomization import Randomizer, Reset, automatic_stages
+
+IMAGES_AT_ONCE = 16  # whose reference maps and prepared metrics are held in memory together
+
+Progress = Callable[[int, int, str], None]
+"""Called with (points done, points in all, what is being done)."""
+
+
+@dataclass(frozen=True, eq=False)
+class SanityResult:
+    """The scores of a sanity check.
+
+    Args:
+        methods: names.
+        metrics: names.
+        stages: names, in the order visited; the trained model itself is not among them, for its score would be perfect
+            by definition.
+        image_names: one for each image.
+        targets: (image,) the explained classes.
+        scores: (method, metric, stage, image, trial).
+        constant: (method, stage, image, trial): whether the map of the trained model (1), of the randomized one (2) or
+            of both (3) is constant, so that correlations follow the metrics' rule; 0 where neither is.
+        maps: {image name: {method: (1 + stages, channel, height, width)}} of the images that were kept, from trial 0;
+            the first map is that of the trained model.
+    """
+
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    stages: tuple[str, ...]
+    image_names: tuple[str, ...]
+    targets: tuple[int, ...]
+    scores: Float[np.ndarray, "method metric stage image trial"]
+    constant: np.ndarray
+    maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+
+    def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
+        """The scores of one method under one metric."""
+        scores: np.ndarray = self.scores[self.methods.index(method), self.metrics.index(metric)]
+        return scores
+
+
+def sanity_check(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | None = None,
+    *,
+    methods: Mapping[str, Method],
+    metrics: Mapping[str, Metric] | Sequence[str] = ("ssim", "spearman", "spearman-abs"),
+    randomizer: Randomizer | None = None,
+    trials: int = 1,
+    seed: int = 0,
+    image_names: Sequence[str] | None = None,
+    keep_maps: int = 0,
+    precision: str | None = None,
+    memory_budget: int | str | None = None,
+    progress: Progress | None = None,
+) -> SanityResult:
+    """Compares each method's maps before and after randomizing a model, stage by stage.
+
+    The target stays what it is for the trained model. Each metric first reduces the maps as its protocol says.
+
+    Source: Adebayo et al. (2018), arXiv:1810.03292, section 3.
+
+    Args:
+        model: any classifier; left as it is.
+        images: (batch, channel, height, width) or (batch, ...), preprocessed.
+        targets: class indices (batch,), or None for the trained model's predictions.
+        methods: by name.
+        metrics: names of the table, or metrics of your own by name.
+        randomizer: which weights are drawn, how and in what order; None cascades through all layers with each layer's
+            own initialiser.
+        trials: independent randomizations.
+        seed: of the methods' noise.
+        image_names: one for each image; numbers where not given.
+        keep_maps: of how many of the first images the maps are kept.
+        precision: as in `attribute`.
+        memory_budget: as in `attribute`.
+        progress: see `Progress`.
+
+    Raises:
+        InvalidInput, ModelError: what the parts raise; NaN maps among it.
+    """
+    names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
+    if len(names) != len(images):
+        raise InvalidInput(f"{len(names)} image names for {len(images)} images; give one each")
+    table = metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics}
+    randomizer = randomizer or Randomizer(model, automatic_stages(model, images), Reset(), seed=seed)
+    trained = prepare(model, precision)
+    if targets is None:
+        targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
+    stages = tuple(stage.name for stage in randomizer.stages)
+    shape = (len(methods), len(table), len(stages), len(images), trials)
+    scores = np.full(shape, np.nan)
+    constant = np.zeros((shape[0], *shape[2:]), dtype=np.int8)
+    kept: dict[str, dict[str, np.ndarray]] = {}
+    ticker = _Ticker(progress, passes=1 + trials * len(stages), images=len(images))
+
+    for first in range(0, len(images), IMAGES_AT_ONCE):
+        part = slice(first, min(first + IMAGES_AT_ONCE, len(images)))
+
+        def explain(view: View, what: str, part: slice = part) -> dict[str, Tensor]:
+            return attribute(
+                view,
+                images[part],
+                targets[part],
+                methods,
+                seed=seed,
+                memory_budget=memory_budget,
+                progress=ticker.started(what, part.stop - part.start),
+            )
+
+        reference = _Reference(explain(trained, "trained model"), table)
+        keep = range(part.start, min(part.stop, keep_maps))
+        for image in keep:
+            kept[names[image]] = {
+                name: np.empty((1 + len(stages), *maps.shape[1:]), dtype=np.float32)
+                for name, maps in reference.maps.items()
+            }
+        _store(kept, names, keep, part.start, 0, reference.maps)
+        for trial in range(trials):
+            for step, stage, randomized in randomizer.steps(trial, start=1):
+                what = f"{stage}, trial {trial + 1} of {trials}" if trials > 1 else stage
+                maps = explain(prepare(randomized, precision, like=trained), what)
+                for row, name in enumerate(methods):
+                    scores[row, :, step - 1, part, trial] = reference.compare(name, maps[name])
+                    constant[row, step - 1, part, trial] = reference.constant(name, maps[name])
+                if trial == 0:
+                    _store(kept, names, keep, part.start, step, maps)
+    return SanityResult(
+        tuple(methods), tuple(table), stages, names, tuple(int(target) for target in targets), scores, constant, kept
+    )
+
+
+class _Reference:
+    """The maps of the trained model, prepared once for all comparisons."""
+
+    def __init__(self, maps: dict[str, Tensor], metrics: Mapping[str, Metric]) -> None:
+        self.maps = maps
+        self._metrics = metrics
+        self._constant = {name: is_constant(values) for name, values in maps.items()}
+        self._prepared = {
+            (name, key): metric.prepare(_reduced(metric, values))
+            for name, values in maps.items()
+            for key, metric in metrics.items()
+        }
+
+    def compare(self, name: str, maps: Tensor) -> Float[np.ndarray, "metric image"]:
+        """Scores the maps of one method under every metric."""
+        scores = [
+            metric.compare(self._prepared[name, key], metric.prepare(_reduced(metric, maps)))
+            for key, metric in self._metrics.items()
+        ]
+        return torch.stack(scores).cpu().double().numpy()
+
+    def constant(self, name: str, maps: Tensor) -> np.ndarray:
+        """Tells which of the two maps is constant: 1 the reference, 2 the other, 3 both."""
+        codes: np.ndarray = (self._constant[name].int() + 2 * is_constant(maps).int()).cpu().numpy()
+        return codes
+
+
+class _Ticker:
+    """Adds up the points of many passes, whose number is known after the first."""
+
+    def __init__(self, progress: Progress | None, passes: int, images: int) -> None:
+        self._progress, self._passes, self._images = progress, passes, images
+        self._before = 0
+
+    def started(self, what: str, images: int) -> Callable[[int, int], None] | None:
+        """Returns the callback of one pass over some of the images."""
+        if self._progress is None:
+            return None
+        report = self._progress
+
+        def tick(done: int, total: int) -> None:
+            report(self._before + done, total * self._passes * self._images // images, what)
+            if done == total:
+                self._before += total
+
+        return tick
+
+
+def _reduced(metric: Metric, maps: Tensor) -> Tensor:
+    return get_reduction(metric.reduction)(maps)
+
+
+def _store(
+    kept: dict[str, dict[str, np.ndarray]],
+    names: tuple[str, ...],
+    keep: range,
+    first: int,
+    step: int,
+    maps: dict[str, Tensor],
+) -> None:
+    for image in keep:
+        for name, values in maps.items():
+            kept[names[image]][name][step] = values[image - first].float().cpu().numpy()
+
+
+def edge_control(result: SanityResult, metric: str, control: str) -> Bool[np.ndarray, " stage"]:
+    """Tells at which stages the control scores perfectly; a check whose control fails proves nothing."""
+    perfect = get_metric(metric).perfect
+    return np.asarray(np.abs(result.of(control, metric) - perfect).max(axis=(1, 2)) < 1e-5)

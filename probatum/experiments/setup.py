@@ -1,0 +1,233 @@
+"""From a configuration to the things it names: data, model, methods, metrics, randomizer."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from probatum.attributions import Black, GradCAM, GuidedGradCAM, IntegratedGradients, Method, SmoothGrad, get_method
+from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
+from probatum.engine import all_logits, prepare
+from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments.config import CheckConfig
+from probatum.metrics import HOGCorrelation, Metric, get_metric
+from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, train
+from probatum.randomization import Randomizer, automatic_stages, initialiser, preset, stages_from_table
+
+TrainingProgress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything that a check works on.
+
+    Args:
+        spec: facts about the model.
+        model: on its device.
+        data: the images, on the CPU.
+        images: the same on the model's device.
+        targets: the predicted classes.
+        confidences: their softmax probabilities.
+        class_names: of the model's classes, or None.
+        methods: by name.
+        metrics: by name.
+        randomizer: of the model.
+        trials: independent randomizations.
+        training: what training reached, where the model was trained here.
+    """
+
+    spec: ModelSpec
+    model: nn.Module
+    data: ImageSet
+    images: Tensor
+    targets: Tensor
+    confidences: Tensor
+    class_names: tuple[str, ...] | None
+    methods: dict[str, Method]
+    metrics: dict[str, Metric]
+    randomizer: Randomizer
+    trials: int
+    training: TrainingReport | None
+
+
+def set_up(config: CheckConfig, progress: TrainingProgress | None = None) -> Setup:
+    """Loads or trains what a configuration names.
+
+    Raises:
+        InvalidInput, ModelError: data, weights or layers are missing or do not fit together.
+    """
+    device = choose_device(config.device)
+    spec = model_spec(config.model)
+    data = load_images(config.data, spec, config.images, config.data_dir, config.seed)
+    model, training = load_or_train(config, spec, progress)
+    model = model.to(device)
+    images = data.images.to(device)
+    probabilities = all_logits(prepare(model), images, memory_budget=config.memory_budget).softmax(1)
+    confidences, targets = probabilities.max(1)
+    class_names = spec.class_names if config.weights != "train" else DATASETS[config.data].class_names
+    protocol = preset(config.preset)
+    plan = stages_from_table(model, spec.stages, images=images) if spec.stages else automatic_stages(model, images)
+    randomizer = Randomizer(
+        model,
+        plan,
+        initialiser(config.initialiser) if config.initialiser else protocol.initialiser,
+        config.order or protocol.order,
+        config.seed,
+        config.batch_norm or protocol.batch_norm,
+        protocol.redraw,
+    )
+    methods = {name: configured_method(name, config, spec, data.preprocessing) for name in config.methods}
+    metrics = {name: configured_metric(name, data.images.shape[2:]) for name in config.metrics}
+    return Setup(
+        spec=spec,
+        model=model,
+        data=data,
+        images=images,
+        targets=targets,
+        confidences=confidences,
+        class_names=class_names,
+        methods=methods,
+        metrics=metrics,
+        randomizer=randomizer,
+        trials=config.trials or protocol.trials,
+        training=training,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Reads a device; "auto" is CUDA where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InvalidInput(f"device {name!r} does not exist; write auto, cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput(f"device {name!r} was asked for, but torch sees no CUDA device here; use --device cpu")
+    return device
+
+
+def load_images(source: str, spec: ModelSpec, count: int, data_dir: str | None, seed: int) -> ImageSet:
+    """Loads the images to explain: some of each class of a data set, or the first photographs of a folder."""
+    if source in DATASETS:
+        own = DATASETS[source].preprocessing
+        if spec.channels != own.channels:
+            raise InvalidInput(
+                f"{spec.title} takes images of {spec.channels} channels, {source} has {own.channels}; "
+                "use basic_cnn or mlp, or a folder of photographs"
+            )
+        classes = len(DATASETS[source].class_names)
+        enough = max(20 * count, 40 * classes) if DATASETS[source].endless else None
+        pool = load_dataset(source, "test", enough, data_dir, seed)
+        return _evenly(pool, count)
+    if not Path(source).exists():
+        raise UnknownName("data set, and there is no such file or folder: data", source, DATASETS)
+    if spec.channels != 3:
+        raise InvalidInput(
+            f"{spec.title} takes images of {spec.channels} channel, not photographs; use --model squeezenet1_0, say"
+        )
+    return load_photographs(source, preprocessing_of(spec), limit=count)
+
+
+def preprocessing_of(spec: ModelSpec) -> Preprocessing:
+    """How photographs become inputs of a model."""
+    interpolation: Any = spec.interpolation
+    return Preprocessing(spec.mean, spec.std, spec.resize, spec.input_size, interpolation)
+
+
+def load_or_train(
+    config: CheckConfig, spec: ModelSpec, progress: TrainingProgress | None
+) -> tuple[nn.Module, TrainingReport | None]:
+    """Loads the weights that are named, or trains a small network on the data set."""
+    if config.weights != "train":
+        return load_model(spec.name, config.weights, seed=config.seed), None
+    if config.data not in DATASETS:
+        raise InvalidInput(
+            f"{spec.title} can be trained here on {', '.join(DATASETS)} only; "
+            "give --weights default, none or a checkpoint file"
+        )
+    dataset = DATASETS[config.data]
+    training_set = load_dataset(config.data, "train", config.train_images, config.data_dir, config.seed)
+    test_set = load_dataset(config.data, "test", min(2_000, dataset.sizes[1]), config.data_dir, config.seed)
+    model = load_model(spec.name, "none", len(dataset.class_names), config.seed).to(choose_device(config.device))
+    recipe = replace(QUICK_DIGITS, seed=config.seed)
+    report = train(
+        model,
+        training_set.images,
+        _labels(training_set),
+        test_set.images,
+        _labels(test_set),
+        recipe,
+        lambda done, total, record: progress(done, total, f"training {spec.title}") if progress else None,
+    )
+    return model.eval(), report
+
+
+def configured_method(name: str, config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> Method:
+    """A method of the table with the configuration's samples, steps, layer and baseline."""
+
+    def adapt(method: Method) -> Method:
+        if isinstance(method, SmoothGrad):
+            return replace(method, method=adapt(method.method), samples=config.samples or method.samples)
+        if isinstance(method, IntegratedGradients):
+            baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
+            return replace(method, steps=config.steps or method.steps, baseline=baseline)
+        if isinstance(method, (GradCAM, GuidedGradCAM)):
+            return replace(method, layer=config.layer or spec.grad_cam_layer)
+        return method
+
+    return adapt(get_method(name))
+
+
+def configured_metric(name: str, size: torch.Size) -> Metric:
+    """A metric of the table; HOG cells shrink from 16 pixels so that at least seven fit along a small image."""
+    metric = get_metric(name)
+    if isinstance(metric.measure, HOGCorrelation):
+        cell = max(1, min(metric.measure.cell_size, min(size) // 7))
+        return replace(metric, measure=replace(metric.measure, cell_size=cell))
+    return metric
+
+
+def describe(value: Any) -> Any:
+    """A method, metric or other dataclass as plain values, with the class by name."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {"class": type(value).__name__} | {
+            field.name: describe(getattr(value, field.name)) for field in fields(value) if field.repr
+        }
+    if isinstance(value, (tuple, list)):
+        return [describe(item) for item in value]
+    if isinstance(value, Tensor):
+        return f"tensor {tuple(value.shape)}"
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers, their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def _labels(data: ImageSet) -> Tensor:
+    assert data.labels is not None, f"{data.name} has no labels"
+    return data.labels
+
+
+def _evenly(pool: ImageSet, count: int) -> ImageSet:
+    """The first images of every class in turn, sorted by class, until there are `count`."""
+    labels = _labels(pool).tolist()
+    seen: dict[int, int] = {}
+    turns = []
+    for index, label in enumerate(labels):
+        turns.append((seen.get(label, 0), label, index))
+        seen[label] = seen.get(label, 0) + 1
+    if count > len(turns):
+        raise InvalidInput(f"{count} images were asked for, {pool.name} has {len(turns)}")
+    chosen = sorted(turns)[:count]
+    return pool.subset([index for _, _, index in sorted(chosen, key=lambda turn: (turn[1], turn[2]))])
