@@ -68,6 +68,12 @@ PrecisionName = Annotated[str, typer.Option("--precision", help="float32 or floa
 MemoryBudget = Annotated[str | None, typer.Option(help="Memory for activations, such as '2 GiB'.")]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        show(f"probatum {probatum.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     version: Annotated[
@@ -75,9 +81,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    if version:
-        show(f"probatum {probatum.__version__}")
-        raise typer.Exit
+    pass
 
 
 @app.command(

@@ -125,7 +125,7 @@ def load_images(source: str, spec: ModelSpec, count: int, data_dir: str | None, 
         pool = load_dataset(source, "test", enough, data_dir, seed)
         return _evenly(pool, count)
     if not Path(source).exists():
-        raise UnknownName("data set, and there is no such file or folder: data", source, DATASETS)
+        raise UnknownName("data set, file or folder", source, DATASETS)
     if spec.channels != 3:
         raise InvalidInput(
             f"{spec.title} takes images of {spec.channels} channel, not photographs; use --model squeezenet1_0, say"

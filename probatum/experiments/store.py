@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists():
         raise InvalidInput(f"{path} exists already; choose another --out, or remove it yourself")
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -40,6 +41,9 @@ def new_folder(path: Path) -> Iterator[Path]:
         os.rename(scratch, path)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):  # somebody else may have put something there
+            for folder in made:
+                folder.rmdir()
         raise
 
 
