@@ -14,6 +14,7 @@ from probatum.errors import InvalidInput, MemoryBudgetError
 T = TypeVar("T")
 MIB = 1 << 20
 CPU_DEFAULT = 512 * MIB  # small chunks whose activations are reused beat large ones on a CPU
+COPIES = 10  # of an image, that a row's points, noise, gradients and maps are together at any one time, measured
 CUDA_SHARE = 0.5  # of the free memory: the backward pass and the convolutions' workspace need the rest
 _UNITS = {"b": 1, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
@@ -88,26 +89,31 @@ class Budget:
     error halves the rows and the chunk is tried again.
 
     Args:
-        limit: bytes for what autograd keeps and its gradients; None leaves only `max_rows`, and nothing is measured.
+        image_bytes: size of one image, of which each row holds several versions besides what the model makes of it.
+        limit: bytes for the rows, what autograd keeps and its gradients; None leaves only `max_rows`, and nothing is
+            measured.
         max_rows: a bound on the rows of one call, or None.
         row_bytes: measured need of one row, by kind of row. Shared between views of equal structure, it saves
             measuring.
     """
 
+    image_bytes: int
     limit: int | None
     max_rows: int | None = None
     row_bytes: dict[object, int] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, device: torch.device, limit: int | str | None, max_rows: int | None, row_bytes: dict[object, int]
+        cls, images: Tensor, limit: int | str | None, max_rows: int | None, row_bytes: dict[object, int]
     ) -> "Budget":
-        """Makes the budget of a call: the device's default where neither a limit nor a number of rows is given."""
+        """Makes the budget of a call for some images: the device's default where neither a limit nor a number of rows is given."""
         if max_rows is not None and max_rows < 1:
             raise InvalidInput(f"chunk is {max_rows}; a model call holds at least one row")
         if limit is not None:
-            return cls(parse_bytes(limit), max_rows, row_bytes)
-        return cls(None if max_rows else default_budget(device), max_rows, row_bytes)
+            limit = parse_bytes(limit)
+        elif max_rows is None:
+            limit = default_budget(images.device)
+        return cls(images[0].nbytes, limit, max_rows, row_bytes)
 
     def measures(self, kind: object) -> bool:
         """Tells whether the next chunk is the one that shows what a row needs."""
@@ -146,7 +152,7 @@ class Budget:
             if rows == 1:
                 raise MemoryBudgetError(f"one row does not fit in memory: {error}") from error
         else:
-            self.row_bytes[kind] = -(-saved.needed // rows)
+            self.row_bytes[kind] = COPIES * self.image_bytes - (-saved.needed // rows)
             self.rows(kind)  # refuses a budget that is too small for what was just seen
             return result
         # Outside the handler, whose traceback would keep the failed chunk's activations alive.

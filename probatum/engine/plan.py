@@ -83,7 +83,7 @@ def run(
     """
     with computing(view.device):
         targets = _accept_targets(images, targets)
-        budget = Budget.of(view.device, memory_budget, chunk, view.row_bytes)
+        budget = Budget.of(images, memory_budget, chunk, view.row_bytes)
         groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
         for name, request in requests.items():
             groups[request.chain][name] = request
@@ -124,7 +124,7 @@ def all_logits(
     """Returns the logits of all images, without gradients and in chunks under the budget."""
     with computing(view.device):
         images = view.accept(images)
-        return _all_logits(view, images, Budget.of(view.device, memory_budget, chunk, view.row_bytes))
+        return _all_logits(view, images, Budget.of(images, memory_budget, chunk, view.row_bytes))
 
 
 def _chunks(
@@ -139,13 +139,21 @@ def _chunks(
             yield rows, Evaluation(rows, {}), rows.image
             start += len(rows.image)
             continue
-        rows = stream.rows(start, start + budget.rows(kind))
-        aimed = None if targets is None else targets[rows.image]
-        answer = budget.attempt(kind, view.model, len(rows.image), partial(evaluate, view, rows.points, aimed, needs))
+        stop = min(start + budget.rows(kind), len(stream))
+        answer = budget.attempt(
+            kind, view.model, stop - start, partial(_chunk, view, stream, start, stop, targets, needs)
+        )
         if answer is not None:
-            results, aimed = answer
-            yield rows, Evaluation(rows, results), aimed
-            start += len(rows.image)
+            yield answer
+            start = stop
+
+
+def _chunk(
+    view: View, stream: PointStream, start: int, stop: int, targets: Tensor | None, needs: frozenset[Need]
+) -> tuple[Rows, Evaluation, Tensor]:
+    rows = stream.rows(start, stop)
+    results, aimed = evaluate(view, rows.points, None if targets is None else targets[rows.image], needs)
+    return rows, Evaluation(rows, results), aimed
 
 
 def _all_logits(view: View, images: Tensor, budget: Budget) -> Tensor:
