@@ -16,6 +16,8 @@ MIB = 1 << 20
 CPU_DEFAULT = 512 * MIB  # small chunks whose activations are reused beat large ones on a CPU
 COPIES = 10  # of an image, that a row's points, noise, gradients and maps are together at any one time, measured
 CUDA_SHARE = 0.5  # of the free memory: the backward pass and the convolutions' workspace need the rest
+# What errors without a type of their own say: torch's CPU allocator, the CUDA runtime, cuBLAS and cuDNN.
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 _UNITS = {"b": 1, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
@@ -164,4 +166,5 @@ class Budget:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tells whether an error says that memory ran out, on CUDA or on the CPU."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    named = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return named or any(text in str(error) for text in _OUT_OF_MEMORY)
