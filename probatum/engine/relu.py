@@ -12,9 +12,9 @@ from torch.overrides import TorchFunctionMode
 
 from probatum.errors import ModelError
 
-# nn.ReLU and its subclasses call F.relu, so modules need no case of their own.
-_RELU = {F.relu, torch.relu, Tensor.relu}
-_RELU_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
+# nn.ReLU and its subclasses call F.relu, so modules need no case of their own; exported models call the operators.
+_RELU = {F.relu, torch.relu, Tensor.relu, torch.ops.aten.relu, torch.ops.aten.relu.default}
+_RELU_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_, torch.ops.aten.relu_, torch.ops.aten.relu_.default}
 _OTHER_RECTIFIERS = {
     F.relu6, F.hardtanh, F.leaky_relu, F.prelu, F.rrelu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.hardswish,
     F.softplus, F.threshold,
