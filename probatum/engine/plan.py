@@ -177,6 +177,8 @@ def _accept_targets(images: Tensor, targets: Tensor | int | None) -> Tensor | No
         return None
     if isinstance(targets, int):
         return torch.full((len(images),), targets, device=images.device)
+    if not isinstance(targets, Tensor):
+        raise InvalidInput(f"targets are a {type(targets).__name__}; give class indices (batch,) or one int")
     if targets.dtype not in (torch.int64, torch.int32, torch.int16, torch.uint8) or targets.shape != (len(images),):
         raise InvalidInput(
             f"targets must be {len(images)} class indices (batch,), got {targets.dtype} of shape {tuple(targets.shape)}"
