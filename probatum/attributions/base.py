@@ -80,8 +80,8 @@ def attribute(
         targets: class indices (batch,), one index for all, or None for the predicted classes.
         methods: by name, or a plain sequence, which is named by the methods' titles.
         seed: of the noise; the global random state is neither used nor changed.
-        memory_budget: bytes, or a text such as "2 GiB", for the points and activations of one model call; None is 512 MiB
-            on the CPU and half of the free memory on CUDA.
+        memory_budget: bytes, or a text such as "2 GiB", for the points and activations of one model call; None is 512
+            MiB on the CPU and half of the free memory on CUDA.
         chunk: most points in one model call; alone, it replaces the budget.
         precision: "float32", "float64", or None for the model's own floating-point type.
         progress: called with (points done, points in all) after each model call.

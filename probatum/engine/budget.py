@@ -108,7 +108,7 @@ class Budget:
     def of(
         cls, images: Tensor, limit: int | str | None, max_rows: int | None, row_bytes: dict[object, int]
     ) -> "Budget":
-        """Makes the budget of a call for some images: the device's default where neither a limit nor a number of rows is given."""
+        """Makes the budget of a call; the device's default where neither a limit nor a number of rows is given."""
         if max_rows is not None and max_rows < 1:
             raise InvalidInput(f"chunk is {max_rows}; a model call holds at least one row")
         if limit is not None:
