@@ -1,0 +1,34 @@
+"""Images: rendered digits, MNIST, Fashion-MNIST, photographs, and their preprocessing."""
+
+from probatum.data.datasets import DATASETS, SPLITS, DatasetSpec, load_dataset
+from probatum.data.digits import render_digits
+from probatum.data.image_set import ImageSet
+from probatum.data.mnist import read_mnist
+from probatum.data.photographs import EXTENSIONS, load_photographs, open_photograph
+from probatum.data.preprocessing import (
+    IMAGENET,
+    IMAGENET_INCEPTION,
+    MNIST,
+    MNIST_RGB_64,
+    UNIT_RANGE,
+    Preprocessing,
+)
+
+__all__ = [
+    "DATASETS",
+    "EXTENSIONS",
+    "IMAGENET",
+    "IMAGENET_INCEPTION",
+    "MNIST",
+    "MNIST_RGB_64",
+    "SPLITS",
+    "UNIT_RANGE",
+    "DatasetSpec",
+    "ImageSet",
+    "Preprocessing",
+    "load_dataset",
+    "load_photographs",
+    "open_photograph",
+    "read_mnist",
+    "render_digits",
+]

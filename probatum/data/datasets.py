@@ -1,0 +1,141 @@
+"""The data sources by name."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from probatum.data.digits import render_digits
+from probatum.data.image_set import ImageSet
+from probatum.data.mnist import read_mnist
+from probatum.data.preprocessing import MNIST, Preprocessing
+from probatum.errors import InvalidInput, UnknownName
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `load_dataset` asks of a source; a source ignores what does not concern it."""
+
+    split: str
+    count: int
+    data_dir: str | os.PathLike[str] | None
+    seed: int
+    download: bool
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One data source.
+
+    Args:
+        name: how it is asked for.
+        title: how it is written in a figure.
+        class_names: in the order of the labels.
+        preprocessing: the usual one.
+        sizes: images in each split, in the order of `SPLITS`; of an endless source, the usual number.
+        endless: whether more images than `sizes` can be had.
+        where: the module that implements it.
+        load: uint8 images (image, 1, 28, 28) and labels (image,), at least as many as asked for.
+    """
+
+    name: str
+    title: str
+    class_names: tuple[str, ...]
+    preprocessing: Preprocessing
+    sizes: tuple[int, int]
+    endless: bool
+    where: str
+    load: Callable[[Request], tuple[UInt8[Tensor, "image 1 28 28"], Int64[Tensor, " image"]]] = field(repr=False)
+
+
+_DIGIT_NAMES = tuple("0123456789")
+_FASHION_NAMES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+
+DATASETS: dict[str, DatasetSpec] = {
+    spec.name: spec
+    for spec in (
+        DatasetSpec(
+            name="digits",
+            title="rendered digits",
+            class_names=_DIGIT_NAMES,
+            preprocessing=MNIST,
+            sizes=(10_000, 2_000),
+            endless=True,
+            where="probatum.data.digits",
+            load=lambda request: render_digits(request.count, request.split, request.seed),
+        ),
+        DatasetSpec(
+            name="mnist",
+            title="MNIST",
+            class_names=_DIGIT_NAMES,
+            preprocessing=MNIST,
+            sizes=(60_000, 10_000),
+            endless=False,
+            where="probatum.data.mnist",
+            load=lambda request: read_mnist(request.data_dir, request.split, "MNIST", request.download),
+        ),
+        DatasetSpec(
+            name="fashion-mnist",
+            title="Fashion-MNIST",
+            class_names=_FASHION_NAMES,
+            preprocessing=MNIST,
+            sizes=(60_000, 10_000),
+            endless=False,
+            where="probatum.data.mnist",
+            load=lambda request: read_mnist(request.data_dir, request.split, "FashionMNIST", request.download),
+        ),
+    )
+}
+
+
+def load_dataset(
+    name: str,
+    split: str = "test",
+    count: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    *,
+    preprocessing: Preprocessing | None = None,
+    download: bool = False,
+) -> ImageSet:
+    """Load the first `count` images of a source, preprocessed.
+
+    Args:
+        name: a key of `DATASETS`.
+        split: "train" or "test".
+        count: number of images; all of the split, or an endless source's usual number, if omitted.
+        data_dir: where sources that are read from disk lie.
+        seed: of sources that are drawn at random.
+        preprocessing: instead of the source's own, as for a network that wants three channels.
+        download: whether missing files may be fetched into `data_dir`.
+
+    Raises:
+        UnknownName: no such source or split.
+        InvalidInput: too many images asked for, or files missing or damaged.
+    """
+    if name not in DATASETS:
+        raise UnknownName("data set", name, DATASETS)
+    if split not in SPLITS:
+        raise UnknownName("split", split, SPLITS)
+    spec = DATASETS[name]
+    size = spec.sizes[SPLITS.index(split)]
+    count = size if count is None else count
+    if count < 1 or (count > size and not spec.endless):
+        raise InvalidInput(f"{count} images were asked of {spec.title}, whose {split} split has {size}")
+    images, labels = spec.load(Request(split, count, data_dir, seed, download))
+    chosen = preprocessing or spec.preprocessing
+    return ImageSet(
+        name=name,
+        images=chosen.apply(images[:count]),
+        labels=labels[:count],
+        class_names=spec.class_names,
+        image_names=tuple(f"{split}-{index:05d}" for index in range(count)),
+        preprocessing=chosen,
+    )

@@ -1,0 +1,97 @@
+"""A named set of preprocessed images, held in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from probatum.data.preprocessing import Preprocessing
+from probatum.errors import InvalidInput
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images ready for a network, with what is known about them.
+
+    Args:
+        name: what the set is called in results and figures.
+        images: (image, channel, height, width), float32, preprocessed.
+        labels: (image,) class indices, or None where they are unknown.
+        class_names: the name of every class that a label may name, or None.
+        image_names: one name an image, unique within the set.
+        preprocessing: what made `images` from pixels.
+
+    Raises:
+        InvalidInput: where the parts do not fit together.
+    """
+
+    name: str
+    images: Float[Tensor, "image channel height width"] = field(repr=False)
+    labels: Int64[Tensor, " image"] | None = field(repr=False)
+    class_names: tuple[str, ...] | None = field(repr=False)
+    image_names: tuple[str, ...] = field(repr=False)
+    preprocessing: Preprocessing
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != torch.float32:
+            raise InvalidInput(f"{self.name}: images must be float32 of shape (image, channel, height, width)")
+        if self.images.shape[1] != self.preprocessing.channels:
+            raise InvalidInput(
+                f"{self.name}: images have {self.images.shape[1]} channels, "
+                f"their preprocessing has {self.preprocessing.channels}"
+            )
+        if len(self.image_names) != len(self.images) or (
+            self.labels is not None and self.labels.shape != self.images.shape[:1]
+        ):
+            raise InvalidInput(f"{self.name}: every image needs one name and, if any has one, one label")
+        if len(set(self.image_names)) != len(self.image_names):
+            raise InvalidInput(f"{self.name}: two images share a name; results could not tell them apart")
+        if self.labels is not None and self.class_names is not None and len(self.labels):
+            low, high = int(self.labels.min()), int(self.labels.max())
+            if low < 0 or high >= len(self.class_names):
+                raise InvalidInput(f"{self.name}: labels reach {low}..{high} with {len(self.class_names)} classes")
+
+    def __len__(self) -> int:
+        return len(self.image_names)
+
+    def subset(self, indices: Sequence[int] | Int64[Tensor, " chosen"]) -> "ImageSet":
+        """The images at `indices`, in that order.
+
+        Raises:
+            InvalidInput: an index outside the set, or one given twice.
+        """
+        chosen = [int(index) for index in indices]
+        if any(not 0 <= index < len(self) for index in chosen):
+            raise InvalidInput(f"{self.name} holds images 0..{len(self) - 1}; {chosen} reaches outside")
+        rows = torch.tensor(chosen, dtype=torch.int64)
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            image_names=tuple(self.image_names[index] for index in chosen),
+        )
+
+    def take_per_class(self, count: int) -> "ImageSet":
+        """The first `count` images of every class that occurs, class after class.
+
+        Raises:
+            InvalidInput: without labels, or where a class has fewer images.
+        """
+        if self.labels is None:
+            raise InvalidInput(f"{self.name} has no labels to choose by; use subset")
+        if count < 1:
+            raise InvalidInput(f"count is {count}; take at least 1 image of every class")
+        chosen: list[int] = []
+        for label in sorted(set(self.labels.tolist())):
+            members = (self.labels == label).nonzero().flatten().tolist()
+            if len(members) < count:
+                class_name = label if self.class_names is None else self.class_names[label]
+                raise InvalidInput(f"{self.name}: class {class_name} has {len(members)} images, not {count}")
+            chosen += members[:count]
+        return self.subset(chosen)
+
+    def pictures(self) -> Float[Tensor, "image channel height width"]:
+        """The images in [0, 1], for display."""
+        return self.preprocessing.undo(self.images)

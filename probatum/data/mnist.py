@@ -1,0 +1,77 @@
+"""MNIST and Fashion-MNIST from torchvision's folders, without writing into them."""
+
+import gzip
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from torchvision import datasets
+from torchvision.datasets.mnist import read_image_file, read_label_file
+from torchvision.datasets.utils import check_integrity
+
+from probatum.errors import InvalidInput
+
+
+def read_mnist(
+    data_dir: str | os.PathLike[str] | None,
+    split: str,
+    variant: Literal["MNIST", "FashionMNIST"] = "MNIST",
+    download: bool = False,
+) -> tuple[UInt8[Tensor, "image 1 28 28"], Int64[Tensor, " image"]]:
+    """Images and labels of one split (LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747).
+
+    Args:
+        data_dir: torchvision's root: the folder that holds `MNIST/raw` or `FashionMNIST/raw` with the idx files,
+            unpacked or as .gz archives; archives are checked against torchvision's md5 sums. May be read-only.
+        split: "train" (60,000 images) or "test" (10,000).
+        variant: which of the two.
+        download: fetch missing files into `data_dir` through torchvision.
+
+    Returns:
+        uint8 images (image, 1, 28, 28) and int64 labels (image,).
+
+    Raises:
+        InvalidInput: no folder, missing or damaged files, or a failed download.
+    """
+    source: type[datasets.MNIST] = getattr(datasets, variant)
+    if data_dir is None:
+        raise InvalidInput(f"{variant} is read from disk: give the data folder that holds {variant}/raw/*.gz")
+    raw = Path(data_dir) / variant / "raw"
+    prefix = "train" if split == "train" else "t10k"
+    archives = [(name, md5) for name, md5 in source.resources if name.startswith(prefix)]
+    missing = [name for name, _ in archives if not ((raw / name).is_file() or (raw / name).with_suffix("").is_file())]
+    if missing and download:
+        try:
+            source(os.fspath(data_dir), train=split == "train", download=True)
+        except (OSError, RuntimeError) as error:
+            raise InvalidInput(
+                f"{variant} could not be downloaded into {raw}; put its files there ({error})"
+            ) from error
+    elif missing:
+        raise InvalidInput(f"{raw} lacks {' and '.join(missing)}; put the official file there or allow the download")
+    with tempfile.TemporaryDirectory() as scratch:
+        (images_file, labels_file) = (_unpacked(raw / name, md5, Path(scratch)) for name, md5 in archives)
+        try:
+            images, labels = read_image_file(os.fspath(images_file)), read_label_file(os.fspath(labels_file))
+        except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise InvalidInput(f"{raw} holds damaged {prefix} files; fetch them again ({error})") from error
+    if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
+        raise InvalidInput(
+            f"{raw} holds {tuple(images.shape)} images with {tuple(labels.shape)} labels; fetch them again"
+        )
+    return images[:, None], labels
+
+
+def _unpacked(archive: Path, md5: str, scratch: Path) -> Path:
+    """The idx file itself, or its archive unpacked into a folder of our own."""
+    unpacked = archive.with_suffix("")
+    if unpacked.is_file():
+        return unpacked
+    if not check_integrity(archive, md5):
+        raise InvalidInput(f"{archive} is not the official file (its md5 sum differs); fetch it again")
+    target = scratch / unpacked.name
+    target.write_bytes(gzip.decompress(archive.read_bytes()))
+    return target

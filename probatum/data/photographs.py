@@ -1,0 +1,148 @@
+"""Photographs from the user's disk: which files, which labels, and every kind of file as plain 8-bit pixels."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from probatum.data.image_set import ImageSet
+from probatum.data.preprocessing import Preprocessing
+from probatum.errors import InvalidInput
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+"""The file names, in any case, that a folder is searched for; a file that is named outright may be called anything."""
+
+
+def load_photographs(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    preprocessing: Preprocessing,
+    limit: int | None = None,
+) -> ImageSet:
+    """Read, convert and preprocess photographs.
+
+    Where every image of a folder lies in one of two or more sub-folders, the sub-folders are the classes, as in
+    torchvision's ImageFolder: labels number them in sorted order, which need not be the order of a model's classes.
+
+    Args:
+        source: a folder (searched recursively, in sorted order, without hidden files), one image, a list of images, or
+            a .txt file with one path a line, relative to that file.
+        preprocessing: must crop where the photographs differ in shape.
+        limit: at most so many images: the first, or with classes, the first of every class in turn.
+
+    Returns:
+        The images, named by their path below the folder or below their common parent.
+
+    Raises:
+        InvalidInput: nothing there, no image there, an image that cannot be read whole, or shapes that differ.
+    """
+    if limit is not None and limit < 1:
+        raise InvalidInput(f"limit is {limit}; ask for at least 1 photograph")
+    title, root, paths = _find(source)
+    names = [path.relative_to(root).as_posix() for path in paths]
+    folders = [name.split("/")[0] if "/" in name else None for name in names]
+    classes = tuple(sorted({folder for folder in folders if folder is not None}))
+    labelled = None not in folders and len(classes) > 1
+    order = list(range(len(paths)))
+    if labelled and limit is not None:
+        members = [[row for row in order if folders[row] == name] for name in classes]
+        in_turn = chain.from_iterable(zip_longest(*members))
+        order = sorted([row for row in in_turn if row is not None][:limit])
+    chosen = order[:limit]
+    images = []
+    for row in chosen:
+        try:
+            images.append(preprocessing.apply(open_photograph(paths[row], preprocessing.channels)))
+        except InvalidInput as error:
+            raise InvalidInput(f"{paths[row]}: {error}") from error
+        if images[-1].shape != images[0].shape:
+            raise InvalidInput(
+                f"{paths[row]} gives {tuple(images[-1].shape)} and {paths[chosen[0]]} {tuple(images[0].shape)}; "
+                "use a preprocessing that crops to one size"
+            )
+    return ImageSet(
+        name=title,
+        images=torch.stack(images),
+        labels=torch.tensor([classes.index(folders[row] or "") for row in chosen]) if labelled else None,
+        class_names=classes if labelled else None,
+        image_names=tuple(names[row] for row in chosen),
+        preprocessing=preprocessing,
+    )
+
+
+def open_photograph(path: Path, channels: int = 3) -> Image.Image:
+    """The first frame of an image file, turned upright, as 8-bit RGB (3 channels) or grey (1 channel).
+
+    Transparent pixels are laid over white; 16-bit values are divided by 257.
+
+    Raises:
+        InvalidInput: a file that is no image, is cut short, or holds values without a known range.
+    """
+    if channels not in (1, 3):
+        raise InvalidInput(f"a photograph has 1 or 3 channels, not {channels}")
+    try:
+        with warnings.catch_warnings(), Image.open(path) as file:
+            warnings.simplefilter("ignore")  # damaged metadata and large pictures; damaged pixels raise
+            file.load()
+            return _to_8_bit(ImageOps.exif_transpose(file)).convert("RGB" if channels == 3 else "L")
+    except InvalidInput:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise InvalidInput(f"not a readable image ({error})") from error
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 65535:
+            raise InvalidInput("32-bit pixels have no known range; save the image with 8 or 16 bits")
+        return Image.fromarray((pixels / 257).round().astype(np.uint8))
+    if image.mode == "F":
+        raise InvalidInput("floating-point pixels have no known range; save the image with 8 or 16 bits")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        picture = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return image
+
+
+def _find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, Path, list[Path]]:
+    """What the set is called, the folder that its names are relative to, and its files."""
+    if not isinstance(source, str | os.PathLike):
+        return _listed("photographs", [Path(path) for path in source])
+    path = Path(source)
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()]
+        files = sorted(file for file in found if not _is_hidden(file.relative_to(path)))
+        if not files:
+            raise InvalidInput(f"the folder {path} holds no image ({', '.join(EXTENSIONS)})")
+        return path.resolve().name, path, files
+    if not path.exists():
+        raise InvalidInput(f"there is no file or folder {path}")
+    if path.suffix.lower() != ".txt":
+        return _listed(path.stem, [path])
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not a text file with one path a line ({error})") from error
+    return _listed(path.stem, [path.parent / line for line in lines if line and not line.startswith("#")])
+
+
+def _listed(title: str, paths: list[Path]) -> tuple[str, Path, list[Path]]:
+    if not paths:
+        raise InvalidInput(f"{title}: the list names no image")
+    for path in paths:
+        if not path.is_file():
+            raise InvalidInput(f"there is no image file {path}")
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    if len(set(absolute)) < len(absolute):
+        twice = next(path for path in absolute if absolute.count(path) > 1)
+        raise InvalidInput(f"{title}: {twice} is listed twice")
+    return title, Path(os.path.commonpath([path.parent for path in absolute])), absolute
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
