@@ -1,0 +1,38 @@
+"""Classifiers: the papers' small networks, torchvision's, their stages, weights and training."""
+
+from probatum.models.checkpoints import load_checkpoint, save_checkpoint
+from probatum.models.registry import MODELS, ModelSpec, load_model, model_spec
+from probatum.models.small import MLP, BasicCNN
+from probatum.models.stages import Stages
+from probatum.models.training import (
+    PAPER_MNIST,
+    QUICK_DIGITS,
+    EpochRecord,
+    Progress,
+    TrainingConfig,
+    TrainingReport,
+    accuracy,
+    predict,
+    train,
+)
+
+__all__ = [
+    "MLP",
+    "MODELS",
+    "PAPER_MNIST",
+    "QUICK_DIGITS",
+    "BasicCNN",
+    "EpochRecord",
+    "ModelSpec",
+    "Progress",
+    "Stages",
+    "TrainingConfig",
+    "TrainingReport",
+    "accuracy",
+    "load_checkpoint",
+    "load_model",
+    "model_spec",
+    "predict",
+    "save_checkpoint",
+    "train",
+]

@@ -1,0 +1,106 @@
+"""Weights on disk: plain state dicts, written whole or not at all, read strictly."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
+
+from probatum.errors import InvalidInput
+
+_OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+
+
+def save_checkpoint(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Write the state dict of `model`, on the CPU; an older file is replaced only once the new one is complete."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    state = model.state_dict()  # an OrderedDict whose version numbers must go along
+    for key, value in state.items():
+        state[key] = value.detach().cpu()
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], ignore: tuple[str, ...] = ()) -> None:
+    """Load a state dict that fits `model` exactly.
+
+    A dict that holds the weights under "state_dict" or "model", the prefix "module." of parallel training, and the key
+    names of torchvision's published DenseNets are understood.
+
+    Args:
+        model: changed in place.
+        path: a file written by `torch.save` of tensors; nothing in it is executed.
+        ignore: dotted module paths whose entries are passed over.
+
+    Raises:
+        InvalidInput: no such file, no tensors in it, values that are not finite, or keys or shapes that differ.
+    """
+    state = _read(Path(path))
+    for key in list(state):
+        if key.startswith(tuple(f"{module}." for module in ignore)):
+            del state[key]
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise InvalidInput(f"{path} does not fit the model: {_misfit(model.state_dict(), state) or error}") from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InvalidInput(f"there is no checkpoint file {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load fails in a dozen ways on a file that is none of its own
+        raise InvalidInput(
+            f"{path} is not a file of tensors that torch.load(weights_only=True) reads; "
+            "write it with torch.save(model.state_dict(), path)"
+        ) from error
+    if isinstance(content, dict):
+        content = next((content[key] for key in ("state_dict", "model") if _is_state(content.get(key))), content)
+    if not _is_state(content):
+        raise InvalidInput(f"{path} holds no state dict; write it with torch.save(model.state_dict(), path)")
+    state: dict[str, Tensor] = content
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise InvalidInput(f"{path}: {key} holds values that are not finite")
+    consume_prefix_in_state_dict_if_present(state, "module.")
+    for key in list(state):
+        new_key = _OLD_DENSENET_KEY.sub(r"\1\2", key)
+        if new_key != key:
+            state[new_key] = state.pop(key)
+    return state
+
+
+def _is_state(content: Any) -> bool:
+    return isinstance(content, dict) and bool(content) and all(isinstance(value, Tensor) for value in content.values())
+
+
+def _misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """The first key of each kind that does not fit."""
+    missing = [key for key in expected if key not in found]
+    unexpected = [key for key in found if key not in expected]
+    misshapen = [key for key in expected if key in found and expected[key].shape != found[key].shape]
+    parts = []
+    if missing:
+        parts.append(f"it lacks {len(missing)} entries, first {missing[0]}")
+    if unexpected:
+        parts.append(f"it has {len(unexpected)} others, first {unexpected[0]}")
+    if misshapen:
+        key = misshapen[0]
+        parts.append(
+            f"{len(misshapen)} have another shape, first {key}: "
+            f"{tuple(found[key].shape)} in the file, {tuple(expected[key].shape)} in the model"
+        )
+    return "; ".join(parts)

@@ -1,0 +1,94 @@
+"""The stages in which the papers randomize a network, from the output to the input.
+
+A stage is (name, dotted module paths). Together the stages of a network hold every parameter that takes part in a
+prediction, each once.
+"""
+
+Stages = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def layer_stages(*paths: str) -> Stages:
+    """One stage a layer, named by its path."""
+    return tuple((path, (path,)) for path in paths)
+
+
+def resnet_stages(*blocks: int) -> Stages:
+    """One stage a residual block (Wienecke and Hinrichs 2021); `blocks` counts them in layer1 to layer4."""
+    residual = [f"layer{layer}.{block}" for layer, count in enumerate(blocks, 1) for block in range(count)]
+    return (*layer_stages("fc", *reversed(residual)), ("conv1", ("conv1", "bn1")))
+
+
+def vgg_stages(*convolutions: int, batch_norm: bool = False) -> Stages:
+    """One stage a layer, batch norm with its convolution (Shin and Nemeth 2021); `convolutions` counts a block's."""
+    stages: list[tuple[str, tuple[str, ...]]] = []
+    index = 0
+    for count in convolutions:
+        for _ in range(count):
+            path = f"features.{index}"
+            stages.append((path, (path, f"features.{index + 1}") if batch_norm else (path,)))
+            index += 3 if batch_norm else 2  # convolution, batch norm, ReLU
+        index += 1  # pooling
+    return (*layer_stages("classifier.6", "classifier.3", "classifier.0"), *reversed(stages))
+
+
+_INCEPTION_V3: Stages = (
+    ("Logits", ("fc",)),
+    *layer_stages("Mixed_7c", "Mixed_7b", "Mixed_7a"),
+    *layer_stages("Mixed_6e", "Mixed_6d", "Mixed_6c", "Mixed_6b", "Mixed_6a"),
+    *layer_stages("Mixed_5d", "Mixed_5c", "Mixed_5b"),
+    ("Conv2d_4a", ("Conv2d_4a_3x3",)),
+    ("Conv2d_3b", ("Conv2d_3b_1x1",)),
+    ("Conv2d_2b", ("Conv2d_2b_3x3",)),
+    ("Conv2d_2a", ("Conv2d_2a_3x3",)),
+    ("Conv2d_1a", ("Conv2d_1a_3x3",)),
+)
+"""The 17 stages of Adebayo et al. 2018, under the names of their figures."""
+
+
+def _squeezenet_stages(*fire_modules: int) -> Stages:
+    return layer_stages("classifier.1", *(f"features.{index}" for index in fire_modules), "features.0")
+
+
+STAGES: dict[str, Stages] = {
+    "basic_cnn": layer_stages("linear2", "linear1", "conv2", "conv1"),
+    "mlp": layer_stages("linear4", "linear3", "linear2", "linear1"),
+    "resnet18": resnet_stages(2, 2, 2, 2),
+    "resnet34": resnet_stages(3, 4, 6, 3),
+    "resnet50": resnet_stages(3, 4, 6, 3),
+    "resnet101": resnet_stages(3, 4, 23, 3),
+    "resnet152": resnet_stages(3, 8, 36, 3),
+    "inception_v3": _INCEPTION_V3,
+    "alexnet": layer_stages(
+        *("classifier.6", "classifier.4", "classifier.1"),
+        *("features.10", "features.8", "features.6", "features.3", "features.0"),
+    ),
+    "vgg11": vgg_stages(1, 1, 2, 2, 2),
+    "vgg11_bn": vgg_stages(1, 1, 2, 2, 2, batch_norm=True),
+    "vgg16": vgg_stages(2, 2, 3, 3, 3),
+    "vgg16_bn": vgg_stages(2, 2, 3, 3, 3, batch_norm=True),
+    "squeezenet1_0": _squeezenet_stages(12, 10, 9, 8, 7, 5, 4, 3),
+    "squeezenet1_1": _squeezenet_stages(12, 11, 10, 9, 7, 6, 4, 3),
+}
+"""The networks whose stages are stated; of any other, the layers themselves are the stages."""
+
+GRAD_CAM_LAYERS: dict[str, str] = {
+    "basic_cnn": "relu2",
+    "resnet18": "layer4.1",
+    "resnet34": "layer4.2",
+    "resnet50": "layer4.2",
+    "resnet101": "layer4.2",
+    "resnet152": "layer4.2",
+    "inception_v3": "Mixed_7c",
+    "alexnet": "features.11",
+    "vgg11": "features.19",
+    "vgg11_bn": "features.27",
+    "vgg16": "features.29",
+    "vgg16_bn": "features.42",
+    "squeezenet1_0": "features.12",
+    "squeezenet1_1": "features.12",
+}
+"""The last convolution or block, after its ReLU.
+
+The code of Selvaraju et al. 2017 reads relu5_3 of VGG-16 and relu5 of AlexNet; Shin and Nemeth 2021 name the last
+convolution. Its own output would be ambiguous where the ReLU after it works in place.
+"""
