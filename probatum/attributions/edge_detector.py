@@ -16,12 +16,12 @@ from probatum.errors import InvalidInput
 class EdgeDetector(Method):
     """The magnitude of the Sobel gradient of the image, channel by channel.
 
-        M(x) = √( (G_h² + G_v²) / 2 ),  G_h = x * ([1 2 1]ᵀ/4 · [1 0 −1]/2),  G_v likewise across
+        M(x) = √( (G_h² + G_v²) / 2 ),  G_h = x * ([1 2 1]ᵀ/4 · [1 0 −1]),  G_v likewise across
 
     Its map is the same for every model, so each similarity of a sanity check must be 1: what scores like the edge
     detector says nothing about the model (Adebayo et al. 2018, arXiv:1810.03292, section 5.3).
 
-    Source: Sobel & Feldman (1968); scaled like `skimage.filters.sobel`. Borders are mirrored.
+    Source: Sobel & Feldman (1968); equal to `skimage.filters.sobel`, at the mirrored borders too.
     """
 
     title: ClassVar[str] = "Edge Detector"
@@ -37,7 +37,7 @@ class EdgeDetector(Method):
         """Edge strength of each row's image, not negative."""
         images = at.points
         smooth = images.new_tensor([1.0, 2.0, 1.0]) / 4
-        slope = images.new_tensor([1.0, 0.0, -1.0]) / 2
+        slope = images.new_tensor([1.0, 0.0, -1.0])
         down, across = smooth[:, None] * slope, slope[:, None] * smooth  # (3, 3) each
         kernels = (down.expand(images.shape[1], 1, 3, 3), across.expand(images.shape[1], 1, 3, 3))
         padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
