@@ -140,11 +140,12 @@ def train(
         progress: see `Progress`.
 
     Raises:
-        InvalidInput: no images, or images and labels that differ in number.
+        InvalidInput: no images, images and labels that differ in number, or labels that the model has no class for.
         ModelError: nothing to train, or a loss that is not finite.
     """
     if not len(train_images) or len(train_images) != len(train_labels):
         raise InvalidInput(f"{len(train_images)} training images with {len(train_labels)} labels; give one label each")
+    train_labels = train_labels.to(train_images.device)
     monitored = (train_images, train_labels) if config.monitor == "train" else (test_images, test_labels)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
@@ -153,6 +154,7 @@ def train(
     batches = math.ceil(len(train_images) / config.batch_size)
     steps = config.epochs * batches
     optimizer = _optimizer(parameters, config)
+    optimizer.zero_grad()  # of what the caller has left there
     decay = LambdaLR(optimizer, lambda step: 1 - step / steps if config.schedule == "linear" else 1.0)
     order = torch.Generator().manual_seed(config.seed)
     history: list[EpochRecord] = []
@@ -165,6 +167,8 @@ def train(
             for batch, rows in enumerate(torch.split(shuffled, config.batch_size), 1):
                 labels = train_labels[rows].to(device)
                 logits = model(train_images[rows].to(device))
+                if epoch == batch == 1:
+                    _check_labels(train_labels, logits.shape[1])
                 loss = F.cross_entropy(logits, labels)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -216,6 +220,12 @@ def accuracy(
             f"{len(images)} images with {len(labels)} labels; give at least one image and one label each"
         )
     return int((predict(model, images, batch_size) == labels.to(images.device)).sum()) / len(images)
+
+
+def _check_labels(labels: Int64[Tensor, " image"], num_classes: int) -> None:
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise InvalidInput(f"labels reach {low}..{high}, the model has classes 0..{num_classes - 1}")
 
 
 def _optimizer(parameters: list[nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:

@@ -140,7 +140,17 @@ def test_predict_and_accuracy_ignore_the_batch_size_and_restore_the_mode():
     assert accuracy(model, *TEST, batch_size=3) == (whole == TEST[1]).double().mean().item()
 
 
+def test_gradients_that_the_caller_left_do_not_count():
+    clean, used = network(), network()
+    used(TRAIN[0]).sum().backward()
+    train(clean, *TRAIN, *TEST, CONFIG)
+    train(used, *TRAIN, *TEST, CONFIG)
+    assert torch.equal(weights(clean), weights(used))
+
+
 def test_wrong_inputs():
+    with pytest.raises(InvalidInput, match=r"labels reach 0\.\.2, the model has classes 0\.\.1"):
+        train(network(), TRAIN[0], 2 * TRAIN[1], *TEST, CONFIG)
     with pytest.raises(InvalidInput, match="0 images"):
         accuracy(network(), TEST[0][:0], TEST[1][:0])
     with pytest.raises(InvalidInput, match="training images"):
