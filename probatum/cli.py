@@ -68,7 +68,7 @@ PrecisionName = Annotated[str, typer.Option("--precision", help="float32 or floa
 MemoryBudget = Annotated[str | None, typer.Option(help="Memory for activations, such as '2 GiB'.")]
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool | None) -> None:
     if wanted:
         show(f"probatum {probatum.__version__}")
         raise typer.Exit
@@ -77,8 +77,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and stop.", is_eager=True, callback=_show_version)
-    ] = False,
+        bool | None, typer.Option("--version", help="Show the version and stop.", is_eager=True, callback=_show_version)
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     pass

@@ -23,7 +23,7 @@ def images(batch: int = 5, shape: tuple[int, ...] = SHAPE, seed: int = 1, dtype:
 
 
 class ConvNet(nn.Module):
-    """Convolutions, batch norm, in-place, reused and functional ReLUs, overlapping max-pool, a residual sum in place."""
+    """Batch norm, in-place, reused and functional ReLUs, overlapping max-pool, a residual sum in place."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -159,7 +159,7 @@ class Budget:
             return result
         # Outside the handler, whose traceback would keep the failed chunk's activations alive.
         self.max_rows = rows // 2
-        if torch.cuda.is_available():
+        if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
         return None
 

@@ -1,0 +1,185 @@
+"""The sanity check is itself checked: controls score what they must, and results do not depend on how work is cut."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from nets import ConvNet, images, seeded
+from torch import nn
+
+from probatum.attributions import EdgeDetector, GradCAM, Gradient, GuidedBackprop, SmoothGrad
+from probatum.errors import InvalidInput, ModelError
+from probatum.experiments import sanity, sanity_check
+from probatum.metrics import METRICS, get_metric
+from probatum.randomization import Identity, Moments, Randomizer, Reset, automatic_stages
+
+SHAPE = (2, 24, 23)
+METHODS = {
+    "gradient": Gradient(),
+    "smoothgrad": SmoothGrad(samples=3),
+    "guided": GuidedBackprop(),
+    "cam": GradCAM(),
+    "edges": EdgeDetector(),
+}
+SMALL_METRICS = {
+    name: replace(metric, measure=replace(metric.measure, cell_size=4)) if name.startswith("hog") else metric
+    for name, metric in METRICS.items()
+}
+
+
+@pytest.fixture(scope="module")
+def net() -> nn.Module:
+    return seeded(ConvNet)
+
+
+def randomizer(net, initialiser, **options):
+    return Randomizer(net, automatic_stages(net, images(1, SHAPE)), initialiser, **options)
+
+
+def test_the_edge_detector_scores_perfectly_at_every_stage(net):
+    result = sanity_check(net, images(3, SHAPE), methods={"edges": EdgeDetector()}, metrics=SMALL_METRICS)
+    for metric in result.metrics:
+        np.testing.assert_allclose(result.of("edges", metric), METRICS[metric].perfect, atol=1e-9)
+    assert result.stages == ("head", "conv3", "conv2", "conv1")
+
+
+def test_an_identity_randomizer_scores_perfectly_for_every_method(net):
+    result = sanity_check(
+        net, images(3, SHAPE), methods=METHODS, metrics=SMALL_METRICS, randomizer=randomizer(net, Identity())
+    )
+    for metric in result.metrics:
+        for method in METHODS:
+            np.testing.assert_allclose(result.of(method, metric), METRICS[metric].perfect, atol=1e-6)
+
+
+def test_maps_of_unrelated_models_score_about_zero():
+    # A linear model's gradient is its weight matrix: independent normal draws before and after the randomization.
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2 * 40 * 40, 4, dtype=torch.float64))
+    nn.init.normal_(model[1].weight, generator=torch.Generator().manual_seed(0))
+    x = images(4, (2, 40, 40))
+    table = {"gradient": Gradient()}
+    result = sanity_check(
+        model,
+        x,
+        methods=table,
+        metrics=("spearman", "spearman-abs", "pearson", "cosine"),
+        randomizer=Randomizer(model, automatic_stages(model, x), Moments()),
+        trials=5,
+    )
+    # The standard deviation of a correlation of 1600 independent pairs is 1/40; the mean of 5 trials has about 0.011.
+    assert np.abs(result.scores.mean(axis=-1)).max() < 0.06
+
+
+def test_scores_are_those_of_the_metric_on_the_maps(net):
+    x = images(2, SHAPE)
+    result = sanity_check(
+        net, x, torch.tensor([1, 2]), methods={"gradient": Gradient()}, metrics=("spearman",), trials=2, keep_maps=2
+    )
+    walk = randomizer(net, Reset())
+    metric = get_metric("spearman")
+    reduce = sanity.get_reduction(metric.reduction)
+    trained = Gradient()(net, x, torch.tensor([1, 2]))
+    for trial in range(2):
+        for step in range(1, 5):
+            maps = Gradient()(walk.model(step, trial), x, torch.tensor([1, 2]))
+            expected = metric(reduce(trained), reduce(maps))
+            np.testing.assert_allclose(result.of("gradient", "spearman")[step - 1, :, trial], expected, atol=1e-12)
+            if trial == 0:
+                stored = np.stack([maps_["gradient"][step] for maps_ in result.maps.values()])
+                np.testing.assert_allclose(stored, maps, rtol=1e-6)
+    assert list(result.maps) == ["image-000", "image-001"]
+
+
+def test_results_do_not_depend_on_how_many_images_are_worked_on_at_once(net, monkeypatch):
+    x = images(5, SHAPE)
+    options = {"methods": METHODS, "metrics": ("ssim", "spearman"), "keep_maps": 4, "trials": 2, "seed": 7}
+    whole = sanity_check(net, x, **options)
+    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
+    parts = sanity_check(net, x, **options)
+    np.testing.assert_allclose(parts.scores, whole.scores, atol=1e-12)
+    np.testing.assert_array_equal(parts.constant, whole.constant)
+    for image, maps in whole.maps.items():
+        for method, values in maps.items():
+            np.testing.assert_allclose(parts.maps[image][method], values, rtol=1e-5, atol=1e-9)
+
+
+def test_trials_and_seeds_differ_and_repeat(net):
+    options = {"methods": {"gradient": Gradient()}, "metrics": ("spearman",), "trials": 2}
+    x = images(2, SHAPE)
+    first = sanity_check(net, x, randomizer=randomizer(net, Reset(), seed=1), **options)
+    again = sanity_check(net, x, randomizer=randomizer(net, Reset(), seed=1), **options)
+    other = sanity_check(net, x, randomizer=randomizer(net, Reset(), seed=2), **options)
+    np.testing.assert_array_equal(first.scores, again.scores)
+    assert not np.isclose(first.scores[..., 0], first.scores[..., 1]).any()
+    assert not np.isclose(first.scores, other.scores).any()
+
+
+class _Dying(nn.Module):
+    """Its logits pass a ReLU; with all weights negative the gradient is exactly zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * 24 * 23, 4, dtype=torch.float64)
+
+    def forward(self, x):
+        return self.linear(x.abs().flatten(1)).relu()
+
+
+def test_constant_maps_are_counted_and_scored_by_the_rule():
+    model = _Dying()
+    nn.init.uniform_(model.linear.weight, 0.1, 1.0, generator=torch.Generator().manual_seed(0))
+    nn.init.zeros_(model.linear.bias)
+    x = images(3, SHAPE)
+
+    class Negative(Moments):
+        def _draw(self, module, name, trained, generator):
+            return -trained.abs()
+
+    result = sanity_check(
+        model,
+        x,
+        methods={"gradient": Gradient(), "edges": EdgeDetector()},
+        metrics=("spearman", "ssim"),
+        randomizer=Randomizer(model, automatic_stages(model, x), Negative()),
+    )
+    assert (result.constant[0] == 2).all()  # the randomized map alone
+    assert (result.constant[1] == 0).all()
+    assert (result.of("gradient", "spearman") == 0).all()
+    assert np.isfinite(result.scores).all()
+
+
+def test_nan_maps_stop_the_check_and_name_themselves(net):
+    class Infinite(Moments):
+        def _draw(self, module, name, trained, generator):
+            return torch.full_like(trained, 1e200)
+
+    with pytest.raises((ModelError, InvalidInput), match=r"NaN or infinite"):
+        sanity_check(
+            net,
+            images(2, SHAPE),
+            methods={"gradient": Gradient()},
+            randomizer=randomizer(net, Infinite()),
+            metrics=("ssim",),
+        )
+
+
+def test_progress_reaches_its_total(net, monkeypatch):
+    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
+    seen = []
+    sanity_check(
+        net,
+        images(3, SHAPE),
+        methods={"smoothgrad": SmoothGrad(samples=3)},
+        metrics=("pearson",),
+        progress=lambda done, total, what: seen.append((done, total, what)),
+    )
+    assert {total for _, total, _ in seen} == {3 * 3 * 5}
+    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+    assert seen[-1][:2] == (45, 45)
+    assert seen[-1][2] == "conv1"
+
+
+def test_a_wrong_number_of_names_is_refused(net):
+    with pytest.raises(InvalidInput, match="2 image names for 3 images"):
+        sanity_check(net, images(3, SHAPE), methods=METHODS, image_names=["a", "b"])
