@@ -102,6 +102,10 @@ def integrated_gradients(path: list[tuple[float, float]], baseline, multiply: bo
     return replica
 
 
+def mean(image: Tensor) -> Tensor:
+    return image.mean((1, 2), keepdim=True).expand_as(image)
+
+
 def blurred(image: Tensor, sigma: float = 10.0) -> Tensor:
     for axis in (1, 2):
         reach = min(round(3 * sigma), image.shape[axis] - 1)
@@ -154,7 +158,7 @@ REPLICAS: dict[str, Map] = {
     ),
     "integrated-gradients-gauss": integrated_gradients(
         [((1 - _NODE) / 2, 5 / 18), (1 / 2, 8 / 18), ((1 + _NODE) / 2, 5 / 18)],
-        lambda image: image.mean((1, 2), keepdim=True).expand_as(image),
+        mean,
     ),
     "integrated-gradients-black": integrated_gradients(
         [(1 / 3, 1 / 3), (2 / 3, 1 / 3), (1, 1 / 3)], lambda image: torch.full_like(image, -1)

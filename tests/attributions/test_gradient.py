@@ -1,5 +1,7 @@
 """Gradient and Input × Gradient where the answer is known."""
 
+from functools import partial
+
 import pytest
 import torch
 from attributions.unchecked import unchecked
@@ -51,7 +53,7 @@ def test_the_gradient_is_that_of_finite_differences():
 def test_images_may_have_any_shape():
     for shape in [(7,), (3, 7), (2, 3, 4, 5)]:
         x = images(3, shape)
-        model = seeded(lambda n=x[0].numel(): Linear(n))
+        model = seeded(partial(Linear, x[0].numel()))
         assert torch.equal(InputXGradient()(model, x, 1).flatten(1), x.flatten(1) * model.linear.weight[1])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from attributions.replicas import REPLICAS, integrated_gradients, midpoints, smooth
+from attributions.replicas import REPLICAS, integrated_gradients, mean, midpoints, smooth
 from attributions.table import METHODS
 from nets import ConvNet, images, seeded
 
@@ -37,9 +37,7 @@ def test_equals_its_replica(name, seed):
 @pytest.mark.parametrize("chunk", [1, 7, 60])
 def test_a_path_from_every_noisy_image_equals_its_replica_in_any_chunks(statistic, multiply, chunk):
     model = seeded(ConvNet).eval().requires_grad_(False)
-    inner = integrated_gradients(
-        midpoints(4), lambda image: image.mean((1, 2), keepdim=True).expand_as(image), multiply
-    )
+    inner = integrated_gradients(midpoints(4), mean, multiply)
     expected = replicate(smooth(inner, 3, statistic, fraction=0.3), model, 5)
     method = SmoothGrad(
         IntegratedGradients(4, "mean", multiply_by_inputs=multiply), samples=3, noise_fraction=0.3, statistic=statistic
