@@ -100,7 +100,8 @@ class GuidedReLU(TorchFunctionMode):
             in_place = func in _RELU_IN_PLACE or kwargs.get("inplace", args[1] if len(args) > 1 else False)
             return x.copy_(self._relu(x)) if in_place else self._relu(x)
         if func in _OTHER_RECTIFIERS:
-            self._others[func.__name__] += 1
+            is_relu6 = (kwargs.get("min_val"), kwargs.get("max_val")) == (0, 6)  # nn.ReLU6 calls F.hardtanh
+            self._others["relu6" if is_relu6 else func.__name__.lstrip("_")] += 1
         return func(*args, **kwargs)
 
     def _guide(self, module: nn.Module, inputs: Any, outputs: Any) -> tuple[Tensor] | None:
