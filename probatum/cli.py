@@ -95,7 +95,7 @@ def check(
     images: Annotated[int, typer.Option(help="How many images to explain.")] = 10,
     model: Model = None,
     weights: Weights = None,
-    train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 12_000,
+    train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 10_000,
     methods: Methods = _ALL_METHODS,
     metrics: Annotated[str, typer.Option(help="Metrics by name, separated by commas.")] = _USUAL_METRICS,
     preset: Annotated[str, typer.Option(help=f"Randomization protocol: {', '.join(PRESETS)}.")] = "adebayo",
@@ -166,7 +166,7 @@ def attribute(
     target: Annotated[int | None, typer.Option(help="Class index to explain; else the predicted class.")] = None,
     images: Annotated[int, typer.Option(help="At most so many images.")] = 16,
     data_dir: DataDir = None,
-    train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 12_000,
+    train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 10_000,
     layer: Layer = None,
     samples: Samples = None,
     steps: Steps = None,
@@ -350,7 +350,9 @@ def _report_check(setup: Setup, result: SanityResult) -> None:
     for method in result.methods:
         cells = []
         for metric in result.metrics:
-            mean, low, high = (float(value[-1]) for value in bootstrap_interval(result.of(method, metric)))
+            # Adding zero turns a rounded −0 into 0.
+            interval = bootstrap_interval(result.of(method, metric))
+            mean, low, high = (round(float(value[-1]), 2) + 0.0 for value in interval)
             cells.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]")
         rows.append((METHODS[method].title, *cells))
     stage, images = result.stages[-1], len(result.image_names)

@@ -48,7 +48,7 @@ class CheckConfig:
     images: int = 10
     model: str = "basic_cnn"
     weights: str = "train"
-    train_images: int = 12_000
+    train_images: int = 10_000
     methods: tuple[str, ...] = PAPER_METHODS
     metrics: tuple[str, ...] = DEFAULT_METRICS
     preset: str = "adebayo"
