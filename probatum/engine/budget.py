@@ -13,8 +13,8 @@ from probatum.errors import InvalidInput, MemoryBudgetError
 
 T = TypeVar("T")
 MIB = 1 << 20
-CPU_DEFAULT = 512 * MIB  # small chunks whose activations are reused beat large ones on a CPU, and for small networks
-CPU_ROWS = 256  # is the tighter bound: 100 samples of ten digits took the basic CNN 0.50 s, against 0.80 s in 1000 rows
+CPU_DEFAULT = 512 * MIB  # small chunks whose activations stay in the caches beat large ones on a CPU,
+CPU_ROWS = 256  # and for small networks the number of rows is the tighter of the two bounds
 COPIES = 10  # of an image, that a row's points, noise, gradients and maps are together at any one time, measured
 CUDA_SHARE = 0.5  # of the free memory: the backward pass and the convolutions' workspace need the rest
 # What errors without a type of their own say: torch's CPU allocator, the CUDA runtime, cuBLAS and cuDNN.

@@ -137,7 +137,7 @@ def test_a_first_layer_in_place_does_not_touch_the_images(spelling):
 
 
 @pytest.mark.parametrize("norm_first", [True, False])
-@pytest.mark.parametrize("activation", ["relu", F.relu, nn.ReLU()], ids=str)
+@pytest.mark.parametrize("activation", ["relu", F.relu, nn.ReLU()], ids=["name", "function", "module"])
 def test_transformer_layers_are_kept_off_their_fused_path(activation, norm_first):
     layer = partial(
         nn.TransformerEncoderLayer, 9, 3, 12, activation=activation, batch_first=True, norm_first=norm_first
