@@ -71,7 +71,8 @@ def measure_saved(model: nn.Module) -> Iterator[SavedBytes]:
             seen.add(storage.data_ptr())
             saved.total += storage.nbytes()
             saved.largest = max(saved.largest, storage.nbytes())
-        return tensor, tensor._version
+        # Detached, as an output kept by its own node would be a cycle that outlives a graph without a backward pass.
+        return tensor.detach(), tensor._version
 
     def unpack(packed: tuple[Tensor, int]) -> Tensor:
         # Hooks switch autograd's own check off, so it is made here: an overwritten activation must not pass silently.
