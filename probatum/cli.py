@@ -369,6 +369,14 @@ def _report_check(setup: Setup, result: SanityResult) -> None:
                 "the edge detector did not score perfectly at every stage; these results cannot be trusted"
             )
         show("control: the edge detector, which knows no model, scores perfectly at every stage")
+    noisy = [row for row in range(len(result.methods)) if np.isfinite(result.ceiling[row]).all()]
+    if noisy:
+        rows = [
+            (METHODS[result.methods[row]].title, *(f"{mean:.2f}" for mean in result.ceiling[row].mean(axis=-1)))
+            for row in noisy
+        ]
+        title = "noise ceiling: the same for the trained model's own maps under another seed"
+        show_table(title, ("method", *result.metrics), rows, numeric=len(result.metrics))
     constant = int((result.constant > 0).sum())
     if constant:
         show(f"{constant} of {result.constant.size} comparisons had a constant map; results.csv marks them")

@@ -25,6 +25,7 @@ class Method(ABC):
     """An attribution method; subclasses are frozen dataclasses whose fields are the hyperparameters."""
 
     title: ClassVar[str]
+    stochastic: ClassVar[bool] = False  # whether the maps depend on the seed
 
     @abstractmethod
     def request(self, view: View, images: Tensor) -> Request:

@@ -23,14 +23,12 @@ class MethodEntry:
         title: as in the papers' figures.
         make: builds the method with the papers' defaults.
         source: the paper.
-        stochastic: whether the seed matters.
         control: whether it is a control and not a method.
     """
 
     title: str
     make: Callable[[], Method]
     source: str
-    stochastic: bool = False
     control: bool = False
 
     @property
@@ -43,17 +41,15 @@ _SMILKOV = "Smilkov et al. 2017, arXiv:1706.03825"
 
 METHODS: dict[str, MethodEntry] = {
     "gradient": MethodEntry("Gradient", Gradient, "Simonyan et al. 2014, arXiv:1312.6034"),
-    "smoothgrad": MethodEntry("SmoothGrad", SmoothGrad, _SMILKOV, stochastic=True),
+    "smoothgrad": MethodEntry("SmoothGrad", SmoothGrad, _SMILKOV),
     "smoothgrad-squared": MethodEntry(
-        "SmoothGrad²", lambda: SmoothGrad(statistic="square"), "Hooker et al. 2019, arXiv:1806.10758", stochastic=True
+        "SmoothGrad²", lambda: SmoothGrad(statistic="square"), "Hooker et al. 2019, arXiv:1806.10758"
     ),
     "vargrad": MethodEntry(
-        "VarGrad", lambda: SmoothGrad(statistic="variance"), "Adebayo et al. 2018, arXiv:1810.03307", stochastic=True
+        "VarGrad", lambda: SmoothGrad(statistic="variance"), "Adebayo et al. 2018, arXiv:1810.03307"
     ),
     "input-x-gradient": MethodEntry("Input × Gradient", InputXGradient, "Shrikumar et al. 2016, arXiv:1605.01713"),
-    "input-x-gradient-sg": MethodEntry(
-        "Input × Gradient-SG", lambda: SmoothGrad(InputXGradient()), _SMILKOV, stochastic=True
-    ),
+    "input-x-gradient-sg": MethodEntry("Input × Gradient-SG", lambda: SmoothGrad(InputXGradient()), _SMILKOV),
     "guided-backprop": MethodEntry("Guided Backprop", GuidedBackprop, "Springenberg et al. 2014, arXiv:1412.6806"),
     "grad-cam": MethodEntry("Grad-CAM", GradCAM, "Selvaraju et al. 2017, arXiv:1610.02391"),
     "guided-grad-cam": MethodEntry("Guided Grad-CAM", GuidedGradCAM, "Selvaraju et al. 2017, arXiv:1610.02391"),
@@ -69,7 +65,6 @@ METHODS: dict[str, MethodEntry] = {
         "IG-SmoothGrad",
         lambda: SmoothGrad(IntegratedGradients(), samples=25),
         "Adebayo et al. 2018, arXiv:1810.03292",
-        stochastic=True,
     ),
     "edge-detector": MethodEntry("Edge Detector", EdgeDetector, "Sobel & Feldman 1968", control=True),
 }

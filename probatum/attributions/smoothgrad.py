@@ -41,6 +41,7 @@ class SmoothGrad(Method):
     noise_std: float | None = None
     statistic: Literal["mean", "square", "variance"] = "mean"
     title: ClassVar[str] = "SmoothGrad"
+    stochastic: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if isinstance(self.method, SmoothGrad):

@@ -162,7 +162,7 @@ class Budget:
             return result
         # Outside the handler, whose traceback would keep the failed chunk's activations alive.
         self.max_rows = rows // 2
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
         return None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute
@@ -38,6 +38,8 @@ class SanityResult:
         scores: (method, metric, stage, image, trial).
         constant: (method, stage, image, trial): whether the map of the trained model (1), of the randomized one (2) or
             of both (3) is constant, so that correlations follow the metrics' rule; 0 where neither is.
+        ceiling: (method, metric, image) the noise ceiling: the score of the trained model's map against itself under
+            another seed, which no comparison can be expected to exceed; NaN for methods without noise.
         maps: {image name: {method: (1 + stages, channel, height, width)}} of the images that were kept, from trial 0;
             the first map is that of the trained model.
     """
@@ -49,6 +51,7 @@ class SanityResult:
     targets: tuple[int, ...]
     scores: Float[np.ndarray, "method metric stage image trial"]
     constant: np.ndarray
+    ceiling: Float[np.ndarray, "method metric image"]
     maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
@@ -88,7 +91,7 @@ def sanity_check(
         randomizer: which weights are drawn, how and in what order; None cascades through all layers with each layer's
             own initialiser.
         trials: independent randomizations.
-        seed: of the methods' noise.
+        seed: of the methods' noise; the noise ceiling takes the next one.
         image_names: one for each image; numbers where not given.
         keep_maps: of how many of the first images the maps are kept.
         precision: as in `attribute`.
@@ -110,13 +113,17 @@ def sanity_check(
     shape = (len(methods), len(table), len(stages), len(images), trials)
     scores = np.full(shape, np.nan)
     constant = np.zeros((shape[0], *shape[2:]), dtype=np.int8)
+    noisy = {name: method for name, method in methods.items() if method.stochastic}
+    ceiling = np.full((len(methods), len(table), len(images)), np.nan)
     kept: dict[str, dict[str, np.ndarray]] = {}
-    ticker = _Ticker(progress, passes=1 + trials * len(stages), images=len(images))
+    ticker = _Ticker(progress, passes=1 + bool(noisy) + trials * len(stages), images=len(images))
 
     for first in range(0, len(images), IMAGES_AT_ONCE):
         part = slice(first, min(first + IMAGES_AT_ONCE, len(images)))
 
-        def explain(view: View, what: str, part: slice = part) -> dict[str, Tensor]:
+        def explain(
+            view: View, what: str, part: slice = part, methods: Mapping[str, Method] = methods, seed: int = seed
+        ) -> dict[str, Tensor]:
             return attribute(
                 view,
                 images[part],
@@ -128,6 +135,11 @@ def sanity_check(
             )
 
         reference = _Reference(explain(trained, "trained model"), table)
+        if noisy:
+            again = explain(trained, "trained model under another seed", methods=noisy, seed=seed + 1)
+            for row, name in enumerate(methods):
+                if name in noisy:
+                    ceiling[row, :, part] = reference.compare(name, again[name])
         keep = range(part.start, min(part.stop, keep_maps))
         for image in keep:
             kept[names[image]] = {
@@ -145,7 +157,15 @@ def sanity_check(
                 if trial == 0:
                     _store(kept, names, keep, part.start, step, maps)
     return SanityResult(
-        tuple(methods), tuple(table), stages, names, tuple(int(target) for target in targets), scores, constant, kept
+        tuple(methods),
+        tuple(table),
+        stages,
+        names,
+        tuple(int(target) for target in targets),
+        scores,
+        constant,
+        ceiling,
+        kept,
     )
 
 
@@ -177,11 +197,12 @@ class _Reference:
 
 
 class _Ticker:
-    """Adds up the points of many passes, whose number is known after the first."""
+    """Adds up passes over the images; each counts as much as the first, which shows how many points one has."""
 
     def __init__(self, progress: Progress | None, passes: int, images: int) -> None:
-        self._progress, self._passes, self._images = progress, passes, images
-        self._before = 0
+        self._progress, self._rounds = progress, passes * images
+        self._per_image = 0.0
+        self._before = 0.0
 
     def started(self, what: str, images: int) -> Callable[[int, int], None] | None:
         """Returns the callback of one pass over some of the images."""
@@ -190,9 +211,11 @@ class _Ticker:
         report = self._progress
 
         def tick(done: int, total: int) -> None:
-            report(self._before + done, total * self._passes * self._images // images, what)
+            self._per_image = self._per_image or total / images
+            whole = self._per_image * images
+            report(round(self._before + whole * done / total), round(self._per_image * self._rounds), what)
             if done == total:
-                self._before += total
+                self._before += whole
 
         return tick
 
@@ -212,9 +235,3 @@ def _store(
     for image in keep:
         for name, values in maps.items():
             kept[names[image]][name][step] = values[image - first].float().cpu().numpy()
-
-
-def edge_control(result: SanityResult, metric: str, control: str) -> Bool[np.ndarray, " stage"]:
-    """Tells at which stages the control scores perfectly; a check whose control fails proves nothing."""
-    perfect = get_metric(metric).perfect
-    return np.asarray(np.abs(result.of(control, metric) - perfect).max(axis=(1, 2)) < 1e-5)

@@ -17,6 +17,7 @@ from probatum.errors import InvalidInput
 from probatum.experiments.sanity import SanityResult
 
 COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
+CEILING_COLUMNS = ("image", "method", "metric", "score")
 _CONSTANT = ("", "reference", "randomized", "both")
 
 
@@ -53,10 +54,10 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def write_results(folder: Path, result: SanityResult) -> None:
-    """Writes `results.csv`, one row per image × method × stage × trial × metric, and `maps/`, one file per kept image.
+    """Writes `results.csv`, one row per image × method × stage × trial × metric, `ceiling.csv` and `maps/`.
 
-    A file of maps holds, for each method, (1 + stages, channel, height, width) float32: the trained model's map and
-    then that of each stage in trial 0.
+    There is one file of maps for each kept image; it holds, for each method, (1 + stages, channel, height, width) float32:
+    the trained model's map and then that of each stage in trial 0.
     """
     with open(folder / "results.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -70,6 +71,12 @@ def write_results(folder: Path, result: SanityResult) -> None:
                             score = repr(float(result.scores[m, k, s, i, t]))
                             target = result.targets[i]
                             writer.writerow((image, target, method, stage, s + 1, t, metric, score, constant))
+    with open(folder / "ceiling.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CEILING_COLUMNS)
+        for m, k, i in np.argwhere(np.isfinite(result.ceiling)).tolist():
+            score = repr(float(result.ceiling[m, k, i]))
+            writer.writerow((result.image_names[i], result.methods[m], result.metrics[k], score))
     if result.maps:
         (folder / "maps").mkdir()
     for number, maps in enumerate(result.maps.values()):
@@ -115,6 +122,10 @@ def read_run(folder: Path) -> Run:
             place = tuple(where[row[name]] for where, name in zip(places, names, strict=True))
             scores[place] = float(row["score"])
             constant[place] = _CONSTANT.index(row["constant"])
+        ceiling = np.full([len(places[0]), len(places[1]), len(places[3])], np.nan)
+        with open(folder / "ceiling.csv", newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                ceiling[places[0][row["method"]], places[1][row["metric"]], places[3][row["image"]]] = row["score"]
         targets = {row["image"]: int(row["target"]) for row in rows}
         maps = {}
         for number, image in enumerate(config["kept_images"]):
@@ -124,6 +135,14 @@ def read_run(folder: Path) -> Run:
         raise InvalidInput(f"{folder} holds no complete run of probatum: {error}") from error
     methods, metrics, stages, images, _ = (tuple(axis) for axis in axes)
     result = SanityResult(
-        methods, metrics, stages, images, tuple(targets[image] for image in images), scores, constant[:, 0], maps
+        methods,
+        metrics,
+        stages,
+        images,
+        tuple(targets[image] for image in images),
+        scores,
+        constant[:, 0],
+        ceiling,
+        maps,
     )
     return Run(folder, config, result)

@@ -107,6 +107,11 @@ def _curves(run: Run, metric: str) -> Figure:
         column_titles=run.result.stages,
         quantity="similarity" if facts["perfect"] == 1.0 else "distance",
         control=control,
+        ceiling={
+            title: float(np.mean(run.result.ceiling[row, run.result.metrics.index(metric)]))
+            for title, row in zip(titles, rows, strict=True)
+            if np.isfinite(run.result.ceiling[row]).all()
+        },
         undefined={
             title: (run.result.constant[row] > 0).sum(axis=(1, 2)) for title, row in zip(titles, rows, strict=True)
         },

@@ -164,6 +164,17 @@ def test_nan_maps_stop_the_check_and_name_themselves(net):
         )
 
 
+def test_the_noise_ceiling_is_the_trained_model_against_itself_under_the_next_seed(net):
+    x = images(3, SHAPE)
+    result = sanity_check(net, x, torch.tensor([0, 1, 2]), methods=METHODS, metrics=("pearson",), seed=4)
+    metric = get_metric("pearson")
+    first, second = (METHODS["smoothgrad"](net, x, torch.tensor([0, 1, 2]), seed=seed) for seed in (4, 5))
+    expected = metric(sanity.get_reduction(metric.reduction)(first), sanity.get_reduction(metric.reduction)(second))
+    row = result.methods.index("smoothgrad")
+    np.testing.assert_allclose(result.ceiling[row, 0], expected, atol=1e-12)
+    assert np.isnan(np.delete(result.ceiling, row, axis=0)).all()
+
+
 def test_progress_reaches_its_total(net, monkeypatch):
     monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
     seen = []
@@ -174,9 +185,9 @@ def test_progress_reaches_its_total(net, monkeypatch):
         metrics=("pearson",),
         progress=lambda done, total, what: seen.append((done, total, what)),
     )
-    assert {total for _, total, _ in seen} == {3 * 3 * 5}
+    assert {total for _, total, _ in seen} == {3 * 3 * 6}  # the trained model under two seeds and four stages
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
-    assert seen[-1][:2] == (45, 45)
+    assert seen[-1][:2] == (54, 54)
     assert seen[-1][2] == "conv1"
 
 

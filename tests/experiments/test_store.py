@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nets import ConvNet, images, seeded
 
-from probatum.attributions import EdgeDetector, Gradient
+from probatum.attributions import EdgeDetector, Gradient, SmoothGrad
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments import CheckConfig, new_folder, read_run, sanity_check
 from probatum.experiments.store import COLUMNS, write_json, write_results
@@ -18,7 +18,7 @@ def result():
     return sanity_check(
         seeded(ConvNet),
         images(3, (2, 24, 23)),
-        methods={"gradient": Gradient(), "edge-detector": EdgeDetector()},
+        methods={"gradient": Gradient(), "smoothgrad": SmoothGrad(samples=2), "edge-detector": EdgeDetector()},
         metrics=("ssim", "spearman"),
         image_names=["a,b", 'c"d', "../e"],
         trials=2,
@@ -37,6 +37,8 @@ def test_results_round_trip(result, tmp_path):
     assert again.targets == result.targets
     np.testing.assert_array_equal(again.scores, result.scores)
     np.testing.assert_array_equal(again.constant, result.constant)
+    np.testing.assert_array_equal(again.ceiling, result.ceiling)
+    assert np.isfinite(again.ceiling[1]).all()
     for image, maps in result.maps.items():
         for method, values in maps.items():
             np.testing.assert_array_equal(again.maps[image][method], values)
@@ -88,7 +90,13 @@ def test_what_exists_is_not_touched(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("config.json", "{"), ("config.json", "{}"), ("results.csv", "image\n1\n"), ("maps/000.npz", "no archive")],
+    [
+        ("config.json", "{"),
+        ("config.json", "{}"),
+        ("results.csv", "image\n1\n"),
+        ("ceiling.csv", "method,metric,image,score\ngradient,ssim,x,1\n"),
+        ("maps/000.npz", "no archive"),
+    ],
 )
 def test_damaged_runs_are_refused(name, content, result, tmp_path):
     write_json(tmp_path / "config.json", {"kept_images": list(result.maps)})
