@@ -63,9 +63,10 @@ def used_parameters(model: nn.Module, images: Tensor) -> frozenset[str]:
         if p.is_floating_point()  # integers have no gradient and may not ask for one
     }
     logits = _forward(view, images)
-    if not named:
+    if not named or not logits.requires_grad:
         return frozenset()
-    gradients = torch.autograd.grad(logits.sum(), list(named.values()), allow_unused=True)
+    # The sum of the logits, which must not be taken where the caller has switched gradients off.
+    gradients = torch.autograd.grad(logits, list(named.values()), torch.ones_like(logits), allow_unused=True)
     return frozenset(name for name, gradient in zip(named, gradients, strict=True) if gradient is not None)
 
 

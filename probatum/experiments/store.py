@@ -56,7 +56,7 @@ def write_json(path: Path, values: Any) -> None:
 def write_results(folder: Path, result: SanityResult) -> None:
     """Writes `results.csv`, one row per image × method × stage × trial × metric, `ceiling.csv` and `maps/`.
 
-    There is one file of maps for each kept image; it holds, for each method, (1 + stages, channel, height, width) float32:
+    One file of maps for each kept image holds, for each method, (1 + stages, channel, height, width) float32:
     the trained model's map and then that of each stage in trial 0.
     """
     with open(folder / "results.csv", "w", newline="", encoding="utf-8") as file:
