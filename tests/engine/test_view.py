@@ -1,0 +1,90 @@
+"""The prepared view of a model, and what it refuses."""
+
+import pytest
+import torch
+from attributions.unchecked import unchecked
+from nets import CLASSES, ConvNet, Linear, images, seeded
+from torch import nn
+
+from probatum import attribute
+from probatum.attributions import Gradient
+from probatum.engine import all_logits, prepare, relu_coverage
+from probatum.errors import InvalidInput, ModelError, UnknownName
+
+
+def test_a_view_shares_the_weights_and_sees_later_changes_of_them():
+    model = seeded(Linear)
+    view = prepare(model)
+    before = Gradient()(view, images(), 0)
+    with torch.no_grad():
+        model.linear.weight *= 2
+    assert torch.equal(Gradient()(view, images(), 0), 2 * before)
+
+
+def test_another_precision_is_a_copy():
+    model = seeded(Linear, dtype=torch.float32)
+    view = prepare(model, "float64")
+    assert (view.dtype, view.name, view.device) == (torch.float64, "Linear", torch.device("cpu"))
+    assert model.linear.weight.dtype == torch.float32
+    assert Gradient()(view, images(dtype=torch.float32), 0).dtype == torch.float64
+
+
+def test_a_view_is_taken_as_it_is():
+    view = prepare(seeded(Linear))
+    assert prepare(view) is view
+    assert prepare(view, "float64") is view
+    with pytest.raises(InvalidInput, match=r"prepared for torch\.float64, not for precision 'float32'"):
+        Gradient()(view, images(), 0, precision="float32")
+
+
+def test_without_parameters_a_model_computes_in_float32():
+    assert prepare(nn.Flatten()).dtype == torch.float32
+    with pytest.raises(InvalidInput, match="precision 'double' does not exist"):
+        prepare(nn.Flatten(), "double")
+
+
+def test_images_come_to_the_views_type_without_their_history():
+    x = images(dtype=torch.float32).requires_grad_()
+    accepted = prepare(seeded(Linear)).accept(x)
+    assert (accepted.dtype, accepted.requires_grad) == (torch.float64, False)
+
+
+def test_a_model_on_two_devices_is_refused():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, device="meta"))
+    with pytest.raises(ModelError, match="Sequential spreads over cpu, meta; put it on one device"):
+        prepare(model)
+
+
+def test_images_on_another_device_are_refused():
+    with pytest.raises(InvalidInput, match="images are on meta, Linear is on cpu; move one to the other"):
+        Gradient()(seeded(Linear), images().to("meta"), 0)
+
+
+def test_what_is_no_module_is_refused():
+    with unchecked(), pytest.raises(InvalidInput, match=r"the model is a function, not a torch\.nn\.Module"):
+        attribute(lambda x: x, images(), 0, [Gradient()])
+
+
+def test_all_logits_are_those_of_the_model_in_any_chunks():
+    model = seeded(ConvNet).eval()
+    for options in ({}, {"chunk": 2}, {"memory_budget": "100 KiB"}):
+        torch.testing.assert_close(all_logits(prepare(model), images(), **options), model(images()).detach())
+
+
+def test_relu_coverage_takes_a_model_or_a_view_and_counts_nothing_that_is_not_there():
+    model = seeded(ConvNet).train()
+    assert relu_coverage(model, images()) == relu_coverage(prepare(model), images())
+    assert relu_coverage(seeded(Linear), images()).guided == 0
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_images_have_a_batch_axis_and_another(shape):
+    with pytest.raises(InvalidInput, match="non-empty"):
+        Gradient()(seeded(Linear), torch.ones(shape, dtype=torch.float64), 0)
+
+
+def test_errors_name_the_choices():
+    assert issubclass(UnknownName, InvalidInput)
+    assert issubclass(InvalidInput, ValueError)
+    with pytest.raises(ModelError, match=rf"returns shape \(1, {CLASSES}, 1\) for 1 images"):
+        Gradient()(nn.Sequential(seeded(Linear), nn.Unflatten(1, (CLASSES, 1))), images(), 0)
