@@ -146,10 +146,10 @@ def test_what_autograd_keeps_stays_within_the_budget_in_every_chunk(rows, method
     row = measured(model, images(), method)
     view = prepare(model)
     view.row_bytes.update(dict.fromkeys(_kinds(view, method), row))
-    expected = method(view, images(12), 0, chunk=1)
+    expected = method(view, images(6), 0, chunk=1)
     live = Live(view.model)
     with live.hooks():
-        maps = method(view, images(12), 0, memory_budget=int(rows * row))
+        maps = method(view, images(6), 0, memory_budget=int(rows * row))
     torch.testing.assert_close(maps, expected, rtol=1e-10, atol=1e-12 * float(expected.abs().max()))
     assert 0 < live.peak <= int(rows * row)
     assert live.now == 0

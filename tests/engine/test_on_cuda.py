@@ -40,7 +40,7 @@ def test_float32_maps_do_not_use_short_products():
     torch.backends.cuda.matmul.allow_tf32, kept = True, torch.backends.cuda.matmul.allow_tf32
     try:
         # TensorFloat-32 has 10 bits of mantissa: about 1e-3.
-        assert relative_error(Gradient()(model.cuda(), x.cuda(), TARGETS), expected) < 1e-5
+        assert relative_error(Gradient()(model.cuda(), x.cuda(), TARGETS), expected) < 1e-4
         assert torch.backends.cuda.matmul.allow_tf32
     finally:
         torch.backends.cuda.matmul.allow_tf32 = kept
@@ -96,7 +96,7 @@ def test_memory_stays_within_the_budget(budget):
 
 def test_running_out_of_memory_on_the_device_is_survived():
     total = torch.cuda.get_device_properties(0).total_memory
-    model, x = seeded(ConvNet, dtype=torch.float32).cuda(), images(64, dtype=torch.float32).cuda()
+    model, x = seeded(ConvNet).cuda(), images(64).cuda()
     expected = SmoothGrad(samples=400)(model, x, 0, chunk=64)
     allowed = torch.cuda.memory_reserved() + 300 * 2**20
     torch.cuda.empty_cache()
@@ -105,7 +105,7 @@ def test_running_out_of_memory_on_the_device_is_survived():
         maps = SmoothGrad(samples=400)(model, x, 0, chunk=64 * 400)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert relative_error(maps, expected.cpu()) < 1e-4  # float32, in other chunks
+    assert relative_error(maps, expected.cpu()) < 1e-9
 
 
 def test_a_budget_below_one_row_is_refused():
