@@ -25,6 +25,14 @@ from probatum.models import train as train_model
 from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
 from probatum.report import bootstrap_interval
 from probatum.report.run import CONTROL, draw_explanation, draw_run
+from probatum.reproductions import (
+    PAPERS,
+    Finding,
+    ReproductionConfig,
+    get_paper,
+    redraw_reproduction,
+    run_reproduction,
+)
 from probatum.terminal import complain, metered, show, show_table
 
 app = typer.Typer(
@@ -48,6 +56,7 @@ class Kind(str, Enum):
     metrics = "metrics"
     models = "models"
     data = "data"
+    papers = "papers"
     presets = "presets"
     initialisers = "initialisers"
 
@@ -251,9 +260,55 @@ def train(
         raise ModelError(f"the target accuracy {target_accuracy} was not reached; give more --epochs or --train-images")
 
 
+@app.command(epilog="Example: probatum reproduce wienecke2021 figure1 --preset quick --data-dir DIR")
+def reproduce(
+    paper: Annotated[str, typer.Argument(help=f"One of {', '.join(PAPERS)}.")],
+    figures: Annotated[list[str] | None, typer.Argument(help="Figures of the paper; else all.")] = None,
+    preset: Annotated[
+        str, typer.Option(help="'quick', or 'paper' for the paper's own sizes, models and data.")
+    ] = "quick",
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder with MNIST/, FashionMNIST/, tiny-imagenet-200/, imagenet-samples/.")
+    ] = None,
+    photographs: Annotated[str | None, typer.Option(help="Folder of photographs for the ImageNet experiments.")] = None,
+    model: Annotated[str | None, typer.Option(help="Another torchvision model for the ImageNet experiments.")] = None,
+    weights: Annotated[
+        str, typer.Option(help="Of the pretrained model: 'default', 'none', or a checkpoint.")
+    ] = "default",
+    seed: Seed = 0,
+    device: Device = "auto",
+    memory_budget: MemoryBudget = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to make; else one below runs/.")] = None,
+) -> None:
+    """Rerun a paper's experiments: its figures, and a scorecard of its claims."""
+    if preset not in ("quick", "paper"):
+        raise InvalidInput(f"preset {preset!r} does not exist; choose quick or paper")
+    config = ReproductionConfig(
+        paper=paper,
+        figures=tuple(figures or ()),
+        preset="paper" if preset == "paper" else "quick",
+        data_dir=data_dir,
+        photographs=photographs,
+        model=model,
+        weights=weights,
+        device=device,
+        seed=seed,
+        memory_budget=memory_budget,
+    )
+    get_paper(paper).chosen(config.figures)
+    folder = out or _free(Path("runs") / f"{paper}-{preset}")
+    with new_folder(folder) as scratch, metered() as meter:
+        findings = run_reproduction(config, scratch, meter)
+    _report_findings(findings)
+    show(f"figures, scorecard.md and all results are in {folder}")
+
+
 @app.command(epilog="Example: probatum report runs/check-digits-basic_cnn")
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """Draw the figures of a run again, from its stored results."""
+    """Draw the figures of a run or a reproduction again, from its stored results."""
+    if (run / "scorecard.json").exists():
+        _report_findings(redraw_reproduction(run))
+        return
     for path in draw_run(run):
         show(str(path))
 
@@ -280,6 +335,10 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
         Kind.data: (
             ("name", "title", "training", "test", "module"),
             [(n, s.title, f"{s.sizes[0]}", f"{s.sizes[1]}", s.where) for n, s in DATASETS.items()],
+        ),
+        Kind.papers: (
+            ("name", "title", "citation", "figures", "module"),
+            [(n, p.title, p.citation, ", ".join(e.name for e in p.experiments), p.module) for n, p in PAPERS.items()],
         ),
         Kind.presets: (
             ("name", "order", "initialiser", "batch norm", "trials", "source"),
@@ -317,6 +376,12 @@ def _one_line(debug: bool) -> Iterator[None]:
             raise SystemExit(130) from None
         complain(str(error))
         raise SystemExit(2 if isinstance(error, InvalidInput) else 1) from None
+
+
+def _report_findings(findings: Sequence[Finding]) -> None:
+    """Shows the scorecard."""
+    rows = [(f.claim.where, f.claim.statement, f.claim.paper, f.ours, f.verdict, f.why) for f in findings]
+    show_table("scorecard", ("where", "claim", "paper", "ours", "verdict", "why"), rows)
 
 
 def _defaults(data: str, model: str | None, weights: str | None) -> tuple[str, str]:

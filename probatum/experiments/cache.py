@@ -1,0 +1,90 @@
+"""Training that is done once: trained weights kept in a cache folder by the hash of everything that determines them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from probatum.errors import InvalidInput
+from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_checkpoint, save_checkpoint, train
+
+VERSION = 1  # of the training's numerics: raise it when a change makes old weights different from new ones
+
+Progress = Callable[[int, int, str], None]
+
+
+def cache_folder() -> Path:
+    """$PROBATUM_CACHE, or `probatum` in the user's cache folder."""
+    given = os.environ.get("PROBATUM_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "probatum"
+
+
+def train_once(
+    model: nn.Module,
+    train_images: Tensor,
+    train_labels: Tensor,
+    test_images: Tensor,
+    test_labels: Tensor,
+    config: TrainingConfig,
+    *,
+    what: str,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Trains a model, or loads the weights of an equal training that was done before.
+
+    Trainings are equal where the model's structure and first weights, the images and labels, the configuration and the
+    kind of device are.
+
+    Args:
+        model: changed in place, on its device; left in eval mode.
+        train_images: (image, ...).
+        train_labels: (image,) class indices.
+        test_images: (image, ...).
+        test_labels: (image,) class indices.
+        config: the hyperparameters.
+        what: what is trained, for the progress.
+        progress: called with (steps done, steps in all, what).
+
+    Returns:
+        the report of the training, whenever it was done.
+    """
+    device = next(model.parameters()).device
+    digest = hashlib.sha256(json.dumps([VERSION, str(model), asdict(config), device.type, torch.__version__]).encode())
+    for tensor in (*model.state_dict().values(), train_images, train_labels, test_images, test_labels):
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    weights = cache_folder() / f"{digest.hexdigest()[:32]}.pt"
+    facts = weights.with_suffix(".json")
+    if weights.is_file() and facts.is_file():
+        try:
+            load_checkpoint(model, weights)
+            model.eval()
+            return _read(facts)
+        except (InvalidInput, ValueError, KeyError, TypeError):
+            pass  # a damaged entry is trained again and replaced
+    report = train(
+        model,
+        train_images,
+        train_labels,
+        test_images,
+        test_labels,
+        config,
+        lambda done, total, _: progress(done, total, f"training {what}") if progress else None,
+    )
+    save_checkpoint(model, weights)
+    scratch = facts.with_suffix(f".{os.getpid()}")
+    scratch.write_text(json.dumps(asdict(report)), encoding="utf-8")
+    os.replace(scratch, facts)
+    model.eval()
+    return report
+
+
+def _read(path: Path) -> TrainingReport:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    history = tuple(EpochRecord(**record) for record in values["history"])
+    return TrainingReport(history, EpochRecord(**values["best"]), values["reached_target"])

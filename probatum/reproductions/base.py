@@ -1,0 +1,196 @@
+"""What a reproduction is made of: experiments that compute, draw and judge, and the claims of a paper as data.
+
+An experiment computes once and writes what it found into a folder of its own. Its figures are drawn and its claims are
+judged from that folder alone, so that both can be done again without computing.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments.setup import choose_device
+
+T = TypeVar("T")
+Verdict = Literal["reproduced", "not reproduced", "not comparable"]
+
+
+@dataclass(frozen=True)
+class ReproductionConfig:
+    """What is reproduced, and with what.
+
+    Args:
+        paper: a key of `PAPERS`.
+        figures: names of the paper's experiments; all where empty.
+        preset: "paper" for the paper's own sizes, models and data; "quick" for the same code on fewer of everything.
+        data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`; what it lacks is
+            replaced by what is embedded ("quick") or named as missing ("paper").
+        photographs: a folder of photographs, for the experiments on ImageNet; else `imagenet-samples` of `data_dir`.
+        model: a torchvision model instead of the paper's pretrained one.
+        weights: of that model: "default", "none" or a checkpoint file.
+        device: "auto", or a torch device.
+        seed: of everything random.
+        memory_budget: for activations, such as "2 GiB".
+    """
+
+    paper: str
+    figures: tuple[str, ...] = ()
+    preset: Literal["quick", "paper"] = "quick"
+    data_dir: str | None = None
+    photographs: str | None = None
+    model: str | None = None
+    weights: str = "default"
+    device: str = "auto"
+    seed: int = 0
+    memory_budget: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        return asdict(self) | {"figures": list(self.figures)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "ReproductionConfig":
+        """Reads what `to_json` wrote."""
+        return cls(**(dict(values) | {"figures": tuple(values["figures"])}))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper that a number can speak for or against.
+
+    Args:
+        name: short and unique within the paper.
+        where: the figure, table or section that makes it.
+        statement: the claim, in our words.
+        paper: the paper's number or observation, in words.
+    """
+
+    name: str
+    where: str
+    statement: str
+    paper: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a claim.
+
+    Args:
+        claim: the claim.
+        ours: our number, in words.
+        verdict: "reproduced", "not reproduced", or "not comparable" where the protocol could not be followed.
+        why: what the verdict rests on: the rule that the number met or missed, or what kept the two from comparing.
+    """
+
+    claim: Claim
+    ours: str
+    verdict: Verdict
+    why: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an experiment may use.
+
+    Args:
+        config: what was asked for.
+        progress: called with (done, in all, what is being done).
+    """
+
+    config: ReproductionConfig
+    progress: Callable[[int, int, str], None] = field(default=lambda done, total, what: None, repr=False)
+
+    def pick(self, *, quick: T, paper: T) -> T:
+        """The value of the chosen preset."""
+        return paper if self.config.preset == "paper" else quick
+
+    @property
+    def device(self) -> torch.device:
+        """Where models are."""
+        return choose_device(self.config.device)
+
+    def data_folder(self, name: str) -> Path | None:
+        """A sub-folder of the data folder where it exists; InvalidInput where the preset "paper" misses it."""
+        root = self.config.data_dir
+        folder = Path(root) / name if root else None
+        if folder is not None and folder.is_dir():
+            return folder
+        if self.config.preset == "paper":
+            raise InvalidInput(
+                f"the preset 'paper' needs the folder {name}/ in the data folder; give it with --data-dir"
+            )
+        return None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One figure or table of a paper.
+
+    Args:
+        name: as the terminal takes it, such as "figure3".
+        title: what it shows.
+        compute: writes what it finds into an existing, empty folder, and nothing elsewhere.
+        draw: makes the figures, by file name, from that folder alone.
+        judge: judges claims from that folder alone.
+    """
+
+    name: str
+    title: str
+    compute: Callable[[Context, Path], None]
+    draw: Callable[[Path], dict[str, Figure]]
+    judge: Callable[[Path], list[Finding]]
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper and its experiments.
+
+    Args:
+        name: as the terminal takes it.
+        title: of the paper.
+        citation: authors, year, identifier.
+        experiments: in the order of the paper.
+        module: the file that reproduces it.
+    """
+
+    name: str
+    title: str
+    citation: str
+    experiments: tuple[Experiment, ...]
+    module: str
+
+    def chosen(self, names: tuple[str, ...]) -> tuple[Experiment, ...]:
+        """The experiments of these names, in the order of the paper; all without names."""
+        known = {experiment.name: experiment for experiment in self.experiments}
+        for name in names:
+            if name not in known:
+                raise UnknownName(f"figure of {self.name}", name, known)
+        return tuple(experiment for experiment in self.experiments if not names or experiment.name in names)
+
+
+def write_facts(folder: Path, **values: Any) -> None:
+    """Writes the plain values of an experiment, `facts.json`."""
+    (folder / "facts.json").write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Reads what `write_facts` wrote."""
+    values: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    return values
+
+
+def write_arrays(folder: Path, **arrays: np.ndarray) -> None:
+    """Writes the arrays of an experiment, `arrays.npz`."""
+    np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
+
+
+def read_arrays(folder: Path) -> dict[str, np.ndarray]:
+    """Reads what `write_arrays` wrote."""
+    with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
