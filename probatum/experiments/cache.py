@@ -61,12 +61,14 @@ def train_once(
     weights = cache_folder() / f"{digest.hexdigest()[:32]}.pt"
     facts = weights.with_suffix(".json")
     if weights.is_file() and facts.is_file():
+        first = {name: value.clone() for name, value in model.state_dict().items()}
         try:
+            report = _read(facts)
             load_checkpoint(model, weights)
             model.eval()
-            return _read(facts)
-        except (InvalidInput, ValueError, KeyError, TypeError):
-            pass  # a damaged entry is trained again and replaced
+            return report
+        except (InvalidInput, ValueError, KeyError, TypeError):  # a damaged entry is trained again and replaced
+            model.load_state_dict(first)
     report = train(
         model,
         train_images,
