@@ -1,0 +1,68 @@
+"""What the choice of the model does to a map, and how much of a map lies where it should."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from probatum.errors import InvalidInput
+from probatum.metrics.inputs import working_precision
+
+
+def unit_maps(maps: Float[Tensor, "*batch channel height width"]) -> Float[Tensor, "*batch channel height width"]:
+    """Divide each map by its Euclidean norm, in float64; a map of zeros becomes NaN, and every distance to it."""
+    values = working_precision(maps)
+    norms: Tensor = torch.linalg.vector_norm(values, dim=(-3, -2, -1), keepdim=True)
+    return values / norms
+
+
+def causal_effect(
+    trained: Float[Tensor, "task batch channel height width"],
+    untrained: Float[Tensor, "model batch channel height width"],
+    weights: Float[Tensor, "batch task"],
+) -> Float[Tensor, "model batch"]:
+    r"""Size of the causal effect of the model (trained or not) on a map, under each untrained model.
+
+        ‖Λ(x)‖₂ with Λ(x) = Σ_t (S(x; M_t) − S(x; M′)) Pr(T = t | X = x)
+
+    Source: Yona & Greenfeld 2021, equation 1; the paper looks at Λ, the norm is ours.
+
+    Args:
+        trained: the maps S(x; M_t) of the model trained on each task. With maps of norm 1 (`unit_maps`) the effect is
+            at most 2, and at most √2 where no value is negative.
+        untrained: the maps S(x; M′) of each untrained model.
+        weights: Pr(T = t | X = x), summing to 1 for each image.
+
+    Raises:
+        InvalidInput: shapes that do not fit, or weights that are no probabilities.
+    """
+    if trained.shape[1:] != untrained.shape[1:] or weights.shape != (trained.shape[1], trained.shape[0]):
+        raise InvalidInput(
+            f"maps {tuple(trained.shape)} and {tuple(untrained.shape)} with weights {tuple(weights.shape)} do not fit; "
+            "give (task, batch, ...), (model, batch, ...) and (batch, task)"
+        )
+    total = weights.sum(dim=1)
+    if (weights < 0).any() or (total - 1).abs().max() > 1e-6:
+        raise InvalidInput("the weights Pr(T = t | X = x) must be at least 0 and sum to 1 for every image")
+    mixture = torch.zeros_like(trained[0])
+    for maps, weight in zip(trained, weights.unbind(1), strict=True):
+        # A task that cannot have made the image counts for nothing, even where its map is undefined.
+        mixture += torch.where(weight[:, None, None, None] > 0, maps * weight[:, None, None, None], 0)
+    sizes: Tensor = torch.linalg.vector_norm(mixture - untrained, dim=(-3, -2, -1))
+    return sizes
+
+
+def region_share(
+    maps: Float[Tensor, "batch channel height width"], regions: Bool[Tensor, "batch height width"]
+) -> Float[Tensor, " batch"]:
+    """Share of a map's magnitude that lies inside a region, Σ_region |S| / Σ |S|.
+
+    Args:
+        maps: signed or not.
+        regions: True inside.
+
+    Returns:
+        (batch,) shares in [0, 1]; NaN where the map is zero or the region empty.
+    """
+    magnitude = working_precision(maps).abs().sum(dim=1)  # (batch, height, width)
+    inside = torch.where(regions, magnitude, 0).sum(dim=(1, 2)) / magnitude.sum(dim=(1, 2))
+    return torch.where(regions.any(dim=2).any(dim=1), inside, torch.nan)

@@ -1,0 +1,104 @@
+"""Yona & Greenfeld 2021: on tasks that only a trained model can know, Guided Backprop tells it from a random one.
+
+Each study trains its models, compares their maps with those of untrained models and stores every score; figures and
+verdicts come from the stored scores.
+
+Differs from the paper:
+    1. It shows Λ by examples; here its norm is measured, over several untrained models, beside the same without
+       training.
+    2. All networks on digits have ten logits, so that one untrained model has the architecture of all of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probatum.attributions import Gradient, GuidedBackprop
+from probatum.experiments.effects import Effects, measure_effects
+from probatum.reproductions.base import Context, Experiment, Finding, Paper, write_arrays, write_facts
+from probatum.reproductions.yona2021 import figures, verdicts
+from probatum.reproductions.yona2021.results import GBP, GRADIENT
+from probatum.reproductions.yona2021.studies import Study, half_study, pairs_study, shapes_study
+
+METHODS = {"Guided Backprop": GuidedBackprop(), "Gradient": Gradient()}
+
+
+def compute(make: Callable[[Context, bool], Study], context: Context, folder: Path, *, examples: bool) -> None:
+    """Trains the models of a study, or loads them, and stores the scores and maps of all methods.
+
+    Args:
+        make: trains the models.
+        context: the configuration.
+        folder: receives `facts.json` and `arrays.npz`.
+        examples: whether more examples are wanted instead of many scores.
+    """
+    study = make(context, examples)
+    found = measure_effects(
+        study.trained,
+        study.untrained,
+        study.images,
+        study.weights,
+        study.regions,
+        METHODS,
+        shown=study.shown,
+        memory_budget=context.config.memory_budget,
+        progress=context.progress,
+    )
+    arrays = {field.name: getattr(found, field.name) for field in fields(Effects)}
+    arrays["pictures"] = study.pictures[: study.shown].numpy()
+    arrays["area"] = np.stack([region.float().mean((1, 2)).cpu().numpy() for region in study.regions.values()])
+    arrays["counted"] = study.counted.numpy()
+    write_arrays(folder, **arrays)
+    write_facts(
+        folder,
+        **study.facts,
+        trained=list(study.trained),
+        regions=list(study.regions),
+        methods=list(METHODS),
+        untrained=len(study.untrained),
+        shown_names=list(study.shown_names),
+        seed=context.config.seed,
+        preset=context.config.preset,
+    )
+
+
+def _nothing(folder: Path) -> list[Finding]:
+    """More examples make no claim of their own."""
+    return []
+
+
+def _examples(name: str, title: str, make: Callable[[Context, bool], Study], method: int) -> Experiment:
+    return Experiment(
+        name, title, partial(compute, make, examples=True), partial(figures.draw_examples, method), _nothing
+    )
+
+
+def _study(name: str, title: str, make: Callable[[Context, bool], Study], draw: Any, judge: Any) -> Experiment:
+    return Experiment(name, title, partial(compute, make, examples=False), draw, judge)
+
+
+PAPER = Paper(
+    name="yona2021",
+    title="Revisiting Sanity Checks for Saliency Maps",
+    citation="Yona & Greenfeld, 2021, arXiv:2110.14297",
+    experiments=(
+        _study(
+            "figure1",
+            "halved digits and the causal effect on digits",
+            half_study,
+            figures.draw_half,
+            verdicts.judge_half,
+        ),
+        _study("figure2", "shapes on digits, two tasks", shapes_study, figures.draw_study, verdicts.judge_shapes),
+        _study("figure3", "pairs of photographs", pairs_study, figures.draw_study, verdicts.judge_pairs),
+        _examples("figure4", "shapes on digits, Gradient: more examples", shapes_study, GRADIENT),
+        _examples("figure5", "shapes on digits, Guided Backprop: more examples", shapes_study, GBP),
+        _examples("figure6", "pairs of photographs, Gradient: more examples", pairs_study, GRADIENT),
+        _examples("figure7", "pairs of photographs, Guided Backprop: more examples", pairs_study, GBP),
+    ),
+    module="probatum.reproductions.yona2021",
+)

@@ -1,0 +1,105 @@
+"""Figures 1 to 7, and what the paper does not draw: the causal effect and the shares of the regions."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from probatum.experiments.effects import REDUCTIONS
+from probatum.report import Interval, bootstrap_interval, methods_figure
+from probatum.report.dots import dots_figure
+from probatum.reproductions.yona2021.results import GBP, GRADIENT, Stored
+
+
+def draw_models(stored: Stored, pairs: list[tuple[int, int]], *, by_method: bool) -> Figure:
+    """The image and its maps under each model: a row for each (image, method)."""
+    panels = stored.arrays["panels"]  # (method, model, shown image, height, width)
+    pictures = stored.arrays["pictures"].transpose(0, 2, 3, 1)
+    pictures = pictures[..., 0] if pictures.shape[3] == 1 else pictures
+    titles: dict[str, str] = stored.facts["titles"]
+    return methods_figure(
+        [pictures[image] for image, _ in pairs],
+        [[panels[method, model, image] for model in range(panels.shape[1])] for image, method in pairs],
+        [stored.methods[method] if by_method else stored.facts["shown_names"][image] for image, method in pairs],
+        ["Random model", *(titles[name] for name in stored.trained)],
+        photograph_title="Image",
+        caption=stored.caption(
+            "Maps: absolute values, summed over channels, clipped at the 99th percentile, in [0, 1]."
+        ),
+    )
+
+
+def draw_effects(stored: Stored) -> Figure:
+    """‖Λ‖ and the distance of each trained model, beside what untrained models give in their place."""
+    rows: dict[str, dict[str, Interval]] = {}
+    for r, reduction in enumerate(REDUCTIONS):
+        named: list[tuple[str, str, str, tuple[int, ...]]] = [(f"Λ, {reduction} maps", "effect", "effect_floor", ())]
+        named += [(f"{stored.facts['titles'][t]}, {reduction} maps", "distance", "distance_floor", (index,))
+                  for index, t in enumerate(stored.trained)]  # fmt: skip
+        for title, own, floor, place in named:
+            rows[title] = {}
+            for m, method in enumerate(stored.methods):
+                rows[title][method] = bootstrap_interval(stored.scores(own, r, m, *place))
+                rows[title][f"{method}, untrained instead"] = bootstrap_interval(stored.scores(floor, r, m))
+    counted, untrained = stored.scores("effect", 0, 0).shape
+    return dots_figure(
+        rows,
+        axis_title="Euclidean distance to the map of an untrained model, every map of norm 1",
+        limits=(0.0, 2.0),
+        hollow=[f"{method}, untrained instead" for method in stored.methods],
+        caption=stored.caption(
+            f"Λ: equation 1, its tasks weighted {stored.facts['weights']}. White dots: other untrained models in place "
+            f"of the trained ones. Means over {counted} images and {untrained} untrained models with 95 % bootstrap "
+            f"intervals over both. {stored.undefined} scores undefined (a map of zeros)."
+        ),
+    )
+
+
+def draw_regions(stored: Stored) -> Figure:
+    """The share of each model's map inside each region, beside the share of the area."""
+    rows: dict[str, dict[str, Interval]] = {}
+    area = stored.arrays["area"][:, stored.arrays["counted"], None].astype(np.float64)
+    for region, name in enumerate(stored.regions):
+        for model, title in ((None, "Random model"), *enumerate(stored.facts["titles"][t] for t in stored.trained)):
+            rows[f"{title}: {name}"] = {
+                method: bootstrap_interval(stored.share(m, model, region)) for m, method in enumerate(stored.methods)
+            } | {"share of the image's area": bootstrap_interval(area[region])}
+    return dots_figure(
+        rows,
+        axis_title="share of the map's magnitude inside the region",
+        limits=(0.0, 1.0),
+        caption=stored.caption(
+            f"Regions: {stored.facts['region_rule']}. Means with 95 % bootstrap intervals over images."
+        ),
+    )
+
+
+def draw_half(folder: Path) -> dict[str, Figure]:
+    """Figure 1 for both methods, the same digit under all models, Λ, and the shares."""
+    stored = Stored(folder)
+    whole = int(stored.arrays["counted"][: len(stored.facts["shown_names"])].argmax())
+    return {
+        "": draw_models(stored, [(image, GBP) for image in range(len(stored.facts["shown_names"]))], by_method=False),
+        "gradient": draw_models(
+            stored, [(image, GRADIENT) for image in range(len(stored.facts["shown_names"]))], by_method=False
+        ),
+        "both": draw_models(stored, [(whole, GBP), (whole, GRADIENT)], by_method=True),
+        "effect": draw_effects(stored),
+        "regions": draw_regions(stored),
+    }
+
+
+def draw_study(folder: Path) -> dict[str, Figure]:
+    """Figure 2 or 3, Λ, and the shares."""
+    stored = Stored(folder)
+    return {
+        "": draw_models(stored, [(0, GBP), (0, GRADIENT)], by_method=True),
+        "effect": draw_effects(stored),
+        "regions": draw_regions(stored),
+    }
+
+
+def draw_examples(method: int, folder: Path) -> dict[str, Figure]:
+    """Figures 4 to 7: more images, one method."""
+    stored = Stored(folder)
+    return {"": draw_models(stored, [(i, method) for i in range(len(stored.facts["shown_names"]))], by_method=False)}

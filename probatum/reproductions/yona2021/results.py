@@ -1,0 +1,53 @@
+"""The stored scores of a study, read back."""
+
+from pathlib import Path
+
+import numpy as np
+
+from probatum.report import Interval
+from probatum.reproductions.base import read_arrays, read_facts
+
+GBP, GRADIENT = range(2)  # positions of the methods
+ABSOLUTE, SIGNED = range(2)  # positions of the reductions
+
+
+class Stored:
+    """What a study stored, read back, with the intervals that figures and verdicts need."""
+
+    def __init__(self, folder: Path) -> None:
+        self.facts = read_facts(folder)
+        self.arrays = read_arrays(folder)
+        self.trained: list[str] = self.facts["trained"]
+        self.regions: list[str] = self.facts["regions"]
+        self.methods: list[str] = self.facts["methods"]
+
+    def scores(self, name: str, *place: int) -> np.ndarray:
+        """The scores (image, untrained) of one method and reduction, of the images that count."""
+        table: np.ndarray = self.arrays[name][place][self.arrays["counted"]]
+        return table
+
+    def share(self, method: int, model: int | None, region: int) -> np.ndarray:
+        """The shares (image, model) of one region; `model` None is all untrained ones."""
+        table = self.arrays["untrained_share"][method, region] if model is None else None
+        table = self.arrays["share"][method, model, region][:, None] if table is None else table
+        return np.asarray(table[self.arrays["counted"]])
+
+    def caption(self, *lines: str) -> str:
+        """The protocol."""
+        facts = self.facts
+        accuracies = ", ".join(f"{name} {value:.3f}" for name, value in facts["accuracies"].items())
+        common = f"{facts['images']}. {facts['network']}. Test accuracy: {accuracies}. "
+        return "\n".join(
+            [f"{common}Explained: {facts['targets']}. Preset {facts['preset']}, seed {facts['seed']}.", *lines]
+        )
+
+    @property
+    def undefined(self) -> int:
+        """How many scores do not exist because a map is zero."""
+        return int(sum(np.isnan(self.arrays[name]).sum() for name in ("effect", "effect_floor", "distance")))
+
+
+def words(interval: Interval) -> str:
+    """A mean with its interval."""
+    mean, low, high = (float(value) for value in interval)
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"

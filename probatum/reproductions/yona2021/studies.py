@@ -1,0 +1,354 @@
+"""The three studies: their tasks, their trainings, and the images that are explained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor, nn
+
+from probatum.data import MNIST, Preprocessing, read_mnist, render_digits
+from probatum.data.preprocessing import IMAGENET
+from probatum.data.tasks import RegionTask, half_digits, image_pairs, shapes_on_digits
+from probatum.data.tiny_imagenet import read_tiny_imagenet
+from probatum.experiments.cache import train_once
+from probatum.experiments.effects import Subject
+from probatum.models import TrainingConfig, load_model, model_spec
+from probatum.models.pairs import load_pretrained, make_pair_cnn
+from probatum.reproductions.base import Context
+
+# The classes of section 4.2, by WordNet number and by the name that torchvision's networks give them.
+DECIDING = {
+    "n12267677": "acorn",
+    "n07920052": "espresso",
+    "n07753592": "banana",
+    "n07614500": "ice cream",
+    "n03447447": "gondola",
+}
+OTHER = ("n04596742", "n07715103", "n04265275", "n03902125", "n02486410")  # wok ... baboon
+PHOTOGRAPHS = Preprocessing(IMAGENET.mean, IMAGENET.std)  # pairs keep their 64x128 pixels
+_RANDOM_SEEDS = 1_000  # apart from the seeds of the trainings
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything.
+
+    Args:
+        train: digits of a training.
+        test: digits of a test.
+        epochs: at most, of a training on digits.
+        pairs: of the training.
+        test_pairs: of the test.
+        per_class: photographs of a class from which training pairs are drawn.
+        pair_epochs: at most.
+        explained: images with scores.
+        untrained: random models.
+        examples: images of Figures 4 to 7.
+    """
+
+    train: int
+    test: int
+    epochs: int
+    pairs: int
+    test_pairs: int
+    per_class: int
+    pair_epochs: int
+    explained: int
+    untrained: int
+    examples: int
+
+
+# The paper states the 250 training images of a class, of the 500 that Tiny-ImageNet has; the rest are our choice.
+SIZES = {
+    "paper": Sizes(60_000, 10_000, 20, 10_000, 2_000, 250, 20, 500, 10, 6),
+    "quick": Sizes(12_000, 2_000, 6, 2_500, 500, 250, 6, 100, 10, 4),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Trained and untrained models with the images on which their maps are compared.
+
+    Args:
+        trained: models by name.
+        untrained: of the same architecture.
+        images: preprocessed.
+        pictures: the same, in [0, 1].
+        weights: Pr(T = t | X = x) of each trained model's task.
+        regions: by name.
+        counted: (image,) whether an image takes part in scores, or is only shown.
+        shown: how many of the first images the figures show.
+        shown_names: their row titles.
+        facts: what captions and verdicts say.
+    """
+
+    trained: Mapping[str, Subject]
+    untrained: tuple[Subject, ...]
+    images: Float[Tensor, "image channel height width"]
+    pictures: Float[Tensor, "image channel height width"]
+    weights: Float[Tensor, "image trained"]
+    regions: Mapping[str, Bool[Tensor, "image height width"]]
+    counted: Bool[Tensor, " image"]
+    shown: int
+    shown_names: tuple[str, ...]
+    facts: dict[str, Any]
+
+
+def half_study(context: Context, examples: bool) -> Study:
+    """Section 4.1: a model of the digits and one of the halved digits.
+
+    The tasks are equally likely, the first shows every digit whole and the second every other one, so by Bayes' rule
+    Pr(T | X) is 2/3 and 1/3 for a whole digit, and 0 and 1 for a half.
+    """
+    sizes, seed = SIZES[context.config.preset], context.config.seed
+    source, root = _digit_source(context)
+    (images, labels), (test, test_labels) = (_digits(root, split, sizes, seed) for split in ("train", "test"))
+    halved, test_halved = half_digits(images, 2 * seed), half_digits(test, 2 * seed + 1)
+    digit, digit_accuracy = _trained_cnn(
+        context, _whole(images, labels), _whole(test, test_labels), 0.99, "the CNN on digits"
+    )
+    half, half_accuracy = _trained_cnn(context, halved, test_halved, 1.0, "the CNN on halved digits")
+    pixels = test[: sizes.explained].clone()
+    pixels[1, :, pixels.shape[2] // 2 :] = 0  # shown between two whole digits, as in Figure 1
+    counted = torch.arange(len(pixels)) != 1
+    weights = torch.where(counted[:, None], torch.tensor([2 / 3, 1 / 3]), torch.tensor([0.0, 1.0]))
+    return Study(
+        trained={"digit": Subject(digit), "half": Subject(half)},
+        untrained=_untrained_cnns(context, sizes),
+        images=MNIST.apply(pixels).to(context.device),
+        pictures=pixels / 255,
+        weights=weights.to(context.device),
+        regions={"bottom half": test_halved.regions[: len(pixels)].to(context.device)},
+        counted=counted,
+        shown=min(3, len(pixels)),
+        shown_names=("whole", "halved", "whole")[: len(pixels)],
+        facts={
+            "images": f"Digits: {source}, {len(images)} for training",
+            "network": "Basic CNN with ten logits in every task",
+            "accuracies": {"digit": digit_accuracy, "half": half_accuracy},
+            "titles": {"digit": "Digit model", "half": "Half-digit model"},
+            "targets": "the logit that each model predicts",
+            "weights": "2/3 (digits) and 1/3 (halved digits)",
+            "region_rule": "the bottom half of the image, which the second task may delete",
+            "substitution": "" if root else "on rendered digits instead of MNIST",
+            "obstacle": "",
+        },
+    )
+
+
+def shapes_study(context: Context, examples: bool) -> Study:
+    """Section 4.2 on digits: a model of the shape and one of the digit, on the same images."""
+    sizes, seed = SIZES[context.config.preset], context.config.seed
+    source, root = _digit_source(context)
+    (shapes, digits), (test_shapes, test_digits) = (_shapes(root, split, sizes, seed) for split in ("train", "test"))
+    digit, digit_accuracy = _trained_cnn(context, digits, test_digits, 0.99, "the CNN on digits with shapes")
+    shape, shape_accuracy = _trained_cnn(context, shapes, test_shapes, 0.99, "the CNN on shapes")
+    count = sizes.examples if examples else sizes.explained
+    rows = (test_shapes.labels > 0).nonzero()[1 if examples else 0 :, 0][:count]  # Figure 2 shows the first
+    pixels = test_shapes.images[rows]
+    names = [f"{test_shapes.class_names[test_shapes.labels[row]]} on a {int(test_digits.labels[row])}" for row in rows]
+    shown = count if examples else 1
+    return Study(
+        trained={"digit": Subject(digit), "shape": Subject(shape)},
+        untrained=_untrained_cnns(context, sizes),
+        images=MNIST.apply(pixels).to(context.device),
+        pictures=pixels / 255,
+        weights=torch.full((len(pixels), 2), 0.5, device=context.device),
+        regions={
+            "shape": test_shapes.regions[rows].to(context.device),
+            "digit": test_digits.regions[rows].to(context.device),
+        },
+        counted=torch.ones(len(pixels), dtype=torch.bool),
+        shown=shown,
+        shown_names=tuple(names[:shown]),
+        facts={
+            "images": f"Digits: {source}, {len(shapes)} for training; test images with a shape",
+            "network": "Basic CNN with ten logits in every task",
+            "accuracies": {"digit": digit_accuracy, "shape": shape_accuracy},
+            "titles": {"digit": "Digit model", "shape": "Shape model"},
+            "targets": "the logit that each model predicts",
+            "weights": "1/2 (digit) and 1/2 (shape)",
+            "region_rule": "the object with a margin of 2 pixels",
+            "substitution": "" if root else "on rendered digits instead of MNIST",
+            "obstacle": "",
+        },
+    )
+
+
+def pairs_study(context: Context, examples: bool) -> Study:
+    """Section 4.2 on photographs: a network fine-tuned on pairs, beside itself before that.
+
+    Without Tiny-ImageNet the pairs are of digits; without a pretrained network the `PairCNN` learns from scratch. Then
+    nothing is comparable to the paper, and every finding says so.
+    """
+    sizes, seed = SIZES[context.config.preset], context.config.seed
+    folder = context.data_folder("tiny-imagenet-200")
+    task, test = (_pairs(folder, split, sizes, seed) for split in ("train", "test"))
+    preprocessing = PHOTOGRAPHS if folder else MNIST
+    name = context.config.model or context.pick(quick=None, paper="resnet18")
+    pretrained: nn.Module | None = None
+    model: nn.Module
+    if folder is None or name is None:
+        name, model, network = None, make_pair_cnn(preprocessing.channels, 5, seed), "Pair CNN, from scratch"
+    elif context.config.weights == "none":
+        model, network = load_model(name, "none", 5, seed), f"{model_spec(name).title}, from scratch"
+    else:
+        pretrained, model = load_pretrained(name, context.config.weights, 5, seed)
+        network = f"{model_spec(name).title}, pretrained on ImageNet"
+    config = TrainingConfig(
+        epochs=sizes.pair_epochs,
+        batch_size=32,
+        learning_rate=1e-4 if pretrained else 1e-3,
+        schedule="linear",
+        target_accuracy=0.77 if pretrained else None,
+        seed=seed,
+    )
+    accuracy = _train(context, model, task, test, preprocessing, config, "the network on pairs")
+    rows = slice(1, 1 + sizes.examples) if examples else slice(0, sizes.explained)  # Figure 3 shows the first
+    pixels, labels = test.images[rows], test.labels[rows].to(context.device)
+    trained = {"pairs": Subject(model, labels)}
+    if pretrained is not None and name is not None:
+        trained = {"pretrained": Subject(pretrained.to(context.device), _imagenet_labels(name, labels)), **trained}
+    titles = {"pretrained": "Pretrained model", "pairs": "Fine-tuned model" if pretrained else "Trained model"}
+    shown = sizes.examples if examples else 1
+    return Study(
+        trained=trained,
+        untrained=tuple(
+            Subject(_untrained_network(name, preprocessing.channels, seed, k).to(context.device), labels)
+            for k in range(sizes.untrained)
+        ),
+        images=preprocessing.apply(pixels).to(context.device),
+        pictures=pixels / 255,
+        weights=torch.tensor([[0.0, 1.0][-len(trained) :]], device=context.device).expand(len(pixels), -1),
+        regions={"deciding image": test.regions[rows].to(context.device)},
+        counted=torch.ones(len(pixels), dtype=torch.bool),
+        shown=shown,
+        shown_names=tuple(test.class_names[label] for label in labels[:shown].tolist()),
+        facts={
+            "images": f"Pairs of {'Tiny-ImageNet photographs' if folder else 'rendered digits, 0-4 beside 5-9'}, "
+            f"{len(task)} for training, {pixels.shape[2]}x{pixels.shape[3]} pixels",
+            "network": network,
+            "accuracies": {"pairs": accuracy},
+            "titles": {key: titles[key] for key in trained},
+            "targets": "the logit of the true class",
+            "weights": "1 (one task)",
+            "region_rule": "the half of the image that decides the label",
+            **_comparability(folder, name, pretrained is not None),
+        },
+    )
+
+
+def _comparability(folder: Path | None, name: str | None, pretrained: bool) -> dict[str, str]:
+    """What keeps the pairs from being the paper's: entirely, or in part."""
+    obstacle = ""
+    if folder is None:
+        obstacle = "pairs of digits, no photographs: give --data-dir with tiny-imagenet-200/"
+    elif not pretrained:
+        obstacle = "no pretrained network: give --model resnet18, or --model with --weights FILE"
+    substitution = (
+        f"{model_spec(name).title} instead of ResNet-18" if pretrained and name and name != "resnet18" else ""
+    )
+    return {"obstacle": obstacle, "substitution": substitution}
+
+
+def _digit_source(context: Context) -> tuple[str, Path | None]:
+    """The name of the digits, and the root of MNIST's folder."""
+    folder = context.data_folder("MNIST")
+    return ("MNIST", folder.parent) if folder else ("rendered", None)
+
+
+@lru_cache(maxsize=2)  # several figures of one run show the same images
+def _digits(
+    root: Path | None, split: str, sizes: Sizes, seed: int
+) -> tuple[UInt8[Tensor, "image 1 28 28"], Int64[Tensor, " image"]]:
+    count = sizes.train if split == "train" else sizes.test
+    images, labels = read_mnist(root, split) if root else render_digits(count, split, seed)
+    return images[:count], labels[:count]
+
+
+@lru_cache(maxsize=2)
+def _shapes(root: Path | None, split: str, sizes: Sizes, seed: int) -> tuple[RegionTask, RegionTask]:
+    return shapes_on_digits(*_digits(root, split, sizes, seed), seed=2 * seed + (split == "test"))
+
+
+@lru_cache(maxsize=2)
+def _pairs(folder: Path | None, split: str, sizes: Sizes, seed: int) -> RegionTask:
+    """Pairs of photographs, or of a rendered digit below 5 beside one from 5 on."""
+    count = sizes.pairs if split == "train" else sizes.test_pairs
+    own = 2 * seed + (split == "test")
+    if folder is None:
+        images, labels = _digits(None, split, sizes, seed)
+        low = labels < 5
+        return image_pairs(images[low], labels[low], images[~low], tuple("01234"), count, own)
+    per_class = sizes.per_class if split == "train" else None
+    first = read_tiny_imagenet(folder, tuple(DECIDING), split, per_class)
+    second = read_tiny_imagenet(folder, OTHER, split, per_class)
+    return image_pairs(first.images, first.labels, second.images, first.class_names, count, own)
+
+
+def _whole(images: UInt8[Tensor, "image 1 28 28"], labels: Int64[Tensor, " image"]) -> RegionTask:
+    """The usual task: what decides about a digit is not stated."""
+    nowhere = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
+    return RegionTask(images, labels, nowhere, tuple("0123456789"))
+
+
+def _trained_cnn(
+    context: Context, task: RegionTask, test: RegionTask, target: float, what: str
+) -> tuple[nn.Module, float]:
+    """The basic CNN, trained until its test accuracy reaches the target, and the accuracy."""
+    seed = context.config.seed
+    model = load_model("basic_cnn", "none", 10, seed)
+    config = TrainingConfig(
+        epochs=SIZES[context.config.preset].epochs,
+        batch_size=64,
+        learning_rate=1e-3,
+        schedule="linear",
+        target_accuracy=target,
+        seed=seed,
+    )
+    return model, _train(context, model, task, test, MNIST, config, what)
+
+
+def _train(
+    context: Context,
+    model: nn.Module,
+    task: RegionTask,
+    test: RegionTask,
+    preprocessing: Preprocessing,
+    config: TrainingConfig,
+    what: str,
+) -> float:
+    """Trains in place, once; returns the test accuracy."""
+    report = train_once(
+        model.to(context.device),
+        preprocessing.apply(task.images),
+        task.labels,
+        preprocessing.apply(test.images),
+        test.labels,
+        config,
+        what=what,
+        progress=context.progress,
+    )
+    return report.best_accuracy
+
+
+def _untrained_cnns(context: Context, sizes: Sizes) -> tuple[Subject, ...]:
+    first = _RANDOM_SEEDS * (context.config.seed + 1)
+    return tuple(
+        Subject(load_model("basic_cnn", "none", 10, first + k).to(context.device)) for k in range(sizes.untrained)
+    )
+
+
+def _untrained_network(name: str | None, channels: int, seed: int, number: int) -> nn.Module:
+    own = _RANDOM_SEEDS * (seed + 1) + number
+    return make_pair_cnn(channels, 5, own) if name is None else load_model(name, "none", 5, own)
+
+
+def _imagenet_labels(name: str, labels: Int64[Tensor, " image"]) -> Int64[Tensor, " image"]:
+    """The classes of the pairs among the thousand of the pretrained network."""
+    names = model_spec(name).class_names or ()
+    return torch.tensor([names.index(each) for each in DECIDING.values()], device=labels.device)[labels]
