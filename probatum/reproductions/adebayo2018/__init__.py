@@ -1,0 +1,47 @@
+"""Adebayo et al. 2018, "Sanity Checks for Saliency Maps": do maps depend on what a network has learnt?"""
+
+from functools import partial
+
+from probatum.reproductions.adebayo2018 import edges, imagenet, labels, simple, weights
+from probatum.reproductions.base import Experiment, Paper
+
+PAPER = Paper(
+    name="adebayo2018",
+    title="Sanity Checks for Saliency Maps",
+    citation="Adebayo, Gilmer, Muelly, Goodfellow, Hardt & Kim (2018), arXiv:1810.03292",
+    experiments=(
+        Experiment("edge-detector", "The methods beside an edge detector", edges.compute, edges.draw, edges.judge),
+        Experiment(
+            "imagenet", "Cascading randomization of Inception v3", imagenet.compute, imagenet.draw, imagenet.judge
+        ),
+        Experiment(
+            "cascading",
+            "Cascading randomization of a CNN and an MLP",
+            partial(weights.compute, "adebayo"),
+            weights.draw,
+            weights.judge_cascading,
+        ),
+        Experiment(
+            "independent",
+            "Independent randomization of a CNN and an MLP",
+            partial(weights.compute, "adebayo-independent"),
+            weights.draw,
+            weights.judge_independent,
+        ),
+        Experiment(
+            "data-randomization",
+            "True labels against permuted labels, CNN and MLP",
+            labels.compute,
+            labels.draw,
+            labels.judge,
+        ),
+        Experiment(
+            "simple-models",
+            "A linear model, and one random convolution with sum pooling",
+            simple.compute,
+            simple.draw,
+            simple.judge,
+        ),
+    ),
+    module="probatum.reproductions.adebayo2018",
+)

@@ -1,0 +1,164 @@
+"""One parameter-randomization check: run into a folder, drawn from it, and measured for the claims."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from probatum.attributions import METHODS, Method
+from probatum.data import ImageSet
+from probatum.experiments.sanity import sanity_check
+from probatum.experiments.setup import configured_metric, weights_hash
+from probatum.experiments.store import Run, read_run, write_json, write_results
+from probatum.maps import REDUCTIONS, absolute, diverging
+from probatum.metrics import get_metric
+from probatum.randomization import Randomizer
+from probatum.report import curves_figure, grid_figure
+from probatum.report.style import MapStyle
+from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS
+from probatum.reproductions.base import Context
+
+STYLES: tuple[MapStyle, ...] = ("diverging", "absolute")
+
+
+def run_check(
+    context: Context,
+    folder: Path,
+    model: nn.Module,
+    data: ImageSet,
+    methods: Mapping[str, Method],
+    randomizer: Randomizer,
+    *,
+    trials: int,
+    drawn: int,
+    class_names: Sequence[str],
+    facts: Mapping[str, Any],
+) -> None:
+    """Checks the methods on a model and writes a run folder, whose maps are reduced as they will be drawn.
+
+    Args:
+        context: of the experiment.
+        folder: to be made.
+        model: trained, on the context's device.
+        data: what is explained, for the predicted classes.
+        methods: by name.
+        randomizer: of the model.
+        trials: independent randomizations.
+        drawn: of how many images the maps are kept.
+        class_names: of the model's classes.
+        facts: "title" and "protocol", in words, and what else the judge needs.
+    """
+    folder.mkdir()
+    result = sanity_check(
+        model,
+        data.images.to(context.device),
+        methods=methods,
+        metrics={name: configured_metric(name, data.images.shape[2:]) for name in METRICS},
+        randomizer=randomizer,
+        trials=trials,
+        seed=context.config.seed,
+        image_names=data.image_names,
+        keep_maps=drawn,
+        memory_budget=context.config.memory_budget,
+        progress=lambda done, total, what: context.progress(done, total, f"{facts['title']}, {what}"),
+    )
+    kept = {
+        image: {name: reduced(maps) for name, maps in by_method.items()} for image, by_method in result.maps.items()
+    }
+    write_results(folder, replace(result, maps=kept))
+    write_panels(folder / "images.npz", data.pictures()[: len(kept)], {})
+    titles = [class_names[target] for target in result.targets[: len(kept)]]
+    write_json(
+        folder / "config.json",
+        {"kept_images": list(kept), "classes": titles, "weights_sha256": weights_hash(model)}
+        | {"order": randomizer.order, **facts},
+    )
+
+
+def reduced(maps: Float[np.ndarray, "stage channel height width"]) -> Float[np.ndarray, "stage 2 height width"]:
+    """ABS and diverging version of each map, in half precision: what is drawn and nothing more."""
+    values = torch.from_numpy(maps)
+    return torch.cat([absolute(values), diverging(values)], dim=1).half().numpy()
+
+
+def panel(
+    maps: Float[np.ndarray, "*stage 2 height width"], style: MapStyle
+) -> Float[np.ndarray, "*stage height width"]:
+    """One of the versions that `reduced` stored."""
+    return np.asarray(maps[..., 0 if style == "absolute" else 1, :, :], dtype=np.float32)
+
+
+def pictures_of(folder: Path) -> list[np.ndarray]:
+    """The kept images, (height, width) or (height, width, 3)."""
+    return displayed(read_panels(folder / "images.npz")["pictures"])
+
+
+def displayed(pictures: Float[np.ndarray, "image channel height width"]) -> list[np.ndarray]:
+    """Pictures as figures take them."""
+    return [picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0) for picture in pictures]
+
+
+def write_panels(path: Path, pictures: Tensor, maps: Mapping[str, Tensor]) -> None:
+    """Writes pictures (image, channel, height, width) and, for each method, their maps as they will be drawn."""
+    stored = {name: reduced(values.float().cpu().numpy()) for name, values in maps.items()}
+    np.savez(path, allow_pickle=False, pictures=pictures.numpy(), **stored)
+
+
+def read_panels(path: Path) -> dict[str, np.ndarray]:
+    """Reads what `write_panels` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def draw_check(folder: Path) -> dict[str, Figure]:
+    """Grids of methods × stages in both styles for each kept image, and a curve figure for each metric."""
+    run = read_run(folder)
+    figures = {}
+    for number, picture in enumerate(pictures_of(folder)):
+        for style in STYLES:
+            figures[f"{folder.name}-grid-{number}-{style}"] = _grid(run, number, picture, style)
+    for metric in run.result.metrics:
+        figures[f"{folder.name}-{metric}"] = _curves(run, metric)
+    return figures
+
+
+def _grid(run: Run, number: int, picture: np.ndarray, style: MapStyle) -> Figure:
+    maps = run.result.maps[run.config["kept_images"][number]]
+    return grid_figure(
+        [list(panel(maps[method], style)) for method in run.result.methods],
+        titles_of(run.result.methods),
+        ["Original", *run.result.stages],
+        style=style,
+        image=picture,
+        image_title=run.config["classes"][number],
+        caption=f"{run.config['title']}, {run.config['order']} randomization; {run.config['protocol']}; "
+        f"first trial; maps: {REDUCTIONS[style].title}.",
+    )
+
+
+def _curves(run: Run, metric: str) -> Figure:
+    result, entry = run.result, get_metric(metric)
+    methods = [name for name in result.methods if name != CONTROL]
+    undefined = {name: (result.constant[result.methods.index(name)] > 0).sum(axis=(1, 2)) for name in methods}
+    ceiling = {name: result.ceiling[result.methods.index(name), result.metrics.index(metric)] for name in methods}
+    return curves_figure(
+        {METHODS[name].title: result.of(name, metric) for name in methods},
+        metric_title=entry.title,
+        column_titles=result.stages,
+        control=result.of(CONTROL, metric).mean(axis=(1, 2)),
+        ceiling={METHODS[name].title: float(row.mean()) for name, row in ceiling.items() if np.isfinite(row).all()},
+        undefined={METHODS[name].title: counts for name, counts in undefined.items()},
+        caption=f"{run.config['title']}, {run.config['order']} randomization; {run.config['protocol']}; "
+        f"metric {metric}, on maps: {REDUCTIONS[entry.reduction].title}.",
+    )
+
+
+def titles_of(methods: Sequence[str]) -> list[str]:
+    """The names of methods in figures."""
+    return [METHODS[method].title for method in methods]

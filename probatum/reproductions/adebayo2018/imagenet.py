@@ -1,0 +1,132 @@
+"""Cascading randomization of the ImageNet network, Inception v3 by its 17 blocks."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from probatum.attributions import METHODS
+from probatum.experiments.store import read_run
+from probatum.maps import REDUCTIONS
+from probatum.randomization import PRESETS, automatic_stages, stages_from_table
+from probatum.report import methods_figure
+from probatum.reproductions.adebayo2018 import rules
+from probatum.reproductions.adebayo2018.checks import draw_check, panel, pictures_of, run_check
+from probatum.reproductions.adebayo2018.photographs import imagenet_task
+from probatum.reproductions.adebayo2018.rules import conclude
+from probatum.reproductions.adebayo2018.setting import methods_for, sizes_of
+from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
+
+WHERE = "cascading randomization of Inception v3"
+SENSITIVE = Claim(
+    "imagenet-sensitive",
+    WHERE,
+    "Gradient, SmoothGrad and Grad-CAM depend on the weights.",
+    "maps change from the first re-drawn blocks on and lose all resemblance",
+)
+GUIDED = Claim(
+    "imagenet-guided-backprop",
+    WHERE,
+    "Guided Backprop hardly depends on the weights of the higher layers.",
+    "maps stay almost the same down to the lowest blocks",
+)
+GUIDED_CAM = Claim(
+    "imagenet-guided-grad-cam",
+    WHERE,
+    "Guided Grad-CAM hardly depends on the weights of the higher layers.",
+    "maps stay almost the same down to the lowest blocks",
+)
+SIGN = Claim(
+    "imagenet-sign",
+    f"{WHERE}, rank correlation without ABS",
+    "The signs in Input × Gradient and Integrated Gradients depend on the weights.",
+    "signed rank correlation falls to about 0",
+)
+STRUCTURE = Claim(
+    "imagenet-structure",
+    f"{WHERE}, rank correlation with ABS and SSIM",
+    "Input × Gradient and Integrated Gradients keep the structure of the input when nothing trained is left.",
+    "maps still show the outlines of the photograph",
+)
+CONTROL = Claim(
+    "imagenet-edge-control",
+    "edge detectors",
+    "An edge detector does not depend on the model, so no randomization changes its map.",
+    "similarity 1 by construction",
+)
+PRODUCTS = ("input-x-gradient", "integrated-gradients")
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Checks all methods on the network and the photographs, where both were given."""
+    sizes = sizes_of(context)
+    task = imagenet_task(context, sizes.photographs)
+    if isinstance(task, str):
+        write_facts(folder, skipped=task)
+        return
+    table = task.spec.stages
+    if table is not None:
+        plan = stages_from_table(task.model, table)
+    else:
+        plan = automatic_stages(task.model, task.photographs.images[:1].to(context.device))
+    protocol = (
+        f"each layer's own initialiser, running statistics of batch norm kept; {sizes.photograph_points}; "
+        f"preset {context.config.preset}, seed {context.config.seed}"
+    )
+    run_check(
+        context,
+        folder / task.spec.name,
+        task.model,
+        task.photographs,
+        methods_for(task.spec.name, sizes.photograph_points),
+        PRESETS["adebayo"].randomizer(task.model, plan, context.config.seed),
+        trials=1,
+        drawn=sizes.photographs_drawn,
+        class_names=task.spec.class_names or (),
+        facts={"title": task.title, "protocol": protocol},
+    )
+    write_facts(folder, check=task.spec.name, remark=task.remark, untrained=task.untrained)
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """Grids and curves as for the small networks, and Guided Backprop on every drawn photograph."""
+    facts = read_facts(folder)
+    if "skipped" in facts:
+        return {}
+    place = folder / facts["check"]
+    return draw_check(place) | {f"{facts['check']}-guided-backprop": _guided_backprop(place)}
+
+
+def _guided_backprop(folder: Path) -> Figure:
+    """A row for each photograph, a column for each stage."""
+    run = read_run(folder)
+    return methods_figure(
+        pictures_of(folder),
+        [list(panel(maps["guided-backprop"], "absolute")) for maps in run.result.maps.values()],
+        run.config["classes"],
+        ["Original", *run.result.stages],
+        photograph_title="Input",
+        caption=f"{METHODS['guided-backprop'].title} on {run.config['title']}, cascading randomization; "
+        f"{run.config['protocol']}; maps: {REDUCTIONS['absolute'].title}.",
+    )
+
+
+def judge(folder: Path) -> list[Finding]:
+    """The claims on ImageNet."""
+    facts = read_facts(folder)
+    claims = (SENSITIVE, GUIDED, GUIDED_CAM, SIGN, STRUCTURE, CONTROL)
+    if "skipped" in facts:
+        return [Finding(claim, "not computed", "not comparable", facts["skipped"]) for claim in claims]
+    run, remark = read_run(folder / facts["check"]), facts["remark"]
+    measured = (
+        (SENSITIVE, rules.sensitive(run, ("gradient", "smoothgrad", "grad-cam")), rules.RULE_SENSITIVE),
+        (GUIDED, rules.invariant(run, "guided-backprop"), rules.RULE_INVARIANT),
+        (GUIDED_CAM, rules.invariant(run, "guided-grad-cam"), rules.RULE_INVARIANT),
+        (SIGN, rules.sign_lost(run, PRODUCTS), rules.RULE_SIGN_LOST),
+        (STRUCTURE, rules.structure_kept(run, PRODUCTS), rules.RULE_STRUCTURE),
+        (CONTROL, rules.controlled(run), rules.RULE_CONTROL),
+    )
+    constant = rules.constant_maps(run, run.result.methods)
+    about = "; ".join(filter(None, (constant, remark)))
+    if facts["untrained"]:
+        return [Finding(claim, one.ours, "not comparable", about) for claim, one, _ in measured]
+    return [conclude(claim, {run.config["title"]: one}, rule, about) for claim, one, rule in measured]

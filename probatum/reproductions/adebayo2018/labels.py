@@ -1,0 +1,304 @@
+"""Data randomization: maps of a network that learnt true labels against one that learnt permuted ones."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from probatum.attributions import METHODS, Method, attribute
+from probatum.data import ImageSet
+from probatum.experiments.setup import configured_metric
+from probatum.maps import REDUCTIONS, get_reduction
+from probatum.metrics import get_metric, is_constant
+from probatum.randomization import permute_labels
+from probatum.report import Interval, bootstrap_interval, grid_figure
+from probatum.report.bars import bars_figure
+from probatum.reproductions.adebayo2018 import rules
+from probatum.reproductions.adebayo2018.checks import STYLES, panel, reduced
+from probatum.reproductions.adebayo2018.rules import NO_CORRELATION, SENSITIVE, Measured, conclude
+from probatum.reproductions.adebayo2018.setting import (
+    CONTROL,
+    METRICS,
+    NETWORKS,
+    Sizes,
+    datasets,
+    load_small,
+    methods_for,
+    remark_on,
+    sizes_of,
+    title_of,
+    trained,
+)
+from probatum.reproductions.base import (
+    Claim,
+    Context,
+    Finding,
+    read_arrays,
+    read_facts,
+    write_arrays,
+    write_facts,
+)
+
+WHERE = "data randomization, CNN on MNIST"  # the paper's numbers are read off its bars
+MEMORISED = Claim(
+    "labels-memorised",
+    "data randomization",
+    "A network can learn permuted labels by heart.",
+    "training accuracy of at least 0.95",
+)
+DEPENDENT = Claim(
+    "labels-sensitive",
+    WHERE,
+    "Gradient and Grad-CAM depend on the labels.",
+    "ABS rank correlation 0.17 and 0.02",
+)
+PRODUCTS = Claim(
+    "labels-products",
+    WHERE,
+    "Integrated Gradients and Input × Gradient show the same places under random labels.",
+    "ABS rank correlation 0.99 and 0.99",
+)
+GUIDED = Claim(
+    "labels-guided-backprop",
+    WHERE,
+    "Guided Backprop depends on the labels less than Gradient does.",
+    "ABS rank correlation 0.57, Gradient 0.17",
+)
+GUIDED_CAM = Claim(
+    "labels-guided-grad-cam",
+    WHERE,
+    "Guided Grad-CAM depends on the labels less than Gradient does.",
+    "ABS rank correlation 0.57, Gradient 0.17",
+)
+SIGNS = Claim(
+    "labels-sign",
+    f"{WHERE}, no ABS",
+    "With their signs, the maps of no method are similar under true and random labels.",
+    "signed rank correlation from 0.0 to 0.14",
+)
+MLP = Claim("labels-mlp", "data randomization, MLP", "An MLP shows the same.", "no numbers at hand")
+
+ENOUGH = 0.95  # training accuracy
+SAME_PLACES = 0.8  # ABS rank correlation
+COLUMNS = (
+    *("gradient", "smoothgrad", "guided-backprop", "grad-cam", "guided-grad-cam"),
+    *("integrated-gradients", "integrated-gradients-sg", "input-x-gradient", CONTROL),
+)
+"""The columns of the paper's figure, and the control."""
+
+SHOWN = ("spearman-abs", "spearman", "ssim")
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Trains each network twice on the same images, and compares the maps of the two."""
+    sizes, names = sizes_of(context), datasets(context)
+    legs: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
+    for dataset in names:
+        training = load_small(context, dataset, "train", sizes.memorised)
+        test = load_small(context, dataset, "test", sizes.test_images)
+        assert training.labels is not None
+        permuted = permute_labels(training.labels, context.config.seed)
+        shuffled = replace(training, labels=permuted.labels)
+        explained = test.take_per_class(sizes.per_class)
+        for network in NETWORKS:
+            name, title = f"{network}-{dataset}", title_of(network, dataset)
+            true, true_report = trained(context, network, training, test, sizes.true_labels, f"{title}, true labels")
+            other, report = trained(context, network, shuffled, test, sizes.memorising, f"{title}, permuted labels")
+            found = _compare(context, sizes, network, true, other, explained)
+            arrays |= {f"{name}-{key}": values for key, values in found.items()}
+            legs.append(
+                {
+                    "name": name,
+                    "title": title,
+                    "network": network,
+                    "methods": list(_methods(network, sizes)),
+                    "images": len(training),
+                    "test_accuracy": true_report.best_accuracy,
+                    "random_accuracy": report.best_accuracy,
+                    "random_epochs": len(report.history),
+                    "agreement": permuted.agreement,
+                    "explained": len(explained),
+                    "classes": _classes(explained, sizes.drawn),
+                }
+            )
+    protocol = f"{sizes.points}; preset {context.config.preset}, seed {context.config.seed}"
+    write_arrays(folder, **arrays)
+    write_facts(folder, legs=legs, remark=remark_on(names), protocol=protocol)
+
+
+def _methods(network: str, sizes: Sizes) -> dict[str, Method]:
+    """The methods that the network allows, in the order of the paper's figure."""
+    methods = methods_for(network, sizes.points)
+    return {name: methods[name] for name in COLUMNS if name in methods}
+
+
+def _classes(data: ImageSet, count: int) -> list[str]:
+    assert data.labels is not None
+    assert data.class_names is not None
+    return [data.class_names[label] for label in data.labels[:count].tolist()]
+
+
+def _compare(
+    context: Context, sizes: Sizes, network: str, true: nn.Module, other: nn.Module, data: ImageSet
+) -> dict[str, np.ndarray]:
+    """Scores (method, metric, image), which maps were constant, and the maps that will be drawn."""
+    assert data.labels is not None
+    images, targets = data.images.to(context.device), data.labels.to(context.device)
+    methods = _methods(network, sizes)
+    first, second = (
+        attribute(model, images, targets, methods, seed=context.config.seed, memory_budget=context.config.memory_budget)
+        for model in (true, other)
+    )
+    metrics = [configured_metric(name, data.images.shape[2:]) for name in METRICS]
+
+    def score(method: str) -> np.ndarray:
+        rows = []
+        for metric in metrics:
+            reduce = get_reduction(metric.reduction)
+            rows.append(metric(reduce(first[method]), reduce(second[method])))
+        return torch.stack(rows).cpu().double().numpy()
+
+    def shown(maps: Tensor) -> np.ndarray:
+        return reduced(maps[: sizes.drawn].float().cpu().numpy())
+
+    return {
+        "scores": np.stack([score(method) for method in methods]),
+        "constant": np.stack([(is_constant(first[m]) | is_constant(second[m])).cpu().numpy() for m in methods]),
+        "maps": np.stack(
+            [np.stack([shown(first[m]), shown(second[m])]) for m in methods]
+        ),  # (method, labels, image, ...)
+    }
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """For each network the two rows of maps in both styles, and bars of their similarity."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    figures = {}
+    for leg in facts["legs"]:
+        caption = f"{_about(leg)}; target: the true class; {facts['protocol']}"
+        methods = [METHODS[method].title for method in leg["methods"]]
+        maps = arrays[f"{leg['name']}-maps"]
+        titles = [f"{name}: {labels} labels" for name in leg["classes"] for labels in ("true", "random")]
+        for style in STYLES:
+            # (method, labels, image, height, width) -> a row for each image and labelling
+            rows = panel(maps, style).transpose(2, 1, 0, 3, 4)
+            figures[f"{leg['name']}-{style}"] = grid_figure(
+                [list(row) for row in rows.reshape(-1, *rows.shape[2:])],
+                titles,
+                methods,
+                style=style,
+                caption=f"{caption}; maps: {REDUCTIONS[style].title}.",
+            )
+        scores = arrays[f"{leg['name']}-scores"]
+        constant = int(arrays[f"{leg['name']}-constant"].sum())
+        figures[f"{leg['name']}-similarity"] = bars_figure(
+            {
+                get_metric(metric).title: {
+                    METHODS[method].title: bootstrap_interval(scores[row, METRICS.index(metric), :, None])
+                    for row, method in enumerate(leg["methods"])
+                }
+                for metric in SHOWN
+            },
+            control=METHODS[CONTROL].title,
+            caption=f"{caption}. Bars: mean over {leg['explained']} test images with its 95 % bootstrap interval; "
+            f"{constant} comparisons with a constant map.",
+        )
+    return figures
+
+
+def _about(leg: dict[str, Any]) -> str:
+    """What was trained, for a caption."""
+    return (
+        f"{leg['title']}, both trained on the same {leg['images']} images: true labels (test accuracy "
+        f"{leg['test_accuracy']:.3f}) and permuted labels (training accuracy {leg['random_accuracy']:.3f}, "
+        f"{100 * leg['agreement']:.0f} % of them true by chance)"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Leg:
+    """One network's facts with the scores of its methods."""
+
+    facts: dict[str, Any]
+    scores: np.ndarray
+
+    def of(self, method: str, metric: str = "spearman-abs") -> np.ndarray:
+        """(image, 1) scores of a method."""
+        scores: np.ndarray = self.scores[self.facts["methods"].index(method), METRICS.index(metric), :, None]
+        return scores
+
+    def means(self, methods: Sequence[str], metric: str = "spearman-abs") -> dict[str, Interval]:
+        """Mean scores of those of the methods that the network allows, with their intervals."""
+        allowed = [method for method in methods if method in self.facts["methods"]]
+        return {method: bootstrap_interval(self.of(method, metric)) for method in allowed}
+
+
+def _memorised(leg: _Leg) -> Measured:
+    share, epochs = leg.facts["random_accuracy"], leg.facts["random_epochs"]
+    ours = f"training accuracy {share:.3f} after {epochs} epochs on {leg.facts['images']} images"
+    return Measured(ours, share >= ENOUGH)
+
+
+def _dependent(leg: _Leg) -> Measured:
+    found = leg.means(("gradient", "grad-cam"))
+    return Measured(rules.listed(found), all(one.high < SENSITIVE for one in found.values()))
+
+
+def _same_places(leg: _Leg) -> Measured:
+    found = leg.means(("integrated-gradients", "input-x-gradient"))
+    return Measured(rules.listed(found), all(one.low > SAME_PLACES for one in found.values()))
+
+
+def _above_gradient(leg: _Leg, method: str) -> Measured:
+    gain = bootstrap_interval(leg.of(method) - leg.of("gradient"))
+    return Measured(rules.listed(leg.means((method, "gradient"))), bool(gain.low > 0))
+
+
+def _signs_change(leg: _Leg) -> Measured:
+    found = leg.means([name for name in leg.facts["methods"] if name != CONTROL], "spearman")
+    return Measured(rules.listed(found), all(one.mean <= NO_CORRELATION for one in found.values()))
+
+
+_GAIN = "the 95 % interval of the gain over Gradient on the same images lies above 0"
+_RULES: tuple[tuple[Claim, Callable[[_Leg], Measured], str], ...] = (
+    (DEPENDENT, _dependent, f"the 95 % interval over test images lies below {SENSITIVE} for each"),
+    (PRODUCTS, _same_places, f"the 95 % interval over test images lies above {SAME_PLACES} for each"),
+    (GUIDED, lambda leg: _above_gradient(leg, "guided-backprop"), _GAIN),
+    (GUIDED_CAM, lambda leg: _above_gradient(leg, "guided-grad-cam"), _GAIN),
+    (SIGNS, _signs_change, f"a mean of at most {NO_CORRELATION} for each"),
+)
+
+
+def judge(folder: Path) -> list[Finding]:
+    """The claims on data randomization; the paper's numbers are those of the CNN, so each is held against CNNs."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    legs = {leg["title"]: _Leg(leg, arrays[f"{leg['name']}-scores"]) for leg in facts["legs"]}
+    cnns = {title: leg for title, leg in legs.items() if leg.facts["network"] == "basic_cnn"}
+    constant = sum(int(arrays[f"{leg['name']}-constant"].sum()) for leg in facts["legs"])
+    remark = "; ".join(
+        filter(None, (f"{constant} comparisons with a constant map" if constant else "", facts["remark"]))
+    )
+    findings = [
+        conclude(MEMORISED, {t: _memorised(leg) for t, leg in legs.items()}, f"at least {ENOUGH}", facts["remark"])
+    ]
+    for claim, rule, meaning in _RULES:
+        findings.append(conclude(claim, {title: rule(leg) for title, leg in cnns.items()}, meaning, remark))
+    mlps = {title: _all_rules(leg) for title, leg in legs.items() if title not in cnns}
+    return [
+        *findings,
+        conclude(MLP, mlps, "the rules of the CNN, but for Grad-CAM and Guided Grad-CAM", facts["remark"]),
+    ]
+
+
+def _all_rules(leg: _Leg) -> Measured:
+    """All rules that an MLP allows, as one."""
+    measured = {claim.name: rule(leg) for claim, rule, _ in _RULES if claim is not GUIDED_CAM}
+    missed = [name for name, one in measured.items() if not one.met]
+    ours = ", ".join(one.ours for claim, one in measured.items() if claim != SIGNS.name)
+    return Measured(f"{ours}; missed: {', '.join(missed) or 'none'}", not missed)

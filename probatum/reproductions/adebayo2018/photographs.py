@@ -1,0 +1,93 @@
+"""The ImageNet network and the photographs that it explains."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from probatum.data import EXTENSIONS, ImageSet, load_photographs
+from probatum.errors import InvalidInput
+from probatum.experiments.setup import preprocessing_of
+from probatum.models import ModelSpec, load_model, model_spec
+from probatum.reproductions.base import Context
+
+PAPER_NETWORK = "inception_v3"
+SHOWN_FIRST = ("ILSVRC2012_val_00015410", "ILSVRC2012_val_00010495", "ILSVRC2012_val_00032239")
+"""Junco, corn and terrier, the photographs of the paper's figures, where they are among the given ones."""
+
+MISSING_NETWORK = (
+    "no pretrained network was given; take --model inception_v3, which torchvision downloads, or any other with "
+    "--weights FILE, or --preset paper"
+)
+MISSING_PHOTOGRAPHS = "no photographs were given; take --photographs FOLDER, or --data-dir with imagenet-samples/"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageNetTask:
+    """A network with photographs.
+
+    Args:
+        spec: facts about the network.
+        model: on the context's device.
+        photographs: preprocessed for it.
+        untrained: whether its weights are random.
+    """
+
+    spec: ModelSpec
+    model: nn.Module
+    photographs: ImageSet
+    untrained: bool
+
+    @property
+    def title(self) -> str:
+        """The network as figures call it."""
+        return f"{self.spec.title} with random weights" if self.untrained else self.spec.title
+
+    @property
+    def remark(self) -> str:
+        """What stands in for the paper's network, in words; empty where nothing does."""
+        other = self.spec.name != PAPER_NETWORK or self.untrained
+        return f"{self.title} stands in for a trained Inception v3" if other else ""
+
+
+def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
+    """The network and at most `count` photographs, or why there are none.
+
+    Raises:
+        InvalidInput: the preset "paper" without photographs, or a network that takes none.
+        ModelError: published weights that cannot be had.
+    """
+    config = context.config
+    if config.preset != "paper" and config.model is None:
+        return MISSING_NETWORK
+    files = photograph_files(context)
+    if not files:
+        if config.preset == "paper" or config.model is not None:
+            raise InvalidInput(MISSING_PHOTOGRAPHS)
+        return MISSING_PHOTOGRAPHS
+    spec = model_spec(config.model or PAPER_NETWORK)
+    if spec.channels != 3:
+        raise InvalidInput(f"{spec.title} takes no photographs; give --model inception_v3 or another of torchvision's")
+    photographs = load_photographs(files[:count], preprocessing_of(spec))
+    model = load_model(spec.name, config.weights, seed=config.seed).to(context.device)
+    return ImageNetTask(spec, model, photographs, config.weights == "none")
+
+
+def photograph_files(context: Context) -> list[Path]:
+    """All given photographs, those of the paper's figures first and then by folder and name."""
+    config = context.config
+    if config.photographs is not None:
+        folders = [Path(config.photographs)]
+        if not folders[0].is_dir():
+            raise InvalidInput(f"there is no folder of photographs {folders[0]}")
+    else:
+        root = Path(config.data_dir or "")
+        demo = root / "imagenet-demo"
+        folders = [demo] if config.data_dir and demo.is_dir() else []
+        samples = context.data_folder("imagenet-samples")
+        folders += [samples] if samples is not None else []
+    found = []
+    for folder in folders:
+        found += sorted(file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS)
+    first = {name: place for place, name in enumerate(SHOWN_FIRST)}
+    return sorted(found, key=lambda file: first.get(file.stem, len(first)))

@@ -1,0 +1,196 @@
+"""What all experiments share: sizes, methods, metrics, data and trained networks."""
+
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from probatum.attributions import (
+    EdgeDetector,
+    GradCAM,
+    Gradient,
+    GuidedBackprop,
+    GuidedGradCAM,
+    InputXGradient,
+    IntegratedGradients,
+    Method,
+    SmoothGrad,
+)
+from probatum.data import DATASETS, UNIT_RANGE, ImageSet, load_dataset
+from probatum.experiments.cache import train_once
+from probatum.models import PAPER_MNIST, TrainingConfig, TrainingReport, load_model, model_spec
+from probatum.reproductions.base import Context
+
+NETWORKS = ("basic_cnn", "mlp")
+METRICS = ("spearman", "spearman-abs", "ssim", "ssim-adebayo-issue", "hog-pearson")
+CONTROL = "edge-detector"
+
+
+@dataclass(frozen=True)
+class Points:
+    """How many noise samples and path steps the averaging methods take; IG-SmoothGrad has its own."""
+
+    samples: int = 50
+    steps: int = 50
+    nested_samples: int = 25
+    nested_steps: int = 50
+
+    def __str__(self) -> str:
+        return (
+            f"SmoothGrad {self.samples} samples, IG {self.steps} steps, "
+            f"IG-SmoothGrad {self.nested_samples} × {self.nested_steps}"
+        )
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed.
+
+    Args:
+        train_images: of a data set; None is all.
+        test_images: that measure accuracy and from which the explained ones come; None is all.
+        training: of the small networks.
+        memorised: training images with permuted labels; None is all.
+        memorising: how they are learnt.
+        true_labels: how the same images are learnt with their true labels.
+        per_class: explained images of each class of a small data set.
+        trials: independent randomizations of the small networks.
+        filters: random filters of the sum-pooling network.
+        photographs: that the ImageNet network explains; its weights are randomized once, as in the paper.
+        drawn: images of a small data set whose maps are stored and drawn.
+        photographs_drawn: likewise.
+        points: of the methods on small images.
+        photograph_points: likewise on photographs.
+    """
+
+    train_images: int | None
+    test_images: int | None
+    training: TrainingConfig
+    memorised: int | None
+    memorising: TrainingConfig
+    true_labels: TrainingConfig
+    per_class: int
+    trials: int
+    filters: int
+    photographs: int
+    drawn: int
+    photographs_drawn: int
+    points: Points
+    photograph_points: Points
+
+
+SIZES = {
+    "paper": Sizes(
+        train_images=None,
+        test_images=None,
+        training=PAPER_MNIST,
+        memorised=None,
+        memorising=replace(PAPER_MNIST, epochs=500, monitor="train", target_accuracy=0.95),
+        true_labels=PAPER_MNIST,
+        per_class=10,
+        trials=5,
+        filters=100,
+        photographs=50,
+        drawn=3,
+        photographs_drawn=8,
+        points=Points(),
+        photograph_points=Points(),
+    ),
+    "quick": Sizes(
+        train_images=6000,
+        test_images=1000,
+        training=TrainingConfig(epochs=4, batch_size=64, learning_rate=1e-3, schedule="linear"),
+        memorised=300,
+        memorising=TrainingConfig(epochs=100, batch_size=20, learning_rate=5e-4, monitor="train", target_accuracy=0.95),
+        true_labels=TrainingConfig(epochs=20, batch_size=20, learning_rate=5e-4),
+        per_class=2,
+        trials=3,
+        filters=20,
+        photographs=6,
+        drawn=1,
+        photographs_drawn=3,
+        points=Points(25, 25, 5, 10),
+        photograph_points=Points(10, 10, 4, 5),
+    ),
+}
+
+
+def sizes_of(context: Context) -> Sizes:
+    """The sizes of the chosen preset."""
+    return SIZES[context.config.preset]
+
+
+def methods_for(network: str, points: Points) -> dict[str, Method]:
+    """The paper's methods in the order of its figure, without Grad-CAM where nothing is convolved, and the control."""
+    spec = model_spec(network)
+    layer = spec.grad_cam_layer
+    methods: dict[str, Method] = {
+        "gradient": Gradient(),
+        "smoothgrad": SmoothGrad(samples=points.samples),
+        "input-x-gradient": InputXGradient(),
+        "guided-backprop": GuidedBackprop(),
+        "grad-cam": GradCAM(layer),
+        "guided-grad-cam": GuidedGradCAM(layer),
+        "integrated-gradients": IntegratedGradients(points.steps),
+        "integrated-gradients-sg": SmoothGrad(IntegratedGradients(points.nested_steps), samples=points.nested_samples),
+        CONTROL: EdgeDetector(),
+    }
+    if network == "mlp":
+        del methods["grad-cam"], methods["guided-grad-cam"]
+    return methods
+
+
+def datasets(context: Context) -> list[str]:
+    """MNIST, or rendered digits where it is not given, and Fashion-MNIST where it is given.
+
+    Raises:
+        InvalidInput: the preset "paper" misses one of the two.
+    """
+    digits = "mnist" if context.data_folder("MNIST") else "digits"
+    return [digits] + ["fashion-mnist"] * (context.data_folder("FashionMNIST") is not None)
+
+
+def remark_on(names: list[str]) -> str:
+    """What stands in for the paper's data sets, in words; empty where nothing does."""
+    remarks = []
+    if "digits" in names:
+        remarks.append("rendered digits stand in for MNIST")
+    if "fashion-mnist" not in names:
+        remarks.append("Fashion-MNIST was not given (FashionMNIST/raw in the data folder)")
+    return "; ".join(remarks)
+
+
+def load_small(context: Context, name: str, split: str, count: int | None) -> ImageSet:
+    """Images of a small data set in [0, 1], where black is zero as in the paper's code.
+
+    Zero matters: the input is a factor of Input × Gradient and of Integrated Gradients.
+    """
+    if name == "digits" and count is None:
+        count = DATASETS[name].sizes[split == "test"]
+    return load_dataset(name, split, count, context.config.data_dir, context.config.seed, preprocessing=UNIT_RANGE)
+
+
+def trained(
+    context: Context, network: str, training: ImageSet, test: ImageSet, config: TrainingConfig, what: str
+) -> tuple[nn.Module, TrainingReport]:
+    """A small network, trained on its data set or taken from the cache."""
+    assert training.labels is not None
+    assert test.labels is not None
+    seed = context.config.seed
+    model = load_model(network, "none", seed=seed).to(context.device)
+    report = train_once(
+        model,
+        training.images,
+        training.labels,
+        test.images,
+        test.labels,
+        replace(config, seed=seed),
+        what=what,
+        progress=context.progress,
+    )
+    return model, report
+
+
+def title_of(network: str, dataset: str) -> str:
+    """A network and its data, as figures and findings call them."""
+    short = {"basic_cnn": "CNN", "mlp": "MLP"}
+    return f"{short[network]} on {DATASETS[dataset].title}"

@@ -1,0 +1,287 @@
+"""Two models whose gradients can be written down: a linear one, and one random convolution with sum pooling."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from probatum.attributions import (
+    METHODS,
+    EdgeDetector,
+    Gradient,
+    InputXGradient,
+    IntegratedGradients,
+    Method,
+    SmoothGrad,
+    attribute,
+)
+from probatum.data import ImageSet, Preprocessing, load_photographs
+from probatum.data.shipped import shipped_photographs
+from probatum.experiments.cache import train_once
+from probatum.maps import REDUCTIONS
+from probatum.models.analytic import LinearModel, SumPoolingConv
+from probatum.randomization import stream
+from probatum.report import bootstrap_interval, methods_figure
+from probatum.report.bars import bars_figure
+from probatum.report.style import MapStyle
+from probatum.reproductions.adebayo2018.checks import displayed, panel, read_panels, titles_of, write_panels
+from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, likeness
+from probatum.reproductions.adebayo2018.photographs import photograph_files
+from probatum.reproductions.adebayo2018.rules import Measured, conclude, words
+from probatum.reproductions.adebayo2018.setting import CONTROL, datasets, load_small, sizes_of
+from probatum.reproductions.base import (
+    Claim,
+    Context,
+    Finding,
+    read_arrays,
+    read_facts,
+    write_arrays,
+    write_facts,
+)
+
+CONSTANT = Claim(
+    "linear-gradient",
+    "analysis of simple models, linear model",
+    "The gradient of a linear model is its coefficients, whatever the input.",
+    "exact, by algebra",
+)
+IDENTITIES = Claim(
+    "linear-identities",
+    "analysis of simple models, linear model",
+    "On a linear model SmoothGrad is Gradient, and Integrated Gradients from zero is Input × Gradient.",
+    "exact, by algebra",
+)
+WHERE = "analysis of simple models, one convolution with sum pooling"
+ALONG_EDGES = Claim(
+    "pooling-gradient",
+    WHERE,
+    "The gradient of a random convolution with sum pooling is constant but for the edges of the image.",
+    "by algebra, and by eye",
+)
+LIKE_EDGES = Claim(
+    "pooling-likeness",
+    WHERE,
+    "Input × Gradient of a random convolution with sum pooling looks like an edge detector.",
+    "by eye",
+)
+Network = TypeVar("Network", bound=nn.Module)
+GREY = Preprocessing((0.0,), (1.0,), resize=256, crop=224)
+TARGET = 3  # of the linear model: one class for all images, so that their gradients can be compared
+DRAWN = 3
+ROUNDING = 1e-10
+ALIKE = 0.3  # rank correlation with the edge detector
+LINEAR = "Random linear model: Input × Gradient"
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Explains a trained linear model and random sum-pooling networks."""
+    dataset = datasets(context)[0]
+    linear = _explain_linear(context, dataset, folder)
+    data = _grey_photographs(context)
+    images, seed = data.images.to(context.device), context.config.seed
+    filters = sizes_of(context).filters
+    pooling = drawn(SumPoolingConv(filters), seed, "sum-pooling").to(images)
+    control = drawn(LinearModel(filters, size=images.shape[2]), seed, "linear").to(images)
+    methods: dict[str, Method] = {
+        "gradient": Gradient(),
+        "input-x-gradient": InputXGradient(),
+        "integrated-gradients": IntegratedGradients(sizes_of(context).points.steps),
+    }
+    edges = EdgeDetector()(pooling, images, 0)
+    scores, ratios = [], []
+    for filter_ in range(filters):
+        context.progress(filter_, filters, "random filters")
+        maps = attribute(pooling, images, filter_, methods, memory_budget=context.config.memory_budget)
+        if filter_ == 0:
+            shown = {name: values[:DRAWN] for name, values in {**maps, CONTROL: edges}.items()}
+            write_panels(folder / "sum-pooling.npz", data.pictures()[:DRAWN], shown)
+        ratios.append(_edge_ratio(maps["gradient"], pooling.conv.weight[filter_], edges))
+        maps[LINEAR] = InputXGradient()(control, images, filter_)
+        scores.append(np.stack([likeness(values, edges) for values in maps.values()]))
+    # scores (method, measure, image, filter), ratios (image, filter)
+    write_arrays(folder, scores=np.stack(scores, axis=-1), ratios=np.stack(ratios, axis=-1))
+    write_facts(
+        folder,
+        linear=linear,
+        methods=[*titles_of(list(methods)), LINEAR],
+        images=len(images),
+        data=data.name,
+        rows=[Path(name).stem for name in data.image_names[:DRAWN]],
+        filters=filters,
+        protocol=f"preset {context.config.preset}, seed {seed}",
+    )
+
+
+def _edge_ratio(gradient: Tensor, weight: Tensor, edges: Tensor) -> np.ndarray:
+    """Mean edge strength where the gradient is neither 0 nor Σ w, in units of its mean elsewhere; NaN without either.
+
+    The gradient of a pixel is 0 where no window over it is active, and Σ w where all are.
+    """
+    total, tolerance = weight.sum(), 1e-5 * weight.abs().sum()
+    changed = (torch.minimum(gradient.abs(), (gradient - total).abs()) > tolerance).to(edges)
+    ratios = (edges * changed).mean((1, 2, 3)) / changed.mean((1, 2, 3))
+    ratios /= (edges * (1 - changed)).mean((1, 2, 3)) / (1 - changed).mean((1, 2, 3))
+    return ratios.cpu().double().numpy()
+
+
+def _explain_linear(context: Context, dataset: str, folder: Path) -> dict[str, object]:
+    """Trains a linear model, stores its maps, and measures how far they are from what algebra says."""
+    sizes, seed = sizes_of(context), context.config.seed
+    training = load_small(context, dataset, "train", sizes.train_images)
+    test = load_small(context, dataset, "test", sizes.test_images)
+    assert training.labels is not None
+    assert test.labels is not None
+    model = drawn(LinearModel(), seed, "linear").to(context.device)
+    report = train_once(
+        model,
+        training.images,
+        training.labels,
+        test.images,
+        test.labels,
+        replace(sizes.training, seed=seed),
+        what=f"a linear model on {dataset}",
+        progress=context.progress,
+    )
+    data, points = test.take_per_class(sizes.per_class), sizes.points
+    methods: dict[str, Method] = {
+        "gradient": Gradient(),
+        "smoothgrad": SmoothGrad(samples=points.samples),
+        "input-x-gradient": InputXGradient(),
+        "integrated-gradients": IntegratedGradients(points.steps),
+        CONTROL: EdgeDetector(),
+    }
+    images = data.images.to(context.device)
+    maps = attribute(model, images, TARGET, methods, seed=seed, precision="float64")
+    chosen = torch.arange(DRAWN) * sizes.per_class  # an image of each of the first classes
+    write_panels(folder / "linear.npz", data.pictures()[chosen], {name: m[chosen] for name, m in maps.items()})
+    gradient, product = maps["gradient"], maps["input-x-gradient"]
+    return {
+        "dataset": dataset,
+        "accuracy": report.best_accuracy,
+        "images": len(data),
+        "rows": [f"digit {row}" if dataset in ("digits", "mnist") else str(row) for row in range(DRAWN)],
+        "gradient_spread": _relative(gradient, gradient[:1]),
+        "smoothgrad_gap": _relative(maps["smoothgrad"], gradient),
+        "integrated_gap": _relative(maps["integrated-gradients"], product),
+        "points": str(points),
+    }
+
+
+def _relative(maps: Tensor, others: Tensor) -> float:
+    """Largest difference of two maps in units of the largest value of the second."""
+    return float((maps - others).abs().max() / others.abs().max())
+
+
+def _grey_photographs(context: Context) -> ImageSet:
+    """The given photographs in grey, or those that scikit-image ships."""
+    files = photograph_files(context)
+    count = sizes_of(context).photographs
+    return load_photographs(files[:count], GREY) if files else shipped_photographs(GREY)
+
+
+def drawn(model: Network, seed: int, name: str) -> Network:
+    """The model with weights from N(0, 1 / fan-in) and biases of zero, from streams of their own."""
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            values = torch.randn(parameter.shape, generator=stream(seed, 0, f"{name}.{key}"))
+            parameter.copy_(values / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else torch.zeros_like(parameter))
+    return model.eval()
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """The maps of both models beside the edges, and the likeness of the two."""
+    facts, scores = read_facts(folder), read_arrays(folder)["scores"]
+    linear = facts["linear"]
+    pooling = f"Σ ReLU(w * x), a random 3 × 3 filter, on {facts['data']}; {facts['protocol']}"
+    return {
+        "linear": _side_by_side(
+            folder / "linear.npz",
+            linear["rows"],
+            "diverging",
+            f"Linear model on {linear['dataset']} (test accuracy {linear['accuracy']:.3f}), target {TARGET} for all; "
+            f"{linear['points']}; {facts['protocol']}",
+        ),
+        "sum-pooling": _side_by_side(
+            folder / "sum-pooling.npz", facts["rows"], "absolute", f"{pooling}; the first filter"
+        ),
+        "likeness": bars_figure(
+            {
+                metric.title: dict(zip(facts["methods"], map(bootstrap_interval, scores[:, place]), strict=True))
+                for place, metric in enumerate(MEASURES.values())
+            },
+            limits=(-0.2, 1.0),
+            control=LINEAR,
+            caption=f"Similarity to the edge detector's answer, both reduced to ABS. {pooling}. Bars: mean over "
+            f"{facts['images']} images and {facts['filters']} filters with its 95 % bootstrap interval.",
+        ),
+    }
+
+
+def _side_by_side(path: Path, rows: list[str], style: MapStyle, caption: str) -> Figure:
+    panels = read_panels(path)
+    methods = [name for name in panels if name not in ("pictures", CONTROL)]
+    count = range(len(panels["pictures"]))
+    return methods_figure(
+        displayed(panels["pictures"]),
+        [[panel(panels[name], style)[row] for name in methods] for row in count],
+        rows,
+        titles_of(methods),
+        edges=[panel(panels[CONTROL], "absolute")[row] for row in count],
+        style=style,
+        caption=f"{caption}; maps: {REDUCTIONS[style].title}.",
+    )
+
+
+def judge(folder: Path) -> list[Finding]:
+    """The claims on the two models."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    linear = facts["linear"]
+    name = f"linear model on {linear['dataset']}"
+    spread, smooth, integrated = (linear[key] for key in ("gradient_spread", "smoothgrad_gap", "integrated_gap"))
+    exact = f"no difference beyond rounding ({ROUNDING:g}, in float64)"
+    same = Measured(
+        f"gradients of {linear['images']} images differ by {spread:.1e} of the largest value", spread <= ROUNDING
+    )
+    equal = Measured(
+        f"differences of {smooth:.1e} and {integrated:.1e} of the largest value", max(smooth, integrated) <= ROUNDING
+    )
+    pooling = f"{facts['filters']} random filters on {facts['data']}"
+    ratios = arrays["ratios"]
+    shares = bootstrap_interval(np.log(np.where(ratios > 0, ratios, np.nan)))
+    low, mean, high = (float(np.exp(end)) for end in (shares.low, shares.mean, shares.high))
+    undefined = int(np.isnan(ratios).sum())
+    stronger = Measured(
+        f"edges {mean:.2f} [{low:.2f}, {high:.2f}] times as strong where it is not constant", bool(low > 1)
+    )
+    return [
+        conclude(CONSTANT, {name: same}, exact),
+        conclude(IDENTITIES, {name: equal}, exact),
+        conclude(
+            ALONG_EDGES,
+            {pooling: stronger},
+            "the 95 % interval of the geometric mean lies above 1",
+            f"{undefined} maps without such pixels" if undefined else "",
+        ),
+        conclude(
+            LIKE_EDGES,
+            {pooling: _likeness(facts["methods"], arrays["scores"])},
+            f"a rank correlation of at least {ALIKE} with the edge detector, and the 95 % interval of the gain over "
+            "Input × Gradient of a random linear model above 0 under both measures",
+        ),
+    ]
+
+
+def _likeness(methods: list[str], scores: np.ndarray) -> Measured:
+    """How like the edge detector Input × Gradient is, beside the linear model's."""
+    product = methods.index(METHODS["input-x-gradient"].title)
+    ours, met = [], True
+    for place, metric in enumerate(MEASURES.values()):
+        one, control = (bootstrap_interval(scores[row, place]) for row in (product, -1))
+        ours.append(f"{metric.title} {words(one)}, linear model {words(control)}")
+        met &= bool(bootstrap_interval(scores[product, place] - scores[-1, place]).low > 0)
+        met &= bool(one.mean >= ALIKE) or metric.name != RANKS
+    return Measured("; ".join(ours), met)
