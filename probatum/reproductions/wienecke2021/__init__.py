@@ -1,0 +1,67 @@
+"""Wienecke & Hinrichs 2021: cascading randomization re-implemented, on a basic CNN and on ResNet-18.
+
+Differs from the paper:
+    1. Its two failures on ResNet-18, Guided Backprop and Integrated Gradients-SG, work; `failures` shows it.
+    2. A constant map, whose SSIM was NaN there, becomes zeros, has a score, and is counted in every figure.
+"""
+
+from probatum.reproductions.base import Experiment, Paper
+from probatum.reproductions.wienecke2021 import digits, failures, photographs
+
+PAPER = Paper(
+    name="wienecke2021",
+    title="Sanity Checks for Saliency Maps (re-implementation)",
+    citation="Wienecke & Hinrichs 2021, Deep Learning project report",
+    experiments=(
+        Experiment(
+            "table2_2",
+            "The basic CNN, its training and its cascade",
+            digits.compute_table,
+            digits.draw_table,
+            digits.judge_table,
+        ),
+        Experiment(
+            "figure1",
+            "Gradient on five digits over the cascade",
+            digits.compute_gradient,
+            digits.draw_gradient,
+            digits.judge_gradient,
+        ),
+        Experiment(
+            "figure3",
+            "Seven methods on a digit over the cascade",
+            digits.compute_methods,
+            digits.draw_methods,
+            digits.judge_methods,
+        ),
+        Experiment(
+            "figure4",
+            "Gradient ⊙ Input-SG over photographs, ResNet-18 by residual blocks",
+            photographs.compute_overlays,
+            photographs.draw_overlays,
+            photographs.judge_overlays,
+        ),
+        Experiment(
+            "figure6",
+            "Seven methods on a photograph over the cascade",
+            photographs.compute_photograph,
+            photographs.draw_photograph,
+            photographs.judge_photograph,
+        ),
+        Experiment(
+            "figure8",
+            "SSIM of seven methods over the cascade",
+            photographs.compute_curves,
+            photographs.draw_curves,
+            photographs.judge_curves,
+        ),
+        Experiment(
+            "failures",
+            "Guided Backprop and Integrated Gradients-SG on ResNet-18, which failed in the paper",
+            failures.compute,
+            failures.draw,
+            failures.judge,
+        ),
+    ),
+    module="probatum.reproductions.wienecke2021",
+)

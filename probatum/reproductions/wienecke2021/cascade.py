@@ -1,0 +1,317 @@
+"""What all experiments of the paper share: its seven methods, its cascade, how results are stored, read and shown."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from probatum.attributions import GuidedBackprop, InputXGradient, IntegratedGradients, Method, SmoothGrad
+from probatum.data import ImageSet
+from probatum.engine import PLAIN, Evaluation, Request, View, all_logits, prepare, relu_coverage
+from probatum.experiments import Run, read_run, sanity_check
+from probatum.experiments.setup import describe
+from probatum.experiments.store import write_json, write_results
+from probatum.maps import get_reduction
+from probatum.metrics import get_metric
+from probatum.models import PAPER_MNIST, QUICK_DIGITS, ModelSpec, TrainingConfig
+from probatum.randomization import Randomizer, automatic_stages, preset, stages_from_table
+from probatum.report import Interval, bootstrap_interval
+from probatum.reproductions.base import Context
+
+TITLES = {
+    "gradient": "Gradient",
+    "smoothgrad": "SmoothGrad",
+    "input-x-gradient": "Gradient ⊙ Input",
+    "input-x-gradient-sg": "Gradient ⊙ Input-SG",
+    "guided-backprop": "Guided Back-propagation",
+    "integrated-gradients": "Integrated Gradients",
+    "integrated-gradients-sg": "Integrated Gradients-SG",
+}
+"""The seven methods of section 3, in its order and under its names."""
+
+NOISE_STD = 0.15  # in units of the network's input, as the noise tunnel of Captum takes its `stdevs`
+SIMILAR = 0.5  # the mean correlation from which on two sets of maps are called similar
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much an experiment computes.
+
+    Args:
+        images: number of images.
+        samples: noise samples of SmoothGrad and of Gradient ⊙ Input-SG.
+        steps: path steps of Integrated Gradients.
+        nested: noise samples of Integrated Gradients-SG, each with `steps` steps.
+    """
+
+    images: int
+    samples: int = 50
+    steps: int = 50
+    nested: int = 50
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a preset computes.
+
+    Args:
+        train_images: of the basic CNN; None is all of MNIST.
+        test_images: on which its accuracy is measured.
+        training: its hyperparameters.
+        gradient_digits: behind the numbers of figure 1, of which five are shown.
+        digits: figure 3; one digit is shown.
+        overlays: figure 4.
+        photograph: figure 6.
+        curves: figure 8.
+        guided: photographs for the first failure.
+        nested: Integrated Gradients-SG for the second failure.
+        budget: memory budget of the second failure.
+    """
+
+    train_images: int | None
+    test_images: int
+    training: TrainingConfig
+    gradient_digits: int
+    digits: Effort
+    overlays: Effort
+    photograph: Effort
+    curves: Effort
+    guided: int
+    nested: Effort
+    budget: str
+
+
+SIZES = {
+    "paper": Sizes(
+        train_images=None,
+        test_images=10_000,
+        training=PAPER_MNIST,
+        gradient_digits=100,
+        digits=Effort(50),
+        overlays=Effort(5),
+        photograph=Effort(1),
+        curves=Effort(20),
+        guided=20,
+        nested=Effort(4, steps=50, nested=25),
+        budget="512 MiB",
+    ),
+    "quick": Sizes(
+        train_images=10_000,
+        test_images=2_000,
+        training=QUICK_DIGITS,
+        gradient_digits=50,
+        digits=Effort(20, samples=25, steps=25, nested=5),
+        overlays=Effort(4, samples=5),
+        photograph=Effort(1, samples=10, steps=8, nested=3),
+        curves=Effort(8, samples=5, steps=5, nested=2),
+        guided=5,
+        nested=Effort(1, steps=50, nested=25),
+        budget="256 MiB",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class AbsoluteGradient(Method):
+    """The size of the gradient, |∂ S_c / ∂ x|: what `Saliency` of Captum, the paper's Gradient, returns by default.
+
+    Under SmoothGrad the sizes are averaged, so that noise no longer cancels.
+    """
+
+    title: ClassVar[str] = "Gradient"
+
+    def request(self, view: View, images: Tensor) -> Request:
+        """One point, the image itself."""
+        return Request(self.value, frozenset({PLAIN}))
+
+    @staticmethod
+    def value(at: Evaluation) -> Tensor:
+        """|∂ S_c / ∂ x|."""
+        return at.gradient.abs()
+
+
+def methods(effort: Effort) -> dict[str, Method]:
+    """The seven methods with Captum's defaults, which the paper kept but for those of the noise."""
+    path = IntegratedGradients(effort.steps, rule="gauss-legendre")
+
+    def smooth(method: Method, samples: int) -> Method:
+        return SmoothGrad(method, samples, noise_std=NOISE_STD)
+
+    made: tuple[Method, ...] = (
+        AbsoluteGradient(),
+        smooth(AbsoluteGradient(), effort.samples),
+        InputXGradient(),
+        smooth(InputXGradient(), effort.samples),
+        GuidedBackprop(),
+        path,
+        smooth(path, effort.nested),
+    )
+    return dict(zip(TITLES, made, strict=True))
+
+
+def cascading(context: Context, model: nn.Module, spec: ModelSpec, images: Tensor) -> Randomizer:
+    """The paper's cascade over the stages of a network."""
+    plan = stages_from_table(model, spec.stages, images=images) if spec.stages else automatic_stages(model, images)
+    return preset("wienecke").randomizer(model, plan, context.config.seed)
+
+
+def run_cascade(
+    context: Context,
+    folder: Path,
+    model: nn.Module,
+    spec: ModelSpec,
+    data: ImageSet,
+    chosen: Mapping[str, Method],
+    *,
+    keep: int,
+    facts: Mapping[str, Any],
+    metrics: Sequence[str] = ("ssim-wienecke", "spearman-abs"),
+) -> None:
+    """Runs the sanity check under the paper's protocol and stores it as a run folder.
+
+    Args:
+        context: what may be used.
+        folder: receives the run.
+        model: on its device.
+        spec: of the model.
+        data: the images, explained for their predicted classes.
+        chosen: methods by name.
+        keep: of how many images the maps are stored.
+        facts: what else the figures and judges need.
+        metrics: names.
+    """
+    config = context.config
+    images = data.images.to(context.device)
+    logits = all_logits(prepare(model), images, memory_budget=config.memory_budget)
+    confidences, targets = logits.softmax(1).max(1)
+    randomizer = cascading(context, model, spec, images[:1])
+    result = sanity_check(
+        model,
+        images,
+        targets,
+        methods=chosen,
+        metrics={name: get_metric(name) for name in metrics},
+        randomizer=randomizer,
+        seed=config.seed,
+        image_names=data.image_names,
+        keep_maps=keep,
+        memory_budget=config.memory_budget,
+        progress=context.progress,
+    )
+    write_results(folder, result)
+    np.savez(folder / "images.npz", allow_pickle=False, pictures=data.pictures()[:keep].numpy())
+    names = spec.class_names if spec.channels == 3 else data.class_names
+    about = {
+        "preset": config.preset,
+        "seed": config.seed,
+        "model": spec.name,
+        "model_title": spec.title,
+        "weights_sha256": _weights_hash(model),
+        "relu_calls": relu_coverage(model, images[:1]).guided,
+        "data": data.name,
+        "methods": {name: describe(method) for name, method in chosen.items()},
+        "classes": [names[target] if names else str(target) for target in targets.tolist()],
+        "confidences": confidences.tolist(),
+        "stages": {stage.name: list(stage.modules) for stage in randomizer.stages},
+        "kept_images": list(result.maps),
+    }
+    write_json(folder / "config.json", about | dict(facts))
+
+
+def _weights_hash(model: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers; batch norm counts its batches in a buffer without dimensions."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def stored(folder: Path) -> Run:
+    """Reads what `run_cascade` wrote."""
+    return read_run(folder)
+
+
+def pictures(run: Run) -> list[np.ndarray]:
+    """The kept images as a figure takes them, (height, width) or (height, width, 3) in [0, 1]."""
+    with np.load(run.folder / "images.npz", allow_pickle=False) as held:
+        values = held["pictures"].clip(0, 1)
+    return [image[0] if len(image) == 1 else image.transpose(1, 2, 0) for image in values]
+
+
+def maps_of(run: Run, method: str) -> np.ndarray:
+    """The kept maps of a method, reduced as they are shown: (image, 1 + stages, height, width) in [0, 1]."""
+    reduce = get_reduction("absolute")
+    return np.stack([reduce(torch.from_numpy(held[method]))[:, 0].numpy() for held in run.result.maps.values()])
+
+
+def columns(run: Run) -> list[str]:
+    """The titles of the stages, the trained network first."""
+    return ["normal", *run.result.stages]
+
+
+def explained(run: Run, index: int) -> str:
+    """What the network says about an image."""
+    return f"{run.config['classes'][index]} ({run.config['confidences'][index]:.2f})"
+
+
+def panels(run: Run, method: str) -> list[list[np.ndarray | None]]:
+    """The kept maps of a method as a figure takes them; a constant map, which reduces to zeros, leaves its cell out."""
+    return [[image if image.any() else None for image in row] for row in maps_of(run, method)]
+
+
+def likeness(run: Run, one: str, other: str) -> np.ndarray:
+    """Correlation of the kept maps of two methods under the same network, as they are shown: (1 + stages, image).
+
+    Pearson's, for the paper compares what the eye sees: ranks would weigh the faint background as much as the digit.
+    NaN where a map is constant.
+    """
+    metric = get_metric("pearson")
+    scores = []
+    for a, b in zip(maps_of(run, one), maps_of(run, other), strict=True):
+        both = a.any(axis=(1, 2)) & b.any(axis=(1, 2))
+        score = metric(torch.from_numpy(a[:, None]), torch.from_numpy(b[:, None])).numpy()
+        scores.append(np.where(both, score, np.nan))
+    return np.stack(scores, axis=1)
+
+
+def scores_of(run: Run, method: str, metric: str) -> np.ndarray:
+    """The scores of a method, NaN where a map is constant: (stage, image)."""
+    constant = run.result.constant[run.result.methods.index(method)] > 0
+    return np.where(constant, np.nan, run.result.of(method, metric))[..., 0]
+
+
+def interval(values: np.ndarray) -> Interval:
+    """Mean over the last axis, the images, with its 95 % bootstrap interval; what is NaN takes no part."""
+    return bootstrap_interval(values[..., None].astype(np.float64))
+
+
+def undefined(run: Run, method: str) -> np.ndarray:
+    """At each stage, how many scores of a method rest on a rule because a map was constant."""
+    counts: np.ndarray = (run.result.constant[run.result.methods.index(method)] > 0).sum(axis=(1, 2))
+    return counts
+
+
+def caption(run: Run) -> str:
+    """The protocol of a run in a few words."""
+    config = run.config
+    noise = f"noise of standard deviation {NOISE_STD} in units of the input"
+    parts = [f"{config['network']} on {config['data_title']}"]
+    parts.append("cascade: N(mean, std) of each parameter's own values, all stages above drawn again at every step")
+    made = config["methods"]
+    if "smoothgrad" in made or "input-x-gradient-sg" in made:
+        samples = made.get("smoothgrad", made.get("input-x-gradient-sg"))["samples"]
+        parts.append(f"SG: {samples} samples, {noise}")
+    if "integrated-gradients" in made:
+        parts.append(f"IG: {made['integrated-gradients']['steps']} steps from zero")
+    if "integrated-gradients-sg" in made:
+        nested = made["integrated-gradients-sg"]
+        parts.append(f"IG-SG: {nested['samples']} × {nested['method']['steps']}, {noise}")
+    constant = int((run.result.constant > 0).sum())
+    parts.append(f"constant maps: {constant} of {run.result.constant.size}")
+    return "; ".join([*parts, f"preset {config['preset']}, seed {config['seed']}"])

@@ -1,0 +1,373 @@
+"""Sections 2 and 3: the basic CNN, its cascade (table 2.2), the Gradient (figure 1), all seven methods (figure 3)."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from probatum.data import DATASETS, ImageSet, load_dataset
+from probatum.experiments import Run
+from probatum.experiments.cache import train_once
+from probatum.models import TrainingReport, accuracy, load_model, model_spec
+from probatum.report import grid_figure, methods_figure
+from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
+from probatum.reproductions.wienecke2021 import cascade
+from probatum.reproductions.wienecke2021.cascade import SIMILAR, SIZES, TITLES
+
+SHOWN = 5  # digits of figure 1
+ACCURACY = 0.993  # the paper's 0.994 less one of a thousand, the last digit that it gives
+INK = 0.1  # a pixel above it belongs to the digit, of 1
+
+ARCHITECTURE = {
+    "conv1": "Conv2d(1, 32, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))",
+    "relu1": "ReLU()",
+    "maxpool1": "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)",
+    "conv2": "Conv2d(32, 64, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))",
+    "relu2": "ReLU()",
+    "maxpool2": "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)",
+    "flatten": "Flatten(start_dim=1, end_dim=-1)",
+    "linear1": "Linear(in_features=3136, out_features=1024, bias=True)",
+    "relu3": "ReLU()",
+    "linear2": "Linear(in_features=1024, out_features=10, bias=True)",
+}
+"""The network as PyTorch prints it in section 2.1."""
+
+TABLE = (
+    ("linear2",),
+    ("linear2", "linear1"),
+    ("linear2", "linear1", "conv2"),
+    ("linear2", "linear1", "conv2", "conv1"),
+)
+"""Table 2.2: the layers randomized in each step."""
+
+STRUCTURE = Claim(
+    "basic-cnn", "section 2.1", "The basic CNN has these ten layers.", "two convolutions of 5×5, two dense layers"
+)
+TRAINING = Claim(
+    "accuracy", "section 2.1", "Adam at 1e-4 in batches of 50 trains it for 50 epochs to this accuracy.", "0.994"
+)
+STEPS = Claim(
+    "table-2.2", "table 2.2", "Each step of the cascade randomizes one layer more.", "linear2, linear1, conv2, conv1"
+)
+REDRAWN = Claim(
+    "redrawn",
+    "section 2.2",
+    "Weights come from a normal distribution with the layer's own mean and deviation, all above drawn again each step.",
+    "as stated",
+)
+SENSITIVE = Claim(
+    "gradient", "figure 1", "The maps of the Gradient are scrambled once the lower layers are random.", "seen by eye"
+)
+SMOOTH = Claim(
+    "smoothgrad",
+    "figure 3",
+    "SmoothGrad looks like the Gradient, save where convolutions are random.",
+    "seen by eye",
+)
+BACKGROUND = Claim(
+    "background",
+    "figure 3",
+    "With random convolutions, Gradient ⊙ Input shows noise where there is no digit.",
+    "seen by eye",
+)
+PRODUCT = Claim(
+    "input-sg", "figure 3", "Gradient ⊙ Input-SG looks like Gradient ⊙ Input at every stage.", "seen by eye"
+)
+HALO = Claim(
+    "guided",
+    "figure 3",
+    "Guided Backprop still shows the digit after three stages, and turns noisy with the convolutions.",
+    "a halo is seen after three stages",
+)
+PATHS = Claim(
+    "ig-sg", "figure 3", "Integrated Gradients and Integrated Gradients-SG look alike at every stage.", "seen by eye"
+)
+
+
+def trained_cnn(context: Context) -> tuple[nn.Module, TrainingReport, ImageSet, dict[str, Any]]:
+    """The trained network, its report, the test digits and facts about both."""
+    config, sizes = context.config, SIZES[context.config.preset]
+    name = "digits" if context.data_folder("MNIST") is None else "mnist"
+    train, test = (
+        load_dataset(name, split, count, config.data_dir, config.seed)
+        for split, count in (("train", sizes.train_images), ("test", sizes.test_images))
+    )
+    assert train.labels is not None
+    assert test.labels is not None
+    model = load_model("basic_cnn", "none", seed=config.seed).to(context.device)
+    report = train_once(
+        model,
+        train.images,
+        train.labels,
+        test.images,
+        test.labels,
+        sizes.training,
+        what="the basic CNN",
+        progress=context.progress,
+    )
+    facts = {
+        "data_title": DATASETS[name].title,
+        "train_images": len(train),
+        "test_images": len(test),
+        "accuracy": report.best_accuracy,
+        "epochs": len(report.history),
+        "network": f"basic CNN ({report.best_accuracy:.4f} of {len(test)} test digits right)",
+    }
+    return model, report, test, facts
+
+
+def compute_table(context: Context, folder: Path) -> None:
+    """Trains the network and takes every step of its cascade."""
+    model, report, test, facts = trained_cnn(context)
+    assert test.labels is not None
+    randomizer = cascade.cascading(context, model, model_spec("basic_cnn"), test.images[:1].to(context.device))
+    trained = {name: value.detach().double().cpu() for name, value in model.named_parameters()}
+    before = trained
+    steps: list[dict[str, Any]] = []
+    for step in randomizer.steps(start=1):
+        drawn = {name: value.detach().double().cpu() for name, value in step.model.named_parameters()}
+        steps.append(
+            {
+                "stage": step.stage,
+                "randomized": _changed(trained, drawn, [stage.name for stage in randomizer.stages]),
+                "drawn_again": _changed(before, drawn, [stage.name for stage in randomizer.stages]),
+                "deviation": max((_deviation(trained[name], drawn[name]) for name in drawn), default=0.0),
+                "accuracy": accuracy(step.model, test.images, test.labels),
+            }
+        )
+        before = drawn
+    layers = {name: str(module) for name, module in model.named_children()}
+    parameters = sum(value.numel() for value in trained.values())
+    history = [{"epoch": record.epoch, "accuracy": record.accuracy} for record in report.history]
+    write_facts(folder, **facts, layers=layers, parameters=parameters, steps=steps, history=history)
+    rows = [
+        f"| {number} | {', '.join(step['randomized'])} | {step['accuracy']:.4f} |"
+        for number, step in enumerate(steps, 1)
+    ]
+    head = ["| step | layers randomized | accuracy |", "|---|---|---|", f"| 0 | none | {facts['accuracy']:.4f} |"]
+    (folder / "table2_2.md").write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
+
+
+def _changed(old: dict[str, torch.Tensor], new: dict[str, torch.Tensor], layers: list[str]) -> list[str]:
+    """The layers of which every parameter differs, in the order of the cascade."""
+    names = {layer: [name for name in old if name.startswith(f"{layer}.")] for layer in layers}
+    return [layer for layer in layers if all(not torch.equal(old[name], new[name]) for name in names[layer])]
+
+
+def _deviation(trained: torch.Tensor, drawn: torch.Tensor) -> float:
+    """By how many standard errors the mean or the spread of drawn weights is off; 0 for weights left as they were."""
+    if torch.equal(trained, drawn):
+        return 0.0
+    error = trained.std(correction=0) / math.sqrt(trained.numel())
+    mean = (drawn.mean() - trained.mean()).abs() / error
+    spread = (drawn.std(correction=0) - trained.std(correction=0)).abs() / (error / math.sqrt(2))
+    return max(float(mean), float(spread))
+
+
+def draw_table(folder: Path) -> dict[str, Figure]:
+    """The table is `table2_2.md`; there is nothing to draw."""
+    return {}
+
+
+def judge_table(folder: Path) -> list[Finding]:
+    """The claims of sections 2.1 and 2.2."""
+    facts = read_facts(folder)
+    steps = facts["steps"]
+    same = facts["layers"] == ARCHITECTURE
+    found = [
+        Finding(
+            STRUCTURE,
+            f"{len(facts['layers'])} layers, {facts['parameters']:,} parameters",
+            "reproduced" if same else "not reproduced",
+            "every layer prints as in the paper" if same else "layers print otherwise than in the paper",
+        ),
+        _accuracy(facts),
+    ]
+    table = tuple(tuple(step["randomized"]) for step in steps)
+    found.append(
+        Finding(
+            STEPS,
+            "; ".join(", ".join(row) for row in table),
+            "reproduced" if table == TABLE else "not reproduced",
+            "rule: in step k all parameters of exactly these layers differ from the trained ones",
+        )
+    )
+    again = all(step["drawn_again"] == step["randomized"] for step in steps)
+    worst = max(step["deviation"] for step in steps)
+    found.append(
+        Finding(
+            REDRAWN,
+            f"largest deviation of a mean or spread: {worst:.1f} standard errors; "
+            f"accuracy falls to {steps[-1]['accuracy']:.3f}",
+            "reproduced" if again and worst < 5 else "not reproduced",
+            "rule: every step draws all its layers anew, mean and spread within 5 standard errors of the trained ones",
+        )
+    )
+    return found
+
+
+def _accuracy(facts: dict[str, Any]) -> Finding:
+    """The claim about the training."""
+    ours = f"{facts['accuracy']:.4f} on {facts['test_images']:,} test digits of {facts['data_title']}"
+    how = f"{facts['epochs']} epochs on {facts['train_images']:,} images"
+    if facts["data_title"] != DATASETS["mnist"].title:
+        why = f"trained for {how} of {facts['data_title']}, not MNIST; give MNIST/ with --data-dir"
+        return Finding(TRAINING, ours, "not comparable", why)
+    reached = facts["accuracy"] >= ACCURACY
+    why = f"rule: at least {ACCURACY}; trained for {how}, the paper for 50 epochs on 60,000"
+    return Finding(TRAINING, ours, "reproduced" if reached else "not reproduced", why)
+
+
+def compute_gradient(context: Context, folder: Path) -> None:
+    """Figure 1: the Gradient alone."""
+    model, _, test, facts = trained_cnn(context)
+    data = _in_turn(test, SIZES[context.config.preset].gradient_digits)
+    chosen = {"gradient": cascade.AbsoluteGradient()}
+    cascade.run_cascade(
+        context, folder, model, model_spec("basic_cnn"), data, chosen, keep=min(SHOWN, len(data)), facts=facts
+    )
+
+
+def compute_methods(context: Context, folder: Path) -> None:
+    """Figure 3: all seven methods; the maps of all digits are kept, for methods are compared with one another."""
+    model, _, test, facts = trained_cnn(context)
+    effort = SIZES[context.config.preset].digits
+    data = _in_turn(test, effort.images)
+    cascade.run_cascade(
+        context,
+        folder,
+        model,
+        model_spec("basic_cnn"),
+        data,
+        cascade.methods(effort),
+        keep=len(data),
+        facts=facts,
+    )
+
+
+def _in_turn(test: ImageSet, count: int) -> ImageSet:
+    """Digits 0 to 9 in turn until there are `count`."""
+    classes = len(test.class_names or ())
+    each = -(-count // classes)
+    some = test.take_per_class(each)
+    return some.subset([digit * each + turn for turn in range(each) for digit in range(classes)][:count])
+
+
+def draw_gradient(folder: Path) -> dict[str, Figure]:
+    """Figure 1: a row for each digit, the original first, then the stages."""
+    run = cascade.stored(folder)
+    maps = cascade.panels(run, "gradient")
+    titles = [cascade.explained(run, index) for index in range(len(maps))]
+    figure = methods_figure(
+        cascade.pictures(run), maps, titles, cascade.columns(run), caption=f"Gradient. {cascade.caption(run)}"
+    )
+    return {"": figure}
+
+
+def draw_methods(folder: Path) -> dict[str, Figure]:
+    """Figure 3: a row for each method, a column for each stage."""
+    run = cascade.stored(folder)
+    shown = min(3, len(run.result.maps) - 1)
+    figure = grid_figure(
+        [cascade.panels(run, method)[shown] for method in TITLES],
+        list(TITLES.values()),
+        cascade.columns(run),
+        image=cascade.pictures(run)[shown],
+        image_title=cascade.explained(run, shown),
+        caption=cascade.caption(run),
+    )
+    return {"": figure}
+
+
+def judge_gradient(folder: Path) -> list[Finding]:
+    """The claim of section 2.3."""
+    run = cascade.stored(folder)
+    scores = cascade.interval(cascade.scores_of(run, "gradient", "spearman-abs"))
+    scrambled = scores.high[-1] < SIMILAR and scores.mean[-1] < scores.mean[0]
+    return [
+        Finding(
+            SENSITIVE,
+            f"rank correlation with the trained map: {_values(run.result.stages, scores.mean)}",
+            "reproduced" if scrambled else "not reproduced",
+            f"rule: after the last stage the 95 % interval lies below {SIMILAR} (ours ends at {scores.high[-1]:.2f}) "
+            f"and the mean below that after the first; {_basis(run)}",
+        )
+    ]
+
+
+def judge_methods(folder: Path) -> list[Finding]:
+    """The claims of section 3.1."""
+    run = cascade.stored(folder)
+    basis, stages = _basis(run), cascade.columns(run)
+    smooth = cascade.interval(cascade.likeness(run, "gradient", "smoothgrad")).mean
+    product = cascade.interval(cascade.likeness(run, "input-x-gradient", "input-x-gradient-sg")).mean
+    paths = cascade.interval(cascade.likeness(run, "integrated-gradients", "integrated-gradients-sg")).mean
+    guided = cascade.interval(cascade.scores_of(run, "guided-backprop", "spearman-abs")).mean
+    outside = _outside(run)
+    more = cascade.interval(outside[3:].mean(0) - outside[0])
+
+    def finding(claim: Claim, ours: str, holds: bool, rule: str) -> Finding:
+        return Finding(claim, ours, "reproduced" if holds else "not reproduced", f"rule: {rule}; {basis}")
+
+    return [
+        finding(
+            SMOOTH,
+            f"correlation of the two: {_values(stages, smooth)}",
+            bool(smooth[:3].min() >= SIMILAR and smooth[:3].min() > smooth[3:].max()),
+            f"at least {SIMILAR} while both convolutions are trained, and more than afterwards",
+        ),
+        finding(
+            BACKGROUND,
+            f"share of the map outside the digit: {_values(stages, cascade.interval(outside).mean)}",
+            bool(more.low > 0),
+            f"it grows with the convolutions random (by {more.mean:.2f}, 95 % interval {more.low:.2f} to "
+            f"{more.high:.2f}, above 0)",
+        ),
+        finding(
+            PRODUCT,
+            f"correlation of the two: {_values(stages, product)}",
+            bool(product.min() >= SIMILAR),
+            f"at least {SIMILAR} at every stage",
+        ),
+        finding(
+            HALO,
+            f"rank correlation with the trained map: {_values(run.result.stages, guided)}",
+            bool(guided[:3].min() >= SIMILAR and guided[2:].max() < guided[:2].min()),
+            f"at least {SIMILAR} after each of the first three stages, and less with random convolutions than before",
+        ),
+        finding(
+            PATHS,
+            f"correlation of the two: {_values(stages, paths)}",
+            bool(paths.min() >= SIMILAR),
+            f"at least {SIMILAR} at every stage",
+        ),
+    ]
+
+
+def _outside(run: Run) -> np.ndarray:
+    """The share of Gradient ⊙ Input that lies outside the digit, NaN of a constant map: (1 + stages, image)."""
+    maps = cascade.maps_of(run, "input-x-gradient")
+    shares = []
+    for image, picture in zip(maps, cascade.pictures(run), strict=True):
+        total = image.sum(axis=(1, 2))
+        empty = image[:, picture < INK].sum(axis=1)
+        shares.append(np.divide(empty, total, out=np.full_like(total, np.nan), where=total > 0))
+    return np.stack(shares, axis=1)
+
+
+def _values(stages: Sequence[str], values: np.ndarray) -> str:
+    return ", ".join(f"{stage} {value:.2f}" for stage, value in zip(stages, values, strict=True))
+
+
+def _basis(run: Run) -> str:
+    """On what a judgement rests."""
+    constant = int((run.result.constant > 0).sum())
+    return (
+        f"means over {len(run.result.image_names)} test digits of {run.config['data_title']}, without the "
+        f"{constant} of {run.result.constant.size} maps that are constant"
+    )

@@ -1,0 +1,183 @@
+"""The paper's two failures on ResNet-18, repaired: Guided Backprop (vanishing maps, NaN) and IG-SG (out of memory).
+
+Neither needs trained weights: without any they run on a ResNet-18 with random ones and on photographs that scikit-image
+ships. The batch norm of such a network is constant and stays so under N(mean, std); trained weights draw it too.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from probatum.attributions import GuidedBackprop, attribute
+from probatum.data import ImageSet
+from probatum.data.shipped import SHIPPED, shipped_photographs
+from probatum.engine import all_logits, prepare
+from probatum.engine.budget import parse_bytes
+from probatum.experiments.memory import PeakMemory
+from probatum.experiments.setup import preprocessing_of
+from probatum.maps import get_reduction
+from probatum.report import methods_figure
+from probatum.reproductions.base import (
+    Claim,
+    Context,
+    Finding,
+    read_arrays,
+    read_facts,
+    write_arrays,
+    write_facts,
+)
+from probatum.reproductions.wienecke2021 import cascade
+from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES
+from probatum.reproductions.wienecke2021.photographs import Network, about, choose, network, source
+
+FAINTEST = 1e-5  # the 99th percentile of |map| under which a map counts as vanished, as Captum's warning has it
+FULLEST = 0.5  # the least share of pixels that are not zero
+MIB = 1 << 20
+
+GUIDED = Claim(
+    "guided-resnet18",
+    "sections 4.3, 4.4",
+    "Guided Backprop explains ResNet-18 with full maps and defined scores at every stage.",
+    "failed: maps almost black from layer3.1 on; NaN in three stages, 11 of 20 at layer1.1",
+)
+NESTED = Claim(
+    "ig-sg-resnet18",
+    "section 4.3",
+    "Integrated Gradients-SG can be computed on ResNet-18.",
+    "failed: it crashed the kernel",
+)
+
+
+def _subject(context: Context, count: int) -> tuple[Network, ImageSet]:
+    """The network that was asked for or a random ResNet-18, and photographs of the user or of scikit-image."""
+    net, folder = network(context), source(context)
+    if folder is None:
+        return net, shipped_photographs(preprocessing_of(net.spec), min(count, len(SHIPPED)))
+    return net, choose(folder, net.spec, count)
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Both failures, each in a folder of its own."""
+    sizes = SIZES[context.config.preset]
+    (folder / "guided").mkdir()
+    (folder / "nested").mkdir()
+    net, data = _subject(context, sizes.guided)
+    chosen = {"guided-backprop": GuidedBackprop()}
+    cascade.run_cascade(
+        context, folder / "guided", net.model, net.spec, data, chosen, keep=len(data), facts=about(net, data)
+    )
+    _compute_nested(context, folder / "nested", net, data)
+
+
+def _compute_nested(context: Context, folder: Path, net: Network, data: ImageSet) -> None:
+    """IG-SG beside IG on the network as it is, with the memory that it took."""
+    config, sizes = context.config, SIZES[context.config.preset]
+    effort, budget = sizes.nested, config.memory_budget or sizes.budget
+    some = data.subset(range(min(effort.images, len(data))))
+    images, view = some.images.to(context.device), prepare(net.model)
+    targets = all_logits(view, images, memory_budget=budget).argmax(1)
+    made = cascade.methods(effort)
+    name = "integrated-gradients-sg"
+    maps = attribute(
+        view, images, targets, {"integrated-gradients": made["integrated-gradients"]}, memory_budget=budget
+    )
+    with PeakMemory(context.device) as memory:
+        maps |= attribute(
+            view,
+            images,
+            targets,
+            {name: made[name]},
+            seed=config.seed,
+            memory_budget=budget,
+            progress=lambda done, total: context.progress(done, total, TITLES[name]),
+        )
+    write_arrays(folder, pictures=some.pictures().numpy(), **{key: value.cpu().numpy() for key, value in maps.items()})
+    write_facts(
+        folder,
+        network=net.title,
+        images=list(some.image_names),
+        samples=effort.nested,
+        steps=effort.steps,
+        budget=parse_bytes(budget),
+        row=max(view.row_bytes.values()),
+        grown=memory.grown,
+        device=context.device.type,
+        preset=config.preset,
+        seed=config.seed,
+    )
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """The maps of Guided Backprop over the cascade, and those of IG-SG beside IG."""
+    run = cascade.stored(folder / "guided")
+    titles = [Path(name).stem for name in run.result.image_names]
+    shown = min(5, len(titles))
+    guided = methods_figure(
+        cascade.pictures(run)[:shown],
+        cascade.panels(run, "guided-backprop")[:shown],
+        titles[:shown],
+        cascade.columns(run),
+        caption=f"Guided Back-propagation. {cascade.caption(run)}",
+    )
+    facts, arrays = read_facts(folder / "nested"), read_arrays(folder / "nested")
+    reduce = get_reduction("absolute")
+    names = ("integrated-gradients", "integrated-gradients-sg")
+    maps = np.stack([reduce(torch.from_numpy(arrays[name]))[:, 0].numpy() for name in names], axis=1)
+    nested = methods_figure(
+        list(arrays["pictures"].transpose(0, 2, 3, 1).clip(0, 1)),
+        maps,
+        [Path(name).stem for name in facts["images"]],
+        [TITLES[name] for name in names],
+        caption=f"{facts['network']}; IG-SG: {facts['samples']} × {facts['steps']} points in a budget of "
+        f"{facts['budget'] / MIB:.0f} MiB; preset {facts['preset']}, seed {facts['seed']}",
+    )
+    return {"guided-backprop": guided, "ig-sg": nested}
+
+
+def judge(folder: Path) -> list[Finding]:
+    """Whether both work."""
+    return [_judge_guided(folder / "guided"), _judge_nested(folder / "nested")]
+
+
+def _judge_guided(folder: Path) -> Finding:
+    run = cascade.stored(folder)
+    reduce = get_reduction("absolute-sum")
+    held = [reduce(torch.from_numpy(maps["guided-backprop"])).flatten(1) for maps in run.result.maps.values()]
+    sizes = torch.stack(held, dim=1)  # (1 + stages, image, pixel)
+    faint = sizes.quantile(0.99, dim=2) < FAINTEST
+    full = (sizes > 0).float().mean(2)
+    vanished = (faint | (full < FULLEST)).float().mean(1).tolist()
+    scores = run.result.of("guided-backprop", "ssim-wienecke")
+    missing = int(np.isnan(scores).sum()) + int(cascade.undefined(run, "guided-backprop").sum())
+    worst = max(range(len(vanished)), key=vanished.__getitem__)
+    ours = (
+        f"vanishing maps: at most {100 * vanished[worst]:.0f} % of a stage"
+        + (f" ({cascade.columns(run)[worst]})" if vanished[worst] else "")
+        + f"; fewest pixels that are not zero: {100 * float(full.min()):.0f} %; undefined scores: {missing} of "
+        f"{scores.size}; {run.config['relu_calls']} ReLU calls guided"
+    )
+    why = (
+        f"rule: at no stage a map whose 99th percentile is below {FAINTEST:g} or with less than {100 * FULLEST:.0f} % "
+        f"of its pixels other than zero, and no undefined score; {run.config['network']}, {run.config['data_title']}"
+    )
+    works = not any(vanished) and missing == 0 and run.config["relu_calls"] > 0
+    return Finding(GUIDED, ours, "reproduced" if works else "not reproduced", why)
+
+
+def _judge_nested(folder: Path) -> Finding:
+    facts, maps = read_facts(folder), read_arrays(folder)["integrated-gradients-sg"]
+    flat = maps.reshape(len(maps), -1)
+    alive = bool(np.isfinite(flat).all() and (flat.max(1) > flat.min(1)).all())
+    points, budget, grown = facts["samples"] * facts["steps"], facts["budget"], facts["grown"]
+    within = grown is None or grown <= budget
+    measured = "not measured on this system" if grown is None else f"{grown / MIB:.0f} MiB more than before"
+    return Finding(
+        NESTED,
+        f"{len(maps)} × {facts['samples']} × {facts['steps']} points in a budget of {budget / MIB:.0f} MiB; "
+        f"peak memory {measured}; the {points} points of an image at once need {points * facts['row'] / MIB:.0f} MiB",
+        "reproduced" if alive and within else "not reproduced",
+        "rule: every map is finite and not constant, and the peak, where the system tells it, is within the budget; "
+        f"{facts['network']}",
+    )
