@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -85,27 +86,28 @@ class IntegratedGradients(Method):
     def convergence_delta(
         self,
         model: nn.Module | View,
-        images: Float[Tensor, "batch *shape"],
-        targets: Tensor,
+        images: Tensor,
+        targets: Tensor | int | None,
         maps: Float[Tensor, "batch *shape"],
         *,
         memory_budget: int | str | None = None,
+        precision: str | None = None,
     ) -> Float[Tensor, " batch"]:
         """How far maps are from complete: Σ M(x) − (S_c(x) − S_c(x′)), in units of the logit.
 
         Args:
-            model: as in `attribute`.
-            images: as the maps were computed for.
-            targets: class indices (batch,), as the maps were computed for.
+            model: as in `attribute`, like all that follows but the maps: what the maps were computed with.
+            images: (batch, ...).
+            targets: class indices (batch,), one index for all, or None for the predicted classes.
             maps: this method's maps; the missing factor is put on local ones.
-            memory_budget: as in `attribute`.
+            memory_budget: for the activations of one model call.
+            precision: "float32", "float64", or None for the model's own.
         """
-        view = prepare(model)
-        images = images.to(view.dtype)
+        view = prepare(model, precision)
+        images = view.accept(images)
         baselines = as_baseline(self.baseline)(images)
+        at_image, at_baseline = (all_logits(view, at, memory_budget=memory_budget) for at in (images, baselines))
+        aimed = at_image.argmax(1) if targets is None else torch.as_tensor(targets, device=images.device)
+        classes = aimed.long().expand(len(images))[:, None]
         complete = maps if self.multiply_by_inputs else maps * (images - baselines)
-        at_image, at_baseline = (
-            all_logits(view, points, memory_budget=memory_budget).gather(1, targets[:, None])[:, 0]
-            for points in (images, baselines)
-        )
-        return complete.flatten(1).sum(1) - (at_image - at_baseline)
+        return complete.flatten(1).sum(1) - (at_image - at_baseline).gather(1, classes)[:, 0]

@@ -164,3 +164,13 @@ def test_a_blurred_baseline_is_not_the_zero_baseline():
     model, x = seeded(ConvNet), images()
     blurred, zero = (IntegratedGradients(3, b)(model, x, TARGETS) for b in (Blurred(2.0), "zero"))
     assert not torch.allclose(blurred, zero)
+
+
+@pytest.mark.parametrize("targets", [None, 2])
+def test_the_delta_takes_targets_as_attribute_does(targets):
+    net, x = seeded(ConvNet, dtype=torch.float32), images(dtype=torch.float32)
+    method = IntegratedGradients(steps=200)
+    maps = method(net, x, targets, precision="float64")
+    delta = method.convergence_delta(net, x, targets, maps, precision="float64")
+    assert delta.dtype == torch.float64
+    assert delta.abs().max() < 0.01 * maps.flatten(1).sum(1).abs().max()
