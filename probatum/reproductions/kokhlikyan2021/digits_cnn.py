@@ -1,0 +1,94 @@
+"""The basic CNN on MNIST or rendered digits: for the label randomization, and in place of Inception v3."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from probatum.data import DATASETS, ImageSet, load_dataset
+from probatum.experiments.cache import train_once
+from probatum.models import PAPER_MNIST, TrainingConfig, TrainingReport, load_model
+from probatum.reproductions.base import Context
+
+
+@dataclass(frozen=True)
+class DigitSizes:
+    """How much is trained on.
+
+    Args:
+        train_images: the first so many; all where None.
+        test_images: likewise, to measure the accuracy.
+        true: how the true labels are learnt.
+        permuted: how permuted labels are.
+    """
+
+    train_images: int | None
+    test_images: int | None
+    true: TrainingConfig
+    permuted: TrainingConfig
+
+
+MEMORISED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
+
+PAPER = DigitSizes(
+    None,
+    None,
+    PAPER_MNIST,
+    TrainingConfig(500, 50, 1e-4, monitor="train", target_accuracy=MEMORISED),
+)
+"""The paper names neither its network nor its training: these are those of Adebayo et al. 2018, whom it follows."""
+
+QUICK = DigitSizes(
+    2000,
+    1000,
+    TrainingConfig(8, 50, 1e-3, schedule="linear"),
+    TrainingConfig(80, 50, 1e-3, monitor="train", target_accuracy=MEMORISED),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """A data set in two parts, on the CPU."""
+
+    title: str
+    train: ImageSet
+    test: ImageSet
+
+
+def load_digits(context: Context, sizes: DigitSizes) -> Digits:
+    """MNIST of the data folder, or rendered digits without one."""
+    name = "digits" if context.data_folder("MNIST") is None else "mnist"
+    folder, seed = context.config.data_dir, context.config.seed
+    train = load_dataset(name, "train", sizes.train_images, folder, seed)
+    test = load_dataset(name, "test", sizes.test_images, folder, seed)
+    return Digits(DATASETS[name].title, train, test)
+
+
+def labels_of(data: ImageSet) -> Int64[Tensor, " image"]:
+    """The labels, which a set of digits has."""
+    assert data.labels is not None, f"{data.name} has no labels"
+    return data.labels
+
+
+def trained_cnn(
+    context: Context,
+    digits: Digits,
+    config: TrainingConfig,
+    labels: Int64[Tensor, " image"],
+    *,
+    start: int,
+    what: str,
+) -> tuple[nn.Module, TrainingReport]:
+    """The basic CNN after training from the first weights number `start`."""
+    model = load_model("basic_cnn", "none", seed=start).to(context.device)
+    report = train_once(
+        model,
+        digits.train.images,
+        labels,
+        digits.test.images,
+        labels_of(digits.test),
+        config,
+        what=what,
+        progress=context.progress,
+    )
+    return model, report

@@ -1,0 +1,260 @@
+"""Kokhlikyan et al. 2021: the network's stages, the rules of the judges, and both experiments on tiny sizes."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+from probatum.errors import InvalidInput
+from probatum.experiments import SanityResult
+from probatum.maps import diverging
+from probatum.models import TrainingConfig, load_model
+from probatum.randomization import stages_from_table
+from probatum.report import save_figure
+from probatum.reproductions import PAPERS
+from probatum.reproductions.base import Context, ReproductionConfig, write_arrays, write_facts
+from probatum.reproductions.kokhlikyan2021 import PAPER, cascade, digits_cnn, labels
+
+TINY = digits_cnn.DigitSizes(
+    120, 60, TrainingConfig(2, 20, 1e-3), TrainingConfig(1, 20, 1e-3, monitor="train", target_accuracy=0.95)
+)
+STAGES = ("fc", "a", "b", "c")
+SHAPE = (2, len(cascade.METRICS), len(STAGES), 10, 3)  # method, metric, stage, image, trial
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(digits_cnn, "QUICK", TINY)
+    monkeypatch.setattr(cascade, "QUICK_DIGITS", cascade.Sizes(images=3, trials=2, steps=2))
+    monkeypatch.setattr(cascade, "QUICK_PHOTOGRAPHS", cascade.Sizes(images=2, trials=1, steps=1))
+    monkeypatch.setattr(labels, "QUICK", labels.Sizes(per_class=1, steps=2, samples=2, shown=2))
+
+
+def context(**options):
+    return Context(ReproductionConfig("kokhlikyan2021", **options))
+
+
+def verdicts(findings):
+    return {finding.claim.name: finding.verdict for finding in findings}
+
+
+def test_it_is_listed():
+    assert PAPERS["kokhlikyan2021"] is PAPER
+    assert [experiment.name for experiment in PAPER.experiments] == ["figure1", "data-randomization"]
+
+
+def test_the_stages_of_inception_are_those_of_table_1():
+    model = load_model("inception_v3", "none")
+    plan = stages_from_table(model, cascade.INCEPTION_STAGES)  # refuses a parameter that no stage holds
+    assert [stage.name for stage in plan.stages][:4] == ["fc", "Mixed_7", "Mixed_6", "Mixed_5"]
+    assert len(plan.stages) == 9
+
+
+def test_the_presets_of_the_paper():
+    assert cascade.Sizes(images=10, trials=10, steps=50) == cascade.PAPER
+    assert digits_cnn.PAPER.train_images is None
+    assert digits_cnn.PAPER.permuted.target_accuracy == 0.95
+    assert digits_cnn.PAPER.permuted.monitor == "train"
+    made = labels.methods(labels.PAPER)
+    assert list(made) == list(labels.METHODS)
+    assert made["ig-global"] == replace(made["ig-local"], multiply_by_inputs=True)
+    assert made["ig-sg-local"].method == made["ig-local"]
+    assert made["ig-sg-local"].noise_fraction == 0.15
+
+
+def test_strangers_are_the_other_images():
+    generator = np.random.default_rng(0)
+    maps = {name: {"global": generator.normal(size=(3, 1, 12, 12)).astype(np.float32)} for name in "xyz"}
+    scores = np.zeros((1, 2, 2, 3, 1))
+    result = SanityResult(
+        ("global",), ("ssim-adebayo-issue", "spearman"), ("s", "t"), tuple("xyz"), (0, 0, 0), scores,
+        np.zeros((1, 2, 3, 1), dtype=np.int8), np.full((1, 2, 3), np.nan), maps,
+    )  # fmt: skip
+    found = cascade.strangers(result)
+    assert found.shape == (1, 2, 2, 3)
+    reduced = {name: diverging(torch.from_numpy(stored["global"]))[:, 0].numpy() for name, stored in maps.items()}
+    others = [structural_similarity(reduced["y"][2], reduced[name][0], win_size=5, data_range=2) for name in ("x", "z")]
+    assert found[0, 0, 1, 1] == pytest.approx(np.mean(others), abs=1e-6)  # maps are float32
+
+
+def store_cascade(folder, place=np.s_[:0], score=0.0, strangers=0.0, constant=0):
+    """Results under which every claim holds, with the scores at one place replaced."""
+    table = np.zeros(SHAPE)
+    table[0, :2], table[1, :2] = 0.4, 0.2
+    table[0, 3], table[1, 3] = 0.5, 0.05
+    table[place] = score
+    codes = np.zeros((2, *SHAPE[2:]), dtype=np.int8)
+    codes.flat[:constant] = 2
+    write_arrays(folder, scores=table, constant=codes, strangers=np.full(SHAPE[:-1], strangers))
+    write_facts(folder, trained=True, substitution="")
+
+
+def test_the_cascade_can_be_reproduced(tmp_path):
+    store_cascade(tmp_path)
+    findings = cascade.judge(tmp_path)
+    assert set(verdicts(findings).values()) == {"reproduced"}
+    assert findings[0].ours.startswith("0.20 / 0.40 = 0.50")
+    assert "instead of" not in findings[0].why
+    assert "constant" not in findings[0].why
+    store_cascade(tmp_path, constant=7)
+    assert all("7 of 240 comparisons had a constant map" in finding.why for finding in cascade.judge(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("place", "score", "failed"),
+    [
+        (np.s_[0, 0], 0.25, {"cascade-ssim-half"}),  # 0.2 / 0.25 is more than two thirds
+        (np.s_[0, 0], 0.9, {"cascade-ssim-half"}),
+        (np.s_[1, 3, 3, :, 0], 0.2, {"cascade-local-looks-random"}),
+        (np.s_[0, 3, 2, :, 0], 0.1, {"cascade-local-looks-random"}),
+        (np.s_[1, 3, 1, :, 0], 0.9, set()),  # before the third layer
+        (np.s_[1, 2, 3], -0.11, {"cascade-spearman-zero"}),
+        (np.s_[0, 2, 0], 0.11, {"cascade-spearman-zero"}),
+        (np.s_[0, 0, :, :2], 0.19, {"cascade-ten-images"}),
+        (np.s_[0, 0, :, :1], 0.19, set()),
+    ],
+)
+def test_each_claim_of_the_cascade_can_fail(place, score, failed, tmp_path):
+    store_cascade(tmp_path, place, score)
+    found = verdicts(cascade.judge(tmp_path))
+    assert {name for name, verdict in found.items() if verdict == "not reproduced"} == failed
+    assert set(found.values()) <= {"reproduced", "not reproduced"}
+
+
+def test_what_maps_share_with_other_images_is_no_structure(tmp_path):
+    store_cascade(tmp_path, strangers=0.45)
+    assert verdicts(cascade.judge(tmp_path))["cascade-local-looks-random"] == "not reproduced"
+
+
+def test_another_network_is_named_and_random_weights_are_not_judged(tmp_path):
+    store_cascade(tmp_path)
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    write_facts(tmp_path, **facts | {"substitution": "X instead of Inception v3"})
+    assert all(finding.why.endswith("judged on X instead of Inception v3") for finding in cascade.judge(tmp_path))
+    write_facts(tmp_path, **facts | {"trained": False})
+    assert set(verdicts(cascade.judge(tmp_path)).values()) == {"not comparable"}
+
+
+def store_labels(
+    folder, structure=(0.6, 0.6, 0.1, -0.1), ssim=(0.5, 0.5, 0.2, 0.2), test=0.97, train=0.96, data="MNIST"
+):
+    images = 8
+    scores = np.zeros((2, len(labels.METRICS), 4, images))
+    scores[1, 0] = np.array(ssim)[:, None] + np.linspace(-0.01, 0.01, images)
+    write_arrays(folder, scores=scores, input=np.broadcast_to(np.array(structure)[:, None], (2, 4, images)))
+    both = {"train": 1.0, "test": test}
+    write_facts(folder, accuracies=[both, both, {"train": train, "test": 0.1}], data=data)
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"),
+    [
+        ({}, set()),
+        ({"test": 0.94}, {"labels-learnt"}),
+        ({"train": 0.94}, {"labels-learnt"}),
+        ({"structure": (0.6, 0.39, 0.1, 0.1)}, {"labels-global-follows-input"}),
+        ({"structure": (0.6, 0.6, 0.1, -0.21)}, {"labels-local-structureless"}),
+        ({"ssim": (0.2, 0.5, 0.2, 0.2)}, {"labels-multiplier-similarity"}),
+    ],
+)
+def test_each_claim_of_the_labels_can_hold_and_fail(change, failed, tmp_path):
+    store_labels(tmp_path, **change)
+    findings = labels.judge(tmp_path)
+    assert {name for name, verdict in verdicts(findings).items() if verdict == "not reproduced"} == failed
+    missed = "labels-learnt" in failed
+    assert all(("missed its accuracy" in finding.why) == missed for finding in findings)
+    assert not any("instead of MNIST" in finding.why for finding in findings)
+
+
+def test_digits_instead_of_mnist_are_named(tmp_path):
+    store_labels(tmp_path, data="rendered digits")
+    assert all("rendered digits instead of MNIST" in finding.why for finding in labels.judge(tmp_path))
+
+
+def assert_drawn(experiment, folder, names):
+    """All figures are there, and the main one has the same bytes when it is drawn again."""
+    once, again = experiment.draw(folder), experiment.draw(folder)
+    assert set(once) == names
+    first, second = (save_figure(figures[""], folder / "figure")[0].read_bytes() for figures in (once, again))
+    assert first == second
+
+
+def test_the_cascade_on_digits(tmp_path):
+    calls = []
+    config = ReproductionConfig("kokhlikyan2021", figures=("figure1",))
+    cascade.compute(Context(config, lambda *facts: calls.append(facts)), tmp_path)
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert facts["stages"] == ["linear2", "linear1", "conv2", "conv1"]
+    assert facts["substitution"] == "the basic CNN on rendered digits instead of Inception v3 on photographs"
+    assert len(facts["images"]) == 3
+    assert calls[-1][0] == calls[-1][1]
+    names = {"", "diverging", "ssim-notebook", "spearman", "spearman-abs", "ssim-mean"}
+    assert_drawn(cascade.CASCADE, tmp_path, names)
+    assert len(cascade.judge(tmp_path)) == 4
+    with np.load(tmp_path / "arrays.npz") as stored:
+        assert np.isfinite(stored["scores"]).all()
+        assert stored["scores"].shape == (2, 4, 4, 3, 2)
+
+
+def test_the_label_randomization(tmp_path):
+    labels.compute(context(), tmp_path)
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert facts["images"] == 10
+    assert facts["shown"] == [0, 5]
+    assert len(facts["accuracies"]) == 3
+    assert_drawn(labels.LABELS, tmp_path, {"", "diverging", "ssim", "spearman", "spearman-abs", "input"})
+    with np.load(tmp_path / "arrays.npz") as stored:
+        assert np.isfinite(stored["scores"]).all()
+        assert np.abs(stored["input"]).max() <= 1
+        assert stored["absolute"].shape == (2, 2, 4, 28, 28)  # network, image, method
+    assert verdicts(labels.judge(tmp_path))["labels-learnt"] == "not reproduced"  # one epoch of 120 digits
+
+
+def photographs(folder, count):
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        pixels = generator.integers(0, 256, size=(256, 256, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return str(folder)
+
+
+def test_a_network_with_random_weights_is_called_that(tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    options = {"model": "squeezenet1_1", "weights": "none", "photographs": photographs(tmp_path / "photographs", 3)}
+    cascade.compute(context(**options), folder)
+    facts = json.loads((folder / "facts.json").read_text())
+    assert "random weights" in facts["network"]
+    assert len(facts["images"]) == 2
+    assert set(verdicts(cascade.judge(folder)).values()) == {"not comparable"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "basic_cnn"}, "takes no photographs"),
+        ({"model": "squeezenet1_1"}, "give a folder of them with --photographs"),
+        ({"preset": "paper"}, "needs the folder imagenet-samples/"),
+        ({"weights": "somewhere.pth"}, "Inception v3 needs photographs"),
+    ],
+)
+def test_missing_photographs_are_named(options, message, tmp_path):
+    with pytest.raises(InvalidInput, match=message):
+        cascade.compute(context(**options), tmp_path)
+
+
+def test_too_few_photographs_are_named(tmp_path):
+    given = photographs(tmp_path / "one", 1)
+    with pytest.raises(InvalidInput, match="holds 1 photographs; 2 are needed"):
+        cascade.compute(context(model="squeezenet1_1", photographs=given), tmp_path)
+
+
+def test_the_paper_preset_needs_mnist(tmp_path):
+    with pytest.raises(InvalidInput, match="needs the folder MNIST/"):
+        labels.compute(context(preset="paper"), tmp_path)
