@@ -69,7 +69,7 @@ def half_digits(images: UInt8[Tensor, "image channel height width"], seed: int =
 
 
 def shapes_on_digits(
-    images: UInt8[Tensor, "image 1 height width"], labels: Int64[Tensor, " image"], seed: int = 0
+    images: UInt8[Tensor, "image 1 height width"], labels: Int64[Tensor, " _"], seed: int = 0
 ) -> tuple[RegionTask, RegionTask]:
     """Add a filled rectangle, an empty circle or nothing to every digit; two tasks share the images.
 
@@ -109,8 +109,8 @@ def shapes_on_digits(
 
 def image_pairs(
     first: UInt8[Tensor, "first channel height width"],
-    first_labels: Int64[Tensor, " first"],
-    second: UInt8[Tensor, "second channel height width"],
+    first_labels: Int64[Tensor, " _"],
+    second: UInt8[Tensor, "second _ _ _"],
     class_names: tuple[str, ...],
     count: int,
     seed: int = 0,

@@ -17,8 +17,8 @@ def unit_maps(maps: Float[Tensor, "*batch channel height width"]) -> Float[Tenso
 
 def causal_effect(
     trained: Float[Tensor, "task batch channel height width"],
-    untrained: Float[Tensor, "model batch channel height width"],
-    weights: Float[Tensor, "batch task"],
+    untrained: Float[Tensor, "model _ _ _ _"],
+    weights: Float[Tensor, "_ _"],
 ) -> Float[Tensor, "model batch"]:
     r"""Size of the causal effect of the model (trained or not) on a map, under each untrained model.
 

@@ -17,6 +17,7 @@ def draw_models(stored: Stored, pairs: list[tuple[int, int]], *, by_method: bool
     pictures = stored.arrays["pictures"].transpose(0, 2, 3, 1)
     pictures = pictures[..., 0] if pictures.shape[3] == 1 else pictures
     titles: dict[str, str] = stored.facts["titles"]
+    shown = "" if by_method else f" of {stored.methods[pairs[0][1]]}"
     return methods_figure(
         [pictures[image] for image, _ in pairs],
         [[panels[method, model, image] for model in range(panels.shape[1])] for image, method in pairs],
@@ -24,7 +25,7 @@ def draw_models(stored: Stored, pairs: list[tuple[int, int]], *, by_method: bool
         ["Random model", *(titles[name] for name in stored.trained)],
         photograph_title="Image",
         caption=stored.caption(
-            "Maps: absolute values, summed over channels, clipped at the 99th percentile, in [0, 1]."
+            f"Maps{shown}: absolute values, summed over channels, clipped at the 99th percentile, in [0, 1]."
         ),
     )
 
@@ -33,7 +34,7 @@ def draw_effects(stored: Stored) -> Figure:
     """‖Λ‖ and the distance of each trained model, beside what untrained models give in their place."""
     rows: dict[str, dict[str, Interval]] = {}
     for r, reduction in enumerate(REDUCTIONS):
-        named: list[tuple[str, str, str, tuple[int, ...]]] = [(f"Λ, {reduction} maps", "effect", "effect_floor", ())]
+        named: list[tuple[str, str, str, tuple[int, ...]]] = [(f"‖Λ‖, {reduction} maps", "effect", "effect_floor", ())]
         named += [(f"{stored.facts['titles'][t]}, {reduction} maps", "distance", "distance_floor", (index,))
                   for index, t in enumerate(stored.trained)]  # fmt: skip
         for title, own, floor, place in named:

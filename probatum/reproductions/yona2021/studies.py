@@ -65,7 +65,7 @@ class Sizes:
 # The paper states the 250 training images of a class, of the 500 that Tiny-ImageNet has; the rest are our choice.
 SIZES = {
     "paper": Sizes(60_000, 10_000, 20, 10_000, 2_000, 250, 20, 500, 10, 6),
-    "quick": Sizes(12_000, 2_000, 6, 2_500, 500, 250, 6, 100, 10, 4),
+    "quick": Sizes(16_000, 2_000, 6, 2_500, 500, 250, 8, 100, 10, 4),
 }
 
 

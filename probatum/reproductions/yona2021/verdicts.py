@@ -8,7 +8,7 @@ from probatum.report import bootstrap_interval
 from probatum.reproductions.base import Claim, Finding, Verdict
 from probatum.reproductions.yona2021.results import ABSOLUTE, GBP, GRADIENT, SIGNED, Stored, words
 
-AS_CLEAR = 0.8  # of the Gradient's effect, which Guided Backprop must exceed to tell the models apart as clearly
+AS_CLEAR = 0.8  # of the Gradient's excess, which Guided Backprop must reach to tell the models apart as clearly
 
 _EFFECT = "Λ, equation 1, is non-zero for Guided Backprop and for the Gradient"
 _CLEAR = "Guided Backprop tells the trained from the random model as clearly as the Gradient does"
@@ -153,17 +153,20 @@ def _effect(stored: Stored, name: str) -> Finding:
 
 
 def _as_clear(stored: Stored, name: str) -> Finding:
-    """Whether Guided Backprop's Λ is above its floor and not much smaller than the Gradient's."""
-    own = stored.scores("effect", ABSOLUTE, GBP)
-    margin = bootstrap_interval(own - AS_CLEAR * stored.scores("effect", ABSOLUTE, GRADIENT))
-    excess = bootstrap_interval(_excess(stored, ABSOLUTE, GBP))
+    """Whether Guided Backprop's excess of ‖Λ‖ over its floor is above 0 and not much smaller than the Gradient's.
+
+    Not ‖Λ‖ itself: it is largest for maps of pure noise, which no training changes.
+    """
+    own = _excess(stored, ABSOLUTE, GBP)
+    margin = bootstrap_interval(own - AS_CLEAR * _excess(stored, ABSOLUTE, GRADIENT))
+    excess = bootstrap_interval(own)
     return _finding(
         stored,
         name,
         _sizes(stored),
         bool(margin.low > 0 and excess.low > 0),
-        f"rule: for Guided Backprop ‖Λ‖ − {AS_CLEAR:g} ‖Λ‖ of the Gradient, and ‖Λ‖ less the same with untrained "
-        f"models, have intervals above 0; they are {words(margin)} and {words(excess)}",
+        "rule: Guided Backprop's ‖Λ‖ less the same with untrained models, and that excess less "
+        f"{AS_CLEAR:g} of the Gradient's, have intervals above 0; they are {words(excess)} and {words(margin)}",
     )
 
 
