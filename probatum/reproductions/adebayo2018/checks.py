@@ -94,6 +94,11 @@ def panel(
     return np.asarray(maps[..., 0 if style == "absolute" else 1, :, :], dtype=np.float32)
 
 
+def drawable(panels: Float[np.ndarray, "stage height width"]) -> list[np.ndarray | None]:
+    """The maps of a row; None, drawn as a hatched cell, for a constant one, which shows nothing."""
+    return [None if values.min() == values.max() else values for values in panels]
+
+
 def pictures_of(folder: Path) -> list[np.ndarray]:
     """The kept images, (height, width) or (height, width, 3)."""
     return displayed(read_panels(folder / "images.npz")["pictures"])
@@ -131,7 +136,7 @@ def draw_check(folder: Path) -> dict[str, Figure]:
 def _grid(run: Run, number: int, picture: np.ndarray, style: MapStyle) -> Figure:
     maps = run.result.maps[run.config["kept_images"][number]]
     return grid_figure(
-        [list(panel(maps[method], style)) for method in run.result.methods],
+        [drawable(panel(maps[method], style)) for method in run.result.methods],
         titles_of(run.result.methods),
         ["Original", *run.result.stages],
         style=style,

@@ -10,7 +10,7 @@ from probatum.maps import REDUCTIONS
 from probatum.randomization import PRESETS, automatic_stages, stages_from_table
 from probatum.report import methods_figure
 from probatum.reproductions.adebayo2018 import rules
-from probatum.reproductions.adebayo2018.checks import draw_check, panel, pictures_of, run_check
+from probatum.reproductions.adebayo2018.checks import draw_check, drawable, panel, pictures_of, run_check
 from probatum.reproductions.adebayo2018.photographs import imagenet_task
 from probatum.reproductions.adebayo2018.rules import conclude
 from probatum.reproductions.adebayo2018.setting import methods_for, sizes_of
@@ -101,7 +101,7 @@ def _guided_backprop(folder: Path) -> Figure:
     run = read_run(folder)
     return methods_figure(
         pictures_of(folder),
-        [list(panel(maps["guided-backprop"], "absolute")) for maps in run.result.maps.values()],
+        [drawable(panel(maps["guided-backprop"], "absolute")) for maps in run.result.maps.values()],
         run.config["classes"],
         ["Original", *run.result.stages],
         photograph_title="Input",
@@ -117,16 +117,21 @@ def judge(folder: Path) -> list[Finding]:
     if "skipped" in facts:
         return [Finding(claim, "not computed", "not comparable", facts["skipped"]) for claim in claims]
     run, remark = read_run(folder / facts["check"]), facts["remark"]
+    looks = ("gradient", "smoothgrad", "grad-cam")
+    guided, guided_cam = ("guided-backprop",), ("guided-grad-cam",)
     measured = (
-        (SENSITIVE, rules.sensitive(run, ("gradient", "smoothgrad", "grad-cam")), rules.RULE_SENSITIVE),
-        (GUIDED, rules.invariant(run, "guided-backprop"), rules.RULE_INVARIANT),
-        (GUIDED_CAM, rules.invariant(run, "guided-grad-cam"), rules.RULE_INVARIANT),
-        (SIGN, rules.sign_lost(run, PRODUCTS), rules.RULE_SIGN_LOST),
-        (STRUCTURE, rules.structure_kept(run, PRODUCTS), rules.RULE_STRUCTURE),
-        (CONTROL, rules.controlled(run), rules.RULE_CONTROL),
+        (SENSITIVE, looks, rules.sensitive(run, looks), rules.RULE_SENSITIVE),
+        (GUIDED, guided, rules.invariant(run, *guided), rules.RULE_INVARIANT),
+        (GUIDED_CAM, guided_cam, rules.invariant(run, *guided_cam), rules.RULE_INVARIANT),
+        (SIGN, PRODUCTS, rules.sign_lost(run, PRODUCTS), rules.RULE_SIGN_LOST),
+        (STRUCTURE, PRODUCTS, rules.structure_kept(run, PRODUCTS), rules.RULE_STRUCTURE),
+        (CONTROL, (), rules.controlled(run), rules.RULE_CONTROL),
     )
-    constant = rules.constant_maps(run, run.result.methods)
-    about = "; ".join(filter(None, (constant, remark)))
-    if facts["untrained"]:
-        return [Finding(claim, one.ours, "not comparable", about) for claim, one, _ in measured]
-    return [conclude(claim, {run.config["title"]: one}, rule, about) for claim, one, rule in measured]
+    findings = []
+    for claim, methods, one, rule in measured:
+        about = "; ".join(filter(None, (rules.exceptions(run, methods) if methods else "", remark)))
+        if facts["untrained"]:
+            findings.append(Finding(claim, one.ours, "not comparable", about))
+        else:
+            findings.append(conclude(claim, {run.config["title"]: one}, rule, about))
+    return findings

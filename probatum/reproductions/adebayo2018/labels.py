@@ -19,7 +19,7 @@ from probatum.randomization import permute_labels
 from probatum.report import Interval, bootstrap_interval, grid_figure
 from probatum.report.bars import bars_figure
 from probatum.reproductions.adebayo2018 import rules
-from probatum.reproductions.adebayo2018.checks import STYLES, panel, reduced
+from probatum.reproductions.adebayo2018.checks import STYLES, drawable, panel, reduced
 from probatum.reproductions.adebayo2018.rules import NO_CORRELATION, SENSITIVE, Measured, conclude
 from probatum.reproductions.adebayo2018.setting import (
     CONTROL,
@@ -189,7 +189,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             # (method, labels, image, height, width) -> a row for each image and labelling
             rows = panel(maps, style).transpose(2, 1, 0, 3, 4)
             figures[f"{leg['name']}-{style}"] = grid_figure(
-                [list(row) for row in rows.reshape(-1, *rows.shape[2:])],
+                [drawable(row) for row in rows.reshape(-1, *rows.shape[2:])],
                 titles,
                 methods,
                 style=style,

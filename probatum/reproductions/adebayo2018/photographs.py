@@ -12,8 +12,12 @@ from probatum.models import ModelSpec, load_model, model_spec
 from probatum.reproductions.base import Context
 
 PAPER_NETWORK = "inception_v3"
-SHOWN_FIRST = ("ILSVRC2012_val_00015410", "ILSVRC2012_val_00010495", "ILSVRC2012_val_00032239")
-"""Junco, corn and terrier, the photographs of the paper's figures, where they are among the given ones."""
+SHOWN_FIRST = {
+    "ILSVRC2012_val_00015410": "junco",
+    "ILSVRC2012_val_00010495": "corn",
+    "ILSVRC2012_val_00032239": "terrier",
+}
+"""The photographs of the paper's figures, which come first where they are among the given ones."""
 
 MISSING_NETWORK = (
     "no pretrained network was given; take --model inception_v3, which torchvision downloads, or any other with "

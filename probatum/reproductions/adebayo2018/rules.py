@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from probatum.attributions import METHODS
 from probatum.experiments.store import Run
@@ -76,14 +77,27 @@ def controlled(run: Run) -> Measured:
     return Measured(f"lowest score {lowest:.6f}", bool(np.abs(scores - 1).max() <= EXACT))
 
 
+def scores_of(run: Run, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
+    """The scores of a method; NaN where a logit has no gradient at all, so that there was nothing to explain.
+
+    SqueezeNet's logits end in a ReLU, and a re-drawn one is often zero: all maps are, whatever the method.
+    """
+    return np.where(_dead(run), np.nan, run.result.of(method, metric))
+
+
 def mean_of(run: Run, method: str, metric: str, stage: int) -> Interval:
     """Mean score of a method at a stage, with its 95 % interval over images and trials."""
-    return bootstrap_interval(run.result.of(method, metric)[stage])
+    return bootstrap_interval(scores_of(run, method, metric)[stage])
 
 
 def gain_of(run: Run, method: str, metric: str, stage: int, other: str = "gradient") -> Interval:
     """Mean difference of two methods' scores on the same images and trials."""
-    return bootstrap_interval(run.result.of(method, metric)[stage] - run.result.of(other, metric)[stage])
+    return bootstrap_interval((scores_of(run, method, metric) - scores_of(run, other, metric))[stage])
+
+
+def _dead(run: Run) -> Bool[np.ndarray, "stage image trial"]:
+    """Where the map of Gradient is constant."""
+    return np.asarray(run.result.constant[run.result.methods.index("gradient")] > 0)
 
 
 def listed(found: Mapping[str, Interval]) -> str:
@@ -91,11 +105,17 @@ def listed(found: Mapping[str, Interval]) -> str:
     return ", ".join(f"{METHODS[name].title} {words(one)}" for name, one in found.items())
 
 
-def constant_maps(run: Run, methods: Sequence[str]) -> str:
-    """How many comparisons had a constant map, in words; empty where none had."""
-    counts = {name: int((run.result.constant[run.result.methods.index(name)] > 0).sum()) for name in methods}
-    found = ", ".join(f"{METHODS[name].title} {count}" for name, count in counts.items() if count)
-    return f"comparisons with a constant map: {found}" if found else ""
+def exceptions(run: Run, methods: Sequence[str]) -> str:
+    """How many comparisons had no gradient or a constant map, in words; empty where none had."""
+    dead = _dead(run)
+    parts = (
+        [f"{int(dead.sum())} of {dead.size} comparisons left out, whose logit has no gradient"] if dead.any() else []
+    )
+    for name in methods:
+        if name in run.result.methods:
+            constant = (run.result.constant[run.result.methods.index(name)] > 0) & ~dead
+            parts += [f"{METHODS[name].title} constant in {int(constant.sum())} comparisons"] if constant.any() else []
+    return "; ".join(parts)
 
 
 def words(interval: Interval) -> str:

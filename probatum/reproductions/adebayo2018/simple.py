@@ -30,7 +30,7 @@ from probatum.report.bars import bars_figure
 from probatum.report.style import MapStyle
 from probatum.reproductions.adebayo2018.checks import displayed, panel, read_panels, titles_of, write_panels
 from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, likeness
-from probatum.reproductions.adebayo2018.photographs import photograph_files
+from probatum.reproductions.adebayo2018.photographs import SHOWN_FIRST, photograph_files
 from probatum.reproductions.adebayo2018.rules import Measured, conclude, words
 from probatum.reproductions.adebayo2018.setting import CONTROL, datasets, load_small, sizes_of
 from probatum.reproductions.base import (
@@ -74,7 +74,7 @@ TARGET = 3  # of the linear model: one class for all images, so that their gradi
 DRAWN = 3
 ROUNDING = 1e-10
 ALIKE = 0.3  # rank correlation with the edge detector
-LINEAR = "Random linear model: Input × Gradient"
+LINEAR = "Linear: Input × Gradient"
 
 
 def compute(context: Context, folder: Path) -> None:
@@ -84,33 +84,30 @@ def compute(context: Context, folder: Path) -> None:
     data = _grey_photographs(context)
     images, seed = data.images.to(context.device), context.config.seed
     filters = sizes_of(context).filters
-    pooling = drawn(SumPoolingConv(filters), seed, "sum-pooling").to(images)
-    control = drawn(LinearModel(filters, size=images.shape[2]), seed, "linear").to(images)
-    methods: dict[str, Method] = {
-        "gradient": Gradient(),
-        "input-x-gradient": InputXGradient(),
-        "integrated-gradients": IntegratedGradients(sizes_of(context).points.steps),
-    }
-    edges = EdgeDetector()(pooling, images, 0)
+    # Integrated Gradients from zero is Input × Gradient here too: a scaled image activates the same windows.
+    methods: dict[str, Method] = {"gradient": Gradient(), "input-x-gradient": InputXGradient(), CONTROL: EdgeDetector()}
     scores, ratios = [], []
-    for filter_ in range(filters):
-        context.progress(filter_, filters, "random filters")
-        maps = attribute(pooling, images, filter_, methods, memory_budget=context.config.memory_budget)
-        if filter_ == 0:
-            shown = {name: values[:DRAWN] for name, values in {**maps, CONTROL: edges}.items()}
+    for number in range(filters):
+        context.progress(number, filters, "random filters")
+        pooling = drawn(SumPoolingConv(), seed, f"sum-pooling {number}").to(images)
+        control = drawn(LinearModel(1, size=images.shape[2]), seed, f"linear {number}").to(images)
+        maps = attribute(pooling, images, 0, methods, memory_budget=context.config.memory_budget)
+        if number == 0:
+            shown = {name: values[:DRAWN] for name, values in maps.items()}
             write_panels(folder / "sum-pooling.npz", data.pictures()[:DRAWN], shown)
-        ratios.append(_edge_ratio(maps["gradient"], pooling.conv.weight[filter_], edges))
-        maps[LINEAR] = InputXGradient()(control, images, filter_)
+        edges = maps.pop(CONTROL)
+        ratios.append(_edge_ratio(maps["gradient"], pooling.conv.weight, edges))
+        maps[LINEAR] = InputXGradient()(control, images, 0)
         scores.append(np.stack([likeness(values, edges) for values in maps.values()]))
     # scores (method, measure, image, filter), ratios (image, filter)
     write_arrays(folder, scores=np.stack(scores, axis=-1), ratios=np.stack(ratios, axis=-1))
     write_facts(
         folder,
         linear=linear,
-        methods=[*titles_of(list(methods)), LINEAR],
+        methods=[METHODS["gradient"].title, METHODS["input-x-gradient"].title, LINEAR],
         images=len(images),
         data=data.name,
-        rows=[Path(name).stem for name in data.image_names[:DRAWN]],
+        rows=[SHOWN_FIRST.get(Path(name).stem, Path(name).stem) for name in data.image_names[:DRAWN]],
         filters=filters,
         protocol=f"preset {context.config.preset}, seed {seed}",
     )

@@ -129,7 +129,7 @@ def judge_cascading(folder: Path) -> list[Finding]:
     """The claims on cascading randomization."""
     runs, remark = _runs(folder)
     cnns = {title: run for title, run in runs.items() if "grad-cam" in run.result.methods}
-    constant = "; ".join(filter(None, (rules.constant_maps(run, ("grad-cam",)) for run in cnns.values())))
+    constant = "; ".join(filter(None, (rules.exceptions(run, ("grad-cam",)) for run in cnns.values())))
     about_cam = "; ".join(filter(None, (constant, remark)))
     both = ("gradient", "grad-cam")
     return [
@@ -195,7 +195,7 @@ def _accuracy_rule(runs: dict[str, Run]) -> str:
 
 
 def _each_layer(run: Run) -> Measured:
-    interval = bootstrap_interval(run.result.of("gradient", "spearman-abs"))
+    interval = bootstrap_interval(rules.scores_of(run, "gradient", "spearman-abs"))
     worst = int(interval.high.argmax())
     stage = rules.mean_of(run, "gradient", "spearman-abs", worst)
     return Measured(

@@ -1,0 +1,421 @@
+"""Adebayo et al. 2018: sizes as the paper says, every rule both ways, every experiment on little data."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from probatum.data import IMAGENET
+from probatum.errors import InvalidInput
+from probatum.experiments.sanity import SanityResult
+from probatum.experiments.store import Run, read_run
+from probatum.models import TrainingConfig, model_spec
+from probatum.models.analytic import LinearModel
+from probatum.report import save_figure
+from probatum.reproductions import Context, ReproductionConfig, get_paper
+from probatum.reproductions.adebayo2018 import imagenet, labels, photographs, rules, setting, simple, weights
+from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS, SIZES, Points
+from probatum.reproductions.base import write_arrays, write_facts
+
+BRIEF = TrainingConfig(epochs=2, batch_size=20, learning_rate=1e-3)
+TINY = replace(
+    SIZES["quick"],
+    train_images=40,
+    test_images=30,
+    training=BRIEF,
+    memorised=20,
+    memorising=replace(BRIEF, monitor="train", target_accuracy=0.95),
+    true_labels=BRIEF,
+    per_class=1,
+    trials=1,
+    filters=2,
+    photographs=2,
+    drawn=1,
+    photographs_drawn=1,
+    points=Points(2, 2, 2, 1),
+    photograph_points=Points(2, 2, 2, 1),
+)
+
+
+@pytest.fixture
+def context(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(setting.SIZES, "quick", TINY)
+    return Context(ReproductionConfig("adebayo2018", device="cpu"))
+
+
+@pytest.fixture
+def small_photographs(monkeypatch):
+    """Photographs of 64 pixels a side instead of 224."""
+    monkeypatch.setattr(photographs, "preprocessing_of", lambda spec: replace(IMAGENET, resize=64, crop=64))
+
+
+@pytest.fixture
+def photograph_folder(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", *reversed(photographs.SHOWN_FIRST)):
+        pixels = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((90, 80)).save(folder / f"{name}.png")
+    return folder
+
+
+def experiment(name):
+    (found,) = get_paper("adebayo2018").chosen((name,))
+    return found
+
+
+def computed(name, context, tmp_path):
+    """An experiment's folder, its figures and its findings."""
+    chosen, folder = experiment(name), tmp_path / name
+    folder.mkdir()
+    chosen.compute(context, folder)
+    return folder, chosen.draw(folder), chosen.judge(folder)
+
+
+def test_the_paper_preset_has_the_papers_sizes():
+    sizes = SIZES["paper"]
+    assert sizes.points == sizes.photograph_points == Points(50, 50, 25, 50)
+    assert (sizes.training.epochs, sizes.training.batch_size, sizes.training.learning_rate) == (50, 50, 1e-4)
+    assert sizes.train_images is sizes.memorised is None
+    for recipe in (sizes.memorising, SIZES["quick"].memorising):
+        assert (recipe.monitor, recipe.target_accuracy) == ("train", 0.95)
+
+
+def test_inception_has_seventeen_stages_without_its_auxiliary_head():
+    stages = model_spec("inception_v3").stages
+    assert [name for name, _ in stages][:2] == ["Logits", "Mixed_7c"]
+    assert len(stages) == 17
+    assert not any("Aux" in path for _, paths in stages for path in paths)
+
+
+def test_methods_are_the_papers():
+    methods = setting.methods_for("basic_cnn", Points())
+    assert len(methods) == 9
+    assert methods["smoothgrad"].noise_fraction == 0.15
+    assert methods["integrated-gradients"].baseline == "zero"
+    nested = methods["integrated-gradients-sg"]
+    assert (nested.samples, nested.method.steps) == (25, 50)
+    assert set(methods) - set(setting.methods_for("mlp", Points())) == {"grad-cam", "guided-grad-cam"}
+
+
+def test_black_is_zero(context):
+    images = setting.load_small(context, "digits", "test", 20).images
+    assert float(images.min()) == 0
+    assert float(images.max()) <= 1
+
+
+def test_data_are_what_is_there(tmp_path):
+    def named(preset, **config):
+        return setting.datasets(Context(ReproductionConfig("adebayo2018", preset=preset, **config)))
+
+    assert named("quick") == ["digits"]
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / name).mkdir()
+    assert (
+        named("quick", data_dir=str(tmp_path)) == named("paper", data_dir=str(tmp_path)) == ["mnist", "fashion-mnist"]
+    )
+    with pytest.raises(InvalidInput, match="MNIST/"):
+        named("paper")
+    assert "rendered digits" in setting.remark_on(["digits"])
+    assert setting.remark_on(["mnist", "fashion-mnist"]) == ""
+
+
+# -- rules ----------------------------------------------------------------------------------------------------------
+
+
+def run_of(scores, stages=4):
+    """A check in which `scores[method][metric]` is the score at every stage, or one for each; otherwise 1."""
+    methods = ("gradient", "input-x-gradient", "integrated-gradients", "guided-backprop", "grad-cam", CONTROL)
+    table = np.ones((len(methods), len(METRICS), stages, 3, 2))
+    for method, metrics in scores.items():
+        for metric, values in metrics.items():
+            column = np.broadcast_to(np.asarray(values, dtype=np.float64), stages)
+            table[methods.index(method), METRICS.index(metric)] = column[:, None, None]
+    constant = np.zeros((len(methods), stages, 3, 2), dtype=np.int8)
+    constant[methods.index("grad-cam"), 0, 0, 0] = 2
+    names = tuple(f"stage {number}" for number in range(stages))
+    ceiling = np.full((len(methods), len(METRICS), 3), np.nan)
+    result = SanityResult(methods, METRICS, names, ("a", "b", "c"), (0, 1, 2), table, constant, ceiling)
+    return Run(Path(), {"title": "a net"}, result)
+
+
+@pytest.mark.parametrize(("last", "met"), [(0.49, True), (0.51, False)])
+def test_sensitive_looks_at_the_last_stage_and_at_every_method(last, met):
+    run = run_of({"gradient": {"spearman-abs": [1, 1, 1, 0.1]}, "grad-cam": {"spearman-abs": [0, 0, 0, last]}})
+    found = rules.sensitive(run, ("gradient", "grad-cam", "smoothgrad"))
+    assert found.met is met
+    assert f"Grad-CAM {last:.2f}" in found.ours
+
+
+@pytest.mark.parametrize(
+    ("guided", "plain", "met"),
+    [([0.9, 0.8, 0, 0], 0.2, True), ([0.9, 0.6, 1, 1], 0.2, False), ([0.9, 0.8, 0, 0], 0.8, False)],
+)
+def test_invariant_looks_at_the_upper_half_and_at_the_gain(guided, plain, met):
+    run = run_of({"guided-backprop": {"ssim": guided}, "gradient": {"ssim": plain}})
+    assert rules.invariant(run, "guided-backprop").met is met
+
+
+@pytest.mark.parametrize(("last", "met"), [(0.1, True), (-0.1, True), (0.3, False), (-0.3, False)])
+def test_sign_lost_means_near_zero_on_both_sides(last, met):
+    run = run_of({"input-x-gradient": {"spearman": [1, 1, 1, last]}, "integrated-gradients": {"spearman": 0}})
+    assert rules.sign_lost(run, weights.PRODUCTS).met is met
+
+
+@pytest.mark.parametrize(("ranks", "structure", "met"), [(0.4, 0.4, True), (0.6, 0.4, False), (0.4, 0.6, False)])
+def test_structure_needs_a_gain_under_both_metrics(ranks, structure, met):
+    kept = {"spearman-abs": 0.5, "ssim": 0.5}
+    run = run_of(
+        {
+            "gradient": {"spearman-abs": ranks, "ssim": structure},
+            "input-x-gradient": kept,
+            "integrated-gradients": kept,
+        }
+    )
+    assert rules.structure_kept(run, weights.PRODUCTS).met is met
+
+
+@pytest.mark.parametrize(("score", "met"), [(1.0, True), (0.999, False)])
+def test_the_control_must_be_exact(score, met):
+    assert rules.controlled(run_of({CONTROL: {"ssim": [1, score, 1, 1]}})).met is met
+
+
+def test_constant_maps_are_counted():
+    assert rules.exceptions(run_of({}), ("gradient", "grad-cam", "smoothgrad")) == "Grad-CAM constant in 1 comparisons"
+    assert rules.exceptions(run_of({}), ("gradient",)) == ""
+
+
+def test_logits_without_a_gradient_are_left_out_and_counted():
+    run = run_of({"guided-backprop": {"ssim": 0.9}, "gradient": {"ssim": 0.2}})
+    row = run.result.methods.index("gradient")
+    run.result.constant[row, :, 0, 0] = 2
+    run.result.scores[:, :, :, 0, 0] = 0
+    found = rules.invariant(run, "guided-backprop")
+    assert found.met
+    assert "SSIM 0.90 [0.90, 0.90]" in found.ours
+    assert "4 of 24 comparisons left out" in rules.exceptions(run, ("grad-cam",))
+    run.result.constant[row] = 2
+    assert not rules.invariant(run, "guided-backprop").met
+
+
+def test_independent_rules_look_at_every_layer():
+    run = run_of({"gradient": {"spearman-abs": [0.1, 0.2, 0.3, 0.4], "ssim": 0.1}, "guided-backprop": {"ssim": 0.8}})
+    assert weights._each_layer(run).met
+    assert weights._upper_layers(run).met
+    run = run_of({"gradient": {"spearman-abs": [0.1, 0.6, 0.3, 0.4], "ssim": [0.1, 0.9, 0.1, 0.1]}})
+    assert not weights._each_layer(run).met
+    assert "stage 1" in weights._each_layer(run).ours
+    run = run_of({"gradient": {"ssim": 0.1}, "guided-backprop": {"ssim": [0.9, 0.6, 0.9, 0.9]}})
+    assert not weights._upper_layers(run).met
+
+
+def test_one_miss_is_a_claim_missed():
+    claim = weights.GUIDED
+    good, bad = rules.Measured("0.9", True), rules.Measured("0.1", False)
+    assert rules.conclude(claim, {"a": good, "b": good}, "a rule").verdict == "reproduced"
+    finding = rules.conclude(claim, {"a": good, "b": bad}, "a rule", "a remark")
+    assert finding.verdict == "not reproduced"
+    assert finding.ours == "a: 0.9; b: 0.1"
+    assert finding.why == "rule: a rule; missed by b; a remark"
+
+
+def stored_labels(folder, scores, accuracy=0.97):
+    """A data randomization whose scores under ABS, and without, are given for each method of a CNN."""
+    legs, arrays = [], {}
+    for network in ("basic_cnn", "mlp"):
+        methods = list(labels._methods(network, TINY))
+        table = np.ones((len(methods), len(METRICS), 4))
+        for row, method in enumerate(methods):
+            table[row, METRICS.index("spearman-abs")], table[row, METRICS.index("spearman")] = scores[method]
+        arrays |= {f"{network}-scores": table, f"{network}-constant": np.zeros((len(methods), 4), dtype=bool)}
+        legs.append(
+            {"name": network, "title": network, "network": network, "methods": methods, "images": 20}
+            | {"random_accuracy": accuracy, "random_epochs": 3}
+        )
+    write_arrays(folder, **arrays)
+    write_facts(folder, legs=legs, remark="")
+
+
+AS_IN_THE_PAPER = {
+    "gradient": (0.17, 0.09),
+    "smoothgrad": (0.25, 0.1),
+    "guided-backprop": (0.57, 0.12),
+    "grad-cam": (0.02, 0.01),
+    "guided-grad-cam": (0.57, 0.12),
+    "integrated-gradients": (0.99, 0.14),
+    "integrated-gradients-sg": (0.46, 0.12),
+    "input-x-gradient": (0.99, 0.13),
+    CONTROL: (1.0, 1.0),
+}
+
+
+def test_the_papers_own_numbers_are_reproduced(tmp_path):
+    stored_labels(tmp_path, AS_IN_THE_PAPER)
+    assert {finding.verdict for finding in labels.judge(tmp_path)} == {"reproduced"}
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        ({"gradient": (0.6, 0.1)}, {"labels-sensitive", "labels-guided-backprop", "labels-guided-grad-cam"}),
+        ({"integrated-gradients": (0.7, 0.1)}, {"labels-products"}),
+        ({"guided-backprop": (0.1, 0.1)}, {"labels-guided-backprop"}),
+        ({"smoothgrad": (0.2, 0.4)}, {"labels-sign"}),
+    ],
+)
+def test_each_number_can_miss_its_rule(tmp_path, change, missed):
+    stored_labels(tmp_path, AS_IN_THE_PAPER | change)
+    found = {finding.claim.name for finding in labels.judge(tmp_path) if finding.verdict == "not reproduced"}
+    assert found == missed | {"labels-mlp"}
+
+
+def test_labels_that_were_not_learnt_are_a_finding(tmp_path):
+    stored_labels(tmp_path, AS_IN_THE_PAPER, accuracy=0.9)
+    first = labels.judge(tmp_path)[0]
+    assert first.verdict == "not reproduced"
+    assert "0.900" in first.ours
+
+
+def test_edge_ratio_compares_where_the_gradient_changes_with_elsewhere():
+    weight = torch.tensor([[[1.0, -0.25]]])  # Σ w = 0.75
+    gradient = torch.tensor([[[[0.0, 0.75, 1.0, -0.25]]], [[[0.0, 0.75, 0.0, 0.75]]]])
+    strength = torch.tensor([[[[1.0, 3.0, 5.0, 7.0]]], [[[1.0, 1.0, 1.0, 1.0]]]])
+    ratios = simple._edge_ratio(gradient, weight, strength)
+    assert ratios[0] == pytest.approx(6 / 2)
+    assert np.isnan(ratios[1])
+
+
+@pytest.mark.parametrize(("product", "verdict"), [(0.5, "reproduced"), (0.2, "not reproduced")])
+def test_likeness_needs_size_and_gain(product, verdict):
+    methods = ["Gradient", "Input × Gradient", simple.LINEAR]
+    scores = np.zeros((3, 2, 4, 3))
+    scores[1] = product
+    assert simple._likeness(methods, scores).met is (verdict == "reproduced")
+    scores[2, 1] = product  # no gain under the second measure
+    assert not simple._likeness(methods, scores).met
+
+
+def test_random_weights_come_from_their_seed_alone():
+    state = torch.get_rng_state()
+    first, again, other = (simple.drawn(LinearModel(2, 1, 20), seed, "linear").linear for seed in (0, 0, 1))
+    assert torch.equal(first.weight, again.weight)
+    assert not torch.equal(first.weight, other.weight)
+    assert float(first.weight.detach().std()) == pytest.approx(1 / 20, rel=0.1)  # of 800 draws
+    assert not first.bias.any()
+    torch.set_rng_state(state)
+
+
+# -- photographs ----------------------------------------------------------------------------------------------------
+
+
+def test_the_photographs_of_the_figures_come_first(context, photograph_folder):
+    config = replace(context.config, photographs=str(photograph_folder))
+    names = [file.stem for file in photographs.photograph_files(Context(config))]
+    assert names == [*photographs.SHOWN_FIRST, "a"]
+
+
+def test_what_is_missing_is_named(context, tmp_path):
+    config = context.config
+    assert photographs.imagenet_task(context, 2) == photographs.MISSING_NETWORK
+    for wrong, what in (
+        ({"model": "squeezenet1_1"}, "--photographs"),
+        ({"preset": "paper"}, "imagenet-samples"),
+        ({"model": "squeezenet1_1", "photographs": str(tmp_path / "none")}, "no folder of photographs"),
+    ):
+        with pytest.raises(InvalidInput, match=what):
+            photographs.imagenet_task(Context(replace(config, **wrong)), 2)
+
+
+def test_a_network_of_digits_takes_no_photographs(context, photograph_folder):
+    config = replace(context.config, photographs=str(photograph_folder), model="mlp")
+    with pytest.raises(InvalidInput, match="takes no photographs"):
+        photographs.imagenet_task(Context(config), 2)
+
+
+# -- experiments ----------------------------------------------------------------------------------------------------
+
+
+def test_cascading_and_independent(context, tmp_path):
+    folder, figures, findings = computed("cascading", context, tmp_path)
+    assert len(findings) == 7
+    assert {"basic_cnn-digits-grid-0-absolute", "mlp-digits-hog-pearson"} <= set(figures)
+    run = read_run(folder / "basic_cnn-digits")
+    assert run.result.stages == ("linear2", "linear1", "conv2", "conv1")
+    assert run.result.scores.shape == (9, 5, 4, 10, 1)
+    by_name = {finding.claim.name: finding for finding in findings}
+    assert by_name["edge-control"].verdict == "reproduced"
+    assert by_name["trained-networks"].verdict == "not reproduced"  # two epochs on forty images
+    chosen, other = experiment("independent"), tmp_path / "independent"
+    other.mkdir()
+    chosen.compute(context, other)
+    assert len(chosen.judge(other)) == 2
+    independent = read_run(other / "basic_cnn-digits").result
+    # The first stage re-draws the same layer, with the same weights, in both orders.
+    np.testing.assert_allclose(independent.scores[:, :, 0], run.result.scores[:, :, 0], atol=1e-6)
+    assert not np.allclose(independent.scores[0, :, 3], run.result.scores[0, :, 3], atol=1e-3)
+
+
+def test_data_randomization(context, tmp_path):
+    _, figures, findings = computed("data-randomization", context, tmp_path)
+    assert len(figures) == 6
+    assert findings[0].claim.name == "labels-memorised"
+    assert findings[0].verdict == "not reproduced"  # two epochs do not memorise
+
+
+def test_simple_models_and_byte_identical_figures(context, tmp_path, monkeypatch):
+    monkeypatch.setattr(simple, "GREY", replace(simple.GREY, resize=48, crop=48))
+    folder, figures, findings = computed("simple-models", context, tmp_path)
+    verdicts = {finding.claim.name: finding.verdict for finding in findings}
+    assert verdicts["linear-gradient"] == verdicts["linear-identities"] == "reproduced"
+    assert set(figures) == {"linear", "sum-pooling", "likeness"}
+    again = experiment("simple-models").draw(folder)
+    for name, figure in figures.items():
+        (one,), (other,) = (save_figure(f, tmp_path / f"{name}-{n}") for n, f in enumerate((figure, again[name])))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_edge_detector_on_digits_where_no_network_was_given(context, tmp_path):
+    folder, figures, findings = computed("edge-detector", context, tmp_path)
+    assert set(figures) == {"methods", "likeness"}
+    assert "stands in for Inception v3" in findings[0].why
+    assert json.loads((folder / "facts.json").read_text(encoding="utf-8"))["rows"][0].endswith(")")
+
+
+def test_imagenet_without_a_network_is_said_to_be_missing(context, tmp_path):
+    _, figures, findings = computed("imagenet", context, tmp_path)
+    assert figures == {}
+    assert {finding.verdict for finding in findings} == {"not comparable"}
+    assert "--model" in findings[0].why
+
+
+@pytest.mark.usefixtures("small_photographs")
+def test_photographs_under_an_untrained_network_are_not_comparable(context, photograph_folder, tmp_path):
+    config = replace(context.config, photographs=str(photograph_folder), model="squeezenet1_1", weights="none")
+    folder, figures, findings = computed("imagenet", Context(config), tmp_path)
+    assert {finding.verdict for finding in findings} == {"not comparable"}
+    assert all("random weights" in finding.why for finding in findings)
+    assert "squeezenet1_1-guided-backprop" in figures
+    assert len(read_run(folder / "squeezenet1_1").result.stages) == len(model_spec("squeezenet1_1").stages)
+    assert findings[-1].ours == "lowest score 1.000000"
+    _, _, (finding,) = computed("edge-detector", Context(config), tmp_path)
+    assert finding.verdict == "not comparable"
+
+
+@pytest.mark.long
+def test_inception_is_staged_and_explained(context, photograph_folder, monkeypatch, tmp_path):
+    """Random weights, photographs of 96 pixels: the 17 stages run and Guided Backprop is not Gradient."""
+    monkeypatch.setattr(photographs, "preprocessing_of", lambda spec: replace(IMAGENET, resize=96, crop=96))
+    config = replace(context.config, photographs=str(photograph_folder), model="inception_v3", weights="none")
+    folder = tmp_path / "imagenet"
+    folder.mkdir()
+    imagenet.compute(Context(config), folder)
+    run = read_run(folder / "inception_v3")
+    assert len(run.result.stages) == 17
+    maps = next(iter(run.result.maps.values()))
+    assert not np.allclose(maps["guided-backprop"][0], maps["gradient"][0], atol=0.01)
