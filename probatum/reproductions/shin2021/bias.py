@@ -1,0 +1,309 @@
+"""Figure 7: what the maps tell of a bias in the training images."""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Int64, UInt8
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from probatum.attributions import attribute
+from probatum.data import DATASETS, IMAGENET, UNIT_RANGE, Preprocessing, load_dataset
+from probatum.data.confounded import PATCH, SIDE, ConfoundedDigits, confounded_digits
+from probatum.experiments.cache import train_once
+from probatum.maps import get_reduction
+from probatum.metrics.effects import region_share
+from probatum.models import TrainingConfig, accuracy, load_model, model_spec, predict
+from probatum.models.shin import WideAlexNet
+from probatum.report import methods_figure
+from probatum.report.dots import dots_figure
+from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.shin2021.setting import LAYERS, METHODS, SAMPLES, methods, over_images, text, verdict
+
+CLASSES = (1, 7)  # the digits that stand for the two classes
+SHARES = {"biased": (0.96, 0.82), "balanced": (0.5, 0.5)}
+"""Of the images of each class, how many agree with the confounder: the paper's shares, and no bond at all."""
+BROKEN = (0.0, 0.0)  # of the test set: every texture speaks for the other class
+AREA = PATCH**2 / SIDE**2  # of the confounder in an image, the share of an even map
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed.
+
+    Args:
+        network: "pretrained", AlexNet finetuned from ImageNet's weights, or "narrow", a small copy of that of B.3.
+        preprocessing: of the pictures.
+        train_images: per class.
+        test_images: per class, in the validation set and in the test set.
+        explained: test images with maps.
+        training: the recipe, up to the seed.
+    """
+
+    network: Literal["pretrained", "narrow"]
+    preprocessing: Preprocessing
+    train_images: int
+    test_images: int
+    explained: int
+    training: TrainingConfig
+
+
+# The paper tells neither the recipe nor the number of test images.
+PAPER = Sizes(
+    "pretrained",
+    Preprocessing(IMAGENET.mean, IMAGENET.std, resize=224),
+    175,
+    200,
+    100,
+    TrainingConfig(25, 8, 0.001, "sgd", 0.9),
+)
+QUICK = Sizes(
+    "narrow",
+    Preprocessing((0.1307,) * 3, (0.3081,) * 3, resize=128),
+    200,
+    100,
+    50,
+    TrainingConfig(12, 16, 5e-4, "adam", schedule="linear"),
+)
+WIDTH = 0.125  # of the narrow network
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Trains a biased and a balanced network, tests them where the bond is broken, and explains what they say there."""
+    sizes = context.pick(quick=QUICK, paper=PAPER)
+    seed = context.config.seed
+    train_digits = _digits(context, "train", sizes.train_images)
+    test_digits = _digits(context, "test", sizes.test_images)
+    broken = confounded_digits(*test_digits, BROKEN, seed + 2)
+    images = sizes.preprocessing.apply(broken.images)
+    explained = (broken.labels == 0).nonzero().flatten()[: sizes.explained]
+    regions = _enlarged(broken.regions[explained], images.shape[-1])
+    arrays: dict[str, np.ndarray] = {}
+    facts = {}
+    for name, shares in SHARES.items():
+        training_set = confounded_digits(*train_digits, shares, seed)
+        valid_set = confounded_digits(*test_digits, shares, seed + 1)
+        valid_images = sizes.preprocessing.apply(valid_set.images)
+        model, layer, title = _network(context, sizes)
+        report = train_once(
+            model,
+            sizes.preprocessing.apply(training_set.images),
+            training_set.labels,
+            valid_images,
+            valid_set.labels,
+            TrainingConfig(**asdict(sizes.training) | {"seed": seed}),
+            what=f"the {name} network",
+            progress=context.progress,
+        )
+        said = predict(model, images)
+        maps = attribute(
+            model,
+            images[explained].to(context.device),
+            said[explained].to(context.device),
+            methods(sizes.preprocessing, layer),
+            seed=seed,
+            memory_budget=context.config.memory_budget,
+            progress=partial(_report, context, f"maps of the {name} network"),
+        )
+        shown = [get_reduction("absolute")(maps[method][:1])[0, 0].cpu().numpy() for method in METHODS]
+        arrays |= {
+            f"{name}-said": said.numpy(),
+            f"{name}-shares": np.stack([region_share(maps[m].cpu(), regions).numpy() for m in METHODS]),
+            f"{name}-maps": np.stack(shown),
+        }
+        facts[name] = {
+            "validation": accuracy(model, valid_images, valid_set.labels),
+            "epochs": len(report.history),
+            "agree": [_agreement(training_set, label) for label in (0, 1)],
+        }
+    write_arrays(
+        folder,
+        labels=broken.labels.numpy(),
+        explained=explained.numpy(),
+        picture=broken.images[explained[0], 0].numpy(),
+        **arrays,
+    )
+    write_facts(
+        folder,
+        preset=context.config.preset,
+        seed=seed,
+        data=DATASETS[_source(context)].title,
+        network=title,
+        train_images=2 * sizes.train_images,
+        substitute=""
+        if sizes.network == "pretrained"
+        else f"{title}, trained from scratch, stands in for AlexNet finetuned from ImageNet's weights",
+        networks=facts,
+    )
+
+
+def _report(context: Context, what: str, done: int, total: int) -> None:
+    context.progress(done, total, what)
+
+
+def _source(context: Context) -> str:
+    return "mnist" if context.data_folder("MNIST") else "digits"
+
+
+def _digits(
+    context: Context, split: str, per_class: int
+) -> tuple[UInt8[Tensor, "image 1 28 28"], Int64[Tensor, " image"]]:
+    """The first digits of the two classes as pixels, and which class."""
+    config = context.config
+    enough = 12 * per_class + 100  # the rarest of ten classes has 9 % of MNIST
+    pool = load_dataset(_source(context), split, enough, config.data_dir, config.seed, preprocessing=UNIT_RANGE)
+    assert pool.labels is not None, "digits have labels"
+    wanted = (pool.labels[:, None] == torch.tensor(CLASSES)).any(dim=1)
+    chosen = pool.subset(wanted.nonzero().flatten()).take_per_class(per_class)
+    assert chosen.labels is not None, "digits have labels"
+    return (chosen.images * 255).round().to(torch.uint8), (chosen.labels == CLASSES[1]).long()
+
+
+def _network(context: Context, sizes: Sizes) -> tuple[nn.Module, str | None, str]:
+    """The network before this training, the layer that Grad-CAM reads, and its title."""
+    config = context.config
+    if sizes.network == "narrow":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            small = WideAlexNet(2, WIDTH)
+        return small.to(context.device), LAYERS["alexnet"], f"AlexNet of appendix B at {WIDTH:g} of its widths"
+    spec = model_spec(config.model or "alexnet")
+    if config.weights in ("default", "none"):
+        model = load_model(spec.name, config.weights, num_classes=2, seed=config.seed)
+    else:
+        model = load_model(spec.name, "none", num_classes=2, seed=config.seed)
+        own, given = model.state_dict(), load_model(spec.name, config.weights).state_dict()
+        model.load_state_dict({key: given[key] if given[key].shape == own[key].shape else own[key] for key in own})
+    title = f"{spec.title} finetuned from {'random' if config.weights == 'none' else 'ImageNet'} weights"
+    return model.to(context.device), spec.grad_cam_layer, title
+
+
+def _enlarged(regions: Bool[Tensor, "image height width"], side: int) -> Bool[Tensor, "image larger larger"]:
+    """The regions in the size of the network's inputs."""
+    return F.interpolate(regions[:, None].float(), size=(side, side), mode="nearest-exact")[:, 0] > 0.5
+
+
+def _agreement(data: ConfoundedDigits, label: int) -> float:
+    """The share of the images of a class whose texture agrees with it."""
+    return float((data.textures[data.labels == label] == label).double().mean())
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """Figure 7, one image under both networks, and how much of each map lies on the confounder."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    protocol = (
+        f"Preset {facts['preset']}: {CLASSES[0]} and {CLASSES[1]} of {facts['data']}, "
+        f"{facts['train_images']} training images, stripes that agree with {SHARES['biased'][0]:.0%} and "
+        f"{SHARES['biased'][1]:.0%} of the classes (biased), with half of each (balanced), with no test image; "
+        f"{facts['network']}, seed {facts['seed']}; maps of the predicted class, SmoothGrad n = {SAMPLES}, σ = 20/255."
+    )
+    size = arrays["biased-maps"].shape[-1]
+    places = np.arange(size) * SIDE // size
+    picture = arrays["picture"][places][:, places]
+    said = {name: CLASSES[int(arrays[f"{name}-said"][arrays["explained"][0]])] for name in SHARES}
+    maps = methods_figure(
+        [picture] * len(METHODS),
+        [[arrays[f"{name}-maps"][row] for name in SHARES] for row in range(len(METHODS))],
+        list(METHODS.values()),
+        [f"{name} network: {said[name]}" for name in SHARES],
+        photograph_title=f"test image: {CLASSES[int(arrays['labels'][arrays['explained'][0]])]}",
+        caption=f"Figure 7. {protocol} Maps: {get_reduction('absolute').title}.",
+    )
+    rows = {}
+    for row, method in enumerate(METHODS.values()):
+        rows[method] = {f"{name} network": over_images(arrays[f"{name}-shares"][row]) for name in SHARES}
+    shares = dots_figure(
+        rows,
+        axis_title="share of the map on the confounder",
+        limits=(0.0, 1.0),
+        reference=(AREA, "share of the image's area"),
+        caption=f"{protocol} Means over {len(arrays['explained'])} test images of the class {CLASSES[0]} with 95 % "
+        f"bootstrap intervals; empty maps, left out: {_empty(arrays)}.",
+    )
+    return {"": maps, "shares": shares}
+
+
+def _empty(arrays: dict[str, np.ndarray]) -> str:
+    """How many maps are empty."""
+    counts = [
+        f"{int(np.isnan(arrays[f'{name}-shares'][row]).sum())} of {method} ({name})"
+        for name in SHARES
+        for row, method in enumerate(METHODS.values())
+    ]
+    return ", ".join(counts)
+
+
+VALIDATION = Claim(
+    "validation",
+    "Section 4.3",
+    "The biased network does well on images biased like its training.",
+    "a good validation accuracy",
+)
+BIASED = Claim(
+    "broken-bond",
+    "Section 4.3",
+    "On test images of one class that break the bond, the biased network fails and the balanced one does not.",
+    "accuracy 0.56, then 0.81",
+)
+MAPS = {
+    method: Claim(
+        f"{method}-bias",
+        "Figure 7",
+        f"{title} of the biased network points at the confounder, that of the balanced one at the class.",
+        "seen by eye",
+    )
+    for method, title in METHODS.items()
+}
+
+
+def judge(folder: Path) -> list[Finding]:
+    """The findings of section 4.3."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    right = {name: arrays[f"{name}-said"] == arrays["labels"] for name in SHARES}
+    one = arrays["labels"] == 0
+    tested = {name: over_images(values[one].astype(float)) for name, values in right.items()}
+    gain = over_images(right["balanced"][one].astype(float) - right["biased"][one])
+    valid = {name: facts["networks"][name]["validation"] for name in SHARES}
+    note = (
+        "Digits with stripes stand in for photographs, which are not public"
+        + (f"; {facts['substitute']}" if facts["substitute"] else "")
+        + "."
+    )
+    findings = [
+        Finding(
+            VALIDATION,
+            f"{valid['biased']:.2f} (balanced {valid['balanced']:.2f})",
+            verdict(valid["biased"] >= 0.85),
+            f"rule: at least 0.85. {note}",
+        ),
+        Finding(
+            BIASED,
+            f"{text(tested['biased'])}, then {text(tested['balanced'])}; on both classes "
+            f"{right['biased'].mean():.2f}, then {right['balanced'].mean():.2f}",
+            verdict(float(gain.low) > 0 and float(gain.mean) >= 0.15),
+            f"rule: at least 0.15 more, the paper's gain being 0.25, and the 95 % interval of the gain above 0 "
+            f"({int(one.sum())} images). {note}",
+        ),
+    ]
+    for row, (method, title) in enumerate(METHODS.items()):
+        pair = {name: arrays[f"{name}-shares"][row] for name in SHARES}
+        less = over_images(pair["biased"] - pair["balanced"])
+        shares = {name: over_images(values) for name, values in pair.items()}
+        defined = int(np.isfinite(pair["biased"] - pair["balanced"]).sum())
+        findings.append(
+            Finding(
+                MAPS[method],
+                f"share on the confounder {text(shares['biased'])}, then {text(shares['balanced'])}; "
+                f"its area is {AREA:.2f}",
+                verdict(float(less.low) > 0 and float(shares["biased"].low) > AREA),
+                "rule: the 95 % intervals of the biased network's share less the area, and of the difference of the "
+                f"two shares, paired by image, are above 0; {defined} of {pair['biased'].size} images have maps of "
+                f"{title} under both networks. {note}",
+            )
+        )
+    return findings

@@ -1,0 +1,240 @@
+"""Figures 5 and 6: maps under cascading randomization with N(0, 0.01²)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from probatum.experiments import sanity_check
+from probatum.maps import get_reduction
+from probatum.models.stages import Stages
+from probatum.randomization import automatic_stages, preset, stages_from_table
+from probatum.report import Interval, curves_figure, grid_figure
+from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.shin2021.setting import (
+    METHODS,
+    METRICS,
+    SAMPLES,
+    methods,
+    over_images,
+    sentence,
+    text,
+    verdict,
+)
+from probatum.reproductions.shin2021.subjects import (
+    Subject,
+    digit_subjects,
+    photograph_subjects,
+    wants_photographs,
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many photographs are explained, or digits where there is no pretrained network."""
+
+    photographs: int
+    digits: int
+
+
+PAPER = Sizes(20, 20)
+QUICK = Sizes(4, 20)
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Randomizes each network stage by stage and correlates the maps with those of the trained network."""
+    sizes = context.pick(quick=QUICK, paper=PAPER)
+    if wants_photographs(context):
+        subjects = photograph_subjects(context, sizes.photographs)
+    else:
+        subjects = digit_subjects(context, sizes.digits)
+    arrays: dict[str, np.ndarray] = {}
+    facts = []
+    for subject in subjects:
+        found, values = _check(context, subject)
+        facts.append(found)
+        arrays |= {f"{subject.name}-{name}": array for name, array in values.items()}
+    write_arrays(folder, **arrays)
+    write_facts(folder, preset=context.config.preset, seed=context.config.seed, networks=facts)
+
+
+def _check(context: Context, subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The facts and arrays of one network."""
+    images = subject.data.images.to(context.device)
+    plan = (
+        stages_from_table(subject.model, subject.stages, images=images)
+        if subject.stages
+        else automatic_stages(subject.model, images)
+    )
+    result = sanity_check(
+        subject.model,
+        images,
+        methods=methods(subject.data.preprocessing, subject.layer),
+        metrics=METRICS,
+        randomizer=preset("shin").randomizer(subject.model, plan, context.config.seed),
+        seed=context.config.seed,
+        image_names=subject.data.image_names,
+        keep_maps=1,
+        memory_budget=context.config.memory_budget,
+        progress=lambda done, total, what: context.progress(done, total, f"{subject.title}, {what}"),
+    )
+    kept = result.maps[subject.data.image_names[0]]
+    reduce = get_reduction("absolute")
+    arrays = {
+        "scores": result.scores[..., 0],  # (method, metric, stage, image): the weights are randomized once
+        "constant": (result.constant[..., 0] > 0).sum(axis=-1),  # (method, stage)
+        "ceiling": result.ceiling[0],  # (metric, image) of SmoothGrad
+        "maps": np.stack([reduce(torch.from_numpy(kept[name]))[:, 0].numpy() for name in METHODS]),
+        "picture": subject.data.pictures()[0].numpy().transpose(1, 2, 0),
+    }
+    facts = {
+        "name": subject.name,
+        "title": subject.title,
+        "data": subject.data.name,
+        "stages": list(result.stages),
+        "head": _head(subject.stages, result.stages),
+        "shown": subject.class_names[result.targets[0]],
+        "substitute": subject.substitute,
+        "comparable": subject.comparable,
+    }
+    return facts, arrays
+
+
+def _head(table: Stages | None, stages: tuple[str, ...]) -> int:
+    """How many stages at the top belong to the classifier."""
+    names = [paths[0] for _, paths in table] if table else list(stages)
+    return next((row for row, path in enumerate(names) if path.split(".")[0] not in ("classifier", "fc")), len(names))
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """Figure 5, the maps of one image stage by stage, and Figure 6, the correlations, one of each for a network."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    figures = {}
+    for network in facts["networks"]:
+        name = network["name"]
+        scores = arrays[f"{name}-scores"]
+        protocol = (
+            f"Preset {facts['preset']}: {network['title']} on {network['data']}, randomized once with N(0, 0.01²) from "
+            f"the output down, seed {facts['seed']}; maps of the predicted class, SmoothGrad n = {SAMPLES}, σ = 20/255."
+        ) + sentence(network["substitute"])
+        figures[f"figure5-{name}"] = grid_figure(
+            arrays[f"{name}-maps"],
+            list(METHODS.values()),
+            ["Original", *network["stages"]],
+            image=np.clip(arrays[f"{name}-picture"], 0, 1),
+            image_title=f"predicted: {network['shown']}",
+            caption=f"Figure 5. {protocol} Maps: {get_reduction('absolute').title}.",
+        )
+        curves = {title: scores[row, 0] for row, title in enumerate(METHODS.values())}
+        constant = {title: arrays[f"{name}-constant"][row] for row, title in enumerate(METHODS.values())}
+        figures[f"figure6-{name}"] = curves_figure(
+            {**curves, "SmoothGrad, signed values": scores[0, 1]},
+            metric_title=METRICS["magnitude"].title,
+            column_titles=network["stages"],
+            ceiling={"SmoothGrad": float(arrays[f"{name}-ceiling"][0].mean())},
+            undefined=constant,
+            caption=f"Figure 6. {protocol}",
+        )
+    return figures
+
+
+RANDOM = Claim(
+    "towards-0",
+    "Figure 6",
+    "With all layers randomized the correlation of both methods approaches 0.",
+    "close to 0 at the last layer",
+)
+LATE = Claim(
+    "grad-cam-late",
+    "Figure 5",
+    "Grad-CAM deteriorates slightly with the classifier's layers and greatly with the convolutions.",
+    "seen by eye",
+)
+SMOOTH = Claim(
+    "smoothgrad-late", "Figure 5", "SmoothGrad's deterioration becomes severe from the convolutions on.", "seen by eye"
+)
+BELOW = Claim("grad-cam-below", "Figure 6", "Grad-CAM deteriorates more than SmoothGrad.", "lower SRC")
+DEEPER = Claim("vgg-lower", "Figure 6", "At the end SmoothGrad is closer to 0 with VGG-11 than with AlexNet.", "closer")
+
+
+def judge(folder: Path) -> list[Finding]:
+    """The findings of section 4.2."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    networks = facts["networks"]
+    note = "".join(sentence(words) for words in sorted({network["substitute"] for network in networks}))
+    comparable = all(network["comparable"] for network in networks)
+    scores = {network["title"]: arrays[f"{network['name']}-scores"][:, 0] for network in networks}
+    heads = {network["title"]: network["head"] for network in networks}
+
+    def finding(claim: Claim, ours: str, held: bool, rule: str) -> Finding:
+        return Finding(claim, ours, verdict(held) if comparable else "not comparable", f"rule: {rule}.{note}")
+
+    ends = {title: over_images(values[:, -1]) for title, values in scores.items()}
+    missing = sum(int(arrays[f"{network['name']}-constant"][:, -1].sum()) for network in networks)
+    differences = {title: over_images(_mean_over_stages(values)) for title, values in scores.items()}
+    findings = [
+        finding(
+            RANDOM,
+            f"{_both(ends)}; {missing} maps constant",
+            all((abs(end.mean) <= 0.2).all() for end in ends.values()),
+            "mean SRC of magnitudes after the last stage within 0.2 of 0 for both methods",
+        ),
+        _judge_steps(finding, LATE, scores, heads, 1),
+        _judge_steps(finding, SMOOTH, scores, heads, 0),
+        finding(
+            BELOW,
+            ", ".join(f"{title} {text(one)} less" for title, one in differences.items()),
+            all(float(one.low) > 0 for one in differences.values()),
+            "the 95 % interval of SmoothGrad less Grad-CAM, mean over stages, paired by image, is above 0",
+        ),
+    ]
+    if len(networks) == 2:
+        first, second = (abs(values[0, -1]) for values in scores.values())
+        closer = over_images(first - second) if first.shape == second.shape else None
+        assert closer is not None, "both networks explain the same images"
+        findings.append(
+            finding(
+                DEEPER,
+                f"{text(closer)} closer, {_both(ends)}",
+                float(closer.low) > 0,
+                "the 95 % interval of |SRC| of AlexNet less that of VGG-11, paired by image, is above 0",
+            )
+        )
+    else:
+        findings.append(Finding(DEEPER, _both(ends), "not comparable", f"it takes AlexNet and VGG-11.{note}"))
+    return findings
+
+
+def _judge_steps(finding: Any, claim: Claim, scores: dict[str, np.ndarray], heads: dict[str, int], row: int) -> Finding:
+    """Whether more is lost with the convolutions than with the classifier."""
+    parts, held = [], True
+    for title, values in scores.items():
+        head = heads[title]
+        after = over_images(values[row, head - 1]) if head else None
+        end = over_images(values[row, -1])
+        kept = 1.0 if after is None else float(after.mean)
+        held &= kept - float(end.mean) > 1 - kept
+        parts.append(f"{title} {'1' if after is None else text(after)} after the classifier, {text(end)} at the end")
+    rule = "mean SRC falls by more over the convolutions than over the classifier"
+    result: Finding = finding(claim, "; ".join(parts), held, rule)
+    return result
+
+
+def _mean_over_stages(values: Float[np.ndarray, "two stages images"]) -> Float[np.ndarray, " images"]:
+    """SmoothGrad less Grad-CAM for each image."""
+    return np.asarray((values[0] - values[1]).mean(axis=0))
+
+
+def _both(ends: dict[str, Interval]) -> str:
+    """Both methods of each network at the end."""
+    return "; ".join(
+        f"{title} "
+        + ", ".join(
+            f"{name} {text(Interval(*(part[row] for part in end)))}" for row, name in enumerate(METHODS.values())
+        )
+        for title, end in ends.items()
+    )

@@ -1,0 +1,260 @@
+"""Figures 1 and 2: Grad-CAM of two classes of one image, and SmoothGrad over samples n and noise σ."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from probatum.attributions import GradCAM, Gradient, Method, SmoothGrad, attribute
+from probatum.engine import all_logits, prepare
+from probatum.maps import get_reduction
+from probatum.metrics.effects import region_share
+from probatum.report import grid_figure, overlay_figure
+from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.shin2021.setting import (
+    METRICS,
+    NETWORKS,
+    TITLES,
+    noise_std,
+    over_images,
+    sentence,
+    text,
+    verdict,
+)
+from probatum.reproductions.shin2021.subjects import (
+    Subject,
+    digit_subjects,
+    photograph_subjects,
+    wants_photographs,
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed.
+
+    Args:
+        pairs: of photographs joined to one image, Figure 1.
+        drawn: of them.
+        images: explained for Figure 2; the first is drawn.
+        samples: n, the columns of Figure 2.
+        noises: σ in pixel values of 255, its rows; the first is 0.
+    """
+
+    pairs: int
+    drawn: int
+    images: int
+    samples: tuple[int, ...]
+    noises: tuple[int, ...]
+
+
+PAPER = Sizes(10, 4, 20, (1, 5, 10, 20, 50), (0, 10, 20, 30, 50))
+QUICK = Sizes(4, 4, 3, (1, 5, 20), (0, 10, 20, 40))
+
+CLASSES = Claim(
+    "two-classes", "Figure 1", "Grad-CAM of two classes of one image highlights different regions.", "seen by eye"
+)
+GRAINS = Claim("last-map", "Section 3.1", "The last convolution's map is 14 by 14 in AlexNet and VGG-11.", "14 by 14")
+PLAIN = Claim("plain", "Section 3.2", "With n = 1 and σ = 0 SmoothGrad is the plain gradient.", "equal by definition")
+SHARPER = Claim("more-samples", "Figure 2", "More samples make the map sharper.", "seen by eye")
+
+
+def compute_classes(context: Context, folder: Path) -> None:
+    """Joins halves of two photographs, and explains the class of each in the joined image."""
+    sizes = context.pick(quick=QUICK, paper=PAPER)
+    with torch.device("meta"):  # shapes alone; the last layer of the features is a pool
+        sides = {
+            name: network().features[:-1](torch.empty(1, 3, 224, 224)).shape[-1] for name, network in NETWORKS.items()
+        }
+    if not wants_photographs(context):
+        write_facts(folder, grains=sides, network=None)
+        return
+    subject = photograph_subjects(context, 2 * sizes.pairs)[0]
+    targets, joined, regions = _joined(context, subject)
+    shares, maps = [], []
+    for side in range(2):
+        found = attribute(
+            subject.model,
+            joined,
+            targets[side::2],
+            {"grad-cam": GradCAM(subject.layer)},
+            memory_budget=context.config.memory_budget,
+            progress=lambda done, total: context.progress(done, total, f"{subject.title}, two classes"),
+        )["grad-cam"].cpu()
+        shares.append(region_share(found, regions[side].expand(len(found), -1, -1)).numpy())
+        maps.append(get_reduction("absolute")(found[: sizes.drawn])[:, 0].numpy())
+    pictures = subject.data.preprocessing.undo(joined[: sizes.drawn].cpu()).permute(0, 2, 3, 1).numpy()
+    write_arrays(folder, shares=np.stack(shares), maps=np.stack(maps, axis=1), pictures=pictures)
+    write_facts(
+        folder,
+        grains=sides,
+        network=subject.title,
+        preset=context.config.preset,
+        data=subject.data.name,
+        classes=[subject.class_names[target] for target in targets.tolist()],
+        substitute=subject.substitute,
+        comparable=subject.comparable,
+    )
+
+
+def _joined(context: Context, subject: Subject) -> tuple[Tensor, Float[Tensor, "pair 3 height width"], list[Tensor]]:
+    """The predicted class of every photograph, the middle halves of each two side by side, and where each half is."""
+    images = subject.data.images.to(context.device)
+    images = images[: len(images) // 2 * 2]
+    budget = context.config.memory_budget
+    targets = all_logits(prepare(subject.model), images, memory_budget=budget).argmax(1)
+    width = images.shape[-1] // 4 * 2  # of a half
+    start = (images.shape[-1] - width) // 2
+    halves = images[..., start : start + width]
+    joined = torch.cat([halves[0::2], halves[1::2]], dim=3)
+    left = torch.zeros(1, *joined.shape[2:], dtype=torch.bool)
+    left[..., :width] = True
+    return targets, joined, [left, ~left]
+
+
+def draw_classes(folder: Path) -> dict[str, Figure]:
+    """Figure 1, or nothing where no network was given."""
+    facts = read_facts(folder)
+    if facts["network"] is None:
+        return {}
+    arrays = read_arrays(folder)
+    names = facts["classes"]
+    figure = overlay_figure(
+        list(np.clip(arrays["pictures"], 0, 1)),
+        [list(row) for row in arrays["maps"]],
+        [f"{names[2 * row]} | {names[2 * row + 1]}" for row in range(len(arrays["pictures"]))],
+        column_titles=["class of the left half", "class of the right half"],
+        caption=f"Figure 1. Preset {facts['preset']}: {facts['network']} on {facts['data']}, the middle halves of two "
+        "photographs joined to one image; Grad-CAM of the class predicted for each whole photograph."
+        f"{sentence(facts['substitute'])}",
+    )
+    return {"": figure}
+
+
+def judge_classes(folder: Path) -> list[Finding]:
+    """The findings of section 3.1."""
+    facts = read_facts(folder)
+    grains = facts["grains"]
+    size = Finding(
+        GRAINS,
+        ", ".join(f"{TITLES[name]} {side} by {side}" for name, side in grains.items()),
+        verdict(set(grains.values()) == {14}),
+        "rule: both 14 by 14 for images of 224 pixels, in the networks of appendix B, whose strides are torchvision's",
+    )
+    if facts["network"] is None:
+        why = "it takes a pretrained network and photographs: give --model, --weights and --photographs or --data-dir"
+        return [Finding(CLASSES, "not computed", "not comparable", why), size]
+    shares = read_arrays(folder)["shares"]  # (side, pair)
+    empty = int(np.isnan(shares).sum())
+    own = over_images(np.nanmean(np.where(np.isnan(shares), 0.5, shares), axis=0))
+    why = (
+        "rule: the share of the map in the half of its class is above 0.5 with its 95 % interval over images, each "
+        f"joined from two photographs; an empty map counts 0.5.{sentence(facts['substitute'])}"
+    )
+    return [
+        Finding(
+            CLASSES,
+            f"share in the own half {text(own)} over {shares.size} maps, {empty} of them empty",
+            verdict(float(own.low) > 0.5) if facts["comparable"] else "not comparable",
+            why,
+        ),
+        size,
+    ]
+
+
+def compute_grid(context: Context, folder: Path) -> None:
+    """Computes SmoothGrad for every n and σ, twice with other noise."""
+    sizes = context.pick(quick=QUICK, paper=PAPER)
+    subject = (photograph_subjects if wants_photographs(context) else digit_subjects)(context, sizes.images)[0]
+    images = subject.data.images.to(context.device)
+    targets = all_logits(prepare(subject.model), images, memory_budget=context.config.memory_budget).argmax(1)
+    table: dict[str, Method] = {"gradient": Gradient()}
+    for noise in sizes.noises:
+        std = noise_std(subject.data.preprocessing, noise / 255)
+        # Without noise every sample is the same point.
+        table |= {f"{noise}-{n}": SmoothGrad(samples=n, noise_std=std) for n in sizes.samples if noise or n == 1}
+    runs = [
+        attribute(
+            subject.model,
+            images,
+            targets,
+            table,
+            seed=context.config.seed + again,
+            memory_budget=context.config.memory_budget,
+            progress=lambda done, total: context.progress(done, total, f"{subject.title}, SmoothGrad"),
+        )
+        for again in range(2)
+    ]
+    shape = (len(sizes.noises), len(sizes.samples))
+    agreement = np.empty((*shape, len(images)))
+    maps = np.empty((*shape, *images.shape[2:]), dtype=np.float32)
+    metric = METRICS["magnitude"]
+    reduce = get_reduction(metric.reduction)
+    for row, noise in enumerate(sizes.noises):
+        for column, n in enumerate(sizes.samples):
+            first, second = (run[f"{noise}-{n if noise else 1}"] for run in runs)
+            agreement[row, column] = metric(reduce(first), reduce(second)).cpu().numpy()
+            maps[row, column] = get_reduction("absolute")(first[:1])[0, 0].cpu().numpy()
+    gradient = runs[0]["gradient"]
+    error = (runs[0][f"{sizes.noises[0]}-1"] - gradient).flatten(1).norm(dim=1) / gradient.flatten(1).norm(dim=1)
+    write_arrays(folder, agreement=agreement, maps=maps, picture=subject.data.pictures()[0].permute(1, 2, 0).numpy())
+    write_facts(
+        folder,
+        preset=context.config.preset,
+        seed=context.config.seed,
+        network=subject.title,
+        data=subject.data.name,
+        shown=subject.class_names[int(targets[0])],
+        samples=list(sizes.samples),
+        noises=list(sizes.noises),
+        error=float(error.max()),
+        substitute=subject.substitute,
+        comparable=subject.comparable,
+    )
+
+
+def draw_grid(folder: Path) -> dict[str, Figure]:
+    """Figure 2."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    figure = grid_figure(
+        arrays["maps"],
+        [f"σ = {noise}" for noise in facts["noises"]],
+        [f"n = {n}" for n in facts["samples"]],
+        image=np.clip(arrays["picture"], 0, 1),
+        image_title=f"predicted: {facts['shown']}",
+        caption=f"Figure 2. Preset {facts['preset']}: {facts['network']} on {facts['data']}, seed {facts['seed']}; "
+        f"SmoothGrad of the predicted class, σ in pixel values of 255; maps: {get_reduction('absolute').title}."
+        f"{sentence(facts['substitute'])}",
+    )
+    return {"": figure}
+
+
+def judge_grid(folder: Path) -> list[Finding]:
+    """The findings of section 3.2."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    row = min(range(len(facts["noises"])), key=lambda index: abs(facts["noises"][index] - 20))
+    few, many = arrays["agreement"][row, 0], arrays["agreement"][row, -1]
+    gain = over_images(many - few)
+    why = (
+        "rule: what is sharper repeats under other noise: the SRC of two maps of the same n with other noise rises "
+        f"from n = {facts['samples'][0]} to n = {facts['samples'][-1]} at σ = {facts['noises'][row]}, with its 95 % "
+        f"interval over {len(few)} images.{sentence(facts['substitute'])}"
+    )
+    return [
+        Finding(
+            PLAIN,
+            f"relative difference {facts['error']:.1g}",
+            verdict(facts["error"] < 1e-4),
+            f"rule: below 1e-4 in float32.{sentence(facts['substitute'])}",
+        ),
+        Finding(
+            SHARPER,
+            f"from {few.mean():.2f} to {many.mean():.2f}, {text(gain)} more",
+            verdict(float(gain.low) > 0) if facts["comparable"] else "not comparable",
+            why,
+        ),
+    ]

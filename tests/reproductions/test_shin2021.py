@@ -1,0 +1,426 @@
+"""Shin & Nemeth 2021: what is computed is what the paper says, every verdict can be reached, figures redraw."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from probatum.attributions import Gradient
+from probatum.data import IMAGENET, MNIST_RGB_64, Preprocessing
+from probatum.data.confounded import confounded_digits
+from probatum.errors import InvalidInput
+from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_model, model_spec
+from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction
+from probatum.reproductions.base import Context, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.shin2021 import PAPER, bias, cascade, labels, pictures, setting, subjects
+
+ONE_EPOCH = TrainingConfig(1, 10, 1e-3, "sgd", monitor="train", target_accuracy=0.95)
+
+
+def context(**options):
+    return Context(ReproductionConfig(**({"paper": "shin2021", "device": "cpu"} | options)))
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Everything small: networks of a few channels, a dozen digits, photographs of 64 pixels, a cache of its own."""
+    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(setting, "SAMPLES", 2)
+    recipes = {"alexnet": ONE_EPOCH, "vgg11": ONE_EPOCH}
+    monkeypatch.setattr(labels, "QUICK", labels.Sizes(1 / 32, 20, 10, 20, recipes))
+    monkeypatch.setattr(cascade, "QUICK", cascade.Sizes(2, 3))
+    monkeypatch.setattr(pictures, "QUICK", pictures.Sizes(2, 2, 2, (1, 3), (0, 20)))
+    sizes = replace(bias.QUICK, preprocessing=replace(bias.QUICK.preprocessing, resize=64), train_images=10)
+    monkeypatch.setattr(
+        bias, "QUICK", replace(sizes, test_images=6, explained=4, training=replace(sizes.training, epochs=1))
+    )
+    monkeypatch.setattr(subjects, "model_spec", lambda name: replace(model_spec(name), resize=72, input_size=64))
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Five pictures, one of them named after broccoli."""
+    place = tmp_path / "photographs"
+    place.mkdir()
+    noise = np.random.default_rng(0)
+    for name in ("a.png", "b.png", "c.png", "d.png", "n07714990_broccoli.png"):
+        Image.fromarray(noise.integers(0, 256, (80, 90, 3), dtype=np.uint8)).save(place / name)
+    return place
+
+
+def run(config, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    return out, {finding.claim.name: finding for finding in run_reproduction(config, out)}
+
+
+def assert_redraws(out, figures):
+    """The figures are these, and drawn again from the stored results they are the same files."""
+    assert sorted(path.stem for path in (out / "figures").iterdir()) == sorted(figures)
+    first = [(out / "figures" / f"{name}.png").read_bytes() for name in figures]
+    redraw_reproduction(out)
+    assert [(out / "figures" / f"{name}.png").read_bytes() for name in figures] == first
+
+
+# What is computed
+
+
+def test_the_experiments_are_those_of_the_paper():
+    assert get_paper("shin2021") is PAPER
+    names = [experiment.name for experiment in PAPER.experiments]
+    assert names == ["figure1", "figure2", "figures3-4", "figures5-6", "figure7"]
+
+
+def test_the_paper_preset_is_the_paper():
+    sizes = labels.PAPER
+    assert (sizes.width, sizes.train_images, sizes.explained, sizes.tested) == (1.0, 200, 100, 10_000)
+    for recipe in sizes.training.values():
+        assert (recipe.optimizer, recipe.learning_rate, recipe.momentum, recipe.batch_size) == ("sgd", 0.001, 0.9, 16)
+        assert (recipe.monitor, recipe.target_accuracy) == ("train", 0.95)
+        assert recipe.epochs >= 203
+    assert cascade.PAPER.photographs == 20
+    assert bias.SHARES == {"biased": (0.96, 0.82), "balanced": (0.5, 0.5)}
+    assert 150 <= bias.PAPER.train_images <= 200
+    assert bias.PAPER.network == "pretrained"
+
+
+@pytest.mark.parametrize("preprocessing", [MNIST_RGB_64, IMAGENET])
+def test_the_noise_is_20_of_255_pixel_values(preprocessing):
+    made = setting.methods(preprocessing, "features.11")
+    assert list(made) == list(setting.METHODS)
+    smooth = made["smoothgrad"]
+    assert smooth.samples == 20
+    in_pixels = [smooth.noise_std * std * 255 for std in preprocessing.std]
+    assert in_pixels == pytest.approx([20] * 3, rel=1e-12 if preprocessing is MNIST_RGB_64 else 0.014)
+    assert made["grad-cam"].layer == "features.11"
+
+
+def test_the_correlation_is_that_of_the_appendix():
+    metric = setting.METRICS["magnitude"]
+    a, b = torch.rand(2, 1, 1, 6, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ranks = [values.flatten().argsort().argsort().double() for values in (a, b)]
+    count = 42
+    expected = 1 - 6 * float(((ranks[0] - ranks[1]) ** 2).sum()) / (count * (count**2 - 1))
+    assert float(metric(a, b)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_networks_of_one_start_differ_in_labels_alone(tiny, monkeypatch):
+    seen = []
+
+    def not_trained(model, images, given, *rest, what, progress):
+        seen.append((model, given, rest[2]))
+        record = EpochRecord(1, 0.0, 0.0, 0.0)
+        return TrainingReport((record,), record, None)
+
+    monkeypatch.setattr(labels, "train_once", not_trained)
+    train_set, test_set = labels.digits(context(), labels.QUICK)
+    for key in labels.MODELS:
+        labels.trained(context(), "vgg11", key, labels.QUICK, train_set, test_set)
+    first = [model.features[0].weight for model, _, _ in seen]
+    assert torch.equal(first[0], first[1])
+    assert torch.equal(first[2], first[3])
+    assert not torch.equal(first[0], first[2])
+    given = [each for _, each, _ in seen]
+    assert torch.equal(given[0], train_set.labels)
+    assert torch.equal(given[1], given[3])
+    assert not torch.equal(given[0], given[1])
+    assert torch.equal(given[1].bincount(minlength=10), train_set.labels.bincount(minlength=10))
+    assert [recipe.seed for *_, recipe in seen] == [0, 0, 1, 1]
+
+
+# Computed, drawn and judged
+
+
+def test_label_randomization(tiny, tmp_path):
+    out, found = run(ReproductionConfig("shin2021", ("figures3-4",), device="cpu"), tmp_path)
+    assert found["memorised"].verdict == "not reproduced"  # one epoch
+    assert len(found) == 8
+    assert_redraws(out, ["figures3-4-figure3", "figures3-4-figure4"])
+    arrays = read_arrays(out / "figures3-4")
+    assert arrays["scores"].shape == (2, 2, 3, 2, 10)
+    assert np.isfinite(arrays["scores"]).all()
+    np.testing.assert_allclose(arrays["scores"][0, ..., 1, :], arrays["scores"][1, ..., 1, :], atol=1e-12)  # Grad-CAM
+
+
+def test_the_cascade_on_digits_where_no_network_is_given(tiny, tmp_path):
+    out, found = run(ReproductionConfig("shin2021", ("figures5-6",), device="cpu"), tmp_path)
+    assert {finding.verdict for finding in found.values()} == {"not comparable"}
+    assert all("test digits for photographs" in finding.why for finding in found.values())
+    assert_redraws(
+        out, [f"figures5-6-{figure}-{name}" for figure in ("figure5", "figure6") for name in ("alexnet", "vgg11")]
+    )
+    networks = read_facts(out / "figures5-6")["networks"]
+    assert [(network["head"], len(network["stages"])) for network in networks] == [(3, 8), (3, 11)]
+
+
+def test_the_cascade_on_photographs_under_random_weights_is_not_comparable(tiny, photographs, tmp_path):
+    config = ReproductionConfig(
+        "shin2021",
+        ("figure1", "figures5-6"),
+        photographs=str(photographs),
+        model="squeezenet1_0",
+        weights="none",
+        device="cpu",
+    )
+    out, found = run(config, tmp_path)
+    assert found.pop("last-map").verdict == "not reproduced"
+    assert {finding.verdict for finding in found.values()} == {"not comparable"}
+    assert_redraws(out, ["figure1", "figures5-6-figure5-squeezenet1_0", "figures5-6-figure6-squeezenet1_0"])
+    (network,) = read_facts(out / "figures5-6")["networks"]
+    assert network["title"] == "SqueezeNet 1.0 with random weights"
+    assert network["head"] == 1
+
+
+def test_figure_1_needs_a_network(tmp_path):
+    out, found = run(ReproductionConfig("shin2021", ("figure1",), device="cpu"), tmp_path)
+    assert found["two-classes"].verdict == "not comparable"
+    assert "--model" in found["two-classes"].why
+    assert found["last-map"].ours == "AlexNet 13 by 13, VGG-11 14 by 14"
+    assert not (out / "figures").exists()
+
+
+def test_the_halves_of_a_joined_image_belong_to_their_photographs(tiny, photographs):
+    config = {"photographs": str(photographs), "model": "squeezenet1_0", "weights": "none"}
+    (subject,) = subjects.photograph_subjects(context(**config), 4)
+    targets, joined, (left, right) = pictures._joined(context(**config), subject)
+    images = subject.data.images
+    assert targets.shape == (4,)
+    assert joined.shape == (2, 3, 64, 64)
+    assert torch.equal(joined[..., :32], images[0::2][..., 16:48])
+    assert torch.equal(joined[..., 32:], images[1::2][..., 16:48])
+    assert torch.equal(left, ~right)
+    assert left[..., :32].all()
+    assert right[..., 32:].all()
+
+
+def test_the_grid_of_samples_and_noise(tiny, tmp_path):
+    out, found = run(ReproductionConfig("shin2021", ("figure2",), device="cpu"), tmp_path)
+    assert found["plain"].verdict == "reproduced"
+    assert found["more-samples"].verdict == "not comparable"
+    assert_redraws(out, ["figure2"])
+    arrays = read_arrays(out / "figure2")
+    assert arrays["agreement"].shape == (2, 2, 2)
+    np.testing.assert_allclose(arrays["agreement"][0], 1, atol=1e-12)  # without noise nothing differs
+    assert np.array_equal(arrays["maps"][0, 0], arrays["maps"][0, 1])
+
+
+def test_the_bias(tiny, tmp_path):
+    out, found = run(ReproductionConfig("shin2021", ("figure7",), device="cpu"), tmp_path)
+    assert len(found) == 4
+    assert_redraws(out, ["figure7", "figure7-shares"])
+    facts, arrays = read_facts(out / "figure7"), read_arrays(out / "figure7")
+    assert facts["networks"]["biased"]["agree"] == [1.0, 0.8]  # of ten images
+    assert facts["networks"]["balanced"]["agree"] == [0.5, 0.5]
+    assert not arrays["labels"][arrays["explained"]].any()
+    assert arrays["biased-shares"].shape == (2, 4)
+
+
+def test_enlarged_regions_cover_their_share_of_the_input():
+    digits = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
+    data = confounded_digits(digits, torch.tensor([0, 1, 0]), (0.5, 0.5))
+    for side in (64, 128, 224):
+        enlarged = bias._enlarged(data.regions, side)
+        assert enlarged.shape == (3, side, side)
+        # A border of the region may be moved by half a pixel of the input.
+        assert enlarged.double().mean((1, 2)).tolist() == pytest.approx([bias.AREA] * 3, abs=1 / side)
+    white = Preprocessing((0.0,), (1.0,), resize=128).apply(data.images)
+    assert float(white[~bias._enlarged(data.regions, 128)[:, None]].mean()) < 0.01  # resizing smears the rim a little
+
+
+def test_a_network_of_two_classes_begins_with_given_weights(tmp_path):
+    trained = load_model("squeezenet1_0", "none", seed=3)
+    torch.save(trained.state_dict(), tmp_path / "weights.pt")
+    given = context(model="squeezenet1_0", weights=str(tmp_path / "weights.pt"))
+    model, layer, title = bias._network(given, bias.PAPER)
+    assert torch.equal(model.features[0].weight, trained.features[0].weight)
+    assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 2)
+    assert layer == "features.12"
+    assert title == "SqueezeNet 1.0 finetuned from ImageNet weights"
+
+
+def test_broccoli_comes_first_and_the_others_are_spread(photographs):
+    given = context(photographs=str(photographs))
+    assert [path.stem for path in subjects._photographs(given, 3)] == ["n07714990_broccoli", "a", "c"]
+    assert len(subjects._photographs(given, 20)) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "squeezenet1_0"}, "--photographs"),
+        ({"model": "squeezenet1_0", "photographs": "nowhere"}, "no photographs at nowhere"),
+        ({"preset": "paper"}, "imagenet-samples/"),
+    ],
+)
+def test_missing_photographs_are_named(options, message):
+    with pytest.raises(InvalidInput, match=message):
+        subjects.photograph_subjects(context(**options), 3)
+
+
+def test_a_network_without_photographs_is_refused(photographs):
+    with pytest.raises(InvalidInput, match="basic CNN takes no photographs"):
+        subjects.photograph_subjects(context(model="basic_cnn", photographs=str(photographs)), 3)
+
+
+# The rules of the verdicts
+
+
+def verdicts(findings):
+    return {finding.claim.name: finding.verdict for finding in findings}
+
+
+def write_labels(folder, smooth, cam, train=0.96, true=0.9, permuted=0.12, slow=50):
+    """Correlations of AlexNet and VGG-11 under both methods, with a little spread over images."""
+    spread = np.linspace(-0.05, 0.05, 11)
+    scores = np.zeros((2, 2, 3, 2, 11))
+    scores[:, :, :, 0] = np.array(smooth)[None, :, None, None] + spread
+    scores[:, :, :, 1] = np.array(cam)[None, :, None, None] + spread
+    write_arrays(folder, scores=scores, constant=np.zeros((2, 3, 2), dtype=int), ceiling=np.ones((2, 2, 11)))
+    runs = {"true": {"epochs": 10, "train": train, "test": true}}
+    runs |= {"permuted": {"epochs": slow, "train": train, "test": permuted}}
+    runs |= {"true-again": runs["true"], "permuted-again": runs["permuted"]}
+    training = {"alexnet": runs, "vgg11": runs}
+    write_facts(folder, data="MNIST", width=1, tested=10_000, agreement=0.1, training=training)
+    return verdicts(labels.judge(folder))
+
+
+def test_labels_as_in_the_paper(tmp_path):
+    found = write_labels(tmp_path, smooth=(0.85, 0.7), cam=(0.1, 0.0))
+    assert set(found.values()) == {"reproduced"}
+
+
+@pytest.mark.parametrize(
+    ("change", "fallen"),
+    [
+        ({"smooth": (0.85, 0.5)}, {"smoothgrad"}),
+        ({"cam": (0.3, 0.0)}, {"grad-cam"}),
+        ({"smooth": (0.7, 0.62), "cam": (0.75, 0.1)}, {"grad-cam", "grad-cam-below"}),
+        ({"smooth": (0.7, 0.85)}, {"vgg-below"}),
+        ({"train": 0.94}, {"memorised"}),
+        ({"true": 0.7}, {"generalised"}),
+        ({"permuted": 0.3}, {"guessed"}),
+        ({"slow": 10}, {"slower"}),
+    ],
+)
+def test_each_rule_of_labels_can_fail(tmp_path, change, fallen):
+    found = write_labels(tmp_path, **({"smooth": (0.85, 0.7), "cam": (0.1, 0.0)} | change))
+    assert {name for name, verdict in found.items() if verdict == "not reproduced"} == fallen
+
+
+def write_cascade(folder, curves, comparable=True):
+    """`curves[network]` holds, for each method, the mean score after two classifier stages and three convolutions."""
+    spread = np.linspace(-0.02, 0.02, 5)
+    arrays, networks = {}, []
+    for name, rows in curves.items():
+        scores = np.array(rows)[:, None, :, None] + spread  # (method, 1, stage, image)
+        arrays |= {f"{name}-scores": np.repeat(scores, 2, axis=1), f"{name}-constant": np.zeros((2, 5), dtype=int)}
+        networks.append({"name": name, "title": name, "head": 2, "substitute": "", "comparable": comparable})
+    write_arrays(folder, **arrays)
+    write_facts(folder, networks=networks)
+    return verdicts(cascade.judge(folder))
+
+
+AS_IN_THE_PAPER = {
+    "alexnet": [[0.9, 0.8, 0.5, 0.3, 0.15], [0.9, 0.75, 0.2, 0.1, 0.0]],
+    "vgg11": [[0.9, 0.8, 0.5, 0.3, 0.05], [0.9, 0.75, 0.2, 0.1, 0.0]],
+}
+
+
+def test_the_cascade_as_in_the_paper(tmp_path):
+    assert set(write_cascade(tmp_path, AS_IN_THE_PAPER).values()) == {"reproduced"}
+
+
+@pytest.mark.parametrize(
+    ("smooth", "cam", "fallen"),
+    [
+        ([0.9, 0.8, 0.5, 0.3, 0.3], None, {"towards-0", "vgg-lower"}),
+        (None, [0.5, 0.2, 0.1, 0.1, 0.0], {"grad-cam-late"}),
+        ([0.5, 0.3, 0.2, 0.1, 0.05], None, {"smoothgrad-late", "grad-cam-below"}),
+        (None, [0.95, 0.9, 0.8, 0.6, 0.1], {"grad-cam-below"}),
+    ],
+)
+def test_each_rule_of_the_cascade_can_fail(tmp_path, smooth, cam, fallen):
+    paper = AS_IN_THE_PAPER["vgg11"]
+    found = write_cascade(tmp_path, AS_IN_THE_PAPER | {"vgg11": [smooth or paper[0], cam or paper[1]]})
+    assert {name for name, verdict in found.items() if verdict == "not reproduced"} == fallen
+
+
+def test_one_network_alone_cannot_be_compared_with_another(tmp_path):
+    found = write_cascade(tmp_path, {"vgg11": AS_IN_THE_PAPER["vgg11"]})
+    assert found.pop("vgg-lower") == "not comparable"
+    assert set(found.values()) == {"reproduced"}
+
+
+def write_bias(folder, accuracies=(0.55, 0.8), shares=((0.3, 0.1), (0.4, 0.1)), validation=0.9):
+    """Accuracies and shares, in the order biased, balanced; shares for SmoothGrad and Grad-CAM."""
+    arrays = {"labels": np.repeat([0, 1], 100), "explained": np.arange(11)}
+    for column, name in enumerate(bias.SHARES):
+        said = arrays["labels"].copy()
+        said[: 100 - round(100 * accuracies[column])] = 1
+        values = np.array([pair[column] for pair in shares])[:, None] + np.linspace(-0.02, 0.02, 11)
+        arrays |= {f"{name}-said": said, f"{name}-shares": values}
+    write_arrays(folder, **arrays)
+    networks = {name: {"validation": validation} for name in bias.SHARES}
+    write_facts(folder, networks=networks, substitute="")
+    return verdicts(bias.judge(folder))
+
+
+@pytest.mark.parametrize(
+    ("change", "fallen"),
+    [
+        ({}, set()),
+        ({"accuracies": (0.75, 0.81)}, {"broken-bond"}),
+        ({"accuracies": (0.8, 0.5)}, {"broken-bond"}),
+        ({"validation": 0.8}, {"validation"}),
+        ({"shares": ((0.1, 0.05), (0.4, 0.1))}, {"smoothgrad-bias"}),
+        ({"shares": ((0.3, 0.1), (0.3, 0.4))}, {"grad-cam-bias"}),
+        ({"shares": ((0.3, 0.1), (np.nan, 0.1))}, {"grad-cam-bias"}),
+    ],
+)
+def test_each_rule_of_the_bias_can_fail(tmp_path, change, fallen):
+    found = write_bias(tmp_path, **change)
+    assert {name for name, verdict in found.items() if verdict == "not reproduced"} == fallen
+
+
+@pytest.mark.parametrize(
+    ("own", "comparable", "verdict"),
+    [(0.7, True, "reproduced"), (0.5, True, "not reproduced"), (0.7, False, "not comparable")],
+)
+def test_the_rule_of_two_classes(tmp_path, own, comparable, verdict):
+    shares = np.full((2, 6), own) + np.linspace(-0.02, 0.02, 6)
+    write_arrays(tmp_path, shares=shares)
+    write_facts(tmp_path, grains={"alexnet": 14, "vgg11": 14}, network="VGG-11", substitute="", comparable=comparable)
+    found = verdicts(pictures.judge_classes(tmp_path))
+    assert found == {"two-classes": verdict, "last-map": "reproduced"}
+
+
+def test_an_empty_map_counts_as_half(tmp_path):
+    write_arrays(tmp_path, shares=np.full((2, 6), np.nan))
+    write_facts(tmp_path, grains={"alexnet": 13, "vgg11": 14}, network="VGG-11", substitute="", comparable=True)
+    finding = pictures.judge_classes(tmp_path)[0]
+    assert finding.verdict == "not reproduced"
+    assert "12 of them empty" in finding.ours
+
+
+@pytest.mark.parametrize(
+    ("many", "error", "expected"),
+    [
+        (0.8, 1e-6, {"plain": "reproduced", "more-samples": "reproduced"}),
+        (0.2, 1e-2, {"plain": "not reproduced", "more-samples": "not reproduced"}),
+    ],
+)
+def test_the_rules_of_the_grid(tmp_path, many, error, expected):
+    agreement = np.zeros((2, 2, 6)) + np.linspace(-0.02, 0.02, 6)
+    agreement[1] += [[0.3], [many]]
+    write_arrays(tmp_path, agreement=agreement)
+    write_facts(tmp_path, noises=[0, 20], samples=[1, 20], error=error, substitute="", comparable=True)
+    assert verdicts(pictures.judge_grid(tmp_path)) == expected
+
+
+def test_smoothgrad_without_noise_is_the_gradient():
+    model = load_model("basic_cnn", "none").double()
+    images = torch.randn(2, 1, 28, 28, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    smooth = replace(setting.methods(MNIST_RGB_64, None)["smoothgrad"], samples=1, noise_std=0.0)
+    torch.testing.assert_close(smooth(model, images), Gradient()(model, images), rtol=1e-12, atol=1e-15)
