@@ -104,7 +104,7 @@ SIZES = {
         true_labels=TrainingConfig(epochs=20, batch_size=20, learning_rate=5e-4),
         per_class=2,
         trials=3,
-        filters=20,
+        filters=50,
         photographs=6,
         drawn=1,
         photographs_drawn=3,
