@@ -16,12 +16,13 @@ TINY = studies.Sizes(
     train=48,
     test=24,
     epochs=1,
+    half_epochs=2,
     pairs=12,
     test_pairs=8,
     per_class=2,
     pair_epochs=1,
     explained=6,
-    untrained=3,
+    untrained=4,
     examples=2,
 )
 CONFIG = ReproductionConfig(paper="yona2021", device="cpu")
@@ -120,12 +121,16 @@ def test_pairs_with_another_pretrained_network_name_it(tiny):
     save_checkpoint(load_model("squeezenet1_0", "none", seed=7), weights)
     config = replace(CONFIG, model="squeezenet1_0", weights=str(weights), data_dir=str(photographs(tiny)))
     study = studies.pairs_study(Context(config), False)
-    assert list(study.trained) == ["pretrained", "pairs"]
-    assert study.weights.tolist() == [[0.0, 1.0]] * 6
+    assert list(study.trained) == ["start", "pairs", "imagenet"]
+    assert study.weights.tolist() == [[0.0, 1.0, 0.0]] * 6
+    before, after = (study.trained[name].model.state_dict() for name in ("start", "pairs"))
+    assert not torch.equal(before["features.0.weight"], after["features.0.weight"])
+    known = study.trained["imagenet"].model.state_dict()
+    assert torch.equal(before["features.0.weight"], known["features.0.weight"])
     assert study.trained["pairs"].model(study.images).shape == (6, 5)
     names = dict(zip(studies.DECIDING.values(), (988, 967, 954, 928, 576), strict=True))  # ImageNet's numbers
     expected = [names[name] for name in ("acorn", "espresso", "banana", "ice cream", "gondola")]
-    of_pairs, of_imagenet = study.trained["pairs"].targets, study.trained["pretrained"].targets
+    of_pairs, of_imagenet = study.trained["pairs"].targets, study.trained["imagenet"].targets
     assert of_imagenet.tolist() == [expected[label] for label in of_pairs.tolist()]
     assert study.facts["substitution"] == "SqueezeNet 1.0 instead of ResNet-18"
     assert study.facts["obstacle"] == ""
@@ -142,7 +147,7 @@ def test_bad_input_is_refused_in_one_line(tiny):
 
 
 REGIONS = {"half": ["bottom half"], "shapes": ["shape", "digit"], "pairs": ["deciding image"]}
-TRAINED = {"half": ["digit", "half"], "shapes": ["digit", "shape"], "pairs": ["pretrained", "pairs"]}
+TRAINED = {"half": ["digit", "half"], "shapes": ["digit", "shape"], "pairs": ["start", "pairs"]}
 JUDGES = {"half": verdicts.judge_half, "shapes": verdicts.judge_shapes, "pairs": verdicts.judge_pairs}
 
 
@@ -161,7 +166,7 @@ def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(
         effect_floor=around(floor, 2, 2, 20, 3),
         distance=np.stack([np.stack([np.stack([around(value, 20, 3) for value in distance])] * 2)] * 2),
         distance_floor=around(floor, 2, 2, 20, 3),
-        share=np.stack([np.stack([around(others if name == "pretrained" else share, len(regions), 20)
+        share=np.stack([np.stack([around(others if name == "start" else share, len(regions), 20)
                                   for name in trained])] * 2),
         untrained_share=around(others, 2, len(regions), 20, 3),
         area=np.full((len(regions), 20), area),

@@ -42,9 +42,10 @@ class Stored:
         )
 
     @property
-    def undefined(self) -> int:
-        """How many scores do not exist because a map is zero."""
-        return int(sum(np.isnan(self.arrays[name]).sum() for name in ("effect", "effect_floor", "distance")))
+    def undefined(self) -> str:
+        """How many scores do not exist because a map is zero, of how many."""
+        tables = [self.arrays[name] for name in ("effect", "effect_floor", "distance", "distance_floor")]
+        return f"{sum(int(np.isnan(table).sum()) for table in tables)} of {sum(table.size for table in tables)}"
 
 
 def words(interval: Interval) -> str:
