@@ -1,7 +1,7 @@
 """Shin and Nemeth 2021, "Exploring Visual Explanations for CNNs": SmoothGrad and Grad-CAM on AlexNet and VGG-11."""
 
 from probatum.reproductions.base import Experiment, Paper
-from probatum.reproductions.shin2021 import bias, cascade, labels, pictures
+from probatum.reproductions.shin2021 import bias, cascade, label_findings, labels, pictures
 
 PAPER = Paper(
     name="shin2021",
@@ -22,7 +22,7 @@ PAPER = Paper(
             pictures.draw_grid,
             pictures.judge_grid,
         ),
-        Experiment("figures3-4", "Label randomization", labels.compute, labels.draw, labels.judge),
+        Experiment("figures3-4", "Label randomization", labels.compute, labels.draw, label_findings.judge),
         Experiment("figures5-6", "Cascading weight randomization", cascade.compute, cascade.draw, cascade.judge),
         Experiment("figure7", "Maps that reveal a bias", bias.compute, bias.draw, bias.judge),
     ),

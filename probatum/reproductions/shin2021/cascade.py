@@ -85,8 +85,8 @@ def _check(context: Context, subject: Subject) -> tuple[dict[str, Any], dict[str
     kept = result.maps[subject.data.image_names[0]]
     reduce = get_reduction("absolute")
     arrays = {
-        "scores": result.scores[..., 0],  # (method, metric, stage, image): the weights are randomized once
-        "constant": (result.constant[..., 0] > 0).sum(axis=-1),  # (method, stage)
+        # (method, metric, stage, image): the weights are randomized once, and a constant map has no score
+        "scores": np.where(result.constant[:, None, ..., 0] > 0, np.nan, result.scores[..., 0]),
         "ceiling": result.ceiling[0],  # (metric, image) of SmoothGrad
         "maps": np.stack([reduce(torch.from_numpy(kept[name]))[:, 0].numpy() for name in METHODS]),
         "picture": subject.data.pictures()[0].numpy().transpose(1, 2, 0),
@@ -126,17 +126,15 @@ def draw(folder: Path) -> dict[str, Figure]:
             list(METHODS.values()),
             ["Original", *network["stages"]],
             image=np.clip(arrays[f"{name}-picture"], 0, 1),
-            image_title=f"predicted: {network['shown']}",
+            image_title=network["shown"],
             caption=f"Figure 5. {protocol} Maps: {get_reduction('absolute').title}.",
         )
         curves = {title: scores[row, 0] for row, title in enumerate(METHODS.values())}
-        constant = {title: arrays[f"{name}-constant"][row] for row, title in enumerate(METHODS.values())}
         figures[f"figure6-{name}"] = curves_figure(
             {**curves, "SmoothGrad, signed values": scores[0, 1]},
             metric_title=METRICS["magnitude"].title,
             column_titles=network["stages"],
             ceiling={"SmoothGrad": float(arrays[f"{name}-ceiling"][0].mean())},
-            undefined=constant,
             caption=f"Figure 6. {protocol}",
         )
     return figures
@@ -162,29 +160,32 @@ DEEPER = Claim("vgg-lower", "Figure 6", "At the end SmoothGrad is closer to 0 wi
 
 
 def judge(folder: Path) -> list[Finding]:
-    """The findings of section 4.2."""
+    """The findings of section 4.2; a mean is over the maps that are not constant."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     networks = facts["networks"]
-    note = "".join(sentence(words) for words in sorted({network["substitute"] for network in networks}))
-    comparable = all(network["comparable"] for network in networks)
     scores = {network["title"]: arrays[f"{network['name']}-scores"][:, 0] for network in networks}
     heads = {network["title"]: network["head"] for network in networks}
+    ends = {title: over_images(values[:, -1]) for title, values in scores.items()}
+    comparable = all(network["comparable"] for network in networks)
+    comparable &= all(bool(np.isfinite(end.mean).all()) for end in ends.values())
+    note = "".join(sentence(words) for words in sorted({network["substitute"] for network in networks}))
 
     def finding(claim: Claim, ours: str, held: bool, rule: str) -> Finding:
         return Finding(claim, ours, verdict(held) if comparable else "not comparable", f"rule: {rule}.{note}")
 
-    ends = {title: over_images(values[:, -1]) for title, values in scores.items()}
-    missing = sum(int(arrays[f"{network['name']}-constant"][:, -1].sum()) for network in networks)
-    differences = {title: over_images(_mean_over_stages(values)) for title, values in scores.items()}
+    missing = sum(int(np.isnan(values[:, -1]).sum()) for values in scores.values())
+    count = sum(values[:, -1].size for values in scores.values())
+    differences = {title: over_images(_mean_over_stages(values[0] - values[1])) for title, values in scores.items()}
+    steps = "mean SRC falls by more over the convolutions than over the classifier"
     findings = [
         finding(
             RANDOM,
-            f"{_both(ends)}; {missing} maps constant",
+            f"{_both(ends)}; {missing} of {count} maps constant, left out",
             all((abs(end.mean) <= 0.2).all() for end in ends.values()),
             "mean SRC of magnitudes after the last stage within 0.2 of 0 for both methods",
         ),
-        _judge_steps(finding, LATE, scores, heads, 1),
-        _judge_steps(finding, SMOOTH, scores, heads, 0),
+        finding(LATE, *_steps({title: values[1] for title, values in scores.items()}, heads), steps),
+        finding(SMOOTH, *_steps({title: values[0] for title, values in scores.items()}, heads), steps),
         finding(
             BELOW,
             ", ".join(f"{title} {text(one)} less" for title, one in differences.items()),
@@ -194,8 +195,7 @@ def judge(folder: Path) -> list[Finding]:
     ]
     if len(networks) == 2:
         first, second = (abs(values[0, -1]) for values in scores.values())
-        closer = over_images(first - second) if first.shape == second.shape else None
-        assert closer is not None, "both networks explain the same images"
+        closer = over_images(first - second)
         findings.append(
             finding(
                 DEEPER,
@@ -209,24 +209,23 @@ def judge(folder: Path) -> list[Finding]:
     return findings
 
 
-def _judge_steps(finding: Any, claim: Claim, scores: dict[str, np.ndarray], heads: dict[str, int], row: int) -> Finding:
-    """Whether more is lost with the convolutions than with the classifier."""
+def _steps(scores: dict[str, np.ndarray], heads: dict[str, int]) -> tuple[str, bool]:
+    """What is left after the classifier and at the end, and whether the convolutions lose more than the classifier."""
     parts, held = [], True
     for title, values in scores.items():
-        head = heads[title]
-        after = over_images(values[row, head - 1]) if head else None
-        end = over_images(values[row, -1])
-        kept = 1.0 if after is None else float(after.mean)
-        held &= kept - float(end.mean) > 1 - kept
-        parts.append(f"{title} {'1' if after is None else text(after)} after the classifier, {text(end)} at the end")
-    rule = "mean SRC falls by more over the convolutions than over the classifier"
-    result: Finding = finding(claim, "; ".join(parts), held, rule)
-    return result
+        whole = over_images(
+            np.concatenate([np.ones_like(values[:1]), values])
+        )  # (1 + stage,), from the trained network
+        after, end = (Interval(*(part[stage] for part in whole)) for stage in (heads[title], -1))
+        held &= bool(after.mean - end.mean > 1 - after.mean)
+        parts.append(f"{title} {text(after)} after the classifier, {text(end)} at the end")
+    return "; ".join(parts), held
 
 
-def _mean_over_stages(values: Float[np.ndarray, "two stages images"]) -> Float[np.ndarray, " images"]:
-    """SmoothGrad less Grad-CAM for each image."""
-    return np.asarray((values[0] - values[1]).mean(axis=0))
+def _mean_over_stages(values: Float[np.ndarray, "stages images"]) -> Float[np.ndarray, " images"]:
+    """The mean of what is defined; NaN where nothing is."""
+    count = np.isfinite(values).sum(axis=0)
+    return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _both(ends: dict[str, Interval]) -> str:

@@ -225,7 +225,7 @@ def draw_grid(folder: Path) -> dict[str, Figure]:
         [f"σ = {noise}" for noise in facts["noises"]],
         [f"n = {n}" for n in facts["samples"]],
         image=np.clip(arrays["picture"], 0, 1),
-        image_title=f"predicted: {facts['shown']}",
+        image_title=facts["shown"],
         caption=f"Figure 2. Preset {facts['preset']}: {facts['network']} on {facts['data']}, seed {facts['seed']}; "
         f"SmoothGrad of the predicted class, σ in pixel values of 255; maps: {get_reduction('absolute').title}."
         f"{sentence(facts['substitute'])}",

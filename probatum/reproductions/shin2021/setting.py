@@ -49,14 +49,15 @@ def noise_std(preprocessing: Preprocessing, pixel_noise: float = PIXEL_NOISE) ->
 
 
 def over_images(scores: Float[np.ndarray, "*leading images"]) -> Interval:
-    """The mean over images with its 95 % bootstrap interval."""
+    """The mean over images with its 95 % bootstrap interval; NaN is left out."""
     return bootstrap_interval(scores[..., None])
 
 
 def percentile_range(scores: Float[np.ndarray, " images"]) -> Interval:
-    """The mean over images with the range that holds 95 % of them: the paper's error bars."""
-    low, high = np.percentile(scores, (2.5, 97.5))
-    return Interval(np.asarray(scores.mean()), np.asarray(low), np.asarray(high))
+    """The mean over images with the range that holds 95 % of them, the paper's error bars; NaN is left out."""
+    defined = scores[~np.isnan(scores)]
+    low, high, centre = (*np.percentile(defined, (2.5, 97.5)), defined.mean()) if defined.size else (np.nan,) * 3
+    return Interval(np.asarray(centre), np.asarray(low), np.asarray(high))
 
 
 def text(interval: Interval) -> str:
