@@ -430,14 +430,19 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
 
     maps = out / "failures" / "guided" / "maps" / "000.npz"
     with np.load(maps) as held:
-        values = held["guided-backprop"]
-    values[3] = 0
-    np.savez(maps, **{"guided-backprop": values})
+        values = {name: held[name] for name in held.files}
+    values["guided-backprop"][3] = 0
+    np.savez(maps, **values)
     facts = read_facts(out / "failures" / "nested")
     write_facts(out / "failures" / "nested", **(facts | {"grown": facts["budget"] + 1}))
     guided, nested = failures.judge(out / "failures")
     assert (guided.verdict, nested.verdict) == ("not reproduced", "not reproduced")
     assert "50 % of a stage (layer4.0)" in guided.ours
+    values["gradient"][3] = 0  # a network that is dead there is not the method's failure
+    np.savez(maps, **values)
+    guided = failures.judge(out / "failures")[0]
+    assert guided.verdict == "reproduced"
+    assert "maps whose Gradient is zero too: 1 of 22" in guided.ours
     write_facts(out / "failures" / "nested", **(facts | {"grown": None}))
     assert failures.judge(out / "failures")[1].verdict == "reproduced"
     write_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})

@@ -264,7 +264,11 @@ def draw_gradient(folder: Path) -> dict[str, Figure]:
     maps = cascade.panels(run, "gradient")
     titles = [cascade.explained(run, index) for index in range(len(maps))]
     figure = methods_figure(
-        cascade.pictures(run), maps, titles, cascade.columns(run), caption=f"Gradient. {cascade.caption(run)}"
+        cascade.pictures(run),
+        maps,
+        titles,
+        cascade.columns(run),
+        caption=f"Gradient. {cascade.caption(run, run.result.methods)}",
     )
     return {"": figure}
 
@@ -279,7 +283,7 @@ def draw_methods(folder: Path) -> dict[str, Figure]:
         cascade.columns(run),
         image=cascade.pictures(run)[shown],
         image_title=cascade.explained(run, shown),
-        caption=cascade.caption(run),
+        caption=cascade.caption(run, TITLES),
     )
     return {"": figure}
 

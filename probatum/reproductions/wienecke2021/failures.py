@@ -15,6 +15,7 @@ from probatum.data import ImageSet
 from probatum.data.shipped import SHIPPED, shipped_photographs
 from probatum.engine import all_logits, prepare
 from probatum.engine.budget import parse_bytes
+from probatum.experiments import Run
 from probatum.experiments.memory import PeakMemory
 from probatum.experiments.setup import preprocessing_of
 from probatum.maps import get_reduction
@@ -33,7 +34,7 @@ from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES
 from probatum.reproductions.wienecke2021.photographs import Network, about, choose, network, source
 
 FAINTEST = 1e-5  # the 99th percentile of |map| under which a map counts as vanished, as Captum's warning has it
-FULLEST = 0.5  # the least share of pixels that are not zero
+FULLEST = 0.5  # the least share of the Gradient's pixels that a full map has
 MIB = 1 << 20
 
 GUIDED = Claim(
@@ -64,7 +65,7 @@ def compute(context: Context, folder: Path) -> None:
     (folder / "guided").mkdir()
     (folder / "nested").mkdir()
     net, data = _subject(context, sizes.guided)
-    chosen = {"guided-backprop": GuidedBackprop()}
+    chosen = {"guided-backprop": GuidedBackprop(), "gradient": cascade.AbsoluteGradient()}
     cascade.run_cascade(
         context, folder / "guided", net.model, net.spec, data, chosen, keep=len(data), facts=about(net, data)
     )
@@ -119,7 +120,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         cascade.panels(run, "guided-backprop")[:shown],
         titles[:shown],
         cascade.columns(run),
-        caption=f"Guided Back-propagation. {cascade.caption(run)}",
+        caption=f"Guided Back-propagation. {cascade.caption(run, ['guided-backprop'])}",
     )
     facts, arrays = read_facts(folder / "nested"), read_arrays(folder / "nested")
     reduce = get_reduction("absolute")
@@ -143,27 +144,35 @@ def judge(folder: Path) -> list[Finding]:
 
 def _judge_guided(folder: Path) -> Finding:
     run = cascade.stored(folder)
-    reduce = get_reduction("absolute-sum")
-    held = [reduce(torch.from_numpy(maps["guided-backprop"])).flatten(1) for maps in run.result.maps.values()]
-    sizes = torch.stack(held, dim=1)  # (1 + stages, image, pixel)
-    faint = sizes.quantile(0.99, dim=2) < FAINTEST
-    full = (sizes > 0).float().mean(2)
-    vanished = (faint | (full < FULLEST)).float().mean(1).tolist()
-    scores = run.result.of("guided-backprop", "ssim-wienecke")
-    missing = int(np.isnan(scores).sum()) + int(cascade.undefined(run, "guided-backprop").sum())
-    worst = max(range(len(vanished)), key=vanished.__getitem__)
+    gradient, guided = (_sizes(run, name) for name in ("gradient", "guided-backprop"))
+    dead: np.ndarray = (gradient == 0).all(
+        2
+    )  # where the class's logit moves with no pixel, no method has anything to show
+    covered = ((guided > 0) & (gradient > 0)).sum(2) / np.maximum((gradient > 0).sum(2), 1)
+    faint = np.quantile(guided, 0.99, axis=2) < FAINTEST
+    vanished = (~dead & (faint | (covered < FULLEST))).mean(1)
+    missing = int(np.isnan(cascade.scores_of(run, "guided-backprop", "ssim-wienecke")[~dead[1:]]).sum())
+    worst = int(vanished.argmax())
     ours = (
         f"vanishing maps: at most {100 * vanished[worst]:.0f} % of a stage"
         + (f" ({cascade.columns(run)[worst]})" if vanished[worst] else "")
-        + f"; fewest pixels that are not zero: {100 * float(full.min()):.0f} %; undefined scores: {missing} of "
-        f"{scores.size}; {run.config['relu_calls']} ReLU calls guided"
+        + f"; undefined scores: {missing} of {(~dead[1:]).sum()}; maps whose Gradient is zero too: {dead.sum()} of "
+        f"{dead.size}; {run.config['relu_calls']} ReLU calls guided"
     )
     why = (
-        f"rule: at no stage a map whose 99th percentile is below {FAINTEST:g} or with less than {100 * FULLEST:.0f} % "
-        f"of its pixels other than zero, and no undefined score; {run.config['network']}, {run.config['data_title']}"
+        f"rule: where the Gradient is not zero, no map whose 99th percentile is below {FAINTEST:g} or with less than "
+        f"{100 * FULLEST:.0f} % of the Gradient's pixels other than zero, and no undefined score; "
+        f"{run.config['network']}, {run.config['data_title']}"
     )
-    works = not any(vanished) and missing == 0 and run.config["relu_calls"] > 0
+    works = not vanished.any() and missing == 0 and run.config["relu_calls"] > 0 and not dead.all()
     return Finding(GUIDED, ours, "reproduced" if works else "not reproduced", why)
+
+
+def _sizes(run: Run, method: str) -> np.ndarray:
+    """The kept maps as sizes, summed over channels: (1 + stages, image, pixel)."""
+    reduce = get_reduction("absolute-sum")
+    held = [reduce(torch.from_numpy(maps[method])).flatten(1).numpy() for maps in run.result.maps.values()]
+    return np.stack(held, axis=1)
 
 
 def _judge_nested(folder: Path) -> Finding:

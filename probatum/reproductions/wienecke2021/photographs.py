@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -15,7 +14,6 @@ from probatum.data import EXTENSIONS, ImageSet, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments import Run
 from probatum.experiments.setup import preprocessing_of
-from probatum.maps import get_reduction
 from probatum.models import ModelSpec, load_model, model_spec
 from probatum.report import curves_figure, grid_figure, overlay_figure
 from probatum.reproductions.base import Claim, Context, Finding, Verdict, read_facts, write_facts
@@ -193,13 +191,14 @@ def draw_overlays(folder: Path) -> dict[str, Figure]:
     if lacking(folder):
         return {}
     run = cascade.stored(folder)
-    maps = cascade.panels(run, "input-x-gradient-sg")
+    name = "input-x-gradient-sg"
+    maps = cascade.panels(run, name)
     figure = overlay_figure(
         cascade.pictures(run),
         maps,
         [_row_title(run, index) for index in range(len(maps))],
         column_titles=cascade.columns(run),
-        caption=f"{TITLES['input-x-gradient-sg']}. {cascade.caption(run)}",
+        caption=f"{TITLES[name]}. {cascade.caption(run, [name])}",
     )
     return {"": figure}
 
@@ -215,7 +214,7 @@ def draw_photograph(folder: Path) -> dict[str, Figure]:
         cascade.columns(run),
         image=cascade.pictures(run)[0],
         image_title=_row_title(run, 0),
-        caption=cascade.caption(run),
+        caption=cascade.caption(run, TITLES),
     )
     return {"": figure}
 
@@ -229,12 +228,11 @@ def draw_curves(folder: Path) -> dict[str, Figure]:
     metric = result.metrics.index("ssim-wienecke")
     ceilings = {TITLES[name]: result.ceiling[result.methods.index(name), metric].mean() for name in TITLES}
     figure = curves_figure(
-        {TITLES[name]: result.of(name, "ssim-wienecke") for name in TITLES},
+        {title: cascade.scores_of(run, name, "ssim-wienecke") for name, title in TITLES.items()},
         metric_title="SSIM of maps normalised to [0, 1]",
         column_titles=result.stages,
         ceiling={title: float(value) for title, value in ceilings.items() if np.isfinite(value)},
-        undefined={TITLES[name]: cascade.undefined(run, name) for name in TITLES},
-        caption=f"{cascade.caption(run)}; SSIM of scikit-image's defaults, as the paper computed it",
+        caption=f"{cascade.caption(run, TITLES)}; SSIM with scikit-image's defaults; scores of constant maps left out",
     )
     return {"": figure}
 
@@ -260,10 +258,13 @@ def _judge_junco(run: Run) -> Finding:
 def _judge_edges(run: Run) -> Finding:
     along = cascade.likeness(run, "input-x-gradient-sg", "edge-detector")
     gain = cascade.interval(along[-1] - along[0])
-    means = cascade.interval(along).mean
-    ours = f"correlation with an edge detector: normal {means[0]:.2f}, all random {means[-1]:.2f}"
-    rule = f"rule: it grows (by {gain.mean:.2f}, 95 % interval {gain.low:.2f} to {gain.high:.2f}, above 0)"
-    return finding(run, EDGES, ours, bool(gain.low > 0), rule)
+    at = cascade.interval(along)
+    ours = f"correlation with an edge detector: normal {at.mean[0]:.2f}, all random {at.mean[-1]:.2f}"
+    rule = (
+        f"rule: it grows (by {gain.mean:.2f}, 95 % interval {gain.low:.2f} to {gain.high:.2f}, above 0) and ends above "
+        f"0 ({at.low[-1]:.2f} to {at.high[-1]:.2f})"
+    )
+    return finding(run, EDGES, ours, bool(gain.low > 0 and at.low[-1] > 0), rule)
 
 
 def judge_photograph(folder: Path) -> list[Finding]:
@@ -271,29 +272,31 @@ def judge_photograph(folder: Path) -> list[Finding]:
     if why := lacking(folder):
         return skipped((ROWS, BRIGHT, STEADY), why)
     run = cascade.stored(folder)
-    result = run.result
-    reduce = get_reduction("absolute-sum")
-    sizes = {name: reduce(torch.from_numpy(held)).numpy() for name, held in next(iter(result.maps.values())).items()}
-    constant = {name: int((maps.max((1, 2, 3)) == maps.min((1, 2, 3))).sum()) for name, maps in sizes.items()}
-    bright = {name: cascade.maps_of(run, name)[0].mean((1, 2)) for name in ("gradient", "smoothgrad")}
-    steady, moving = (result.of(name, "ssim-wienecke").mean() for name in ("input-x-gradient", "gradient"))
-    stages = len(result.stages) + 1
+    shown = {name: cascade.maps_of(run, name)[0] for name in TITLES}
+    empty = {name: ~maps.any(axis=(1, 2)) for name, maps in shown.items()}
+    dead = empty["gradient"]
+    lost = sum(int((values & ~dead).sum()) for values in empty.values())
+    bright = {name: shown[name][~dead].mean((1, 2)) for name in ("gradient", "smoothgrad")}
+    steady, moving = (
+        cascade.average(cascade.scores_of(run, name, "ssim-wienecke")) for name in ("input-x-gradient", "gradient")
+    )
     return [
         finding(
             run,
             ROWS,
-            f"{len(TITLES)} methods × {stages} stages, {sum(constant.values())} constant maps; "
-            f"{run.config['relu_calls']} ReLU calls guided",
-            not any(constant.values()) and set(TITLES) <= set(result.methods),
-            "rule: no map is constant",
+            f"{len(TITLES)} methods × {len(dead)} stages, {lost} constant maps beside those of {int(dead.sum())} "
+            f"stages whose Gradient is zero; {run.config['relu_calls']} ReLU calls guided",
+            not lost and not dead.all(),
+            "rule: no map is constant where the Gradient is not (where it is, no method can show anything)",
         ),
         finding(
             run,
             BRIGHT,
-            f"mean brightness over the stages: SmoothGrad {bright['smoothgrad'].mean():.2f}, "
-            f"Gradient {bright['gradient'].mean():.2f}",
-            bool((bright["smoothgrad"] > bright["gradient"]).all()),
-            "rule: SmoothGrad's map in [0, 1] has the higher mean at every stage",
+            f"mean brightness over the stages: SmoothGrad {cascade.average(bright['smoothgrad']):.2f}, "
+            f"Gradient {cascade.average(bright['gradient']):.2f}; brighter at "
+            f"{int((bright['smoothgrad'] > bright['gradient']).sum())} of {int((~dead).sum())}",
+            bool(not dead.all() and (bright["smoothgrad"] > bright["gradient"]).all()),
+            "rule: SmoothGrad's map in [0, 1] has the higher mean at every stage whose Gradient is not zero",
         ),
         finding(
             run,
@@ -310,21 +313,25 @@ def judge_curves(folder: Path) -> list[Finding]:
     if why := lacking(folder):
         return skipped((GUIDED, AROUND, LOW, LOWER), why)
     run = cascade.stored(folder)
-    scores = {name: cascade.interval(cascade.scores_of(run, name, "ssim-wienecke")) for name in run.result.methods}
-    overall = {name: float(values.mean.mean()) for name, values in scores.items()}
-    guided = scores["guided-backprop"].mean
-    rivals = np.max([scores[name].mean for name in TITLES if name != "guided-backprop"], axis=0)
-    last = scores["gradient"]
+    scores = {name: cascade.scores_of(run, name, "ssim-wienecke") for name in run.result.methods}
+    means = {name: cascade.interval(values).mean for name, values in scores.items()}
+    overall = {name: cascade.average(values) for name, values in means.items()}
+    guided = means["guided-backprop"]
+    rivals = np.fmax.reduce([means[name] for name in TITLES if name != "guided-backprop"])  # NaN only where all are
+    defined = np.isfinite(guided)
+    highest = guided[defined] >= rivals[defined]
+    undefined = {name: int(np.isnan(values).sum()) for name, values in scores.items()}
+    last = cascade.interval(scores["gradient"][-1:])
     others = ("guided-backprop", *MAGNITUDES)
     images = f"means over {len(run.result.image_names)} photographs, the paper's over 20"
     return [
         finding(
             run,
             GUIDED,
-            f"{overall['guided-backprop']:.2f} over all stages; highest at {int((guided >= rivals).sum())} of "
-            f"{len(guided)}; {int(cascade.undefined(run, 'guided-backprop').sum())} scores undefined",
-            bool((guided >= rivals).all()),
-            f"rule: the highest mean SSIM at every stage; {images}",
+            f"{overall['guided-backprop']:.2f} over all stages; highest at {int(highest.sum())} of "
+            f"{len(highest)}; {undefined['guided-backprop']} scores undefined, the Gradient's {undefined['gradient']}",
+            bool(defined.any() and highest.all()),
+            f"rule: the highest mean SSIM at every stage that has one; {images}",
         ),
         finding(
             run,
@@ -336,9 +343,9 @@ def judge_curves(folder: Path) -> list[Finding]:
         finding(
             run,
             LOW,
-            f"{last.mean[-1]:.2f} (95 % interval {last.low[-1]:.2f} to {last.high[-1]:.2f}); "
-            f"with signs kept {scores['gradient-signed'].mean[-1]:.2f}",
-            bool(last.mean[-1] < 0.4),
+            f"{last.mean[0]:.2f} (95 % interval {last.low[0]:.2f} to {last.high[0]:.2f}); "
+            f"with signs kept {means['gradient-signed'][-1]:.2f}",
+            bool(last.mean[0] < 0.4),
             f"rule: mean SSIM below 0.4 after the last stage, of gradients without sign; {images}",
         ),
         finding(
