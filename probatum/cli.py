@@ -19,6 +19,7 @@ from probatum.experiments import CheckConfig, SanityResult, Setup, new_folder, r
 from probatum.experiments.attribute import explain
 from probatum.experiments.config import DEFAULT_METRICS, PAPER_METHODS
 from probatum.experiments.setup import choose_device
+from probatum.experiments.store import read_config
 from probatum.metrics import METRICS
 from probatum.models import MODELS, PAPER_MNIST, QUICK_DIGITS, load_model, model_spec, save_checkpoint
 from probatum.models import train as train_model
@@ -30,6 +31,8 @@ from probatum.reproductions import (
     Finding,
     ReproductionConfig,
     get_paper,
+    is_reproduction,
+    read_reproduction,
     redraw_reproduction,
     run_reproduction,
 )
@@ -155,12 +158,7 @@ def check(
         precision=precision,
         memory_budget=memory_budget,
     )
-    folder = out or _free(Path("runs") / f"check-{Path(data).stem}-{chosen_model}")
-    with new_folder(folder) as scratch, metered() as meter:
-        setup, result = run_check(config, scratch, meter)
-        figures = draw_run(scratch, lambda name: meter(0, 0, f"drawing {name}"))
-    _report_check(setup, result)
-    show(f"{len(figures)} figures, results.csv and maps are in {folder}")
+    _run_check(config, out or _free(Path("runs") / f"check-{Path(data).stem}-{chosen_model}"))
 
 
 @app.command(
@@ -295,22 +293,29 @@ def reproduce(
         seed=seed,
         memory_budget=memory_budget,
     )
-    get_paper(paper).chosen(config.figures)
-    folder = out or _free(Path("runs") / f"{paper}-{preset}")
-    with new_folder(folder) as scratch, metered() as meter:
-        findings = run_reproduction(config, scratch, meter)
-    _report_findings(findings)
-    show(f"figures, scorecard.md and all results are in {folder}")
+    _run_reproduction(config, out or _free(Path("runs") / f"{paper}-{preset}"))
 
 
 @app.command(epilog="Example: probatum report runs/check-digits-basic_cnn")
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     """Draw the figures of a run or a reproduction again, from its stored results."""
-    if (run / "scorecard.json").exists():
+    if is_reproduction(run):
         _report_findings(redraw_reproduction(run))
         return
     for path in draw_run(run):
         show(str(path))
+
+
+@app.command(epilog="Example: probatum rerun runs/check-digits-basic_cnn --out again")
+def rerun(
+    run: Annotated[Path, typer.Argument(help="A folder that check or reproduce made.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+) -> None:
+    """Compute a run or a reproduction again, from nothing but its config.json."""
+    if is_reproduction(run):
+        _run_reproduction(read_reproduction(run), out)
+    else:
+        _run_check(read_config(run), out)
 
 
 @app.command("list", epilog="Example: probatum list methods")
@@ -376,6 +381,22 @@ def _one_line(debug: bool) -> Iterator[None]:
             raise SystemExit(130) from None
         complain(str(error))
         raise SystemExit(2 if isinstance(error, InvalidInput) else 1) from None
+
+
+def _run_check(config: CheckConfig, folder: Path) -> None:
+    with new_folder(folder) as scratch, metered() as meter:
+        setup, result = run_check(config, scratch, meter)
+        figures = draw_run(scratch, lambda name: meter(0, 0, f"drawing {name}"))
+    _report_check(setup, result)
+    show(f"{len(figures)} figures, results.csv and maps are in {folder}")
+
+
+def _run_reproduction(config: ReproductionConfig, folder: Path) -> None:
+    get_paper(config.paper).chosen(config.figures)
+    with new_folder(folder) as scratch, metered() as meter:
+        findings = run_reproduction(config, scratch, meter)
+    _report_findings(findings)
+    show(f"figures, scorecard.md and all results are in {folder}")
 
 
 def _report_findings(findings: Sequence[Finding]) -> None:

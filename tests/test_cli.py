@@ -82,6 +82,16 @@ def test_equal_commands_give_equal_results(here, weights):
         assert (here / "a" / name).read_bytes() == (here / "b" / name).read_bytes()
 
 
+def test_a_run_is_computed_again_from_its_configuration(here, weights):
+    chosen = ["--methods", "smoothgrad,guided-backprop", "--metrics", "ssim"]
+    assert run("check", "--weights", weights, *QUICK, *chosen, "--out", "a") == 0
+    for name in ("results.csv", "ceiling.csv"):
+        (here / "a" / name).rename(here / name)
+    assert run("rerun", "a", "--out", "b") == 0
+    for name in ("results.csv", "ceiling.csv"):
+        assert (here / "b" / name).read_bytes() == (here / name).read_bytes()
+
+
 def test_check_without_out_takes_a_new_folder_each_time(here, weights):
     for _ in range(2):
         assert run("check", "--weights", weights, *QUICK, "--methods", "gradient", "--metrics", "pearson") == 0
@@ -133,7 +143,7 @@ def test_train_says_when_the_target_is_missed_and_keeps_the_weights(here, capsys
     assert (here / "mlp.pt").exists()
 
 
-@pytest.mark.parametrize("kind", ["methods", "metrics", "models", "data", "presets", "initialisers"])
+@pytest.mark.parametrize("kind", ["methods", "metrics", "models", "data", "papers", "presets", "initialisers"])
 def test_lists_name_the_module_or_source_of_everything(kind, capsys):
     assert run("list", kind) == 0
     out = capsys.readouterr().out
@@ -141,7 +151,9 @@ def test_lists_name_the_module_or_source_of_everything(kind, capsys):
     assert len(out.splitlines()) > 5
 
 
-@pytest.mark.parametrize("command", [[], ["check"], ["attribute"], ["train"], ["report"], ["list"]])
+@pytest.mark.parametrize(
+    "command", [[], ["check"], ["attribute"], ["train"], ["report"], ["reproduce"], ["rerun"], ["list"]]
+)
 def test_help_has_an_example(command, capsys):
     assert run(*command, "--help") == 0
     out = capsys.readouterr().out
@@ -165,6 +177,10 @@ BAD = [
     (["check", "--model", "resnet18", "--weights", "none"], 2, "3 channels"),
     (["check", "--model", "mlp", "--methods", "grad-cam", "--weights", "none"], 1, "convolution"),
     (["report", "."], 2, "no complete run"),
+    (["rerun", ".", "--out", "x"], 2, "holds no run"),
+    (["reproduce", "adebayo"], 2, "did you mean 'adebayo2018'"),
+    (["reproduce", "wienecke2021", "figure9"], 2, "did you mean 'figure"),
+    (["reproduce", "wienecke2021", "--preset", "fast"], 2, "choose quick or paper"),
     (["train", "--out", "x.pt", "--data", "digit"], 2, "did you mean 'digits'"),
     (["train", "--out", "x.pt", "--preset", "fast"], 2, "choose quick or paper"),
     (["attribute", "nowhere.png", "--out", "x", "--model", "squeezenet1_0", "--weights", "none"], 2, "nowhere.png"),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from probatum.errors import InvalidInput
+from probatum.experiments.config import CheckConfig
 from probatum.experiments.sanity import SanityResult
 
 COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
@@ -86,6 +87,15 @@ def write_results(folder: Path, result: SanityResult) -> None:
 def map_file(number: int) -> str:
     """The file name of the maps of image `number`; names of images are anybody's and make no file names."""
     return f"{number:03d}.npz"
+
+
+def read_config(folder: Path) -> CheckConfig:
+    """Reads the configuration of a run folder; InvalidInput where there is none."""
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return CheckConfig.from_json(values["config"])
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InvalidInput(f"{folder} holds no run of probatum: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,13 @@
 
 from probatum.reproductions.base import Claim, Context, Experiment, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
-from probatum.reproductions.run import get_paper, redraw_reproduction, run_reproduction
+from probatum.reproductions.run import (
+    get_paper,
+    is_reproduction,
+    read_reproduction,
+    redraw_reproduction,
+    run_reproduction,
+)
 
 __all__ = [
     "PAPERS",
@@ -13,6 +19,8 @@ __all__ = [
     "Paper",
     "ReproductionConfig",
     "get_paper",
+    "is_reproduction",
+    "read_reproduction",
     "redraw_reproduction",
     "run_reproduction",
 ]

@@ -56,7 +56,7 @@ def redraw_reproduction(folder: Path) -> list[Finding]:
     Raises:
         InvalidInput: the folder holds no complete reproduction.
     """
-    config = read_config(folder)
+    config = read_reproduction(folder)
     paper = get_paper(config.paper)
     findings: list[Finding] = []
     for experiment in paper.chosen(config.figures):
@@ -73,8 +73,16 @@ def redraw_reproduction(folder: Path) -> list[Finding]:
     return findings
 
 
-def read_config(folder: Path) -> ReproductionConfig:
-    """Reads the configuration of a reproduction's folder."""
+def is_reproduction(folder: Path) -> bool:
+    """Tells a reproduction's folder from another run's, by its configuration."""
+    try:
+        return "reproduction" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def read_reproduction(folder: Path) -> ReproductionConfig:
+    """Reads the configuration of a reproduction's folder; InvalidInput where there is none."""
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return ReproductionConfig.from_json(values["reproduction"])
