@@ -123,7 +123,7 @@ def _judge_scores(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[
             f"{listed(0)}; of signed values {signed}",
             verdict(bool((abs(means.mean[:, 0] - 0.8) <= 0.2).all())),
             f"rule: mean SRC of magnitudes within 0.2 of 0.8 for both networks. {control} reach "
-            f"{against(0)}: what labels matter shows below that. Under other noise a network agrees with itself by "
+            f"{against(0)}: only what falls below that is owed to the labels. Under other noise a network keeps "
             f"{ceiling}.{source}",
         ),
         Finding(
