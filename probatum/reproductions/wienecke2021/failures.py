@@ -33,7 +33,7 @@ from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES
 from probatum.reproductions.wienecke2021.photographs import Network, about, choose, network, source
 
-FAINTEST = 1e-5  # the 99th percentile of |map| under which a map counts as vanished, as Captum's warning has it
+FAINTEST = 0.01  # the least 99th percentile of |map| that is no vanishing, as a share of the Gradient's
 FULLEST = 0.5  # the least share of the Gradient's pixels that a full map has
 MIB = 1 << 20
 
@@ -145,23 +145,23 @@ def judge(folder: Path) -> list[Finding]:
 def _judge_guided(folder: Path) -> Finding:
     run = cascade.stored(folder)
     gradient, guided = (_sizes(run, name) for name in ("gradient", "guided-backprop"))
-    dead: np.ndarray = (gradient == 0).all(
-        2
-    )  # where the class's logit moves with no pixel, no method has anything to show
+    # Where the class's logit moves with no pixel, no method has anything to show.
+    dead: np.ndarray = (gradient == 0).all(2)
+    alive = ~(dead[0] | dead[1:])
     covered = ((guided > 0) & (gradient > 0)).sum(2) / np.maximum((gradient > 0).sum(2), 1)
-    faint = np.quantile(guided, 0.99, axis=2) < FAINTEST
+    faint = np.quantile(guided, 0.99, axis=2) < FAINTEST * np.quantile(gradient, 0.99, axis=2)
     vanished = (~dead & (faint | (covered < FULLEST))).mean(1)
-    missing = int(np.isnan(cascade.scores_of(run, "guided-backprop", "ssim-wienecke")[~dead[1:]]).sum())
+    missing = int(np.isnan(cascade.scores_of(run, "guided-backprop", "ssim-wienecke")[alive]).sum())
     worst = int(vanished.argmax())
     ours = (
         f"vanishing maps: at most {100 * vanished[worst]:.0f} % of a stage"
         + (f" ({cascade.columns(run)[worst]})" if vanished[worst] else "")
-        + f"; undefined scores: {missing} of {(~dead[1:]).sum()}; maps whose Gradient is zero too: {dead.sum()} of "
+        + f"; undefined scores: {missing} of {alive.sum()}; maps whose Gradient is zero too: {dead.sum()} of "
         f"{dead.size}; {run.config['relu_calls']} ReLU calls guided"
     )
     why = (
-        f"rule: where the Gradient is not zero, no map whose 99th percentile is below {FAINTEST:g} or with less than "
-        f"{100 * FULLEST:.0f} % of the Gradient's pixels other than zero, and no undefined score; "
+        f"rule: where the Gradient is not zero, no map whose 99th percentile is below {100 * FAINTEST:.0f} % of the "
+        f"Gradient's or that leaves out more than {100 * (1 - FULLEST):.0f} % of its pixels, and no undefined score; "
         f"{run.config['network']}, {run.config['data_title']}"
     )
     works = not vanished.any() and missing == 0 and run.config["relu_calls"] > 0 and not dead.all()
