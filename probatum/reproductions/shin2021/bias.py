@@ -110,22 +110,26 @@ def compute(context: Context, folder: Path) -> None:
             memory_budget=context.config.memory_budget,
             progress=partial(_report, context, f"maps of the {name} network"),
         )
-        shown = [get_reduction("absolute")(maps[method][:1])[0, 0].cpu().numpy() for method in METHODS]
         arrays |= {
             f"{name}-said": said.numpy(),
             f"{name}-shares": np.stack([region_share(maps[m].cpu(), regions).numpy() for m in METHODS]),
-            f"{name}-maps": np.stack(shown),
+            f"{name}-maps": np.stack([get_reduction("absolute")(maps[m])[:, 0].cpu().numpy() for m in METHODS]),
         }
         facts[name] = {
             "validation": accuracy(model, valid_images, valid_set.labels),
             "epochs": len(report.history),
             "agree": [_agreement(training_set, label) for label in (0, 1)],
         }
+    # The paper shows an image that the biased network gets wrong and the balanced one right.
+    biased, balanced = (arrays[f"{name}-said"][explained.numpy()] for name in SHARES)
+    shown = int(np.argmax((biased == 1) & (balanced == 0)))
+    for name in SHARES:
+        arrays[f"{name}-maps"] = arrays[f"{name}-maps"][:, shown]
     write_arrays(
         folder,
         labels=broken.labels.numpy(),
         explained=explained.numpy(),
-        picture=broken.images[explained[0], 0].numpy(),
+        picture=broken.images[explained[shown], 0].numpy(),
         **arrays,
     )
     write_facts(
@@ -133,6 +137,7 @@ def compute(context: Context, folder: Path) -> None:
         preset=context.config.preset,
         seed=seed,
         data=DATASETS[_source(context)].title,
+        shown=int(explained[shown]),
         network=title,
         train_images=2 * sizes.train_images,
         substitute=""
@@ -205,14 +210,15 @@ def draw(folder: Path) -> dict[str, Figure]:
     size = arrays["biased-maps"].shape[-1]
     places = np.arange(size) * SIDE // size
     picture = arrays["picture"][places][:, places]
-    said = {name: CLASSES[int(arrays[f"{name}-said"][arrays["explained"][0]])] for name in SHARES}
+    said = {name: CLASSES[int(arrays[f"{name}-said"][facts["shown"]])] for name in SHARES}
     maps = methods_figure(
         [picture] * len(METHODS),
         [[arrays[f"{name}-maps"][row] for name in SHARES] for row in range(len(METHODS))],
         list(METHODS.values()),
         [f"{name} network: {said[name]}" for name in SHARES],
-        photograph_title=f"test image: {CLASSES[int(arrays['labels'][arrays['explained'][0]])]}",
-        caption=f"Figure 7. {protocol} Maps: {get_reduction('absolute').title}.",
+        photograph_title=f"test image: {CLASSES[int(arrays['labels'][facts['shown']])]}",
+        caption=f"Figure 7. {protocol} Maps: {get_reduction('absolute').title}. The first test "
+        "image that the biased network gets wrong and the balanced one right, or the first of all.",
     )
     rows = {}
     for row, method in enumerate(METHODS.values()):

@@ -89,8 +89,8 @@ def digit_subjects(context: Context, count: int) -> list[Subject]:
     title = DATASETS[train_set.name].title
     substitute = (
         f"AlexNet and VGG-11 of appendix B at {sizes.width:g} of the printed widths, trained on {sizes.train_images} "
-        f"images of {title}, stand in for the pretrained networks, and test digits for photographs; give --model and --weights "
-        "to use a pretrained network"
+        f"images of {title}, stand in for the pretrained networks, and test digits for photographs; "
+        "give --model and --weights to use a pretrained network"
     )
     return [
         Subject(
