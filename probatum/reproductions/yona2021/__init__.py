@@ -6,7 +6,9 @@ verdicts come from the stored scores.
 Differs from the paper:
     1. It shows Λ by examples; here its norm is measured, over several untrained models, beside the same without
        training.
-    2. All networks on digits have ten logits, so that one untrained model has the architecture of all of them.
+    2. Figure 3 explains the pretrained network under its new last layer, as fine-tuning begins, and a fourth column for
+       the ImageNet class itself; the paper does not tell which it shows.
+    3. All networks on digits have ten logits, so that one untrained model has the architecture of all of them.
 """
 
 from collections.abc import Callable

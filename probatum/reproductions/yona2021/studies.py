@@ -15,6 +15,7 @@ from probatum.data import MNIST, Preprocessing, read_mnist, render_digits
 from probatum.data.preprocessing import IMAGENET
 from probatum.data.tasks import RegionTask, half_digits, image_pairs, shapes_on_digits
 from probatum.data.tiny_imagenet import read_tiny_imagenet
+from probatum.errors import InvalidInput
 from probatum.experiments.cache import train_once
 from probatum.experiments.effects import Subject
 from probatum.models import TrainingConfig, load_model, model_spec
@@ -198,6 +199,8 @@ def pairs_study(context: Context, examples: bool) -> Study:
     task, test = (_pairs(folder, split, sizes, seed) for split in ("train", "test"))
     preprocessing = PHOTOGRAPHS if folder else MNIST
     name = context.config.model or context.pick(quick=None, paper="resnet18")
+    if name is not None and not set(DECIDING.values()) <= set(model_spec(name).class_names or ()):
+        raise InvalidInput(f"{model_spec(name).title} is no ImageNet classifier; give --model resnet18, say")
     pretrained: nn.Module | None = None
     model: nn.Module
     if folder is None or name is None:
