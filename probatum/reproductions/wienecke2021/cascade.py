@@ -1,6 +1,5 @@
 """What all experiments of the paper share: its seven methods, its cascade, how results are stored, read and shown."""
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from probatum.attributions import GuidedBackprop, InputXGradient, IntegratedGrad
 from probatum.data import ImageSet
 from probatum.engine import PLAIN, Evaluation, Request, View, all_logits, prepare, relu_coverage
 from probatum.experiments import Run, read_run, sanity_check
-from probatum.experiments.setup import describe
+from probatum.experiments.setup import describe, weights_hash
 from probatum.experiments.store import write_json, write_results
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
@@ -213,7 +212,7 @@ def run_cascade(
         "seed": config.seed,
         "model": spec.name,
         "model_title": spec.title,
-        "weights_sha256": _weights_hash(model),
+        "weights_sha256": weights_hash(model),
         "relu_calls": relu_coverage(model, images[:1]).guided,
         "data": data.name,
         "methods": {name: describe(method) for name, method in chosen.items()},
@@ -223,15 +222,6 @@ def run_cascade(
         "kept_images": list(result.maps),
     }
     write_json(folder / "config.json", about | dict(facts))
-
-
-def _weights_hash(model: nn.Module) -> str:
-    """SHA-256 of all parameters and buffers; batch norm counts its batches in a buffer without dimensions."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def stored(folder: Path) -> Run:
