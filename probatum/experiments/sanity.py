@@ -78,7 +78,8 @@ def sanity_check(
 ) -> SanityResult:
     """Compares each method's maps before and after randomizing a model, stage by stage.
 
-    The target stays what it is for the trained model. Each metric first reduces the maps as its protocol says.
+    The target stays what it is for the trained model, unless the randomizer names another. Each metric first reduces
+    the maps as its protocol says.
 
     Source: Adebayo et al. (2018), arXiv:1810.03292, section 3.
 
@@ -122,12 +123,17 @@ def sanity_check(
         part = slice(first, min(first + IMAGES_AT_ONCE, len(images)))
 
         def explain(
-            view: View, what: str, part: slice = part, methods: Mapping[str, Method] = methods, seed: int = seed
+            view: View,
+            what: str,
+            aimed: Tensor = targets[part],
+            part: slice = part,
+            methods: Mapping[str, Method] = methods,
+            seed: int = seed,
         ) -> dict[str, Tensor]:
             return attribute(
                 view,
                 images[part],
-                targets[part],
+                aimed,
                 methods,
                 seed=seed,
                 memory_budget=memory_budget,
@@ -148,9 +154,10 @@ def sanity_check(
             }
         _store(kept, names, keep, part.start, 0, reference.maps)
         for trial in range(trials):
+            aimed = randomizer.targets(images[part], targets[part], trial)
             for step, stage, randomized in randomizer.steps(trial, start=1):
                 what = f"{stage}, trial {trial + 1} of {trials}" if trials > 1 else stage
-                maps = explain(prepare(randomized, precision, like=trained), what)
+                maps = explain(prepare(randomized, precision, like=trained), what, aimed)
                 for row, name in enumerate(methods):
                     scores[row, :, step - 1, part, trial] = reference.compare(name, maps[name])
                     constant[row, step - 1, part, trial] = reference.constant(name, maps[name])

@@ -1,6 +1,7 @@
 """Model and label randomisation: which weights are re-drawn, in which order, how, and from which random stream."""
 
 from probatum.randomization.automatic import automatic_stages
+from probatum.randomization.classes import other_classes
 from probatum.randomization.initialisers import (
     INITIALISERS,
     Identity,
@@ -42,6 +43,7 @@ __all__ = [
     "Xavier",
     "automatic_stages",
     "initialiser",
+    "other_classes",
     "permute_labels",
     "preset",
     "random_labels",

@@ -6,14 +6,16 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from probatum.engine.copying import copy_model
+from probatum.engine import all_logits, copy_model, prepare
 from probatum.errors import InvalidInput, UnknownName
+from probatum.randomization.classes import other_classes
 from probatum.randomization.initialisers import Identity, Initialiser
 from probatum.randomization.stages import STATISTICS, Stage, StagePlan, assign, named_tensors, original_module
 
-ORDERS = ("cascading", "independent", "bottom-up")
+ORDERS = ("cascading", "independent", "bottom-up", "full", "logit")
+ONE_STEP = ("full", "logit")
 BATCH_NORM = ("keep-statistics", "reset-statistics")
 
 
@@ -62,14 +64,16 @@ class Randomizer:
     different weights, and a layer the same weights in cascading and independent order, on every device, in whatever
     order steps are asked for. Global random state is left as found.
 
-    Source: Adebayo et al. (2018), arXiv 1810.03292 (cascading, independent); Binder et al. (2023) (bottom-up).
+    Source: Adebayo et al. (2018), arXiv 1810.03292 (cascading, independent); Hedström et al. (2024), arXiv 2401.06465
+    (bottom-up, full); Sixt et al. (2020), arXiv 1912.09818 (logit).
 
     Args:
         trained: the model to randomise, in any mode and on any device; only read.
         plan: its stages, the output first.
         initialiser: how a parameter is re-drawn.
         order: "cascading" randomises stages 1..k at step k from the output down, "bottom-up" from the input up,
-            "independent" stage k alone, from the output down.
+            "independent" stage k alone, from the output down, "full" all stages in a single step; "logit" has a single
+            step too, which keeps all weights and explains another class (`targets`), and takes the identity only.
         seed: of all streams.
         batch_norm: what becomes of the running statistics of re-drawn layers: "keep-statistics" (Adebayo et al. re-draw
             trainable variables only) or "reset-statistics" (mean 0, variance 1).
@@ -94,13 +98,38 @@ class Randomizer:
                 raise UnknownName(f"randomisation {kind}", value, choices)
         if isinstance(self.initialiser, Identity) and self.batch_norm == "reset-statistics":
             raise InvalidInput("the identity control changes nothing; it needs batch_norm='keep-statistics'")
+        if self.order == "logit" and not isinstance(self.initialiser, Identity):
+            raise InvalidInput("order 'logit' keeps all weights; it needs initialiser='identity'")
         object.__setattr__(self, "trained", original_module(self.trained))
         object.__setattr__(self, "_stage_of", assign(self.trained, self.plan))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages in the order visited: step k adds `stages[k - 1]`."""
+        if self.order == "full":
+            return (Stage("all layers", tuple(path for stage in self.plan.stages for path in stage.modules)),)
+        if self.order == "logit":
+            return (Stage("another class", ()),)
         return self.plan.stages[::-1] if self.order == "bottom-up" else self.plan.stages
+
+    def targets(self, images: Tensor, targets: Tensor, trial: int = 0) -> Tensor:
+        """The classes that are explained on the models of all steps from 1 on.
+
+        Args:
+            images: (batch, ...), as the model takes them.
+            targets: (batch,), the classes explained on the trained model.
+            trial: number of the independent repetition.
+
+        Returns:
+            (batch,), the same classes; in order "logit" another one for each image, see `other_classes`.
+
+        Raises:
+            InvalidInput: order "logit", and the model has one class only.
+        """
+        if self.order != "logit":
+            return targets
+        classes = all_logits(prepare(self.trained), images[:1]).shape[1]
+        return other_classes(images, targets, classes, self.seed, trial)
 
     def model(self, step: int, trial: int = 0) -> nn.Module:
         """Makes the model of one step, without regard to any other.
@@ -118,6 +147,8 @@ class Randomizer:
         """
         if not 0 <= step <= len(self.stages):
             raise InvalidInput(f"there is no step {step}; steps run from 0 (trained) to {len(self.stages)}")
+        if self.order in ONE_STEP:
+            return self._redrawn(self.trained, self.plan.stages if step else (), step, trial)
         first = step - 1 if self.order == "independent" else 0
         return self._redrawn(self.trained, self.stages[max(first, 0) : step], step, trial)
 
@@ -126,7 +157,7 @@ class Randomizer:
         model = self.model(start, trial)
         yield Step(start, self.stages[start - 1].name if start else "trained", model)
         for number, stage in enumerate(self.stages[start:], start + 1):
-            if self.order == "independent" or self.redraw:
+            if self.order in ("independent", *ONE_STEP) or self.redraw:
                 model = self.model(number, trial)
             else:
                 model = self._redrawn(model, [stage], number, trial)
@@ -134,8 +165,10 @@ class Randomizer:
 
     def account(self) -> tuple[Entry, ...]:
         """Lists every parameter and buffer, its stage and its fate; measured on one full randomisation (trial 0)."""
-        drawn = named_tensors(self._redrawn(self.trained, self.stages, len(self.stages), trial=0))
-        visited = {stage.name: position for position, stage in enumerate(self.stages)}
+        # A single step visits one stage that is none of the plan's, under which the parameters are listed.
+        planned = self.plan.stages if self.order in ONE_STEP else self.stages
+        drawn = named_tensors(self._redrawn(self.trained, planned, len(self.stages), trial=0))
+        visited = {stage.name: position for position, stage in enumerate(planned)}
         names: dict[int, list[str]] = {}
         for name, tensor in self.trained.named_parameters(remove_duplicate=False):
             names.setdefault(id(tensor), []).append(name)

@@ -91,6 +91,21 @@ def test_scores_are_those_of_the_metric_on_the_maps(net):
     assert list(result.maps) == ["image-000", "image-001"]
 
 
+def test_in_order_logit_the_maps_are_those_of_the_drawn_classes(net, monkeypatch):
+    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
+    x, targets = images(3, SHAPE), torch.tensor([1, 2, 0])
+    walk = randomizer(net, Identity(), order="logit", seed=6)
+    methods = {"gradient": Gradient(), "edges": EdgeDetector()}
+    result = sanity_check(net, x, targets, methods=methods, metrics=("cosine",), randomizer=walk, trials=3)
+    assert result.stages == ("another class",)
+    np.testing.assert_allclose(result.of("edges", "cosine"), 1, rtol=0, atol=1e-12)
+    trained = Gradient()(net, x, targets)
+    for trial in range(3):
+        drawn = walk.targets(x, targets, trial)
+        expected = get_metric("cosine")(trained, Gradient()(net, x, drawn))
+        np.testing.assert_allclose(result.of("gradient", "cosine")[0, :, trial], expected, atol=1e-12)
+
+
 def test_results_do_not_depend_on_how_many_images_are_worked_on_at_once(net, monkeypatch):
     x = images(5, SHAPE)
     options = {"methods": METHODS, "metrics": ("ssim", "spearman"), "keep_maps": 4, "trials": 2, "seed": 7}

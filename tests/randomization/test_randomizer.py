@@ -10,6 +10,7 @@ from torch import nn
 from probatum.errors import InvalidInput, UnknownName
 from probatum.randomization import (
     INITIALISERS,
+    ORDERS,
     Identity,
     Initialiser,
     Moments,
@@ -101,7 +102,9 @@ def test_orders_visit_the_right_stages():
 
 
 @pytest.mark.parametrize("net", ["resnet", "tied"])
-@pytest.mark.parametrize("options", [{}, {"redraw": True}, {"order": "independent"}, {"order": "bottom-up"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"redraw": True}, {"order": "independent"}, {"order": "bottom-up"}, {"order": "full"}]
+)
 def test_steps_equal_models_made_alone_in_any_order(net, options):
     made = randomizer(net, **options)
     numbers = list(range(len(made.stages) + 1))
@@ -110,9 +113,45 @@ def test_steps_equal_models_made_alone_in_any_order(net, options):
     assert [step.number for step in steps] == numbers
     assert [step.stage for step in steps] == ["trained", *(stage.name for stage in made.stages)]
     assert all(same(step.model, alone[step.number]) for step in steps)
-    resumed = list(made.steps(trial=3, start=2))
-    assert [step.number for step in resumed] == numbers[2:]
+    start = min(2, numbers[-1])
+    resumed = list(made.steps(trial=3, start=start))
+    assert [step.number for step in resumed] == numbers[start:]
     assert all(same(step.model, alone[step.number]) for step in resumed)
+
+
+@pytest.mark.parametrize("net", ["resnet", "vit", "tied", "recurrent"])
+def test_the_full_order_is_the_end_of_the_cascade_in_one_step(net):
+    full, cascading = randomizer(net, order="full"), randomizer(net)
+    assert [stage.name for stage in full.stages] == ["all layers"]
+    assert same(full.model(1, trial=2), cascading.model(len(cascading.stages), trial=2))
+    assert same(full.model(0), full.trained)
+    assert full.account() == cascading.account()
+    with pytest.raises(InvalidInput, match="no step 2"):
+        full.model(2)
+
+
+def test_the_full_order_of_a_plan_of_one_stage_lists_its_parameters():
+    net = trained("resnet")
+    plan = StagePlan((Stage("everything", tuple(name for name, _ in net.named_children())),))
+    entries = Randomizer(net, plan, Moments(), order="full").account()
+    assert {entry.stage for entry in entries if entry.state == "re-drawn"} == {"everything"}
+
+
+def test_the_logit_order_keeps_the_weights_and_changes_the_class():
+    made = randomizer("resnet", Identity(), order="logit")
+    assert [stage.name for stage in made.stages] == ["another class"]
+    assert all(same(step.model, made.trained) for step in made.steps())
+    targets = made.trained(IMAGES).argmax(1)
+    assert (made.targets(IMAGES, targets) != targets).all()
+    assert {entry.state for entry in made.account() if entry.count and entry.stage} <= {"same value", "kept"}
+    with pytest.raises(InvalidInput, match="needs initialiser='identity'"):
+        randomizer("resnet", order="logit")
+
+
+@pytest.mark.parametrize("order", [order for order in ORDERS if order != "logit"])
+def test_all_other_orders_keep_the_class(order):
+    targets = torch.tensor([2, 0])
+    assert randomizer("resnet", order=order).targets(IMAGES, targets) is targets
 
 
 def test_seed_and_trial_change_every_weight():
