@@ -1,11 +1,13 @@
 """The table of similarity metrics: each with the protocol under which papers report it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
 from probatum.errors import UnknownName
+from probatum.metrics.entropy import EntropyRise
 from probatum.metrics.histograms import HOGCorrelation
 from probatum.metrics.inputs import Features, Measure, compare, prepare, score
 from probatum.metrics.ranks import Spearman
@@ -14,6 +16,10 @@ from probatum.metrics.vectors import Cosine, Euclidean, Pearson
 
 ADEBAYO = "Adebayo et al. 2018, arXiv:1810.03292"
 KOKHLIKYAN = "Kokhlikyan et al. 2021, Investigating sanity checks for saliency maps with image and text classification"
+HEDSTROM = "Hedström et al. 2024, arXiv:2401.06465"
+
+Kind = Literal["similarity", "distance", "rise"]
+"""At most 1, for identical maps; from 0, for identical maps, upwards; above 0 where the second map is more complex."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Metric:
         reduction: name of the map reduction that the protocol applies first.
         source: where the protocol stands.
         perfect: the score of identical maps.
+        kind: how a score is read.
     """
 
     name: str
@@ -37,6 +44,7 @@ class Metric:
     reduction: str
     source: str
     perfect: float = 1.0
+    kind: Kind = "similarity"
 
     def prepare(self, maps: Tensor) -> Features:
         """Compute what the metric needs of one batch of maps, once for any number of comparisons."""
@@ -70,7 +78,8 @@ METRICS = {
             "hog-spearman", "Rank correlation of HOGs", HOGCorrelation(by_rank=True), "min-max", f"{ADEBAYO}, notebook"
         ),
         Metric("cosine", "Cosine similarity", Cosine(), "identity", KOKHLIKYAN),
-        Metric("euclidean", "Euclidean distance", Euclidean(), "identity", KOKHLIKYAN, perfect=0.0),
+        Metric("euclidean", "Euclidean distance", Euclidean(), "identity", KOKHLIKYAN, perfect=0.0, kind="distance"),
+        Metric("entropy-rise", "Rise of the entropy", EntropyRise(), "signed", HEDSTROM, perfect=0.0, kind="rise"),
     )
 }
 
