@@ -2,7 +2,7 @@
 
 from probatum.engine.copying import copy_model, frozen_copy
 from probatum.engine.evaluate import GUIDED, PLAIN, Evaluation, InputGradient, LayerGradient, Need, relu_coverage
-from probatum.engine.plan import Progress, Request, all_logits, run
+from probatum.engine.plan import Progress, Request, Variant, all_logits, run, run_variants
 from probatum.engine.relu import GuidedReLU, ReLUCoverage
 from probatum.engine.sampling import Noise, Path
 from probatum.engine.trace import LayerCall, execution_order, find_layer, last_convolution, used_parameters
@@ -22,6 +22,7 @@ __all__ = [
     "Progress",
     "ReLUCoverage",
     "Request",
+    "Variant",
     "View",
     "all_logits",
     "copy_model",
@@ -32,5 +33,6 @@ __all__ = [
     "prepare",
     "relu_coverage",
     "run",
+    "run_variants",
     "used_parameters",
 ]

@@ -89,8 +89,8 @@ def measure_saved(model: nn.Module) -> Iterator[SavedBytes]:
 class Budget:
     """Chooses the rows of each chunk so that a model call stays within `limit` bytes.
 
-    The first chunk of an unknown kind of row is one row, which is measured while it does its work; an out-of-memory
-    error halves the rows and the chunk is tried again.
+    One row of an unknown kind is measured apart before the first chunk, so that where chunks begin and end depends on
+    the kind and the limit alone; an out-of-memory error halves the rows and the chunk is tried again.
 
     Args:
         image_bytes: size of one image, of which each row holds several versions besides what the model makes of it.
@@ -121,16 +121,26 @@ class Budget:
         return cls(images[0].nbytes, limit, max_rows, row_bytes)
 
     def measures(self, kind: object) -> bool:
-        """Tells whether the next chunk is the one that shows what a row needs."""
+        """Tells whether a row of this kind has still to be measured."""
         return self.limit is not None and kind not in self.row_bytes
 
+    def measure(self, kind: object, model: nn.Module, work: Callable[[], T]) -> T:
+        """Does the work of one row and keeps what it needs; MemoryBudgetError where not even that fits."""
+        try:
+            with measure_saved(model) as saved:
+                result = work()
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise MemoryBudgetError(f"one row does not fit in memory: {error}") from error
+            raise
+        self.row_bytes[kind] = COPIES * self.image_bytes + saved.needed
+        return result
+
     def rows(self, kind: object) -> int:
-        """Rows of the next chunk; MemoryBudgetError where not even one fits."""
+        """Rows of each chunk; MemoryBudgetError where not even one fits."""
         if self.limit is None:
             assert self.max_rows is not None
             return self.max_rows
-        if kind not in self.row_bytes:
-            return 1
         needed = self.row_bytes[kind]
         if needed > self.limit:
             raise MemoryBudgetError(
@@ -140,26 +150,19 @@ class Budget:
         rows = self.limit // max(needed, 1)
         return min(rows, self.max_rows) if self.max_rows is not None else rows
 
-    def attempt(self, kind: object, model: nn.Module, rows: int, work: Callable[[], T]) -> T | None:
-        """Does the work of a chunk, measuring it where that is still to be done.
+    def attempt(self, rows: int, work: Callable[[], T]) -> T | None:
+        """Does the work of a chunk of so many rows.
 
         Returns:
             what the work returns, or None where memory ran out: `rows` then answers with fewer.
         """
         try:
-            if not self.measures(kind):
-                return work()
-            with measure_saved(model) as saved:
-                result = work()
+            return work()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if rows == 1:
                 raise MemoryBudgetError(f"one row does not fit in memory: {error}") from error
-        else:
-            self.row_bytes[kind] = COPIES * self.image_bytes - (-saved.needed // rows)
-            self.rows(kind)  # refuses a budget that is too small for what was just seen
-            return result
         # Outside the handler, whose traceback would keep the failed chunk's activations alive.
         self.max_rows = rows // 2
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

@@ -13,9 +13,10 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from probatum.engine.precision import computing
 from probatum.engine.relu import GuidedReLU, ReLUCoverage
 from probatum.engine.sampling import Rows
+from probatum.engine.targets import Targets
 from probatum.engine.trace import find_layer
 from probatum.engine.view import View, prepare
-from probatum.errors import InvalidInput, ModelError
+from probatum.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,14 @@ class Evaluation:
 
 
 def evaluate(
-    view: View, points: Float[Tensor, "rows *shape"], targets: Int64[Tensor, " rows"] | None, needs: frozenset[Need]
+    view: View, points: Float[Tensor, "rows *shape"], targets: Targets | None, needs: frozenset[Need]
 ) -> tuple[dict[Need, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
     """Measures `needs` at each point with one forward pass and at most two backward passes.
 
     Rows do not meet inside the model, so the gradient of the sum of their logits holds every row's own gradient.
 
     Returns:
-        the results by need, and the targets: the predicted classes where none are given.
+        the results by need, and the classes aimed at: the predicted ones where no targets are given.
     """
     paths = [need.path for need in needs if isinstance(need, LayerGradient)]
     leaf = points.detach().requires_grad_()
@@ -105,8 +106,10 @@ def evaluate(
             logits = view.logits(leaf.clone())
         if guide is not None:
             guide.coverage.require(view.name)
-        targets = check_targets(logits, targets)
-        selected = logits.gather(1, targets[:, None]).sum()
+        if targets is not None:
+            targets.require(logits.shape[1])
+        classes = logits.detach().argmax(1) if targets is None else targets.classes
+        selected = logits.gather(1, classes[:, None]).sum()
         if not selected.requires_grad:
             raise ModelError(f"the logits of {view.name} do not depend on its input by differentiable operations")
 
@@ -128,7 +131,7 @@ def evaluate(
         if guide is not None:
             gradients = guide.backward(lambda: torch.autograd.grad(selected, [leaf], allow_unused=True))
             results[GUIDED] = (_connected(view, gradients[0]),)
-    return results, targets
+    return results, classes
 
 
 def predict(
@@ -147,17 +150,6 @@ def relu_coverage(model: nn.Module | View, images: Tensor) -> ReLUCoverage:
         view.logits(view.accept(images[:1]).clone())
     guide.remove()
     return guide.coverage
-
-
-def check_targets(logits: Float[Tensor, "rows classes"], targets: Tensor | None) -> Int64[Tensor, " rows"]:
-    """Returns the predicted classes where no targets are given; InvalidInput where a target is no class."""
-    if targets is None:
-        return logits.detach().argmax(1)
-    classes = logits.shape[1]
-    bad = (targets < 0) | (targets >= classes)
-    if bool(bad.any()):
-        raise InvalidInput(f"target {int(targets[bad][0])} is out of range: the model has classes 0 to {classes - 1}")
-    return targets
 
 
 @contextmanager

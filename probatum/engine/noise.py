@@ -69,3 +69,11 @@ def standard_normal(
     angle = bits.bitwise_and_((1 << _BITS) - 1).to(exact).add_(0.5).mul_(2.0 * math.pi * scale)
     normal = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)  # (rows, 2 * pairs)
     return normal[:, : math.prod(shape)].reshape(-1, *shape).to(dtype)
+
+
+def uniform(
+    keys: Int64[Tensor, " rows"], samples: Int64[Tensor, " rows"], dtype: torch.dtype
+) -> Float[Tensor, " rows"]:
+    """Draws one number of U(0, 1) for each (key, sample), by the counter 0 that `standard_normal` leaves free."""
+    bits = scramble(scramble(keys + samples * _SECOND))
+    return _shift(bits, 64 - _BITS).to(torch.promote_types(dtype, torch.float32)).add_(0.5).mul_(2.0**-_BITS).to(dtype)

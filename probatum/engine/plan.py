@@ -1,8 +1,9 @@
 """The plan: requests of several methods merged into as few model calls as they need, streamed in chunks."""
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -15,8 +16,9 @@ from probatum.engine.noise import image_keys
 from probatum.engine.precision import computing
 from probatum.engine.sampling import Expansion, PointStream, Rows
 from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
+from probatum.engine.targets import Targets
 from probatum.engine.view import View
-from probatum.errors import InvalidInput, ModelError
+from probatum.errors import ModelError
 
 Progress = Callable[[int, int], None]
 
@@ -41,10 +43,21 @@ class Request:
         """An empty accumulator of the statistic."""
         if self.statistic == "mean":
             return WeightedSum(batch)
-        inner = 1
-        for expansion in self.chain[1:]:
-            inner *= expansion.count
+        inner = math.prod(expansion.count for expansion in self.chain[1:])
         return SampleMoments(batch, self.chain[0].count, inner, variance=self.statistic == "variance")
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A version of a model, and what is explained there.
+
+    Args:
+        view: the prepared model; versions that run together differ in their weights alone.
+        targets: class indices (batch,), one index for all images, or None for the classes that this version predicts.
+    """
+
+    view: View
+    targets: Tensor | int | None = None
 
 
 def run(
@@ -58,31 +71,48 @@ def run(
     chunk: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Tensor]:
-    """Answers all requests for a batch of images.
+    """Answers all requests for a batch of images: `run_variants` of one version of the model."""
+    variants = [Variant(view, targets)]
+    return run_variants(
+        variants, images, requests, seed=seed, memory_budget=memory_budget, chunk=chunk, progress=progress
+    )[0]
+
+
+def run_variants(
+    variants: Sequence[Variant],
+    images: Tensor,
+    requests: Mapping[str, Request],
+    *,
+    seed: int = 0,
+    memory_budget: int | str | None = None,
+    chunk: int | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Tensor]]:
+    """Answers all requests for a batch of images and several versions of a model.
 
     Requests with equal chains are evaluated at the same points: one forward pass there serves all of them, and what two
-    of them need is computed once.
+    of them need is computed once. The points of a chunk are made once for all versions.
 
     Args:
-        view: the prepared model.
+        variants: the versions, at least one.
         images: as `view.accept` returns them.
-        targets: class indices (batch,), one index for all, or None for the predicted classes.
-        requests: by name.
+        requests: by name; they hold for all versions.
         seed: of the noise streams.
         memory_budget: bytes or a text such as "2 GiB"; None is the device's default.
         chunk: most points in one model call; alone, it replaces the budget.
-        progress: called with (points done, points in all) after each chunk.
+        progress: called with (points done, points in all) after each model call.
 
     Returns:
-        a map for each request: (batch, ...).
+        for each variant a map for each request: (batch, ...).
 
     Raises:
         InvalidInput: images or targets are not usable.
         ModelError: the model cannot answer, or a map has NaN or infinite values.
         MemoryBudgetError: one row does not fit.
     """
+    view = variants[0].view
     with computing(view.device):
-        targets = _accept_targets(images, targets)
+        works = [_Work.of(variant, images) for variant in variants]
         budget = Budget.of(images, memory_budget, chunk, view.row_bytes)
         groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
         for name, request in requests.items():
@@ -91,27 +121,31 @@ def run(
         ordered = sorted(groups.items(), key=lambda item: len(item[0]) > 0)
         keys = image_keys(images, seed)
         streams = [(PointStream.of(images, keys, chain), members) for chain, members in ordered]
-        total, done = sum(len(stream) for stream, _ in streams), 0
-        maps: dict[str, Tensor] = {}
+        total, done = sum(len(stream) for stream, _ in streams) * len(works), 0
+
+        def tick(points: int) -> None:
+            nonlocal done
+            done += points
+            if progress is not None:
+                progress(done, total)
+
         for stream, members in streams:
             needs = frozenset[Need]().union(*(request.needs for request in members.values()))
-            if targets is None and needs and stream.chain:
-                targets = _all_logits(view, images, budget).argmax(1)
-            accumulators = {name: request.accumulator(len(images)) for name, request in members.items()}
-            found: list[Tensor] = []
-            for rows, evaluation, aimed in _chunks(view, stream, targets, needs, budget):
-                found.append(aimed)
-                for name, request in members.items():
-                    accumulators[name].add(request.value(evaluation), rows.image, rows.weights)
-                done += len(rows.image)
-                if progress is not None:
-                    progress(done, total)
-            if targets is None and needs:
-                targets = torch.cat(found)
-            maps |= {name: accumulator.result() for name, accumulator in accumulators.items()}
-        for name, result in maps.items():
-            _require_finite(view, name, result)
-    return {name: maps[name] for name in requests}
+            for work in works:
+                if work.targets is None and needs and stream.chain:
+                    work.targets = Targets(_all_logits(work.view, images, budget).argmax(1))
+                work.begin(members)
+            if needs:
+                _Stream(stream, needs, budget, tick).run(works)
+                for work in works:
+                    work.end()
+            else:
+                _without_model(stream, works)
+                tick(len(stream) * len(works))
+        for work in works:
+            for name, result in work.maps.items():
+                _require_finite(work.view, name, result)
+    return [{name: work.maps[name] for name in requests} for work in works]
 
 
 def all_logits(
@@ -127,63 +161,110 @@ def all_logits(
         return _all_logits(view, images, Budget.of(images, memory_budget, chunk, view.row_bytes))
 
 
-def _chunks(
-    view: View, stream: PointStream, targets: Tensor | None, needs: frozenset[Need], budget: Budget
-) -> Iterator[tuple[Rows, Evaluation, Tensor]]:
-    """Evaluates a stream chunk by chunk: the points, what was measured there, and the targets aimed at."""
-    kind = (stream.images.shape[1:], view.dtype, needs)
-    start = 0
-    while start < len(stream):
-        if not needs:  # no model call, no memory to speak of
-            rows = stream.rows(start, start + len(stream.images))
-            yield rows, Evaluation(rows, {}), rows.image
-            start += len(rows.image)
-            continue
-        stop = min(start + budget.rows(kind), len(stream))
-        answer = budget.attempt(
-            kind, view.model, stop - start, partial(_chunk, view, stream, start, stop, targets, needs)
-        )
-        if answer is not None:
-            yield answer
-            start = stop
+@dataclass(eq=False)
+class _Work:
+    """What one variant gathers: the maps, and the accumulators of the stream in work."""
+
+    view: View
+    targets: Targets | None
+    batch: int
+    maps: dict[str, Tensor] = field(default_factory=dict)
+    members: Mapping[str, Request] = field(default_factory=dict)
+    accumulators: dict[str, Accumulator] = field(default_factory=dict)
+    found: list[Tensor] = field(default_factory=list)  # the predicted classes, where no targets are given
+
+    @classmethod
+    def of(cls, variant: Variant, images: Tensor) -> "_Work":
+        targets = None if variant.targets is None else Targets.of(images, variant.targets)
+        return cls(variant.view, targets, len(images))
+
+    def begin(self, members: Mapping[str, Request]) -> None:
+        self.members = members
+        self.accumulators = {name: request.accumulator(self.batch) for name, request in members.items()}
+
+    def evaluate(self, rows: Rows, needs: frozenset[Need]) -> tuple[Evaluation, Tensor]:
+        targets = None if self.targets is None else self.targets.at(rows.image)
+        results, classes = evaluate(self.view, rows.points, targets, needs)
+        return Evaluation(rows, results), classes
+
+    def add(self, evaluation: Evaluation, classes: Tensor | None = None) -> None:
+        for name, request in self.members.items():
+            self.accumulators[name].add(request.value(evaluation), evaluation.rows.image, evaluation.rows.weights)
+        if self.targets is None and classes is not None:
+            self.found.append(classes)
+
+    def end(self) -> None:
+        self.maps |= {name: accumulator.result() for name, accumulator in self.accumulators.items()}
+        if self.found:
+            self.targets, self.found = Targets(torch.cat(self.found)), []
 
 
-def _chunk(
-    view: View, stream: PointStream, start: int, stop: int, targets: Tensor | None, needs: frozenset[Need]
-) -> tuple[Rows, Evaluation, Tensor]:
-    rows = stream.rows(start, stop)
-    results, aimed = evaluate(view, rows.points, None if targets is None else targets[rows.image], needs)
-    return rows, Evaluation(rows, results), aimed
+@dataclass(eq=False)
+class _Stream:
+    """The chunks of a stream, each for all variants before the next."""
+
+    points: PointStream
+    needs: frozenset[Need]
+    budget: Budget
+    tick: Callable[[int], None]
+
+    def run(self, works: Sequence[_Work]) -> None:
+        view = works[0].view
+        self.kind = (self.points.images.shape[1:], view.dtype, self.needs)
+        if self.budget.measures(self.kind):
+            first = self.points.rows(0, 1)
+            answer = self.budget.measure(self.kind, view.model, lambda: works[0].evaluate(first, self.needs))
+            self.budget.rows(self.kind)  # refuses a budget that is too small for what was just seen
+            if len(self.points) == 1:  # there is nothing to cut, so the measured row is the stream
+                works[0].add(*answer)
+                self.tick(1)
+                works = works[1:]
+        self._part(works, 0, len(self.points))
+
+    def _part(self, works: Sequence[_Work], start: int, stop: int) -> None:
+        while start < stop and works:
+            end = min(start + self.budget.rows(self.kind), stop)
+            self._chunk(works, start, end)
+            start = end
+
+    def _chunk(self, works: Sequence[_Work], start: int, stop: int) -> None:
+        rows = self.budget.attempt(stop - start, lambda: self.points.rows(start, stop))
+        for number, work in enumerate(works):
+            answer = None
+            if rows is not None:
+                answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.needs))
+            if answer is None:  # memory ran out: what is left of the chunk is cut into smaller ones
+                rows = None
+                return self._part(works[number:], start, stop)
+            work.add(*answer)
+            self.tick(stop - start)
+        return None
+
+
+def _without_model(stream: PointStream, works: Sequence[_Work]) -> None:
+    """Runs a stream that calls no model: once, for all variants have the same maps there."""
+    step = len(stream.images)
+    for start in range(0, len(stream), step):
+        works[0].add(Evaluation(stream.rows(start, start + step), {}))
+    works[0].end()
+    for work in works[1:]:
+        work.maps |= {name: works[0].maps[name].clone() for name in work.members}
 
 
 def _all_logits(view: View, images: Tensor, budget: Budget) -> Tensor:
-    # Measured with a graph although none is kept afterwards: a bound that holds, if a generous one.
     kind = (images.shape[1:], view.dtype, "logits")
+    if budget.measures(kind):
+        # Measured with a graph although none is kept afterwards: a bound that holds, if a generous one.
+        budget.measure(kind, view.model, partial(predict, view, images[:1], with_graph=True))
     logits: list[Tensor] = []
     start = 0
     while start < len(images):
         rows = images[start : start + budget.rows(kind)]
-        answer = budget.attempt(
-            kind, view.model, len(rows), partial(predict, view, rows, with_graph=budget.measures(kind))
-        )
+        answer = budget.attempt(len(rows), partial(predict, view, rows))
         if answer is not None:
             logits.append(answer)
             start += len(rows)
     return torch.cat(logits)
-
-
-def _accept_targets(images: Tensor, targets: Tensor | int | None) -> Tensor | None:
-    if targets is None:
-        return None
-    if isinstance(targets, int):
-        return torch.full((len(images),), targets, device=images.device)
-    if not isinstance(targets, Tensor):
-        raise InvalidInput(f"targets are a {type(targets).__name__}; give class indices (batch,) or one int")
-    if targets.dtype not in (torch.int64, torch.int32, torch.int16, torch.uint8) or targets.shape != (len(images),):
-        raise InvalidInput(
-            f"targets must be {len(images)} class indices (batch,), got {targets.dtype} of shape {tuple(targets.shape)}"
-        )
-    return targets.to(images.device, torch.int64)
 
 
 def _require_finite(view: View, name: str, maps: Tensor) -> None:

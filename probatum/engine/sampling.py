@@ -7,13 +7,14 @@ their combination is (Noise, Path). A chain is enumerated lazily, so that sample
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from probatum.engine.noise import standard_normal
+from probatum.engine.noise import standard_normal, uniform
 from probatum.errors import InvalidInput
 
 
@@ -29,6 +30,7 @@ class Rows:
         points: where the model is evaluated.
         baselines: where the path to the origin begins; None without a path.
         weights: of each point in the sum within one outermost sample.
+        sample: which noise sample a row belongs to; 0 without noise.
     """
 
     image: Int64[Tensor, " rows"]
@@ -38,6 +40,13 @@ class Rows:
     points: Float[Tensor, "rows *shape"]
     baselines: Float[Tensor, "rows *shape"] | None
     weights: Float[Tensor, " rows"]
+    sample: Int64[Tensor, " rows"]
+
+    def take(self, index: Int64[Tensor, " taken"]) -> "Rows":
+        """The rows with these numbers; fields that are one tensor stay one."""
+        fields: dict[str, Tensor] = {name: value for name, value in vars(self).items() if value is not None}
+        taken = {key: value[index] for key, value in {id(value): value for value in fields.values()}.items()}
+        return replace(self, **{name: taken[id(value)] for name, value in fields.items()})
 
 
 @runtime_checkable
@@ -77,13 +86,10 @@ class Noise:
         return self.fraction * (flat.amax(1) - flat.amin(1))
 
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
-        """Adds the noise of each row's sample; rows of one sample share it, so it is drawn once for them."""
-        pairs, inverse = torch.unique_consecutive(torch.stack([rows.image, sample]), dim=1, return_inverse=True)
-        first = torch.zeros(pairs.shape[1], dtype=torch.long, device=sample.device)
-        first = first.scatter_(0, inverse, torch.arange(len(inverse), device=sample.device))
-        noise = standard_normal(rows.keys[first], sample[first], rows.points.shape[1:], rows.points.dtype)[inverse]
+        """Adds the noise of each row's sample."""
+        noise = standard_normal(rows.keys, sample, rows.points.shape[1:], rows.points.dtype)
         noisy = rows.origins + noise * per_row(prepared, noise)
-        return replace(rows, origins=noisy, points=noisy, weights=rows.weights / self.count)
+        return replace(rows, origins=noisy, points=noisy, weights=rows.weights / self.count, sample=sample)
 
 
 @dataclass(frozen=True)
@@ -107,17 +113,67 @@ class Path:
 
     def prepare(self, images: Tensor) -> Tensor:
         """The baseline of each image."""
-        baselines = self.baseline(images)
-        if baselines.shape != images.shape:
-            raise InvalidInput(f"the baselines have shape {tuple(baselines.shape)}, the images {tuple(images.shape)}")
-        return baselines.to(images)
+        return _baselines(self.baseline, images)
 
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
         """Places each row on the path to its (noisy) origin."""
-        alpha = per_row(rows.points.new_tensor(self.alphas)[sample], rows.points)
-        weights = rows.weights * rows.weights.new_tensor(self.quadrature)[sample]
-        points = prepared + alpha * (rows.origins - prepared)
-        return replace(rows, points=points, baselines=prepared, weights=weights)
+        alpha, weights = (
+            _constant(values, rows.weights.dtype, sample.device)[sample] for values in (self.alphas, self.quadrature)
+        )
+        return replace(_on_path(rows, prepared, alpha), weights=rows.weights * weights)
+
+    def drawn(self, strata: int) -> "DrawnPath":
+        """The same path with one drawn point for each of so many noise samples."""
+        return DrawnPath(strata, self.baseline)
+
+
+@dataclass(frozen=True)
+class DrawnPath:
+    """One point of the straight path for each noise sample k, at α_k = (k + u_k) / strata with u_k ~ U(0, 1).
+
+    Each α_k is uniform on a stratum of its own, so that for any f and independent noise ε_k
+    E[1/K Σ_k f(ε_k, α_k)] = ∫₀¹ E[f(ε, α)] dα: the expectation of the noisy path integral, without an error of
+    quadrature. The samples of the noise are alike, so that no permutation of the strata is needed.
+
+    Args:
+        strata: K, the noise samples of the expansion that comes before in the chain.
+        baseline: as of `Path`.
+    """
+
+    strata: int
+    baseline: Callable[[Tensor], Tensor] = field()
+
+    @property
+    def count(self) -> int:
+        """One."""
+        return 1
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """The baseline of each image."""
+        return _baselines(self.baseline, images)
+
+    def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
+        """Places each row on the path to its noisy origin."""
+        jitter = uniform(rows.keys, rows.sample, rows.weights.dtype)
+        return _on_path(rows, prepared, (rows.sample + jitter) / self.strata)
+
+
+def _baselines(baseline: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    baselines = baseline(images)
+    if baselines.shape != images.shape:
+        raise InvalidInput(f"the baselines have shape {tuple(baselines.shape)}, the images {tuple(images.shape)}")
+    return baselines.to(images)
+
+
+def _on_path(rows: Rows, baselines: Tensor, alpha: Tensor) -> Rows:
+    points = baselines + per_row(alpha, rows.points) * (rows.origins - baselines)
+    return replace(rows, points=points, baselines=baselines)
+
+
+@lru_cache(maxsize=64)
+def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers on a device; kept there, because each copy from the host would make the stream of chunks wait."""
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 @dataclass(frozen=True)
@@ -150,16 +206,18 @@ class PointStream:
         return len(self.images) * self.per_image
 
     def rows(self, start: int, stop: int) -> Rows:
-        """Makes the points with numbers start, ..., stop − 1."""
-        number = torch.arange(start, min(stop, len(self)), device=self.images.device)
-        image = number // self.per_image
-        images = self.images[image]
-        weights = torch.ones(len(number), dtype=self.images.dtype, device=self.images.device)
-        rows = Rows(image, images, self.keys[image], images, images, None, weights)
-        remaining = self.per_image
+        """Makes the points with numbers start, ..., stop − 1; what several of them share is made once."""
+        stop, inner = min(stop, len(self)), self.per_image
+        first, last = start // inner, (stop - 1) // inner
+        images, keys = self.images[first : last + 1], self.keys[first : last + 1]
+        image = torch.arange(first, last + 1, device=images.device)
+        rows = Rows(image, images, keys, images, images, None, images.new_ones(len(image)), torch.zeros_like(image))
         for expansion, prepared in zip(self.chain, self.prepared, strict=True):
-            remaining //= expansion.count
-            rows = expansion.expand(rows, prepared[image], number // remaining % expansion.count)
+            inner //= expansion.count
+            parent, first, last = first, start // inner, (stop - 1) // inner
+            number = torch.arange(first, last + 1, device=images.device)
+            rows = rows.take(number // expansion.count - parent)
+            rows = expansion.expand(rows, prepared[rows.image], number % expansion.count)
         return rows
 
 

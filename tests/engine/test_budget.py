@@ -165,9 +165,20 @@ def test_a_chunk_holds_as_many_rows_as_fit(rows):
     row = measured(seeded(ConvNet), images())
     counter = CallCounter(seeded(ConvNet))
     SmoothGrad(samples=5)(counter, images(4), 0, memory_budget=rows * row)
-    # The first row is measured alone.
-    left = 19
-    assert counter.calls == [1] + [min(rows, left - start) for start in range(0, left, rows)]
+    chunks = [min(rows, 20 - start) for start in range(0, 20, rows)]
+    assert counter.calls == [1, *chunks]  # one row is measured apart, so that it moves no chunk
+    counter.calls.clear()
+    view = prepare(counter)
+    for first in ([1], []):
+        SmoothGrad(samples=5)(view, images(4), 0, memory_budget=rows * row)
+        assert counter.calls == [*first, *chunks]
+        counter.calls.clear()
+
+
+def test_a_stream_of_one_row_is_its_own_measure():
+    counter = CallCounter(seeded(ConvNet))
+    Gradient()(counter, images(1), 0)
+    assert counter.calls == [1]
 
 
 def test_chunk_and_budget_together_both_bound():

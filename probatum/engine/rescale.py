@@ -1,0 +1,215 @@
+"""The rescale rule of DeepLIFT at every call of a non-linearity, and the refusal of operations that have no rule.
+
+A forward pass on the baselines comes first and keeps the inputs of each non-linear call. In the forward pass on the
+points, the k-th such call meets the k-th record, and its gradient becomes the multiplier Δout/Δin between the two. The
+state belongs to the call and not to a module, so reused, in-place, functional and adjacent non-linearities are alike.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from probatum.engine.budget import count_kept
+from probatum.engine.operations import POOLS, SMOOTH, TRAINING, Kind, known
+from probatum.engine.view import View
+from probatum.errors import ModelError
+
+_Function = Callable[..., Any]
+_ADVICE = "use a method that needs no rules, such as Integrated Gradients or GradientSHAP"
+
+
+class _Linearized(torch.autograd.Function):
+    """The value of one tensor with the gradient of another."""
+
+    @staticmethod
+    def forward(ctx: Any, surrogate: Tensor, value: list[Tensor]) -> Tensor:
+        # In a list, because autograd would make an alias of an input that is returned.
+        return value.pop()
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> tuple[Tensor, None]:
+        return signals[0], None
+
+
+class RescaleRule(TorchFunctionMode):
+    """Gives every non-linear call of a forward pass the multiplier between a point and its baseline as its gradient.
+
+    Use `record` for the pass on the baselines, then the mode itself for the pass on the points, then `finish`.
+
+    A tensor depends on the input iff it requires a gradient, because the parameters of a view are frozen. Calls on other
+    tensors are left alone. On dependent ones, linear operations have their gradient for a multiplier already;
+    elementwise functions, max-pools and products of two dependent tensors have rules; all else is refused by name.
+
+    Source: Shrikumar et al. (2017), arXiv:1704.02685, sections 3.2 and 3.5.1.
+    """
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+        self._recording = False
+        self._records: list[tuple[str, list[Tensor]]] = []
+        self._next = 0
+
+    @contextmanager
+    def record(self) -> Iterator[None]:
+        """The forward pass on the baselines; its graph only tells what depends on the input, so it keeps no tensor."""
+        self._recording = True
+        try:
+            with torch.autograd.graph.saved_tensors_hooks(lambda tensor: None, lambda _: None), self:  # type: ignore[arg-type]
+                yield
+        finally:
+            self._recording = False
+
+    def finish(self) -> None:
+        """Raises ModelError where the pass on the points made fewer non-linear calls than that on the baselines."""
+        if self._next < len(self._records):
+            raise self._diverged()
+
+    def __torch_function__(
+        self, func: _Function, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        dependent = [tensor for tensor in _tensors((args, kwargs)) if tensor.requires_grad]
+        if not dependent:
+            return func(*args, **kwargs)
+        kind, name = known(func)
+        if kind is Kind.READS or (kind is None and name not in ("item", "tolist", "numpy", "__bool__")):
+            result = func(*args, **kwargs)
+            if kind is Kind.READS or next(_tensors(result), None) is None:  # sizes, types and the like
+                return result
+        first = bool(args) and args[0] is dependent[0]
+        if name in TRAINING and kwargs.get("training", kwargs.get("train", args[TRAINING[name]:][:1] == (True,))):
+            raise self._refused(name, "is in training mode, where it is no function of one image")
+        if kind is Kind.LINEAR or (kind in (Kind.MULTILINEAR, Kind.PRODUCT) and len(dependent) == 1):
+            return func(*args, **kwargs)
+        if kind is Kind.QUOTIENT and len(dependent) == 1 and first:
+            return func(*args, **kwargs)
+        if kind in (Kind.ELEMENTWISE, Kind.POOL) and len(dependent) == 1 and first:
+            x, rest = dependent[0], args[1:]
+            rule = _pool if kind is Kind.POOL else _elementwise
+            return self._apply(name, [x], func, args, kwargs, lambda start: rule(name, func, x, start, rest, kwargs))
+        if kind is Kind.PRODUCT and len(dependent) == len(args) == 2 and not kwargs:
+            return self._apply(name, [*args], func, args, kwargs, lambda *starts: _product(func, args, starts))
+        raise self._refused(name, "has no rule")
+
+    def _apply(
+        self,
+        name: str,
+        operands: list[Tensor],
+        func: _Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        rule: Callable[..., tuple[Tensor, Tensor]],
+    ) -> Any:
+        if self._recording:
+            # Copies, because the call itself or a later one may overwrite them.
+            starts = [operand.detach().clone() for operand in operands]
+            for start in starts:
+                count_kept(start)
+            self._records.append((name, starts))
+            return func(*args, **kwargs)
+        if self._next >= len(self._records):
+            raise self._diverged()
+        recorded, starts = self._records[self._next]
+        if recorded != name or [start.shape for start in starts] != [operand.shape for operand in operands]:
+            raise self._diverged()
+        self._records[self._next] = (name, [])  # its multiplier takes its place in memory
+        self._next += 1
+        value, surrogate = rule(*starts)
+        result = _Linearized.apply(surrogate, [value])  # type: ignore[no-untyped-call]
+        return operands[0].copy_(result) if _in_place(name, kwargs) else result
+
+    def _refused(self, name: str, why: str) -> ModelError:
+        return ModelError(f"{name} in {self._place()} {why} for DeepLIFT's multipliers; {_ADVICE}")
+
+    def _diverged(self) -> ModelError:
+        return ModelError(
+            f"the forward pass of {self._view.name} on the baseline makes other calls than that on the image, so they "
+            f"cannot be compared call by call; {_ADVICE}"
+        )
+
+    def _place(self) -> str:
+        """The innermost module of the model whose forward pass is under way."""
+        paths = {id(module): path for path, module in self._view.model.named_modules()}
+        frame = inspect.currentframe()
+        while frame is not None:
+            owner = frame.f_locals.get("self")
+            if isinstance(owner, nn.Module) and paths.get(id(owner)):
+                return f"{paths[id(owner)]!r} of {self._view.name}"
+            frame = frame.f_back
+        return self._view.name
+
+
+def _elementwise(
+    name: str, func: _Function, x: Tensor, start: Tensor, rest: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Tensor, Tensor]:
+    """m = (f(x) − f(x′)) / (x − x′), and the derivative half way where the two are too close to divide."""
+    in_place = _in_place(name, kwargs)
+
+    def function(t: Tensor) -> Tensor:
+        result: Tensor = func(t.clone() if in_place else t, *rest, **kwargs)
+        return result
+
+    point = x.detach()
+    value = function(point)
+    way = point - start
+    # A smooth function's quotient errs by ε/Δ, its derivative half way by Δ²: they meet at the cube root of ε. Where a
+    # kink may lie between the two, or the scale is unknown, only x = x′ has no quotient.
+    limit = torch.finfo(x.dtype).eps ** (1 / 3) if name.rstrip("_") in SMOOTH else 0.0
+    if name.rstrip("_") == "relu":
+        slope = (point > 0).to(x.dtype)
+    else:
+        with torch.enable_grad():
+            middle = ((point + start) / 2).requires_grad_()
+            (slope,) = torch.autograd.grad(function(middle.clone()).sum(), middle)
+    multiplier = torch.where(way.abs() <= limit, slope, (value - function(start)).div_(way))
+    return value, multiplier * x
+
+
+def _pool(
+    name: str, func: _Function, x: Tensor, start: Tensor, rest: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Tensor, Tensor]:
+    """Δmax = Δx at the point's argmax · m where the maximum rose, at the baseline's argmax where it fell.
+
+    If the point's maximum x_i is the larger one, x_i − x′_i ≥ x_i − max x′ ≥ 0, and likewise the other way round: so m
+    lies between 0 and 1 and there is no division by zero but for equal maxima of equal inputs, where m = 1.
+    """
+    pool, dimensions = POOLS[name]
+    options = {key: option for key, option in kwargs.items() if key != "return_indices"}
+    value, where = pool(x.detach(), *rest, **options)
+    low, low_where = pool(start, *rest, **options)
+    rise = value - low
+    chosen = torch.where(rise >= 0, where, low_where).flatten(-dimensions)  # (..., windows), places in the plane
+    # The backward pass of `gather` adds up what overlapping windows send to one place.
+    picked = x.flatten(-dimensions).gather(-1, chosen)
+    way = picked.detach() - start.flatten(-dimensions).gather(-1, chosen)
+    multiplier = torch.where(way == 0, 1.0, rise.flatten(-dimensions).div_(way))
+    return value, (multiplier * picked).reshape(value.shape)
+
+
+def _product(func: _Function, args: tuple[Tensor, ...], starts: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Δ(ab) = Δa · (b + b′)/2 + Δb · (a + a′)/2, which is exact and treats both factors alike."""
+    (a, b), (a_start, b_start) = args, starts
+    surrogate = a * ((b.detach() + b_start) / 2) + ((a.detach() + a_start) / 2) * b
+    return a.detach() * b.detach(), surrogate
+
+
+def _in_place(name: str, kwargs: dict[str, Any]) -> bool:
+    return (name.endswith("_") and not name.endswith("__")) or bool(kwargs.get("inplace", False))
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested arguments."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
