@@ -66,6 +66,11 @@ METHODS: dict[str, MethodEntry] = {
         lambda: SmoothGrad(IntegratedGradients(), samples=25),
         "Adebayo et al. 2018, arXiv:1810.03292",
     ),
+    "integrated-gradients-sg-joint": MethodEntry(
+        "IG-SmoothGrad (joint)",
+        lambda: SmoothGrad(IntegratedGradients(), samples=50, estimator="joint"),
+        "Adebayo et al. 2018, arXiv:1810.03292, by one drawn path point a sample",
+    ),
     "edge-detector": MethodEntry("Edge Detector", EdgeDetector, "Sobel & Feldman 1968", control=True),
 }
 

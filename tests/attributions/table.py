@@ -31,12 +31,14 @@ METHODS: dict[str, Method] = {
     "smoothgrad-absolute": SmoothGrad(samples=3, noise_std=0.2),
     "input-x-gradient-sg": SmoothGrad(InputXGradient(), samples=7),
     "integrated-gradients-sg": SmoothGrad(IntegratedGradients(steps=3), samples=4),
+    "integrated-gradients-sg-joint": SmoothGrad(IntegratedGradients(steps=3), samples=6, estimator="joint"),
     "integrated-gradients-vargrad": SmoothGrad(IntegratedGradients(steps=3), samples=4, statistic="variance"),
     "guided-backprop-sg": SmoothGrad(GuidedBackprop(), samples=3),
     "grad-cam-sg": SmoothGrad(GradCAM("conv1"), samples=3),
     "edge-detector": EdgeDetector(),
 }
 POINTS = {
-    name: getattr(method, "samples", 1) * getattr(getattr(method, "method", method), "steps", 1)
+    name: getattr(method, "samples", 1)
+    * (1 if getattr(method, "estimator", "") == "joint" else getattr(getattr(method, "method", method), "steps", 1))
     for name, method in METHODS.items()
 }
