@@ -2,24 +2,31 @@
 
 from probatum.attributions.base import Method, attribute
 from probatum.attributions.baselines import Black, Blurred, Given, Mean, Zero
+from probatum.attributions.deeplift import DeepLIFT
+from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
 from probatum.attributions.grad_cam import GradCAM
 from probatum.attributions.gradient import Gradient
+from probatum.attributions.gradient_shap import GradientSHAP
 from probatum.attributions.guided_backprop import GuidedBackprop
 from probatum.attributions.guided_grad_cam import GuidedGradCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.registry import METHODS, MethodEntry, get_method
 from probatum.attributions.smoothgrad import SmoothGrad
+from probatum.engine import NoisyBaselines
 
 __all__ = [
     "METHODS",
     "Black",
     "Blurred",
+    "DeepLIFT",
+    "DeepLiftSHAP",
     "EdgeDetector",
     "Given",
     "GradCAM",
     "Gradient",
+    "GradientSHAP",
     "GuidedBackprop",
     "GuidedGradCAM",
     "InputXGradient",
@@ -27,6 +34,7 @@ __all__ = [
     "Mean",
     "Method",
     "MethodEntry",
+    "NoisyBaselines",
     "SmoothGrad",
     "Zero",
     "attribute",

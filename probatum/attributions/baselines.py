@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from probatum.engine import Distribution, GivenBaselines, NoisyBaselines
 from probatum.errors import InvalidInput, UnknownName
 
 Baseline = Callable[[Tensor], Tensor]
+Baselines = NoisyBaselines | Tensor | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -107,3 +109,16 @@ def as_baseline(baseline: "Baseline | Tensor | str") -> Baseline:
     if baseline not in _NAMED:
         raise UnknownName("baseline", baseline, [*_NAMED, "black"])
     return _NAMED[baseline]
+
+
+def as_distribution(baselines: Baselines, images: Tensor) -> Distribution:
+    """Reads several baselines: `NoisyBaselines`, a tensor (K, ...), or a function (batch, ...) -> (batch, K, ...)."""
+    if isinstance(baselines, NoisyBaselines):
+        return baselines
+    given = baselines[None] if isinstance(baselines, Tensor) else baselines(images)
+    if given.ndim != images.ndim + 1 or given.shape[1] < 1 or given.shape[2:] != images.shape[1:]:
+        raise InvalidInput(
+            f"the baselines have shape {tuple(given.shape[1:])}; give (K, {', '.join(map(str, images.shape[1:]))}), "
+            "one or more baselines for all images, or a function that makes (batch, K, ...) of the images"
+        )
+    return GivenBaselines(given.to(images))

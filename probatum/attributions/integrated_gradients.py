@@ -5,13 +5,11 @@ from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from probatum.attributions.base import Method
 from probatum.attributions.baselines import Baseline, as_baseline
-from probatum.engine import PLAIN, Evaluation, Path, Request, View, all_logits, prepare
+from probatum.attributions.completeness import CompleteMethod
+from probatum.engine import PLAIN, Evaluation, Expansion, Path, Reference, Request, View
 from probatum.errors import InvalidInput
 
 Rule = Literal["midpoint", "trapezoid", "gauss-legendre", "right"]
@@ -44,7 +42,7 @@ def quadrature(rule: Rule, steps: int) -> tuple[tuple[float, ...], tuple[float, 
 
 
 @dataclass(frozen=True)
-class IntegratedGradients(Method):
+class IntegratedGradients(CompleteMethod):
     """The mean gradient on the straight path from a baseline x′ to the image, times the way travelled.
 
         M(x) = (x − x′) ⊙ ∫₀¹ ∂ S_c(x′ + α (x − x′)) / ∂ x dα
@@ -79,35 +77,10 @@ class IntegratedGradients(Method):
         alphas, weights = quadrature(self.rule, self.steps)
         return Request(self.value, frozenset({PLAIN}), (Path(alphas, weights, as_baseline(self.baseline)),))
 
+    def ends(self, images: Tensor) -> tuple[Expansion, ...]:
+        """From the one baseline to the image."""
+        return (Reference(as_baseline(self.baseline)),)
+
     def value(self, at: Evaluation) -> Tensor:
         """(x − x′) ⊙ ∂ S_c / ∂ x at one point of the path; under SmoothGrad, x is the noisy image."""
         return (at.origins - at.baselines) * at.gradient if self.multiply_by_inputs else at.gradient
-
-    def convergence_delta(
-        self,
-        model: nn.Module | View,
-        images: Tensor,
-        targets: Tensor | int | None,
-        maps: Float[Tensor, "batch *shape"],
-        *,
-        memory_budget: int | str | None = None,
-        precision: str | None = None,
-    ) -> Float[Tensor, " batch"]:
-        """How far maps are from complete: Σ M(x) − (S_c(x) − S_c(x′)), in units of the logit.
-
-        Args:
-            model: as in `attribute`, like all that follows but the maps: what the maps were computed with.
-            images: (batch, ...).
-            targets: class indices (batch,), one index for all, or None for the predicted classes.
-            maps: this method's maps; the missing factor is put on local ones.
-            memory_budget: for the activations of one model call.
-            precision: "float32", "float64", or None for the model's own.
-        """
-        view = prepare(model, precision)
-        images = view.accept(images)
-        baselines = as_baseline(self.baseline)(images)
-        at_image, at_baseline = (all_logits(view, at, memory_budget=memory_budget) for at in (images, baselines))
-        aimed = at_image.argmax(1) if targets is None else torch.as_tensor(targets, device=images.device)
-        classes = aimed.long().expand(len(images))[:, None]
-        complete = maps if self.multiply_by_inputs else maps * (images - baselines)
-        return complete.flatten(1).sum(1) - (at_image - at_baseline).gather(1, classes)[:, 0]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -59,18 +60,31 @@ class SavedBytes:
         return self.total + 2 * self.largest
 
 
+_counting: ContextVar[Callable[[Tensor], None] | None] = ContextVar("counting", default=None)
+
+
+def count_kept(tensor: Tensor) -> None:
+    """Counts a tensor that a forward pass keeps without autograd's knowledge, where one is being measured."""
+    count = _counting.get()
+    if count is not None:
+        count(tensor)
+
+
 @contextmanager
 def measure_saved(model: nn.Module) -> Iterator[SavedBytes]:
     """Measures what a forward pass inside the block keeps for its backward pass."""
     seen = {tensor.untyped_storage().data_ptr() for tensor in [*model.parameters(), *model.buffers()]}
     saved = SavedBytes()
 
-    def pack(tensor: Tensor) -> tuple[Tensor, int]:
+    def count(tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in seen:
             seen.add(storage.data_ptr())
             saved.total += storage.nbytes()
             saved.largest = max(saved.largest, storage.nbytes())
+
+    def pack(tensor: Tensor) -> tuple[Tensor, int]:
+        count(tensor)
         # Detached, as an output kept by its own node would be a cycle that outlives a graph without a backward pass.
         return tensor.detach(), tensor._version
 
@@ -81,8 +95,12 @@ def measure_saved(model: nn.Module) -> Iterator[SavedBytes]:
             raise RuntimeError("a tensor that the backward pass needs has been modified by an in-place operation")
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        yield saved
+    token = _counting.set(count)
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+            yield saved
+    finally:
+        _counting.reset(token)
 
 
 @dataclass

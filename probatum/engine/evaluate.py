@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from probatum.engine.multipliers import multipliers
 from probatum.engine.precision import computing
 from probatum.engine.relu import GuidedReLU, ReLUCoverage
 from probatum.engine.sampling import Rows
@@ -33,9 +34,15 @@ class LayerGradient:
     path: str
 
 
-Need = InputGradient | LayerGradient
+@dataclass(frozen=True)
+class Multipliers:
+    """DeepLIFT's multipliers of the target's logit between the points and their baselines, checked for completeness."""
+
+
+Need = InputGradient | LayerGradient | Multipliers
 PLAIN = InputGradient("plain")
 GUIDED = InputGradient("guided")
+MULTIPLIERS = Multipliers()
 # A layer's output and the place in the graph where its gradient arrives, which in-place operations do not move.
 _Activation = tuple[Tensor, GradientEdge]
 
@@ -46,7 +53,7 @@ class Evaluation:
 
     Args:
         rows: the points, their origins, images and baselines.
-        results: (rows, ...) tensors by need; a pair of them for a layer.
+        results: (rows, ...) tensors by need; a pair of them for a layer; for multipliers also the two of their check.
     """
 
     rows: Rows
@@ -78,6 +85,11 @@ class Evaluation:
         """The same under the guided rule at each ReLU."""
         return self.results[GUIDED][0]
 
+    @property
+    def multipliers(self) -> Float[Tensor, "rows *shape"]:
+        """Δ logit shared out: Σ m ⊙ (point − baseline) is the change of the logit."""
+        return self.results[MULTIPLIERS][0]
+
     def layer(self, path: str) -> tuple[Tensor, Tensor]:
         """The layer's output A and ∂ logit / ∂ A."""
         activation, gradient = self.results[LayerGradient(path)]
@@ -85,15 +97,26 @@ class Evaluation:
 
 
 def evaluate(
-    view: View, points: Float[Tensor, "rows *shape"], targets: Targets | None, needs: frozenset[Need]
+    view: View,
+    points: Float[Tensor, "rows *shape"],
+    targets: Targets | None,
+    needs: frozenset[Need],
+    baselines: Float[Tensor, "rows *shape"] | None = None,
 ) -> tuple[dict[Need, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
     """Measures `needs` at each point with one forward pass and at most two backward passes.
 
+    Multipliers take two forward passes and a backward pass of their own, because their rules change the gradient.
     Rows do not meet inside the model, so the gradient of the sum of their logits holds every row's own gradient.
 
     Returns:
         the results by need, and the classes aimed at: the predicted ones where no targets are given.
     """
+    if MULTIPLIERS in needs:
+        assert baselines is not None, "the method's chain of expansions has no baselines"
+        found, classes = multipliers(view, points, baselines, targets)
+        others = needs - {MULTIPLIERS}
+        rest = evaluate(view, points, targets, others)[0] if others else {}
+        return {**rest, MULTIPLIERS: found}, classes
     paths = [need.path for need in needs if isinstance(need, LayerGradient)]
     leaf = points.detach().requires_grad_()
     with ExitStack() as stack:
@@ -125,7 +148,7 @@ def evaluate(
                         f"the logits of {view.name} do not depend on layer {path!r}, or its output is a view that the "
                         "model overwrites; name another layer"
                     )
-                results[LayerGradient(path)] = (activation, gradient)
+                results[LayerGradient(path)] = (activation.to(view.dtype), gradient.to(view.dtype))
             if PLAIN in needs:
                 results[PLAIN] = (_connected(view, gradients[0]),)
         if guide is not None:
@@ -167,6 +190,7 @@ def _capture(view: View, path: str) -> Iterator[list[_Activation]]:
             )
         outputs.append((output.detach().clone(), get_gradient_edge(output)))
 
+    view.require_unfolded(path)
     handle = find_layer(view.model, path).register_forward_hook(keep)
     try:
         yield outputs

@@ -15,7 +15,7 @@ class Kind(Enum):
 
     LINEAR in all of them at once (up to a constant), MULTILINEAR in each alone, PRODUCT elementwise of two, QUOTIENT
     linear in its first argument alone, ELEMENTWISE a function of each element of its first, POOL the maximum over
-    windows of its first, READS what leaves the graph on purpose.
+    windows of its first, CONSTANT what leaves the graph on purpose, VALUE what hands values over to Python.
     """
 
     LINEAR = "linear"
@@ -24,7 +24,8 @@ class Kind(Enum):
     QUOTIENT = "quotient"
     ELEMENTWISE = "elementwise"
     POOL = "pool"
-    READS = "reads"
+    CONSTANT = "constant"
+    VALUE = "value"
 
 
 _NAMES = {
@@ -48,16 +49,20 @@ _NAMES = {
     Kind.PRODUCT: "mul multiply",
     Kind.QUOTIENT: "div divide true_divide",
     Kind.ELEMENTWISE: """
-        relu relu6 hardtanh leaky_relu prelu elu selu celu threshold hardswish hardsigmoid hardshrink softshrink softsign
-        sigmoid tanh gelu silu softplus mish logsigmoid tanhshrink exp expm1 erf sin cos atan
-        abs absolute clamp clamp_min clamp_max clip maximum minimum
+        relu relu6 hardtanh leaky_relu prelu elu selu celu threshold hardswish hardsigmoid hardshrink softshrink
+        softsign sigmoid tanh gelu silu softplus mish logsigmoid tanhshrink exp expm1 erf sin cos atan
+        abs absolute clamp clamp_min clamp_max clip
         log log2 log10 log1p sqrt rsqrt square pow __pow__ __ipow__ reciprocal
         """,
     Kind.POOL: "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
-    Kind.READS: "detach requires_grad_",
+    Kind.CONSTANT: "detach requires_grad_",
+    Kind.VALUE: """
+        item tolist numpy equal allclose is_nonzero __bool__ __int__ __float__ __index__ __array__ __contains__
+        """,
 }
 # Of the elementwise functions, those whose derivatives are of order one everywhere and have no jumps.
-SMOOTH = frozenset("sigmoid tanh gelu silu softplus mish logsigmoid tanhshrink exp expm1 erf sin cos atan".split())
+_SMOOTH = "sigmoid tanh gelu silu softplus mish logsigmoid tanhshrink exp expm1 erf sin cos atan"
+SMOOTH = frozenset(spelling for name in _SMOOTH.split() for spelling in (name, f"{name}_"))
 # Where the functions that act otherwise in training take the flag, if it comes by position.
 TRAINING = {"batch_norm": 5} | {
     name + suffix: 2 for name in _NAMES[Kind.LINEAR].split() if "dropout" in name for suffix in ("", "_")
@@ -81,11 +86,11 @@ def _table() -> dict[Any, tuple[Kind, str]]:
                     if spelling.startswith("__") and space is not Tensor:
                         continue
                     function = getattr(space, spelling, None)
-                    if function is not None:
+                    if callable(function):
                         table.setdefault(function, (kind, spelling))
     for view in ("T", "mT", "H", "mH"):
         table[getattr(Tensor, view).__get__] = (Kind.LINEAR, view)
-    table[Tensor.data.__get__] = (Kind.READS, "data")  # type: ignore[attr-defined]
+    table[Tensor.data.__get__] = (Kind.CONSTANT, "data")  # type: ignore[attr-defined]
     return table
 
 

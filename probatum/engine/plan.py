@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.evaluate import Evaluation, Need, evaluate, predict
+from probatum.engine.evaluate import MULTIPLIERS, Evaluation, Need, evaluate, predict
+from probatum.engine.multipliers import Completeness
 from probatum.engine.noise import image_keys
 from probatum.engine.precision import computing
 from probatum.engine.sampling import Expansion, PointStream, Rows
@@ -107,11 +108,11 @@ def run_variants(
 
     Raises:
         InvalidInput: images or targets are not usable.
-        ModelError: the model cannot answer, or a map has NaN or infinite values.
+        ModelError: the model cannot answer, a map has NaN or infinite values, or multipliers are not complete.
         MemoryBudgetError: one row does not fit.
     """
     view = variants[0].view
-    with computing(view.device):
+    with computing(view.device, view.precision):
         works = [_Work.of(variant, images) for variant in variants]
         budget = Budget.of(images, memory_budget, chunk, view.row_bytes)
         groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
@@ -145,6 +146,7 @@ def run_variants(
         for work in works:
             for name, result in work.maps.items():
                 _require_finite(work.view, name, result)
+            work.completeness.require(work.view)
     return [{name: work.maps[name] for name in requests} for work in works]
 
 
@@ -156,7 +158,7 @@ def all_logits(
     chunk: int | None = None,
 ) -> Float[Tensor, "batch classes"]:
     """Returns the logits of all images, without gradients and in chunks under the budget."""
-    with computing(view.device):
+    with computing(view.device, view.precision):
         images = view.accept(images)
         return _all_logits(view, images, Budget.of(images, memory_budget, chunk, view.row_bytes))
 
@@ -171,6 +173,7 @@ class _Work:
     maps: dict[str, Tensor] = field(default_factory=dict)
     members: Mapping[str, Request] = field(default_factory=dict)
     accumulators: dict[str, Accumulator] = field(default_factory=dict)
+    completeness: Completeness = field(default_factory=Completeness)
     found: list[Tensor] = field(default_factory=list)  # the predicted classes, where no targets are given
 
     @classmethod
@@ -184,12 +187,15 @@ class _Work:
 
     def evaluate(self, rows: Rows, needs: frozenset[Need]) -> tuple[Evaluation, Tensor]:
         targets = None if self.targets is None else self.targets.at(rows.image)
-        results, classes = evaluate(self.view, rows.points, targets, needs)
+        results, classes = evaluate(self.view, rows.points, targets, needs, rows.baselines)
         return Evaluation(rows, results), classes
 
     def add(self, evaluation: Evaluation, classes: Tensor | None = None) -> None:
         for name, request in self.members.items():
             self.accumulators[name].add(request.value(evaluation), evaluation.rows.image, evaluation.rows.weights)
+        if MULTIPLIERS in evaluation.results:
+            _, delta, size = evaluation.results[MULTIPLIERS]
+            self.completeness.add(evaluation.rows.image, delta, size)
         if self.targets is None and classes is not None:
             self.found.append(classes)
 

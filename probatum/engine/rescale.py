@@ -8,10 +8,10 @@ state belongs to the call and not to a module, so reused, in-place, functional a
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -42,8 +42,8 @@ class RescaleRule(TorchFunctionMode):
 
     Use `record` for the pass on the baselines, then the mode itself for the pass on the points, then `finish`.
 
-    A tensor depends on the input iff it requires a gradient, because the parameters of a view are frozen. Calls on other
-    tensors are left alone. On dependent ones, linear operations have their gradient for a multiplier already;
+    A tensor depends on the input iff it requires a gradient, because the parameters of a view are frozen. Calls on
+    other tensors are left alone. On dependent ones, linear operations have their gradient for a multiplier already;
     elementwise functions, max-pools and products of two dependent tensors have rules; all else is refused by name.
 
     Source: Shrikumar et al. (2017), arXiv:1704.02685, sections 3.2 and 3.5.1.
@@ -53,7 +53,7 @@ class RescaleRule(TorchFunctionMode):
         super().__init__()
         self._view = view
         self._recording = False
-        self._records: list[tuple[str, list[Tensor]]] = []
+        self._records: list[tuple[str, tuple[Tensor, ...]]] = []
         self._next = 0
 
     @contextmanager
@@ -61,7 +61,7 @@ class RescaleRule(TorchFunctionMode):
         """The forward pass on the baselines; its graph only tells what depends on the input, so it keeps no tensor."""
         self._recording = True
         try:
-            with torch.autograd.graph.saved_tensors_hooks(lambda tensor: None, lambda _: None), self:  # type: ignore[arg-type]
+            with torch.autograd.graph.saved_tensors_hooks(_drop, _drop), self:
                 yield
         finally:
             self._recording = False
@@ -74,34 +74,40 @@ class RescaleRule(TorchFunctionMode):
     def __torch_function__(
         self, func: _Function, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
-        dependent = [tensor for tensor in _tensors((args, kwargs)) if tensor.requires_grad]
+        kwargs = dict(kwargs or {})
+        if not args and "input" in kwargs:
+            args = (kwargs.pop("input"),)
+        tensors = list(_tensors((args, kwargs)))
+        dependent = [tensor for tensor in tensors if tensor.requires_grad]
         if not dependent:
             return func(*args, **kwargs)
         kind, name = known(func)
-        if kind is Kind.READS or (kind is None and name not in ("item", "tolist", "numpy", "__bool__")):
+        alone = len(dependent) == 1
+        first = alone and bool(args) and args[0] is dependent[0]
+        if name in TRAINING and kwargs.get("training", kwargs.get("train", args[TRAINING[name] :][:1] == (True,))):
+            raise self._refused(f"{name} in training mode", "is no function of one image, so it has no")
+        if (
+            kind in (Kind.LINEAR, Kind.CONSTANT)
+            or (kind in (Kind.MULTILINEAR, Kind.PRODUCT) and alone)
+            or (kind is Kind.QUOTIENT and first)
+        ):
+            return func(*args, **kwargs)
+        if kind is Kind.POOL and first:
+            return self._apply(name, args[:1], func, args, kwargs, lambda start: _pool(name, args, start, kwargs))
+        if kind is Kind.ELEMENTWISE and first and (len(tensors) == 1 or name == "prelu"):
+            return self._apply(name, args[:1], func, args, kwargs, partial(_elementwise, name, func, args, kwargs))
+        if kind is Kind.PRODUCT and len(dependent) == len(args) == 2:
+            return self._apply(name, args, func, args, kwargs, lambda *starts: _product(args, starts))
+        if kind is None:
             result = func(*args, **kwargs)
-            if kind is Kind.READS or next(_tensors(result), None) is None:  # sizes, types and the like
+            if next(_tensors(result), None) is None:  # sizes, types and the like
                 return result
-        first = bool(args) and args[0] is dependent[0]
-        if name in TRAINING and kwargs.get("training", kwargs.get("train", args[TRAINING[name]:][:1] == (True,))):
-            raise self._refused(name, "is in training mode, where it is no function of one image")
-        if kind is Kind.LINEAR or (kind in (Kind.MULTILINEAR, Kind.PRODUCT) and len(dependent) == 1):
-            return func(*args, **kwargs)
-        if kind is Kind.QUOTIENT and len(dependent) == 1 and first:
-            return func(*args, **kwargs)
-        if kind in (Kind.ELEMENTWISE, Kind.POOL) and len(dependent) == 1 and first:
-            x, rest = dependent[0], args[1:]
-            rule = _pool if kind is Kind.POOL else _elementwise
-            return self._apply(name, [x], func, args, kwargs, lambda start: rule(name, func, x, start, rest, kwargs))
-        if kind is Kind.PRODUCT and len(dependent) == len(args) == 2 and not kwargs:
-            return self._apply(name, [*args], func, args, kwargs, lambda *starts: _product(func, args, starts))
-        raise self._refused(name, "has no rule")
+        raise self._refused(name, "has no")
 
     def _apply(
         self,
         name: str,
-        operands: list[Tensor],
+        operands: tuple[Tensor, ...],
         func: _Function,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -109,7 +115,7 @@ class RescaleRule(TorchFunctionMode):
     ) -> Any:
         if self._recording:
             # Copies, because the call itself or a later one may overwrite them.
-            starts = [operand.detach().clone() for operand in operands]
+            starts = tuple(operand.detach().clone() for operand in operands)
             for start in starts:
                 count_kept(start)
             self._records.append((name, starts))
@@ -119,14 +125,14 @@ class RescaleRule(TorchFunctionMode):
         recorded, starts = self._records[self._next]
         if recorded != name or [start.shape for start in starts] != [operand.shape for operand in operands]:
             raise self._diverged()
-        self._records[self._next] = (name, [])  # its multiplier takes its place in memory
+        self._records[self._next] = (name, ())  # its multiplier takes its place in memory
         self._next += 1
         value, surrogate = rule(*starts)
-        result = _Linearized.apply(surrogate, [value])  # type: ignore[no-untyped-call]
+        result = _Linearized.apply(surrogate, [value])
         return operands[0].copy_(result) if _in_place(name, kwargs) else result
 
     def _refused(self, name: str, why: str) -> ModelError:
-        return ModelError(f"{name} in {self._place()} {why} for DeepLIFT's multipliers; {_ADVICE}")
+        return ModelError(f"{name} in {self._place()} {why} rule for DeepLIFT's multipliers; {_ADVICE}")
 
     def _diverged(self) -> ModelError:
         return ModelError(
@@ -147,13 +153,13 @@ class RescaleRule(TorchFunctionMode):
 
 
 def _elementwise(
-    name: str, func: _Function, x: Tensor, start: Tensor, rest: tuple[Any, ...], kwargs: dict[str, Any]
+    name: str, func: _Function, args: tuple[Any, ...], kwargs: dict[str, Any], start: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """m = (f(x) − f(x′)) / (x − x′), and the derivative half way where the two are too close to divide."""
-    in_place = _in_place(name, kwargs)
+    """M = (f(x) − f(x′)) / (x − x′), and the derivative half way where the two are too close to divide."""
+    x, in_place = args[0], _in_place(name, kwargs)
 
-    def function(t: Tensor) -> Tensor:
-        result: Tensor = func(t.clone() if in_place else t, *rest, **kwargs)
+    def function(at: Tensor) -> Tensor:
+        result: Tensor = func(at.clone() if in_place else at, *args[1:], **kwargs)
         return result
 
     point = x.detach()
@@ -161,8 +167,8 @@ def _elementwise(
     way = point - start
     # A smooth function's quotient errs by ε/Δ, its derivative half way by Δ²: they meet at the cube root of ε. Where a
     # kink may lie between the two, or the scale is unknown, only x = x′ has no quotient.
-    limit = torch.finfo(x.dtype).eps ** (1 / 3) if name.rstrip("_") in SMOOTH else 0.0
-    if name.rstrip("_") == "relu":
+    limit = torch.finfo(x.dtype).eps ** (1 / 3) if name in SMOOTH else 0.0
+    if name in ("relu", "relu_"):
         slope = (point > 0).to(x.dtype)
     else:
         with torch.enable_grad():
@@ -172,18 +178,16 @@ def _elementwise(
     return value, multiplier * x
 
 
-def _pool(
-    name: str, func: _Function, x: Tensor, start: Tensor, rest: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Tensor, Tensor]:
+def _pool(name: str, args: tuple[Any, ...], start: Tensor, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Δmax = Δx at the point's argmax · m where the maximum rose, at the baseline's argmax where it fell.
 
     If the point's maximum x_i is the larger one, x_i − x′_i ≥ x_i − max x′ ≥ 0, and likewise the other way round: so m
     lies between 0 and 1 and there is no division by zero but for equal maxima of equal inputs, where m = 1.
     """
-    pool, dimensions = POOLS[name]
+    x, (pool, dimensions) = args[0], POOLS[name]
     options = {key: option for key, option in kwargs.items() if key != "return_indices"}
-    value, where = pool(x.detach(), *rest, **options)
-    low, low_where = pool(start, *rest, **options)
+    value, where = pool(x.detach(), *args[1:], **options)
+    low, low_where = pool(start, *args[1:], **options)
     rise = value - low
     chosen = torch.where(rise >= 0, where, low_where).flatten(-dimensions)  # (..., windows), places in the plane
     # The backward pass of `gather` adds up what overlapping windows send to one place.
@@ -193,11 +197,15 @@ def _pool(
     return value, (multiplier * picked).reshape(value.shape)
 
 
-def _product(func: _Function, args: tuple[Tensor, ...], starts: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+def _product(args: tuple[Tensor, ...], starts: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """Δ(ab) = Δa · (b + b′)/2 + Δb · (a + a′)/2, which is exact and treats both factors alike."""
     (a, b), (a_start, b_start) = args, starts
     surrogate = a * ((b.detach() + b_start) / 2) + ((a.detach() + a_start) / 2) * b
     return a.detach() * b.detach(), surrogate
+
+
+def _drop(saved: Any) -> Any:
+    """Keeps nothing of what autograd wants to save."""
 
 
 def _in_place(name: str, kwargs: dict[str, Any]) -> bool:
