@@ -20,7 +20,9 @@ from probatum.maps import get_reduction
 from probatum.models import save_checkpoint
 
 
-def run_check(config: CheckConfig, folder: Path, progress: Progress | None = None) -> tuple[Setup, SanityResult]:
+def run_check(
+    config: CheckConfig, folder: Path, progress: Progress | None = None, setup: Setup | None = None
+) -> tuple[Setup, SanityResult]:
     """Runs the check that a configuration describes and writes its record into a folder.
 
     The folder receives `config.json` (the configuration and all facts that a figure needs), `results.csv`, `maps/`, and
@@ -30,9 +32,21 @@ def run_check(config: CheckConfig, folder: Path, progress: Progress | None = Non
         config: what to do.
         folder: an existing, empty folder.
         progress: called with (done, in all, what is being done), for the training first and then for the check.
+        setup: what the configuration names, where it is at hand already.
     """
-    setup = set_up(config, progress)
-    result = sanity_check(
+    setup = setup or set_up(config, progress)
+    result = check(config, setup, progress)
+    write_json(folder / "config.json", record(config, setup, result))
+    write_results(folder, result)
+    numpy.savez(folder / "images.npz", allow_pickle=False, pictures=setup.data.pictures().numpy())
+    if setup.training is not None:
+        save_checkpoint(setup.model, folder / "weights.pt")
+    return setup, result
+
+
+def check(config: CheckConfig, setup: Setup, progress: Progress | None = None) -> SanityResult:
+    """Runs the check on what was set up, and writes nothing."""
+    return sanity_check(
         setup.model,
         setup.images,
         setup.targets,
@@ -47,12 +61,6 @@ def run_check(config: CheckConfig, folder: Path, progress: Progress | None = Non
         memory_budget=config.memory_budget,
         progress=progress,
     )
-    write_json(folder / "config.json", record(config, setup, result))
-    write_results(folder, result)
-    numpy.savez(folder / "images.npz", allow_pickle=False, pictures=setup.data.pictures().numpy())
-    if setup.training is not None:
-        save_checkpoint(setup.model, folder / "weights.pt")
-    return setup, result
 
 
 def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str, Any]:
@@ -104,6 +112,9 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
             "batch_norm": randomizer.batch_norm,
             "redraw": randomizer.redraw,
             "trials": setup.trials,
+            "targets": [
+                randomizer.targets(setup.images, setup.targets, trial).tolist() for trial in range(setup.trials)
+            ],
             "seed": randomizer.seed,
             "stages": {stage.name: list(stage.modules) for stage in randomizer.stages},
             "unused": list(randomizer.plan.unused),

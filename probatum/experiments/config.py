@@ -7,10 +7,11 @@ from typing import Any
 from probatum.attributions import METHODS
 from probatum.errors import InvalidInput, UnknownName
 from probatum.metrics import METRICS
-from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
+from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS, Identity, initialiser, preset
 
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs", "hog-pearson")
-PAPER_METHODS = tuple(name for name in METHODS if name not in ("smoothgrad-squared", "vargrad"))
+_VARIANTS = ("smoothgrad-squared", "vargrad", "integrated-gradients-sg-joint")  # of methods that are already there
+PAPER_METHODS = tuple(name for name in METHODS if name not in _VARIANTS)
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,15 @@ class CheckConfig:
             (random), or a checkpoint file.
         train_images: how many images "train" uses.
         methods: names of attribution methods.
-        metrics: names of similarity metrics.
+        metrics: names of similarity metrics; None are the preset's, or else the usual ones.
         preset: a randomization protocol; the next four replace its parts.
         order: of the randomization.
         initialiser: of the randomized parameters.
         batch_norm: what becomes of running statistics.
         trials: independent randomizations.
         layer: of Grad-CAM; None is the layer that the model's table names, or the last convolution.
-        samples: noise samples of every method that has them; None keeps the papers' numbers.
+        samples: noise samples of every method that has them, or gets them from the preset; None keeps the papers'
+            numbers.
         steps: path steps of every method that has them; None keeps the papers' numbers.
         baseline: of Integrated Gradients: "zero", "black", "blurred" or "mean".
         seed: of everything random.
@@ -50,7 +52,7 @@ class CheckConfig:
     weights: str = "train"
     train_images: int = 10_000
     methods: tuple[str, ...] = PAPER_METHODS
-    metrics: tuple[str, ...] = DEFAULT_METRICS
+    metrics: tuple[str, ...] | None = None
     preset: str = "adebayo"
     order: str | None = None
     initialiser: str | None = None
@@ -69,7 +71,7 @@ class CheckConfig:
     def __post_init__(self) -> None:
         for kind, names, table in (
             ("method", self.methods, METHODS),
-            ("metric", self.metrics, METRICS),
+            ("metric", self.metrics or (), METRICS),
             ("randomization preset", (self.preset,), PRESETS),
             ("initialiser", (self.initialiser,), INITIALISERS),
             ("randomization order", (self.order,), ORDERS),
@@ -80,7 +82,11 @@ class CheckConfig:
             for name in names:
                 if name is not None and name not in table:
                     raise UnknownName(kind, name, table)
-        if not self.methods or not self.metrics:
+        protocol = preset(self.preset)
+        how = initialiser(self.initialiser) if self.initialiser else protocol.initialiser
+        if (self.order or protocol.order) == "logit" and not isinstance(how, Identity):
+            raise InvalidInput("order 'logit' keeps all weights; it goes with initialiser 'identity' alone")
+        if not self.methods or self.metrics == ():
             raise InvalidInput("a check needs at least one method and one metric")
         for name in ("images", "train_images", "trials", "samples", "steps"):
             value = getattr(self, name)
@@ -88,6 +94,11 @@ class CheckConfig:
                 raise InvalidInput(f"{name} is {value}; it must be at least 1")
         if self.keep_maps < 0:
             raise InvalidInput(f"keep_maps is {self.keep_maps}; it cannot be negative")
+
+    @property
+    def chosen_metrics(self) -> tuple[str, ...]:
+        """The metrics that are computed: those given, else the preset's, else the usual ones."""
+        return self.metrics or preset(self.preset).metrics or DEFAULT_METRICS
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""

@@ -1,6 +1,7 @@
 """From a configuration to the things it names: data, model, methods, metrics, randomizer."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,7 +17,15 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, train
-from probatum.randomization import Randomizer, automatic_stages, initialiser, preset, stages_from_table
+from probatum.randomization import (
+    Randomizer,
+    Smoothing,
+    StagePlan,
+    automatic_stages,
+    initialiser,
+    preset,
+    stages_from_table,
+)
 
 TrainingProgress = Callable[[int, int, str], None]
 
@@ -63,25 +72,14 @@ def set_up(config: CheckConfig, progress: TrainingProgress | None = None) -> Set
     device = choose_device(config.device)
     spec = model_spec(config.model)
     data = load_images(config.data, spec, config.images, config.data_dir, config.seed)
+    methods = configured_methods(config, spec, data.preprocessing)
+    metrics = configured_metrics(config, data)
     model, training = load_or_train(config, spec, progress)
     model = model.to(device)
     images = data.images.to(device)
     probabilities = all_logits(prepare(model), images, memory_budget=config.memory_budget).softmax(1)
     confidences, targets = probabilities.max(1)
-    class_names = spec.class_names if config.weights != "train" else DATASETS[config.data].class_names
-    protocol = preset(config.preset)
     plan = stages_from_table(model, spec.stages, images=images) if spec.stages else automatic_stages(model, images)
-    randomizer = Randomizer(
-        model,
-        plan,
-        initialiser(config.initialiser) if config.initialiser else protocol.initialiser,
-        config.order or protocol.order,
-        config.seed,
-        config.batch_norm or protocol.batch_norm,
-        protocol.redraw,
-    )
-    methods = {name: configured_method(name, config, spec, data.preprocessing) for name in config.methods}
-    metrics = {name: configured_metric(name, data.images.shape[2:]) for name in config.metrics}
     return Setup(
         spec=spec,
         model=model,
@@ -89,12 +87,42 @@ def set_up(config: CheckConfig, progress: TrainingProgress | None = None) -> Set
         images=images,
         targets=targets,
         confidences=confidences,
-        class_names=class_names,
+        class_names=spec.class_names if config.weights != "train" else DATASETS[config.data].class_names,
         methods=methods,
         metrics=metrics,
-        randomizer=randomizer,
-        trials=config.trials or protocol.trials,
+        randomizer=configured_randomizer(config, model, plan),
+        trials=config.trials or preset(config.preset).trials,
         training=training,
+    )
+
+
+def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
+    """The same model, images and targets under another preset or other methods and metrics.
+
+    Args:
+        setup: what a configuration named that differs in nothing else.
+        config: names the methods, metrics and the randomization.
+    """
+    return replace(
+        setup,
+        methods=configured_methods(config, setup.spec, setup.data.preprocessing),
+        metrics=configured_metrics(config, setup.data),
+        randomizer=configured_randomizer(config, setup.model, setup.randomizer.plan),
+        trials=config.trials or preset(config.preset).trials,
+    )
+
+
+def configured_randomizer(config: CheckConfig, model: nn.Module, plan: StagePlan) -> Randomizer:
+    """The preset's randomizer, with the parts that the configuration replaces."""
+    protocol = preset(config.preset)
+    return Randomizer(
+        model,
+        plan,
+        initialiser(config.initialiser) if config.initialiser else protocol.initialiser,
+        config.order or protocol.order,
+        config.seed,
+        config.batch_norm or protocol.batch_norm,
+        protocol.redraw,
     )
 
 
@@ -167,6 +195,38 @@ def load_or_train(
     return model.eval(), report
 
 
+def configured_methods(config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> dict[str, Method]:
+    """The methods of a check, smoothed where the preset says so."""
+    methods = {name: configured_method(name, config, spec, preprocessing) for name in config.methods}
+    smoothing = preset(config.preset).smoothing
+    if smoothing is None:
+        return methods
+    smoothing = replace(smoothing, samples=config.samples or smoothing.samples)
+    return {name: smoothed(method, smoothing) for name, method in methods.items()}
+
+
+def smoothed(method: Method, smoothing: Smoothing) -> Method:
+    """A method averaged over noisy copies of the image, whatever the method is.
+
+    SmoothGrad and SmoothGrad² of independent noise twice are the same with the two variances added, so their own noise
+    grows; what is left out is that the second noise would be scaled by the range of the noisy image.
+
+    Raises:
+        InvalidInput: the method is a variance over noise, whose average over noise is none.
+    """
+    if not isinstance(method, SmoothGrad):
+        return SmoothGrad(method, smoothing.samples, smoothing.noise_fraction)
+    if method.statistic == "variance" or method.noise_std is not None:
+        raise InvalidInput(
+            "VarGrad and noise in the units of the input cannot be smoothed; leave them out of --methods"
+        )
+    return replace(
+        method,
+        samples=max(method.samples, smoothing.samples),
+        noise_fraction=math.hypot(method.noise_fraction, smoothing.noise_fraction),
+    )
+
+
 def configured_method(name: str, config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> Method:
     """A method of the table with the configuration's samples, steps, layer and baseline."""
 
@@ -181,6 +241,11 @@ def configured_method(name: str, config: CheckConfig, spec: ModelSpec, preproces
         return method
 
     return adapt(get_method(name))
+
+
+def configured_metrics(config: CheckConfig, data: ImageSet) -> dict[str, Metric]:
+    """The metrics of a check, fit for the size of the images."""
+    return {name: configured_metric(name, data.images.shape[2:]) for name in config.chosen_metrics}
 
 
 def configured_metric(name: str, size: torch.Size) -> Metric:

@@ -16,7 +16,7 @@ from probatum.randomization.initialisers import (
     initialiser,
 )
 from probatum.randomization.labels import RandomizedLabels, permute_labels, random_labels
-from probatum.randomization.presets import PRESETS, Preset, preset
+from probatum.randomization.presets import PRESETS, Preset, Smoothing, preset
 from probatum.randomization.randomizer import BATCH_NORM, ORDERS, Entry, Randomizer, Step, stream
 from probatum.randomization.stages import Stage, StagePlan, stages_from_table
 
@@ -36,6 +36,7 @@ __all__ = [
     "RandomizedLabels",
     "Randomizer",
     "Reset",
+    "Smoothing",
     "Stage",
     "StagePlan",
     "Step",

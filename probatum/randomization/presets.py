@@ -5,9 +5,22 @@ from dataclasses import dataclass
 from torch import nn
 
 from probatum.errors import UnknownName
-from probatum.randomization.initialisers import Initialiser, Moments, Normal, Reset, Xavier
+from probatum.randomization.initialisers import Identity, Initialiser, Moments, Normal, Reset, Xavier
 from probatum.randomization.randomizer import Randomizer
 from probatum.randomization.stages import StagePlan
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Every method under test is averaged over noisy copies of the image before its maps are compared.
+
+    Args:
+        samples: noise samples.
+        noise_fraction: standard deviation of the noise, as a fraction of each image's range.
+    """
+
+    samples: int = 50
+    noise_fraction: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,8 @@ class Preset:
         batch_norm: what happens to running statistics.
         redraw: whether every step draws anew.
         trials: number of independent runs.
+        metrics: names of the similarity metrics that belong to the protocol; None leaves the choice open.
+        smoothing: what the protocol does to the methods, if anything.
     """
 
     source: str
@@ -29,6 +44,8 @@ class Preset:
     batch_norm: str = "keep-statistics"
     redraw: bool = False
     trials: int = 1
+    metrics: tuple[str, ...] | None = None
+    smoothing: Smoothing | None = None
 
     def randomizer(self, model: nn.Module, plan: StagePlan, seed: int = 0) -> Randomizer:
         """Applies the protocol to a model."""
@@ -36,6 +53,7 @@ class Preset:
 
 
 _ADEBAYO = "Adebayo et al. (2018), arXiv 1810.03292"
+_HEDSTROM = "Hedström et al. (2024), arXiv 2401.06465"
 
 PRESETS: dict[str, Preset] = {
     "adebayo": Preset(_ADEBAYO, Reset()),
@@ -43,7 +61,13 @@ PRESETS: dict[str, Preset] = {
     "wienecke": Preset("Wienecke & Hinrichs (2021)", Moments(), redraw=True),
     "shin": Preset("Shin & Nemeth (2021)", Normal(0.01)),
     "kokhlikyan": Preset("Kokhlikyan et al. (2021)", Xavier(), trials=10),
-    "bottom-up": Preset("Binder et al. (2023)", Reset(), order="bottom-up"),
+    # Binder et al. show that a randomization from the output down leaves the scale of every activation below it as it
+    # was, so that maps can change so far only. From the input up, the first step already changes all activations.
+    "bottom-up": Preset("Binder et al. (2023), arXiv 2211.12486", Reset(), order="bottom-up"),
+    # The numbers are those of the authors' own code for ImageNet.
+    "smprt": Preset(_HEDSTROM, Reset(), order="bottom-up", smoothing=Smoothing()),
+    "emprt": Preset(_HEDSTROM, Reset(), order="full", metrics=("entropy-rise",)),
+    "random-logit": Preset("Sixt et al. (2020), arXiv 1912.09818", Identity(), order="logit"),
 }
 
 

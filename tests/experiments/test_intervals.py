@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probatum.errors import InvalidInput
-from probatum.report import bootstrap_interval
+from probatum.experiments.intervals import bootstrap_interval, ratio_interval
 
 
 @pytest.mark.parametrize("shared_trials", [True, False])
@@ -120,7 +120,7 @@ def test_properties(images, trials, seed, shared_trials, offset):
 def test_nested_draws_do_not_depend_on_their_blocks(monkeypatch):
     scores = np.random.default_rng(6).normal(size=(2, 20, 5))
     whole = bootstrap_interval(scores, shared_trials=False)
-    monkeypatch.setattr("probatum.report.intervals._BLOCK", 1000)
+    monkeypatch.setattr("probatum.experiments.intervals._BLOCK", 1000)
     for one, other in zip(whole, bootstrap_interval(scores, shared_trials=False), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-15)
 
@@ -144,3 +144,28 @@ def test_global_random_state_is_left_alone():
 def test_refused(scores, options, message):
     with pytest.raises(InvalidInput, match=message):
         bootstrap_interval(scores, **options)
+
+
+def test_ratio_with_limits_of_one_is_the_interval_of_the_mean():
+    scores = np.random.default_rng(2).gamma(2.0, size=30)
+    ratio = ratio_interval(scores, np.ones(30), resamples=20_000)
+    mean = bootstrap_interval(scores[:, None], resamples=20_000)
+    assert ratio[0] == pytest.approx(float(mean.mean), rel=1e-14)
+    tolerance = 0.12 * scores.std() / np.sqrt(len(scores))  # as above: the draws are others
+    assert ratio[1] == pytest.approx(float(mean.low), abs=tolerance)
+    assert ratio[2] == pytest.approx(float(mean.high), abs=tolerance)
+
+
+def test_scores_and_limits_are_drawn_together():
+    limits = np.random.default_rng(3).uniform(0.2, 1.0, size=12)
+    assert ratio_interval(0.4 * limits, limits) == pytest.approx((0.4, 0.4, 0.4), rel=1e-14)
+    assert ratio_interval(np.array([0.3]), np.array([0.6])) == pytest.approx((0.5, 0.5, 0.5), rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("scores", "limits", "message"),
+    [([], [], "at least one"), ([np.nan], [1.0], "finite"), ([0.5, 0.5], [0.3, -0.4], "mean of -0.05")],
+)
+def test_ratios_that_do_not_exist_are_refused(scores, limits, message):
+    with pytest.raises(InvalidInput, match=message):
+        ratio_interval(np.array(scores), np.array(limits))
