@@ -16,6 +16,7 @@ from probatum.report.style import TITLE_SIZE, house_style, line_style
 _NAME_LENGTH = 1.5  # inches, the longest name in the legend
 _STEP = 0.05  # of a stage, by which the methods are set apart so that their bars can be told apart
 _ROUNDING = 1e-5
+_RANGES = {"similarity": (-1.0, 1.0), "distance": (0.0, np.inf), "rise": (-np.inf, np.inf)}
 
 
 def curves_figure(
@@ -23,7 +24,7 @@ def curves_figure(
     *,
     metric_title: str,
     column_titles: Sequence[str],
-    quantity: Literal["similarity", "distance"] = "similarity",
+    quantity: Literal["similarity", "distance", "rise"] = "similarity",
     control: float | Float[np.ndarray, " _"] | None = None,
     control_title: str = "Edge detector",
     ceiling: Mapping[str, float] | None = None,
@@ -42,7 +43,8 @@ def curves_figure(
             not exist: the mean is over the others.
         metric_title: name of the score.
         column_titles: one name for each stage.
-        quantity: a similarity is drawn from 0, or from below if it is negative, to 1; a distance from 0 upwards.
+        quantity: a similarity is drawn from 0, or from below if it is negative, to 1; a distance from 0 upwards;
+            a rise round 0.
         control: the score of the control at every stage or at each, a dashed grey line.
         control_title: name of the control.
         ceiling: the score of a method against itself under another seed, a mark of its colour at the right edge.
@@ -61,8 +63,8 @@ def curves_figure(
             or a negative distance.
         UnknownName: a ceiling or a count of a method that is not in the table, or another quantity.
     """
-    if quantity not in ("similarity", "distance"):
-        raise UnknownName("quantity", quantity, ("similarity", "distance"))
+    if quantity not in _RANGES:
+        raise UnknownName("quantity", quantity, _RANGES)
     tables = {method: _checked(method, scores, len(column_titles), quantity) for method, scores in table.items()}
     if not tables:
         raise InvalidInput("the table of scores has no method")
@@ -116,7 +118,7 @@ def _checked(method: str, scores: np.ndarray, stages: int, quantity: str) -> Flo
     cube = scores[..., None] if scores.ndim == 2 else scores
     if cube.ndim != 3 or len(cube) != stages or 0 in cube.shape:
         raise InvalidInput(f"the scores of {method!r} have shape {scores.shape}; there are {stages} titles of stages")
-    lowest, highest = (-1.0, 1.0) if quantity == "similarity" else (0.0, np.inf)
+    lowest, highest = _RANGES[quantity]
     if (cube < lowest - _ROUNDING).any() or (cube > highest + _ROUNDING).any():
         found = f"from {np.nanmin(cube):.6g} to {np.nanmax(cube):.6g}"
         raise InvalidInput(f"the scores of {method!r} run {found}, but a {quantity} lies in [{lowest:g}, {highest:g}]")
@@ -141,12 +143,16 @@ def _scale(
     ceiling: Mapping[str, float],
     quantity: str,
 ) -> tuple[float, float]:
-    """The range of the scores: 1 on top and 0 or less below for a similarity, from 0 for a distance."""
+    """The range of the scores: to 1 from 0 or below for a similarity, from 0 for a distance, with 0 for a rise."""
     shown = [end for interval in intervals for end in interval]
     shown += [np.array([*ceiling.values()], dtype=np.float64), np.zeros(0) if control is None else control]
     values = np.concatenate(shown)
     values = values[~np.isnan(values)]
     least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    if quantity == "rise":
+        least, most = min(least, 0.0), max(most, 0.0)
+        margin = 0.05 * (most - least) or 1.0
+        return least - margin, most + margin
     if quantity == "distance":
         return (-0.03 * most, 1.06 * most) if most > 0 else (-0.03, 1.0)
     return -0.04 if least > -0.04 else max(-1.0, float(np.floor(least * 5) / 5)) - 0.02, 1.04

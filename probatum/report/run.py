@@ -105,7 +105,8 @@ def _curves(run: Run, metric: str) -> Figure:
         {title: run.result.of(method, metric) for title, method in zip(titles, methods, strict=True)},
         metric_title=f"{facts['title']} ({metric})",
         column_titles=run.result.stages,
-        quantity="similarity" if facts["perfect"] == 1.0 else "distance",
+        # Runs of version 0.1 have no rises and do not say of what kind a metric is.
+        quantity=facts.get("kind", "similarity" if facts["perfect"] == 1.0 else "distance"),
         control=control,
         ceiling={
             title: float(np.mean(run.result.ceiling[row, run.result.metrics.index(metric)]))

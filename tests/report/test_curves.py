@@ -60,6 +60,9 @@ def test_the_caption_comes_before_the_note():
         (np.array([1.0, -1.0]), "similarity", -1.02, 1.04),
         (np.array([0.0, 20.0]), "distance", -0.6, 21.2),
         (np.array([0.0, 0.0]), "distance", -0.03, 1.0),
+        (np.array([1.0, -1.0]), "rise", -1.1, 1.1),
+        (np.array([2.0, 3.0]), "rise", -0.15, 3.15),
+        (np.array([0.0, 0.0]), "rise", -1.0, 1.0),
     ],
 )
 def test_scale(values, quantity, bottom, top):
