@@ -41,6 +41,8 @@ class Method(ABC):
         memory_budget: int | str | None = None,
         chunk: int | None = None,
         precision: str | None = None,
+        channels_last: bool = False,
+        fold_batch_norm: bool = False,
         progress: Progress | None = None,
     ) -> Tensor:
         """Computes the maps of this method alone; the arguments are those of `attribute`."""
@@ -53,6 +55,8 @@ class Method(ABC):
             memory_budget=memory_budget,
             chunk=chunk,
             precision=precision,
+            channels_last=channels_last,
+            fold_batch_norm=fold_batch_norm,
             progress=progress,
         )[self.title]
 
@@ -67,6 +71,8 @@ def attribute(
     memory_budget: int | str | None = None,
     chunk: int | None = None,
     precision: str | None = None,
+    channels_last: bool = False,
+    fold_batch_norm: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Tensor]:
     """Computes the maps of several methods at once, sharing the model calls that they have in common.
@@ -84,7 +90,10 @@ def attribute(
         memory_budget: bytes, or a text such as "2 GiB", for the points and activations of one model call; None is 512
             MiB on the CPU and half of the free memory on CUDA.
         chunk: most points in one model call; alone, it replaces the budget.
-        precision: "float32", "float64", or None for the model's own floating-point type.
+        precision: "float32", "tf32" (on CUDA), "bfloat16", "float64", or None for the model's own floating-point type;
+            see `engine.prepare`, also for the next two.
+        channels_last: compute with the channels of each pixel next to each other.
+        fold_batch_norm: compute each convolution and the batch norm that follows it as one.
         progress: called with (points done, points in all) after each model call.
 
     Returns:
@@ -102,7 +111,7 @@ def attribute(
             raise InvalidInput("two methods have the same title; give them names in a dict")
     if not methods:
         raise InvalidInput("no methods given")
-    view = prepare(model, precision)
+    view = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     images = view.accept(images)
     requests = {name: method.request(view, images) for name, method in methods.items()}
     return run(

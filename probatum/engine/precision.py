@@ -2,40 +2,59 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
 from probatum.errors import InvalidInput
 
-Precision = Literal["float32", "float64"]
-_DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+Precision = Literal["float32", "tf32", "bfloat16", "float64"]
+PRECISIONS = get_args(Precision)
+_AMPERE = (8, 0)  # the first compute capability with units for tf32 and bfloat16
 
 
 def dtype_of(precision: str) -> torch.dtype:
-    """Returns the floating-point type that a precision computes in."""
-    if precision not in _DTYPES:
-        raise InvalidInput(f"precision {precision!r} does not exist; choose from {', '.join(_DTYPES)}")
-    return _DTYPES[precision]
+    """Returns the floating-point type of weights, points and maps under a precision.
+
+    "tf32" and "bfloat16" shorten the factors of products, within convolutions and matrices, and hold float32.
+    """
+    if precision not in PRECISIONS:
+        raise InvalidInput(f"precision {precision!r} does not exist; choose from {', '.join(PRECISIONS)}")
+    return torch.float64 if precision == "float64" else torch.float32
+
+
+def require_precision(precision: str, device: torch.device) -> None:
+    """Raises InvalidInput where a device lacks a precision."""
+    offered: tuple[str, ...] = ("float32",)
+    if device.type == "cuda":
+        modern = torch.cuda.get_device_capability(device) >= _AMPERE
+        offered = PRECISIONS if modern else ("float32", "float64")
+    elif device.type == "cpu":
+        offered = ("float32", "bfloat16", "float64")
+    if precision not in offered:
+        raise InvalidInput(f"{device.type} here has no precision {precision!r}; choose from {', '.join(offered)}")
 
 
 @contextmanager
-def computing(device: torch.device) -> Iterator[None]:
-    """Enables gradients, turns autocast and shortened float32 products off; restores all and the random state."""
+def computing(device: torch.device, precision: str | None = None) -> Iterator[None]:
+    """Enables gradients, sets float32 products to those of a precision, autocast off; restores all afterwards.
+
+    Autocast to bfloat16 is for the model alone (`View.logits`), not for what methods do with its gradients.
+    """
     cuda_devices = [device] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(cuda_devices),
         torch.inference_mode(False),
         torch.enable_grad(),
         torch.autocast(device.type, enabled=False),
-        _full_float32(),
+        _float32_products(short=precision == "tf32"),
     ):
         yield
 
 
 @contextmanager
-def _full_float32() -> Iterator[None]:
-    """Switches off the shortened float32 products of CUDA and oneDNN, by both of torch's interfaces to them."""
+def _float32_products(short: bool) -> Iterator[None]:
+    """Sets the float32 products of CUDA and oneDNN to full or to TensorFloat-32, by both of torch's interfaces."""
     cudnn: Any = torch.backends.cudnn
     operators = _operators()
     precisions = [operator.fp32_precision for operator in operators]
@@ -45,10 +64,10 @@ def _full_float32() -> Iterator[None]:
         flags = None
     try:
         if flags is not None:
-            cudnn.allow_tf32 = False
-            torch.set_float32_matmul_precision("highest")
+            cudnn.allow_tf32 = short
+            torch.set_float32_matmul_precision("high" if short else "highest")
         for operator in operators:
-            operator.fp32_precision = "ieee"
+            operator.fp32_precision = "tf32" if short else "ieee"
         yield
     finally:
         if flags is not None:

@@ -1,13 +1,14 @@
 """The prepared view of a model: frozen, in eval mode, in one precision, free to write into its buffers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.engine.copying import frozen_copy
-from probatum.engine.precision import dtype_of
+from probatum.engine.folding import Fold, find_folds, fold
+from probatum.engine.precision import dtype_of, require_precision
 from probatum.engine.trace import last_convolution
 from probatum.errors import InvalidInput, ModelError
 
@@ -17,10 +18,13 @@ class View:
     """A model as the engine sees it; made by `prepare`.
 
     Args:
-        model: the frozen copy; it shares the caller's weights (unless the precision differs) and nothing else.
+        model: the frozen copy; it shares the caller's weights (unless an option changes them) and nothing else.
         name: the class name of the caller's model, for messages.
         dtype: floating-point type of the computation.
         device: where the weights are.
+        precision: as asked for; None is full precision in the model's own type.
+        channels_last: whether the channels of images and activations lie next to each other in memory.
+        folds: the batch norms that are part of the convolution before them.
         row_bytes: what the memory budget has measured, kept from call to call.
     """
 
@@ -28,11 +32,23 @@ class View:
     name: str
     dtype: torch.dtype
     device: torch.device
+    precision: str | None = None
+    channels_last: bool = False
+    folds: tuple[Fold, ...] = ()
     row_bytes: dict[object, int] = field(default_factory=dict)
+
+    @property
+    def resolution(self) -> float:
+        """The relative distance of neighbouring numbers among the factors of products."""
+        short = {"tf32": 2.0**-10, "bfloat16": torch.finfo(torch.bfloat16).eps}
+        return short.get(self.precision or "", torch.finfo(self.dtype).eps)
 
     def logits(self, points: Float[Tensor, "rows *shape"]) -> Float[Tensor, "rows classes"]:
         """Runs the model; ModelError unless it returns one vector of logits a row."""
-        logits = self.model(points)
+        if self.channels_last:
+            points = points.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            logits = self.model(points)
         if not isinstance(logits, Tensor):
             raise ModelError(f"{self.name} returns a {type(logits).__name__}; probatum needs (batch, classes) logits")
         if logits.ndim != 2 or len(logits) != len(points):
@@ -40,7 +56,16 @@ class View:
                 f"{self.name} returns shape {tuple(logits.shape)} for {len(points)} images; "
                 "probatum needs (batch, classes) logits"
             )
-        return logits
+        return logits.to(self.dtype)  # bfloat16's come back to float32
+
+    def require_unfolded(self, path: str) -> None:
+        """Raises ModelError where a layer's own output no longer exists."""
+        for each in self.folds:
+            if path in each.hidden:
+                raise ModelError(
+                    f"layer {path!r} of {self.name} is folded into its batch norm; name {each.batch_norm!r}, "
+                    "or prepare the model without fold_batch_norm"
+                )
 
     def default_layer(self, images: Tensor) -> str:
         """The convolution that a forward pass calls last."""
@@ -55,6 +80,8 @@ class View:
             raise InvalidInput(f"images are {images.dtype}; scale them to floating point as the model expects them")
         if images.device != self.device:
             raise InvalidInput(f"images are on {images.device}, {self.name} is on {self.device}; move one to the other")
+        if self.channels_last and images.ndim != 4:
+            raise InvalidInput(f"channels_last is for (batch, channel, height, width), not {tuple(images.shape)}")
         bad = (~torch.isfinite(images)).flatten(1).any(1)
         if bool(bad.any()):
             raise InvalidInput(f"image {int(bad.nonzero()[0])} of the batch has NaN or infinite pixels")
@@ -62,7 +89,15 @@ class View:
             return (images.clone() if images.is_inference() else images.detach()).to(self.dtype)
 
 
-def prepare(model: nn.Module | View, precision: str | None = None, *, like: View | None = None) -> View:
+def prepare(
+    model: nn.Module | View,
+    precision: str | None = None,
+    *,
+    channels_last: bool = False,
+    fold_batch_norm: bool = False,
+    example: Tensor | None = None,
+    like: View | None = None,
+) -> View:
     """Makes the view of a model that all attribution is computed on; the model itself is left as it is.
 
     Operations that the model does in place stay in place, because switching them off would change the function of a
@@ -70,16 +105,21 @@ def prepare(model: nn.Module | View, precision: str | None = None, *, like: View
 
     Args:
         model: any module; a view is returned as it is.
-        precision: "float32" or "float64"; None computes in the model's own floating-point type.
-        like: a view of another model of the same structure, whose memory measurements hold here too.
+        precision: "float32" or "float64"; "tf32" (on CUDA) or "bfloat16", float32 with shortened products, faster and
+            less exact; None computes in the model's own floating-point type.
+        channels_last: lay the channels of each pixel next to each other, which convolutions often like better.
+        fold_batch_norm: let each convolution that a batch norm directly follows do the work of both, with weights of
+            the view's own; equal up to rounding. The convolution that is called last is left as it is.
+        example: images of which the first shows which batch norm follows which convolution; needed for folding.
+        like: a view of another model of the same structure, whose memory measurements and folds hold here too.
 
     Raises:
-        InvalidInput: the precision does not exist, or differs from that of a given view.
+        InvalidInput: the precision does not exist, the device lacks it, an option differs from that of a given view, or
+            the example is missing.
         ModelError: the model cannot be copied, or spreads over several devices.
     """
     if isinstance(model, View):
-        if precision is not None and dtype_of(precision) != model.dtype:
-            raise InvalidInput(f"the view was prepared for {model.dtype}, not for precision {precision!r}")
+        _require_options(model, precision, channels_last, fold_batch_norm)
         return model
     if not isinstance(model, nn.Module):
         raise InvalidInput(f"the model is a {type(model).__name__}, not a torch.nn.Module")
@@ -89,7 +129,40 @@ def prepare(model: nn.Module | View, precision: str | None = None, *, like: View
     name = type(getattr(model, "_orig_mod", model)).__name__
     if len(devices) > 1:
         raise ModelError(f"{name} spreads over {', '.join(sorted(map(str, devices)))}; put it on one device")
+    device = devices.pop()
     dtype = dtype_of(precision) if precision else (tensors[0].dtype if tensors else torch.float32)
-    if precision and any(t.dtype != dtype for t in tensors):
-        frozen = frozen.to(dtype)
-    return View(frozen, name, dtype, devices.pop(), {} if like is None else like.row_bytes)
+    if precision:
+        require_precision(precision, device)
+        if any(t.dtype != dtype for t in tensors):
+            frozen = frozen.to(dtype)
+    view = View(frozen, name, dtype, device, precision, channels_last)
+    if fold_batch_norm:
+        if like is not None and like.folds:
+            folds = like.folds
+        elif example is None:
+            raise InvalidInput("folding batch norm needs an example image to see which layer feeds which; give example")
+        else:
+            folds = find_folds(frozen, view.accept(example[:1]))
+        fold(frozen, folds)
+        view = replace(view, folds=folds)
+    if channels_last:
+        for parameter in frozen.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    alike = like is not None and all(
+        getattr(like, option) == getattr(view, option) for option in ("dtype", "precision", "channels_last", "folds")
+    )
+    return replace(view, row_bytes=like.row_bytes) if like is not None and alike else view
+
+
+def _require_options(view: View, precision: str | None, channels_last: bool, fold_batch_norm: bool) -> None:
+    """Raises InvalidInput where what is asked for is not what a view was prepared for."""
+    same = precision is None or precision == view.precision
+    if not same and view.precision is None:
+        same = dtype_of(precision or "") == view.dtype and precision in ("float32", "float64")
+    if not same:
+        raise InvalidInput(f"the view was prepared for {view.precision or view.dtype}, not for precision {precision!r}")
+    if channels_last and not view.channels_last:
+        raise InvalidInput("the view was prepared without channels_last")
+    if fold_batch_norm and not view.folds:
+        raise InvalidInput("the view was prepared without fold_batch_norm, or has no batch norm to fold")

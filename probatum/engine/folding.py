@@ -1,0 +1,119 @@
+"""Batch norm folded into the convolution before it: one layer does the work of two, up to rounding."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # subclasses may compute something else
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A convolution whose output one batch norm reads and nothing else.
+
+    Args:
+        convolution: its dotted path.
+        batch_norm: its dotted path; its output stays what it was.
+        hidden: paths of all modules that return the convolution's output, which no longer exists.
+    """
+
+    convolution: str
+    batch_norm: str
+    hidden: tuple[str, ...]
+
+
+class _Readers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts how many operations read each tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count: Counter[int] = Counter()
+        self._alive: list[Tensor] = []  # so that no tensor takes over the identity of another
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        for tensor in tree_leaves((args, kwargs)):
+            if isinstance(tensor, Tensor):
+                self.count[id(tensor)] += 1
+                self._alive.append(tensor)
+        return func(*args, **(kwargs or {}))
+
+
+def find_folds(model: nn.Module, example: Tensor) -> tuple[Fold, ...]:
+    """Finds what can be folded by watching a forward pass of a frozen copy: which batch norm reads which output.
+
+    The convolution that is called last keeps its output, for that is the layer which Grad-CAM takes by default.
+    """
+    inputs: dict[str, list[Tensor]] = {}
+    outputs: dict[str, list[Tensor]] = {}
+
+    def keep(path: str, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        if isinstance(output, Tensor):
+            outputs.setdefault(path, []).append(output)
+            inputs.setdefault(path, []).extend(arguments[:1])
+
+    modules = dict(model.named_modules())
+    free = {path for path, module in modules.items() if not (module._forward_hooks or module._forward_pre_hooks)}
+    handles = [module.register_forward_hook(partial(keep, path)) for path, module in modules.items()]
+    try:
+        with torch.random.fork_rng([example.device] if example.is_cuda else []), torch.no_grad(), _Readers() as readers:
+            model(example.clone())
+    finally:
+        for handle in handles:
+            handle.remove()
+
+    once = [path for path, made in outputs.items() if len(made) == 1 and path in free]
+    convolutions = {id(outputs[path][0]): path for path in once if type(modules[path]) in _CONVOLUTIONS}
+    last = next((path for path in reversed(outputs) if isinstance(modules[path], nn.Conv2d)), None)
+    folds = []
+    for path in once:
+        module = modules[path]
+        if type(module) not in _BATCH_NORMS or module.running_mean is None or not inputs[path]:
+            continue
+        read = id(inputs[path][0])
+        convolution = convolutions.get(read, last)
+        if convolution is not None and convolution != last and readers.count[read] == 1:
+            hidden = tuple(each for each, made in outputs.items() if any(id(tensor) == read for tensor in made))
+            folds.append(Fold(convolution, path, hidden))
+    return tuple(folds)
+
+
+def fold(model: nn.Module, folds: Iterable[Fold]) -> None:
+    """Changes a model so that each convolution does the work of its batch norm, which then passes its input on.
+
+        BN(W * x + b) = (s W) * x + s (b − μ) + β,  s = γ / √(v + ε)
+
+    Computed in float64. Parameters are replaced and not written to, as others may share them.
+    """
+    for each in folds:
+        convolution, norm = model.get_submodule(each.convolution), model.get_submodule(each.batch_norm)
+        assert isinstance(convolution, _CONVOLUTIONS)
+        assert isinstance(norm, _BATCH_NORMS)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        weight = convolution.weight.detach()
+        scale = (norm.running_var.double() + norm.eps).rsqrt()
+        if norm.weight is not None:
+            scale = scale * norm.weight.detach().double()
+        shift = -norm.running_mean.double() * scale
+        if convolution.bias is not None:
+            shift = shift + convolution.bias.detach().double() * scale
+        if norm.bias is not None:
+            shift = shift + norm.bias.detach().double()
+        folded = weight.double() * scale.reshape(-1, *[1] * (weight.ndim - 1))
+        convolution.weight = nn.Parameter(folded.to(weight.dtype), requires_grad=False)
+        convolution.bias = nn.Parameter(shift.to(weight.dtype), requires_grad=False)
+        vars(norm)["forward"] = _same  # in place of the module, whose path hooks and other attributes may know
+
+
+def _same(input: Tensor) -> Tensor:
+    return input
