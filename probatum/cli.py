@@ -71,9 +71,13 @@ Weights = Annotated[
 DataDir = Annotated[str | None, typer.Option(help="Folder that holds MNIST/raw or FashionMNIST/raw.")]
 Methods = Annotated[str, typer.Option(help="Methods by name, separated by commas; see `probatum list methods`.")]
 Layer = Annotated[str | None, typer.Option(help="Grad-CAM's layer by dotted path; else the model's usual one.")]
-Samples = Annotated[int | None, typer.Option(help="Noise samples of the SmoothGrad methods; else the papers' numbers.")]
+Samples = Annotated[
+    int | None, typer.Option(help="Noise samples of SmoothGrad and the SHAP methods; else the papers' numbers.")
+]
 Steps = Annotated[int | None, typer.Option(help="Steps of Integrated Gradients; else the papers' number.")]
-BaselineName = Annotated[str, typer.Option(help="Baseline of Integrated Gradients: zero, black, blurred or mean.")]
+BaselineName = Annotated[
+    str, typer.Option(help="Baseline of Integrated Gradients, DeepLIFT and SHAP: zero, black, blurred or mean.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 PrecisionName = Annotated[str, typer.Option("--precision", help="float32 or float64.")]

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probatum.attributions.base import Method
+from probatum.attributions.deeplift import DeepLIFT
+from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
 from probatum.attributions.grad_cam import GradCAM
 from probatum.attributions.gradient import Gradient
+from probatum.attributions.gradient_shap import GradientSHAP
 from probatum.attributions.guided_backprop import GuidedBackprop
 from probatum.attributions.guided_grad_cam import GuidedGradCAM
 from probatum.attributions.input_x_gradient import InputXGradient
@@ -38,6 +41,9 @@ class MethodEntry:
 
 
 _SMILKOV = "Smilkov et al. 2017, arXiv:1706.03825"
+_SHRIKUMAR = "Shrikumar et al. 2017, arXiv:1704.02685"
+_LUNDBERG = "Lundberg & Lee 2017, arXiv:1705.07874"
+_ERION = "Lundberg & Lee 2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670"
 
 METHODS: dict[str, MethodEntry] = {
     "gradient": MethodEntry("Gradient", Gradient, "Simonyan et al. 2014, arXiv:1312.6034"),
@@ -71,6 +77,14 @@ METHODS: dict[str, MethodEntry] = {
         lambda: SmoothGrad(IntegratedGradients(), samples=50, estimator="joint"),
         "Adebayo et al. 2018, arXiv:1810.03292, by one drawn path point a sample",
     ),
+    "deeplift": MethodEntry("DeepLIFT", DeepLIFT, _SHRIKUMAR),
+    "deeplift-local": MethodEntry("DeepLIFT (local)", lambda: DeepLIFT(multiply_by_inputs=False), _SHRIKUMAR),
+    "deeplift-shap": MethodEntry("DeepLiftSHAP", DeepLiftSHAP, _LUNDBERG),
+    "deeplift-shap-local": MethodEntry(
+        "DeepLiftSHAP (local)", lambda: DeepLiftSHAP(multiply_by_inputs=False), _LUNDBERG
+    ),
+    "gradient-shap": MethodEntry("GradientSHAP", GradientSHAP, _ERION),
+    "gradient-shap-local": MethodEntry("GradientSHAP (local)", lambda: GradientSHAP(multiply_by_inputs=False), _ERION),
     "edge-detector": MethodEntry("Edge Detector", EdgeDetector, "Sobel & Feldman 1968", control=True),
 }
 

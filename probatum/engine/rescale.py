@@ -77,7 +77,7 @@ class RescaleRule(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if not args and "input" in kwargs:
             args = (kwargs.pop("input"),)
-        tensors = list(_tensors((args, kwargs)))
+        tensors = _tensors((*args, *kwargs.values()))
         dependent = [tensor for tensor in tensors if tensor.requires_grad]
         if not dependent:
             return func(*args, **kwargs)
@@ -100,7 +100,7 @@ class RescaleRule(TorchFunctionMode):
             return self._apply(name, args, func, args, kwargs, lambda *starts: _product(args, starts))
         if kind is None:
             result = func(*args, **kwargs)
-            if next(_tensors(result), None) is None:  # sizes, types and the like
+            if not _tensors([result]):  # sizes, types and the like
                 return result
         raise self._refused(name, "has no")
 
@@ -212,12 +212,12 @@ def _in_place(name: str, kwargs: dict[str, Any]) -> bool:
     return (name.endswith("_") and not name.endswith("__")) or bool(kwargs.get("inplace", False))
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
     """All tensors in nested arguments."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            found += _tensors(value)
+    return found

@@ -11,7 +11,8 @@ from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS, Id
 
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs", "hog-pearson")
 _VARIANTS = ("smoothgrad-squared", "vargrad", "integrated-gradients-sg-joint")  # of methods that are already there
-PAPER_METHODS = tuple(name for name in METHODS if name not in _VARIANTS)
+_BY_NAME = ("deeplift", "gradient-shap")  # of the sanity checks' papers only Kokhlikyan et al. 2021 have these families
+PAPER_METHODS = tuple(name for name in METHODS if name not in _VARIANTS and not name.startswith(_BY_NAME))
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,11 @@ class CheckConfig:
         batch_norm: what becomes of running statistics.
         trials: independent randomizations.
         layer: of Grad-CAM; None is the layer that the model's table names, or the last convolution.
-        samples: noise samples of every method that has them, or gets them from the preset; None keeps the papers'
-            numbers.
+        samples: noise samples of every method that has them, or gets them from the preset, and DeepLiftSHAP's noisy
+            baselines; None keeps the papers' numbers.
         steps: path steps of every method that has them; None keeps the papers' numbers.
-        baseline: of Integrated Gradients: "zero", "black", "blurred" or "mean".
+        baseline: of Integrated Gradients and DeepLIFT, and the center of the SHAP methods' noisy baselines: "zero",
+            "black", "blurred" or "mean".
         seed: of everything random.
         keep_maps: of how many images the maps are stored and drawn.
         device: "auto", or a torch device.

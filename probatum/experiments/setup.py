@@ -10,7 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from probatum.attributions import Black, GradCAM, GuidedGradCAM, IntegratedGradients, Method, SmoothGrad, get_method
+from probatum.attributions import (
+    Black,
+    DeepLIFT,
+    DeepLiftSHAP,
+    GradCAM,
+    GradientSHAP,
+    GuidedGradCAM,
+    IntegratedGradients,
+    Method,
+    NoisyBaselines,
+    SmoothGrad,
+    get_method,
+)
+from probatum.attributions.baselines import as_baseline
 from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput, UnknownName
@@ -233,9 +246,18 @@ def configured_method(name: str, config: CheckConfig, spec: ModelSpec, preproces
     def adapt(method: Method) -> Method:
         if isinstance(method, SmoothGrad):
             return replace(method, method=adapt(method.method), samples=config.samples or method.samples)
+        baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
         if isinstance(method, IntegratedGradients):
-            baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
             return replace(method, steps=config.steps or method.steps, baseline=baseline)
+        if isinstance(method, DeepLIFT):
+            return replace(method, baseline=baseline)
+        if isinstance(method, (DeepLiftSHAP, GradientSHAP)) and isinstance(method.baselines, NoisyBaselines):
+            method = replace(method, baselines=replace(method.baselines, center=as_baseline(baseline)))
+        if isinstance(method, GradientSHAP):
+            return replace(method, samples=config.samples or method.samples)
+        if isinstance(method, DeepLiftSHAP) and isinstance(method.baselines, NoisyBaselines):
+            count = config.samples or method.baselines.count
+            return replace(method, baselines=replace(method.baselines, count=count))
         if isinstance(method, (GradCAM, GuidedGradCAM)):
             return replace(method, layer=config.layer or spec.grad_cam_layer)
         return method

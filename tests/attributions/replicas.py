@@ -8,13 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from attributions.deeplift_reference import multipliers
 from attributions.guided_reference import guided_relus
+from attributions.table import GIVEN
 from nets import SHAPE
 from skimage import filters
 from torch import Tensor
 from torch.nn import functional as F
 
-from probatum.engine.noise import image_keys, standard_normal
+from probatum.engine.noise import image_keys, scramble, standard_normal, uniform
 
 Map = Callable[[torch.nn.Module, Tensor, int, Tensor, int], Tensor]  # model, image, target, clean image, seed
 
@@ -134,6 +136,76 @@ def smooth(inner: Map, samples: int, statistic: str = "mean", fraction: float = 
     return replica
 
 
+def deeplift(baseline, multiply: bool = True) -> Map:
+    def replica(model, image, target, clean, seed):
+        start = baseline(clean)
+        m = multipliers(model, image, start, target)
+        return (image - start) * m if multiply else m
+
+    return replica
+
+
+def stream(clean: Tensor, seed: int, purpose: int) -> Tensor:
+    return scramble(image_keys(clean[None], seed) + purpose)
+
+
+def noisy(center, fraction: float):
+    """The k-th noisy baseline of an image."""
+
+    def baseline(clean, seed, k):
+        epsilon = standard_normal(stream(clean, seed, 1), torch.tensor([k]), clean.shape, torch.float64)[0]
+        return center(clean) + fraction * (clean.max() - clean.min()) * epsilon
+
+    return baseline
+
+
+def given(clean, seed, k):
+    return GIVEN[k]
+
+
+def deeplift_shap(baseline, count: int, multiply: bool = True) -> Map:
+    def replica(model, image, target, clean, seed):
+        maps = []
+        for k in range(count):
+            one = deeplift(lambda clean, k=k: baseline(clean, seed, k), multiply)
+            maps.append(one(model, image, target, clean, seed))
+        return sum(maps) / count
+
+    return replica
+
+
+def gradient_shap(samples: int, baseline, count: int, noise: float = 0.0, multiply: bool = True, first: int = 0) -> Map:
+    def replica(model, image, target, clean, seed):
+        total = torch.zeros_like(image)
+        for k in range(first, first + samples):
+            number = torch.tensor([k])
+            choice, alpha = (float(uniform(stream(clean, seed, p), number, torch.float64)) for p in (2, 3))
+            epsilon = standard_normal(stream(clean, seed, 4), number, clean.shape, torch.float64)[0]
+            end = image + noise * (clean.max() - clean.min()) * epsilon
+            start = baseline(clean, seed, int(choice * count))
+            slope = gradient(model, start + alpha * (end - start), target, clean, seed)
+            total += (end - start) * slope if multiply else slope
+        return total / samples
+
+    return replica
+
+
+def smooth_gradient_shap(samples: int, noisy_images: int) -> Map:
+    """Each noisy image has draws of its own, so that it is one SmoothGrad of one sample after the other."""
+
+    def replica(model, image, target, clean, seed):
+        sigma = 0.15 * (image.max() - image.min())
+        key = image_keys(image[None], seed)
+        total = torch.zeros_like(image)
+        for k in range(noisy_images):
+            epsilon = standard_normal(key, torch.tensor([k]), image.shape, torch.float64)[0]
+            inner = gradient_shap(samples, given, len(GIVEN), first=k * samples)
+            total += inner(model, image + sigma * epsilon, target, clean, seed)
+        return total / noisy_images
+
+    return replica
+
+
 def edges(model, image, target, clean, seed):
     return torch.from_numpy(np.stack([filters.sobel(channel) for channel in image.numpy()]))
 
@@ -173,5 +245,13 @@ REPLICAS: dict[str, Map] = {
     "integrated-gradients-vargrad": smooth(ig3, 4, "variance"),
     "guided-backprop-sg": smooth(guided, 3),
     "grad-cam-sg": smooth(grad_cam("conv1"), 3),
+    "deeplift": deeplift(zero),
+    "deeplift-local": deeplift(mean, multiply=False),
+    "deeplift-sg": smooth(deeplift(zero), 3),
+    "deeplift-shap": deeplift_shap(noisy(zero, 0.2), 4),
+    "deeplift-shap-given": deeplift_shap(given, 3, multiply=False),
+    "gradient-shap": gradient_shap(5, noisy(mean, 0.1), 3, noise=0.1),
+    "gradient-shap-local": gradient_shap(4, given, 3, multiply=False),
+    "gradient-shap-sg": smooth_gradient_shap(2, 3),
     "edge-detector": edges,
 }

@@ -1,17 +1,30 @@
 """The table of methods that every law of the package is tested over, with few samples and steps."""
 
+import math
+
+import torch
+from nets import SHAPE
+
 from probatum.attributions import (
     Black,
+    DeepLIFT,
+    DeepLiftSHAP,
     EdgeDetector,
     GradCAM,
     Gradient,
+    GradientSHAP,
     GuidedBackprop,
     GuidedGradCAM,
     InputXGradient,
     IntegratedGradients,
+    Mean,
     Method,
+    NoisyBaselines,
     SmoothGrad,
+    Zero,
 )
+
+GIVEN = torch.linspace(-2, 2, 3 * math.prod(SHAPE), dtype=torch.float64).sin().reshape(3, *SHAPE)
 
 METHODS: dict[str, Method] = {
     "gradient": Gradient(),
@@ -35,10 +48,32 @@ METHODS: dict[str, Method] = {
     "integrated-gradients-vargrad": SmoothGrad(IntegratedGradients(steps=3), samples=4, statistic="variance"),
     "guided-backprop-sg": SmoothGrad(GuidedBackprop(), samples=3),
     "grad-cam-sg": SmoothGrad(GradCAM("conv1"), samples=3),
+    "deeplift": DeepLIFT(),
+    "deeplift-local": DeepLIFT("mean", multiply_by_inputs=False),
+    "deeplift-sg": SmoothGrad(DeepLIFT(), samples=3),
+    "deeplift-shap": DeepLiftSHAP(NoisyBaselines(Zero(), count=4)),
+    "deeplift-shap-given": DeepLiftSHAP(GIVEN, multiply_by_inputs=False),
+    "gradient-shap": GradientSHAP(5, NoisyBaselines(Mean(), count=3, fraction=0.1), noise_fraction=0.1),
+    "gradient-shap-local": GradientSHAP(4, GIVEN, multiply_by_inputs=False),
+    "gradient-shap-sg": SmoothGrad(GradientSHAP(2, GIVEN), samples=3),
     "edge-detector": EdgeDetector(),
 }
-POINTS = {
-    name: getattr(method, "samples", 1)
-    * (1 if getattr(method, "estimator", "") == "joint" else getattr(getattr(method, "method", method), "steps", 1))
+
+
+def _points(method: Method) -> int:
+    """The points that a method looks at for each image."""
+    if isinstance(method, SmoothGrad):
+        return method.samples * (1 if method.estimator == "joint" else _points(method.method))
+    if isinstance(method, DeepLiftSHAP):
+        return method.baselines.count if isinstance(method.baselines, NoisyBaselines) else len(method.baselines)
+    return getattr(method, "samples", 1) * getattr(method, "steps", 1)
+
+
+POINTS = {name: _points(method) for name, method in METHODS.items()}
+# Two forward passes on each chunk: one on the baselines, one on the points.
+PAIRED = {name for name in METHODS if name.startswith("deeplift")}
+SEEDED = {
+    name
     for name, method in METHODS.items()
+    if isinstance(method, (SmoothGrad, GradientSHAP)) or name == "deeplift-shap"
 }
