@@ -1,0 +1,252 @@
+"""Smooth versions of a network: ReLU becomes Softplus, max-pooling LogSumExp pooling, however the model calls them."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from probatum.engine import View, copy_model, prepare
+from probatum.engine.operations import known
+from probatum.engine.precision import computing
+from probatum.errors import InvalidInput, ModelError, UnknownName
+
+Activation = Literal["softplus"]
+Pooling = Literal["logsumexp", "logmeanexp"]
+
+_WINDOWED = {f"max_pool{dimensions}d": dimensions for dimensions in (1, 2, 3)}
+_ADAPTIVE = {F.adaptive_max_pool1d: 1, F.adaptive_max_pool2d: 2, F.adaptive_max_pool3d: 3}
+_OTHER_KINKS = {
+    "relu6", "hardtanh", "leaky_relu", "prelu", "rrelu", "threshold", "hardswish", "hardsigmoid", "hardshrink",
+    "softshrink", "abs", "clamp", "clamp_min", "clamp_max", "clip", "max", "amax", "maximum", "fmax",
+    "fractional_max_pool2d", "fractional_max_pool3d",
+}  # fmt: skip
+# Where softplus is the identity to the last bit, in float64 too; at torch's own threshold of 20 the function jumps.
+_EXACT = 40.0
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """What one forward pass of a smooth network replaced.
+
+    Args:
+        activations: ReLU calls that became Softplus.
+        poolings: max-pooling calls that became LogSumExp pooling.
+        kept: calls of other operations with a kink, left as they are, by name.
+    """
+
+    activations: int
+    poolings: int
+    kept: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        kept = "".join(f", {count} {name} calls kept" for name, count in self.kept.items())
+        return f"{self.activations} ReLU calls and {self.poolings} max-poolings replaced{kept}"
+
+
+def softplus(x: Float[Tensor, "*shape"], beta: float) -> Float[Tensor, "*shape"]:
+    """log(1 + exp(β x)) / β: at most log 2 / β above max(x, 0), and that at 0."""
+    return F.softplus(x, beta=beta, threshold=_EXACT)
+
+
+def smooth_pool(x: Tensor, windows: Sequence[Sequence[Sequence[int]]], sharpness: float, mean: bool = False) -> Tensor:
+    """LogSumExp pooling, log Σ exp(t x) / t over every window, in place of its maximum.
+
+    The sum over a box is taken one side at a time. What lies outside of the input takes no part.
+
+    Args:
+        x: (..., *sides).
+        windows: for each of the last dimensions, the places of each window along it, all inside.
+        sharpness: t. The result exceeds the maximum by at most log n / t, n being the values of a window.
+        mean: divide the sum by n, so that a constant window keeps its value; the result then lies below the maximum.
+    """
+    pooled = x * sharpness
+    for dim, places in enumerate(windows, start=x.ndim - len(windows)):
+        longest = max(map(len, places))
+        index = torch.tensor([[*each, *[0] * (longest - len(each))] for each in places], device=x.device)
+        length = torch.tensor([len(each) for each in places], device=x.device)
+        gathered = pooled.index_select(dim, index.flatten())  # (..., window * place, ...)
+        gathered = gathered.reshape(*pooled.shape[:dim], *index.shape, *pooled.shape[dim + 1 :])
+        spread = [1] * (x.ndim - dim - 1)
+        if min(map(len, places)) < longest:
+            absent = torch.arange(longest, device=x.device) >= length[:, None]
+            gathered = gathered.masked_fill(absent.reshape(*absent.shape, *spread), -math.inf)
+        pooled = gathered.logsumexp(dim + 1)
+        if mean:
+            pooled = pooled - length.to(pooled).log().reshape(-1, *spread)
+    return pooled / sharpness
+
+
+class _SmoothCalls(TorchFunctionMode):
+    """Replaces and counts the calls of one forward pass."""
+
+    def __init__(self, activation: str | None, beta: float, pooling: str | None, sharpness: float) -> None:
+        super().__init__()
+        self.activation, self.beta, self.pooling, self.sharpness = activation, beta, pooling, sharpness
+        self.activations = self.poolings = 0
+        self.kept: Counter[str] = Counter()
+
+    @property
+    def smoothing(self) -> Smoothing:
+        return Smoothing(self.activations, self.poolings, dict(self.kept))
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = known(func)[1]
+        if self.activation is not None and name in ("relu", "relu_"):
+            x = args[0] if args else kwargs["input"]
+            self.activations += 1
+            in_place = name == "relu_" or kwargs.get("inplace", args[1] if len(args) > 1 else False)
+            # Unlike a ReLU, Softplus needs what it was given for its gradient, so that must not be overwritten.
+            return x.copy_(softplus(x.clone(), self.beta)) if in_place else softplus(x, self.beta)
+        if self.pooling is not None and "max_pool" in name and "fractional" not in name:
+            if name not in _WINDOWED and func not in _ADAPTIVE:
+                raise ModelError(
+                    f"{name} also returns the places of its maxima, which smooth pooling does not have; "
+                    "smooth the activations alone with pooling=None"
+                )
+            self.poolings += 1
+            if name in _WINDOWED:
+                x, windows = _max_pool_windows(_WINDOWED[name], *args, **kwargs)
+            else:
+                x, windows = _adaptive_windows(_ADAPTIVE[func], *args, **kwargs)
+            return smooth_pool(x, windows, self.sharpness, mean=self.pooling == "logmeanexp")
+        if name.rstrip("_") in _OTHER_KINKS:
+            self.kept[name.rstrip("_")] += 1
+        return func(*args, **kwargs)
+
+
+def smoothed(
+    model: nn.Module,
+    *,
+    activation: Activation | None = "softplus",
+    beta: float = 10.0,
+    pooling: Pooling | None = "logsumexp",
+    sharpness: float = 10.0,
+) -> nn.Module:
+    """Makes a smooth version of a network: ReLU → Softplus, max-pooling → LogSumExp pooling.
+
+        ReLU(x) → log(1 + exp(β x)) / β        max_j x_j → log Σ_j exp(t x_j) / t
+
+    Every call is replaced wherever the network's forward pass makes it: by a module, a function or a method, in place
+    or not, in a module that is used twice. The module objects, their dotted paths and their parameters stay what they
+    are; parameters share storage with the model, buffers do not.
+
+    Source: Kokhlikyan et al. (2021), section 3 and Figure 2; Softplus as Dombrowski et al. (2019), arXiv:1906.07983.
+    The paper gives neither β nor t.
+
+    Args:
+        model: any module; left as it is.
+        activation: "softplus", or None to keep the ReLUs.
+        beta: β > 0, the sharpness of Softplus.
+        pooling: "logsumexp", "logmeanexp" (the mean in place of the sum, which keeps the level of the activations), or
+            None to keep the max-pools.
+        sharpness: t > 0, of the pooling.
+
+    Returns:
+        the smooth network, in the model's mode. A forward pass raises ModelError where it replaces no call, and where a
+        max-pool is asked for the places of its maxima. Its parts called by themselves are not smooth.
+
+    Raises:
+        InvalidInput: nothing is to be replaced, or a sharpness is not positive.
+        ModelError: the model cannot be copied, or is smooth already.
+    """
+    for name, value, choices in (
+        ("activation", activation, ("softplus",)),
+        ("pooling", pooling, ("logsumexp", "logmeanexp")),
+    ):
+        if value is not None and value not in choices:
+            raise UnknownName(f"smooth {name}", value, choices)
+    if activation is None and pooling is None:
+        raise InvalidInput("activation and pooling are both None, which replaces nothing")
+    for name, number in (("beta", beta), ("sharpness", sharpness)):
+        if not 0 < number < math.inf:
+            raise InvalidInput(f"{name} is {number}; it must be above 0")
+    original = getattr(model, "_orig_mod", model)  # torch.compile wraps the module that was written
+    base: Any = type(original)
+    if hasattr(base, "_smooth_calls"):
+        raise ModelError(f"{base.__name__} is a smooth network already; smooth the model that it was made from")
+    buffers = {name for name, _ in original.named_buffers(remove_duplicate=False)}
+    copy = copy_model(original, own=buffers.__contains__)
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _SmoothCalls(activation, beta, pooling, sharpness) as calls:
+            result = base.__call__(self, *args, **kwargs)
+        if calls.activations == calls.poolings == 0:
+            wanted = " and ".join(["ReLU"] * (activation is not None) + ["max-pooling"] * (pooling is not None))
+            raise ModelError(f"{base.__name__} makes no {wanted} call that could be replaced ({calls.smoothing})")
+        self._smoothing = calls.smoothing
+        return result
+
+    # A class made for this copy, so that no module is wrapped and every path and parameter keeps its name.
+    copy.__class__ = type(f"Smooth{base.__name__}", (base,), {"__call__": call, "_smooth_calls": True})
+    return copy
+
+
+def smoothing_of(model: nn.Module | View, images: Tensor) -> Smoothing:
+    """Counts what one forward pass of a network made by `smoothed` replaces.
+
+    Raises:
+        ModelError: the network was not made by `smoothed`.
+    """
+    view = prepare(model)
+    if not hasattr(type(view.model), "_smooth_calls"):
+        raise ModelError(f"{view.name} is no smooth network; make one with smoothed(model)")
+    with computing(view.device), torch.no_grad():
+        view.logits(view.accept(images[:1]).clone())
+    found: Smoothing = view.model._smoothing  # type: ignore[assignment]
+    return found
+
+
+def _max_pool_windows(
+    dimensions: int,
+    input: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, list[list[list[int]]]]:
+    """The windows of a max-pooling call along each side, without what lies in the padding."""
+    options = (kernel_size, kernel_size if stride is None or stride == [] else stride, padding, dilation)
+    windows = []
+    for side, *numbers in zip(
+        input.shape[-dimensions:], *(_each(option, dimensions) for option in options), strict=True
+    ):
+        kernel, step, pad, gap = numbers
+        reach = gap * (kernel - 1) + 1
+        count = (side + 2 * pad - reach + (step - 1 if ceil_mode else 0)) // step + 1
+        if ceil_mode and (count - 1) * step >= side + pad:  # a window begins in the input or in the padding before it
+            count -= 1
+        starts = range(-pad, -pad + count * step, step)
+        windows.append([[place for place in range(s, s + reach, gap) if 0 <= place < side] for s in starts])
+    return input, windows
+
+
+def _adaptive_windows(
+    dimensions: int,
+    input: Tensor,
+    output_size: int | Sequence[int | None],
+    return_indices: bool = False,
+) -> tuple[Tensor, list[list[list[int]]]]:
+    """The windows of an adaptive max-pooling call along each side."""
+    windows = []
+    for side, wanted in zip(input.shape[-dimensions:], _each(output_size, dimensions), strict=True):
+        count = side if wanted is None else wanted
+        windows.append([list(range(w * side // count, -(-(w + 1) * side // count))) for w in range(count)])
+    return input, windows
+
+
+def _each(option: Any, dimensions: int) -> list[Any]:
+    """One number a dimension."""
+    listed = list(option) if isinstance(option, (tuple, list)) else [option]
+    return listed * dimensions if len(listed) == 1 else listed
