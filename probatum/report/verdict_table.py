@@ -102,7 +102,7 @@ def verdict_figure(comparison: PresetComparison, caption: str | None = None) -> 
 
         for column, preset in enumerate(presets):
             start, broken = left + each * column, bool(comparison.judgements[preset].broken)
-            write(start + each / 2, 0.16, text.wrap(preset, 0.9 * each, TITLE_SIZE, 1), TITLE_SIZE, fontweight="bold")
+            write(start + each / 2, 0.16, text.wrap(preset, 0.9 * each, TITLE_SIZE, 2), TITLE_SIZE, fontweight="bold")
             write(start + each / 2, 0.39, _under(comparison, preset, each), color=FAINT_INK)
             for row, method in enumerate(methods):
                 verdict, top = comparison.cell(method, preset), _HEAD + tall * row

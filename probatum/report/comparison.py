@@ -1,0 +1,37 @@
+"""The figures of a comparison of presets, drawn from what is stored there and nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from probatum.experiments.presets_table import read_comparison
+from probatum.experiments.store import read_run
+from probatum.report.run import draw_run
+from probatum.report.save import save_figure
+from probatum.report.verdict_table import verdict_figure
+
+
+def draw_comparison(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Draws the table of verdicts, `verdicts.png`, and the figures of each preset's run.
+
+    Args:
+        folder: what `compare_presets` made.
+        progress: called with each figure's name, the preset's before it, before it is drawn.
+
+    Returns:
+        the files.
+
+    Raises:
+        InvalidInput: the folder holds no complete comparison.
+    """
+    comparison = read_comparison(folder)
+    facts = read_run(folder / comparison.presets[0]).config
+    caption = f"{facts['model']['title']} on {facts['data']['name']}; seed {facts['config']['seed']}"
+    written = save_figure(verdict_figure(comparison, caption), folder / "verdicts")
+    for preset in comparison.presets:
+
+        def report(name: str, preset: str = preset) -> None:
+            if progress is not None:
+                progress(f"{preset}: {name}")
+
+        written += draw_run(folder / preset, report)
+    return written
