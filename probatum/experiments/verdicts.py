@@ -102,8 +102,8 @@ def judge(
 
     1. Similarities: the share retained is mean score / mean ceiling, the ceiling being the noise ceiling of stochastic
        methods and the score of identical maps for the others. Both maps compared see the same noise and those of the
-       ceiling do not, so with few samples a share may exceed 1. "Follows the model": the interval ends at 0.25 or below.
-       "Does not follow": it begins at 0.5 or above. A map that merely turned its sign has retained less than nothing;
+       ceiling do not, so with few samples a share may exceed 1. "Follows the model": the interval ends at 0.25
+       or below. "Does not follow": it begins at 0.5 or above. A map that merely turned its sign has a share below 0;
        measures of absolute maps, such as "spearman-abs", see what it kept.
     2. Rises: "follows" if the interval lies above 0, "does not follow" if it reaches no higher than 0.
     3. Distances have no largest value to take a share of, and a map that only changed its scale is distant too. "Does
