@@ -1,0 +1,190 @@
+"""Infidelity, max-sensitivity and their like of several methods, of a trained model and of its randomized versions."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from probatum.attributions import InputXGradient, Method, SmoothGrad, attribute
+from probatum.attributions.baselines import Baseline, as_baseline
+from probatum.engine import View, all_logits, prepare
+from probatum.errors import InvalidInput
+from probatum.experiments.sanity import Progress
+from probatum.metrics.quality import Case, Explain, Forward, Product, Quality, get_quality
+from probatum.randomization import Randomizer
+
+IMAGES_AT_ONCE = 16
+TRAINED = "trained"
+
+
+@dataclass(frozen=True, eq=False)
+class QualityResult:
+    """The scores of quality metrics.
+
+    Args:
+        methods: names.
+        metrics: names.
+        stages: "trained", then the stages of the randomizer in the order visited.
+        image_names: one for each image.
+        targets: (image,) the explained classes.
+        products: by method, whether its maps are local or global.
+        scores: (method, metric, stage, image, trial); the trained model's are the same in every trial. NaN where a
+            metric says that it is undefined, as max-sensitivity is of a zero map.
+    """
+
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    stages: tuple[str, ...]
+    image_names: tuple[str, ...]
+    targets: tuple[int, ...]
+    products: Mapping[str, Product]
+    scores: Float[np.ndarray, "method metric stage image trial"]
+
+    def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
+        """The scores of one method under one metric."""
+        scores: np.ndarray = self.scores[self.methods.index(method), self.metrics.index(metric)]
+        return scores
+
+    def undefined(self, method: str, metric: str) -> int:
+        """How many of these scores are undefined."""
+        return int(np.isnan(self.of(method, metric)).sum())
+
+
+def product_of(method: Method) -> Product:
+    """Tells whether a method's maps hold the factor x − x₀ ("global") or not ("local")."""
+    if isinstance(method, SmoothGrad):
+        return product_of(method.method)
+    multiplied = isinstance(method, InputXGradient) or getattr(method, "multiply_by_inputs", False)
+    return "global" if multiplied else "local"
+
+
+def quality_scores(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | None = None,
+    *,
+    methods: Mapping[str, Method],
+    metrics: Mapping[str, Quality] | Sequence[str] = ("infidelity", "max-sensitivity"),
+    randomizer: Randomizer | None = None,
+    trials: int = 1,
+    products: Mapping[str, Product] | None = None,
+    baseline: Baseline | Tensor | str = "zero",
+    together: int | None = 1,
+    reduce: Callable[[Tensor], Tensor] | None = None,
+    seed: int = 0,
+    image_names: Sequence[str] | None = None,
+    precision: str | None = None,
+    memory_budget: int | str | None = None,
+    progress: Progress | None = None,
+) -> QualityResult:
+    """Scores each method's maps of a model, and of its randomized versions where there is a randomizer.
+
+    The maps of all methods at the same points are computed together, as in `attribute`; a metric that disturbs the
+    input calls the model once for all methods of a kind. The target stays what it is for the trained model, and every
+    version of the model meets the same disturbances.
+
+    Source: Kokhlikyan et al. (2021), Figures 1, 2 and 6, Tables 1 and 2.
+
+    Args:
+        model: any classifier; left as it is.
+        images: (batch, ...), preprocessed; embeddings (batch, token, dimension) likewise.
+        targets: class indices (batch,), or None for the trained model's predictions.
+        methods: by name.
+        metrics: names of the table, or metrics of your own by name.
+        randomizer: makes the further versions of the model; None scores the model alone.
+        trials: independent randomizations.
+        products: whether a method's maps are "local" or "global"; what is not named here follows `product_of`.
+        baseline: x₀ of what is removed, best that of the methods.
+        together: dimension of the batch whose entries are one feature: 1 for the channels of images, −1 for embeddings,
+            None where every number is a feature.
+        reduce: applied to the maps before max-sensitivity compares them, as the sum over the embedding is.
+        seed: of the methods' noise and of the disturbances.
+        image_names: one for each image; numbers where not given.
+        precision: as in `attribute`.
+        memory_budget: as in `attribute`.
+        progress: called with (versions of the model scored, in all, the next one), for every 16 images.
+
+    Raises:
+        InvalidInput, ModelError: what the parts raise.
+    """
+    names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
+    if len(names) != len(images):
+        raise InvalidInput(f"{len(names)} image names for {len(images)} images; give one each")
+    if trials < 1:
+        raise InvalidInput(f"trials is {trials}; there is at least one")
+    if unknown := set(products or {}) - set(methods):
+        raise InvalidInput(f"products name {', '.join(sorted(unknown))}, which is none of the methods")
+    table = metrics if isinstance(metrics, Mapping) else {name: get_quality(name) for name in metrics}
+    kinds = {name: product_of(method) for name, method in methods.items()} | dict(products or {})
+    trained = prepare(model, precision)
+    images = trained.accept(images)
+    if targets is None:
+        targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
+    stages = (TRAINED, *(stage.name for stage in (randomizer.stages if randomizer else ())))
+    scores = np.full((len(methods), len(table), len(stages), len(images), trials), np.nan)
+    baselines = as_baseline(baseline)(images)
+    parts = [slice(first, min(first + IMAGES_AT_ONCE, len(images))) for first in range(0, len(images), IMAGES_AT_ONCE)]
+    total, done = len(parts) * (1 + trials * (len(stages) - 1)), 0
+    for part in parts:
+        for stage, trial, view in _versions(trained, randomizer, trials, precision):
+            if progress is not None:
+                progress(done, total, stages[stage])
+            done += 1
+            explain, forward, probability = _callables(view, targets[part], methods, seed, memory_budget)
+            everything = torch.arange(part.stop - part.start, device=images.device)
+            maps = explain(images[part], everything)
+            case = Case(
+                forward,
+                explain if reduce is None else _reduced(explain, reduce),
+                images[part],
+                maps,
+                kinds,
+                None if reduce is None else {name: reduce(values) for name, values in maps.items()},
+                baselines[part],
+                together,
+                probability,
+                seed,
+            )
+            for column, metric in enumerate(table.values()):
+                found = metric.measure.scores(case)
+                for row, name in enumerate(methods):
+                    scores[row, column, stage, part, trial] = found[name].cpu().double().numpy()[:, None]
+    return QualityResult(
+        tuple(methods), tuple(table), stages, names, tuple(int(target) for target in targets), kinds, scores
+    )
+
+
+def _versions(
+    trained: View, randomizer: Randomizer | None, trials: int, precision: str | None
+) -> Iterator[tuple[int, slice, View]]:
+    """The models: the number of their stage, the trials that they count for, and their view."""
+    yield 0, slice(None), trained
+    for trial in range(trials if randomizer else 0):
+        assert randomizer is not None
+        for step, _, randomized in randomizer.steps(trial, start=1):
+            yield step, slice(trial, trial + 1), prepare(randomized, precision, like=trained)
+
+
+def _callables(
+    view: View, targets: Tensor, methods: Mapping[str, Method], seed: int, memory_budget: int | str | None
+) -> tuple[Explain, Forward, Forward]:
+    """The maps of all methods, the target's logit and its probability, at points made from some images."""
+
+    def explain(points: Tensor, image: Tensor) -> Mapping[str, Tensor]:
+        return attribute(view, points, targets[image], methods, seed=seed, memory_budget=memory_budget)
+
+    def forward(points: Tensor, image: Tensor) -> Tensor:
+        return all_logits(view, points, memory_budget=memory_budget).gather(1, targets[image, None])[:, 0]
+
+    def probability(points: Tensor, image: Tensor) -> Tensor:
+        logits = all_logits(view, points, memory_budget=memory_budget)
+        return logits.softmax(1).gather(1, targets[image, None])[:, 0]
+
+    return explain, forward, probability
+
+
+def _reduced(explain: Explain, reduce: Callable[[Tensor], Tensor]) -> Explain:
+    return lambda points, image: {name: reduce(maps) for name, maps in explain(points, image).items()}
