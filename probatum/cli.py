@@ -15,9 +15,18 @@ import probatum
 from probatum.attributions import METHODS
 from probatum.data import DATASETS, load_dataset
 from probatum.errors import InvalidInput, ModelError, ProbatumError
-from probatum.experiments import CheckConfig, SanityResult, Setup, new_folder, run_check
+from probatum.experiments import (
+    CheckConfig,
+    PresetComparison,
+    SanityResult,
+    Setup,
+    compare_presets,
+    new_folder,
+    run_check,
+)
 from probatum.experiments.attribute import explain
 from probatum.experiments.config import DEFAULT_METRICS, PAPER_METHODS
+from probatum.experiments.presets_table import is_comparison, read_comparison, read_comparison_config
 from probatum.experiments.setup import choose_device
 from probatum.experiments.store import read_config
 from probatum.metrics import METRICS
@@ -25,7 +34,9 @@ from probatum.models import MODELS, PAPER_MNIST, QUICK_DIGITS, load_model, model
 from probatum.models import train as train_model
 from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
 from probatum.report import bootstrap_interval
+from probatum.report.comparison import draw_comparison
 from probatum.report.run import CONTROL, draw_explanation, draw_run
+from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import (
     PAPERS,
     Finding,
@@ -113,8 +124,13 @@ def check(
     weights: Weights = None,
     train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 10_000,
     methods: Methods = _ALL_METHODS,
-    metrics: Annotated[str, typer.Option(help="Metrics by name, separated by commas.")] = _USUAL_METRICS,
-    preset: Annotated[str, typer.Option(help=f"Randomization protocol: {', '.join(PRESETS)}.")] = "adebayo",
+    metrics: Annotated[
+        str | None,
+        typer.Option(help=f"Metrics by name, separated by commas; else the preset's, or {_USUAL_METRICS}."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help=f"Randomization protocol, or several, separated by commas: {', '.join(PRESETS)}.")
+    ] = "adebayo",
     order: Annotated[str | None, typer.Option(help=f"Instead of the preset's: {', '.join(ORDERS)}.")] = None,
     initialiser: Annotated[
         str | None, typer.Option(help=f"Instead of the preset's: {', '.join(INITIALISERS)}.")
@@ -135,8 +151,9 @@ def check(
     """Run the model-randomization sanity check.
 
     Without options: train the basic CNN on rendered digits and compare every method's maps with those of the network
-    whose layers are randomized one after another, from the output down.
+    whose layers are randomized one after another, from the output down. Several presets make a table of verdicts.
     """
+    presets = _names(preset) or (preset,)
     chosen_model, chosen_weights = _defaults(data, model, weights)
     config = CheckConfig(
         data=data,
@@ -146,8 +163,8 @@ def check(
         weights=chosen_weights,
         train_images=train_images,
         methods=_names(methods),
-        metrics=_names(metrics),
-        preset=preset,
+        metrics=None if metrics is None else _names(metrics),
+        preset=presets[0],
         order=order,
         initialiser=initialiser,
         batch_norm=batch_norm,
@@ -162,7 +179,11 @@ def check(
         precision=precision,
         memory_budget=memory_budget,
     )
-    _run_check(config, out or _free(Path("runs") / f"check-{Path(data).stem}-{chosen_model}"))
+    folder = out or _free(Path("runs") / f"check-{Path(data).stem}-{chosen_model}")
+    if len(presets) == 1:
+        _run_check(config, folder)
+    else:
+        _run_presets(config, presets, folder)
 
 
 @app.command(
@@ -306,7 +327,12 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     if is_reproduction(run):
         _report_findings(redraw_reproduction(run))
         return
-    for path in draw_run(run):
+    if is_comparison(run):
+        paths = draw_comparison(run)
+        _report_verdicts(read_comparison(run))
+    else:
+        paths = draw_run(run)
+    for path in paths:
         show(str(path))
 
 
@@ -318,6 +344,8 @@ def rerun(
     """Compute a run or a reproduction again, from nothing but its config.json."""
     if is_reproduction(run):
         _run_reproduction(read_reproduction(run), out)
+    elif is_comparison(run):
+        _run_presets(*read_comparison_config(run), out)
     else:
         _run_check(read_config(run), out)
 
@@ -350,9 +378,18 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
             [(n, p.title, p.citation, ", ".join(e.name for e in p.experiments), p.module) for n, p in PAPERS.items()],
         ),
         Kind.presets: (
-            ("name", "order", "initialiser", "batch norm", "trials", "source"),
+            ("name", "order", "initialiser", "batch norm", "trials", "metrics", "methods", "source"),
             [
-                (n, p.order, type(p.initialiser).__name__, p.batch_norm, str(p.trials), p.source)
+                (
+                    n,
+                    p.order,
+                    type(p.initialiser).__name__,
+                    p.batch_norm,
+                    str(p.trials),
+                    ", ".join(p.metrics or ("any",)),
+                    f"averaged over {p.smoothing.samples} noisy images" if p.smoothing else "as they are",
+                    p.source,
+                )
                 for n, p in PRESETS.items()
             ],
         ),
@@ -393,6 +430,25 @@ def _run_check(config: CheckConfig, folder: Path) -> None:
         figures = draw_run(scratch, lambda name: meter(0, 0, f"drawing {name}"))
     _report_check(setup, result)
     show(f"{len(figures)} figures, results.csv and maps are in {folder}")
+
+
+def _run_presets(config: CheckConfig, presets: Sequence[str], folder: Path) -> None:
+    with new_folder(folder) as scratch, metered() as meter:
+        comparison = compare_presets(config, presets, scratch, meter)
+        figures = draw_comparison(scratch, lambda name: meter(0, 0, f"drawing {name}"))
+    show(f"{len(figures)} figures, verdicts.csv and a run folder for each preset are in {folder}")
+    _report_verdicts(comparison)
+
+
+def _report_verdicts(comparison: PresetComparison) -> None:
+    """Shows the table of verdicts, and whether the controls did their work."""
+    columns, rows = verdict_rows(comparison)
+    show_table("verdicts", columns, rows)
+    for sentence in verdict_key(comparison):
+        show(sentence)
+    broken = [preset for preset, judgement in comparison.judgements.items() if judgement.broken]
+    if broken:
+        raise ModelError(f"a control failed under {', '.join(broken)}; these results cannot be trusted")
 
 
 def _run_reproduction(config: ReproductionConfig, folder: Path) -> None:

@@ -47,6 +47,34 @@ def photographs(tmp_path) -> Path:
     return folder
 
 
+def test_several_presets_make_a_table_of_verdicts(here, weights, capsys):
+    options = ["--weights", weights, *QUICK, "--methods", "gradient,edge-detector"]
+    assert run("check", "--preset", "emprt, random-logit", *options, "--out", "run") == 0
+    shown = capsys.readouterr().out
+    assert "emprt (entropy-rise)" in shown
+    assert "✗ does not follow the model" in shown
+    assert sorted(path.name for path in (here / "run").iterdir()) == [
+        "config.json",
+        "emprt",
+        "random-logit",
+        "verdicts.csv",
+        "verdicts.png",
+    ]
+    assert run("report", "run") == 0
+    assert run("rerun", "run", "--out", "again") == 0
+    assert (here / "again" / "verdicts.csv").read_bytes() == (here / "run" / "verdicts.csv").read_bytes()
+    assert run("check", "--preset", "emprt,emprt", *options) == 2
+    assert "given twice" in capsys.readouterr().err
+
+
+def test_a_preset_brings_its_metrics_and_the_user_is_stronger(here, weights):
+    options = ["--weights", weights, *QUICK, "--methods", "gradient", "--preset", "emprt"]
+    assert run("check", *options, "--out", "own") == 0
+    assert run("check", *options, "--metrics", "spearman", "--out", "given") == 0
+    chosen = [list(json.loads((here / name / "config.json").read_text())["metrics"]) for name in ("own", "given")]
+    assert chosen == [["entropy-rise"], ["spearman"]]
+
+
 def test_check_writes_a_run_that_report_draws_again(here, weights, capsys):
     assert run("check", "--weights", weights, *QUICK, "--trials", "2", "--out", "run") == 0
     shown = capsys.readouterr()
