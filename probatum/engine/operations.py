@@ -15,7 +15,7 @@ class Kind(Enum):
 
     LINEAR in all of them at once (up to a constant), MULTILINEAR in each alone, PRODUCT elementwise of two, QUOTIENT
     linear in its first argument alone, ELEMENTWISE a function of each element of its first, POOL the maximum over
-    windows of its first, CONSTANT what leaves the graph on purpose, VALUE what hands values over to Python.
+    windows of its first, CONSTANT what leaves the graph, VALUE what hands values over to Python.
     """
 
     LINEAR = "linear"
@@ -39,7 +39,7 @@ _NAMES = {
         pad constant_pad_nd interpolate upsample upsample_nearest upsample_bilinear pixel_shuffle pixel_unshuffle
         channel_shuffle avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
         dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout
-        contiguous clone to type type_as float double copy_ alias
+        contiguous clone to type type_as float double copy_ alias zero fill
         """,
     Kind.MULTILINEAR: """
         conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution linear bilinear
@@ -55,7 +55,10 @@ _NAMES = {
         log log2 log10 log1p sqrt rsqrt square pow __pow__ __ipow__ reciprocal
         """,
     Kind.POOL: "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
-    Kind.CONSTANT: "detach requires_grad_",
+    Kind.CONSTANT: """
+        detach requires_grad_ zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full
+        new_empty new_tensor
+        """,
     Kind.VALUE: """
         item tolist numpy equal allclose is_nonzero __bool__ __int__ __float__ __index__ __array__ __contains__
         """,
