@@ -10,6 +10,8 @@ from probatum.attributions.base import Method
 from probatum.engine import Expansion, PointStream, Rows, Targets, View, all_logits, image_keys, prepare
 from probatum.errors import InvalidInput
 
+_ROWS = 64  # of a small batch's baselines that are made at a time
+
 
 class CompleteMethod(Method):
     """A method whose global maps sum to the change of the logit from baseline to image, or to its mean over several.
@@ -65,8 +67,9 @@ class CompleteMethod(Method):
             rows = stream.rows(0, batch)
             maps = maps * (rows.origins - _given(rows))
         change = torch.zeros(batch, dtype=view.dtype, device=images.device)
-        for start in range(0, len(stream), batch):
-            rows = stream.rows(start, start + batch)
+        step = max(batch, _ROWS)
+        for start in range(0, len(stream), step):
+            rows = stream.rows(start, start + step)
             end, begin = (all_logits(view, at, memory_budget=memory_budget) for at in (rows.origins, _given(rows)))
             rise = (end - begin).gather(1, classes[rows.image, None])[:, 0]
             change.index_add_(0, rows.image, rows.weights * rise)
