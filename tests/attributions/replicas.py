@@ -206,6 +206,23 @@ def smooth_gradient_shap(samples: int, noisy_images: int) -> Map:
     return replica
 
 
+def smooth_joint(baseline, samples: int) -> Map:
+    """One drawn point of the path from each noisy image, on the k-th stratum for the k-th."""
+
+    def replica(model, image, target, clean, seed):
+        sigma = 0.15 * (image.max() - image.min())
+        key = image_keys(image[None], seed)
+        total, start = torch.zeros_like(image), baseline(clean)
+        for k in range(samples):
+            number = torch.tensor([k])
+            end = image + sigma * standard_normal(key, number, image.shape, torch.float64)[0]
+            alpha = (k + float(uniform(key, number, torch.float64))) / samples
+            total += (end - start) * gradient(model, start + alpha * (end - start), target, clean, seed)
+        return total / samples
+
+    return replica
+
+
 def edges(model, image, target, clean, seed):
     return torch.from_numpy(np.stack([filters.sobel(channel) for channel in image.numpy()]))
 
@@ -242,6 +259,7 @@ REPLICAS: dict[str, Map] = {
     "smoothgrad-absolute": smooth(gradient, 3, absolute=0.2),
     "input-x-gradient-sg": smooth(input_x_gradient, 7),
     "integrated-gradients-sg": smooth(ig3, 4),
+    "integrated-gradients-sg-joint": smooth_joint(zero, 6),
     "integrated-gradients-vargrad": smooth(ig3, 4, "variance"),
     "guided-backprop-sg": smooth(guided, 3),
     "grad-cam-sg": smooth(grad_cam("conv1"), 3),
