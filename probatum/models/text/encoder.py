@@ -1,0 +1,242 @@
+"""A small transformer encoder that classifies sentences, in plain modules whose names are those of BERT's stages."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from probatum.errors import InvalidInput, ModelError
+from probatum.models.stages import Stages
+from probatum.models.text.tokenizer import PAD
+
+
+class EmbeddingClassifier(nn.Module):
+    """A classifier of sentences that takes token ids or, for attribution, the embeddings of the tokens.
+
+    Ids are integers (batch, tokens), embeddings are floating point (batch, tokens, dimensions); both give logits
+    (batch, classes). Embeddings come without padding: sentences of one batch have one length, so that no sentence can
+    depend on its neighbours through a mask.
+    """
+
+    def embed(self, ids: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dimensions"]:
+        """What stands for the tokens before positions are added: the input that attributions explain."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class EncoderSizes:
+    """The shape of a `TextClassifier`.
+
+    Args:
+        dimensions: of an embedding and of every hidden state.
+        layers: of the encoder.
+        heads: of each layer's attention; they share the dimensions.
+        hidden: width of the feed-forward part of a layer.
+        dropout: share of the dimensions of a hidden state that training sets to zero, the same for all tokens of a
+            sentence (Gal and Ghahramani 2016, arXiv 1512.05287).
+        word_dropout: share of the words that training replaces by [PAD], the zero embedding.
+    """
+
+    dimensions: int = 64
+    layers: int = 2
+    heads: int = 4
+    hidden: int = 128
+    dropout: float = 0.3
+    word_dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.dimensions, self.layers, self.heads, self.hidden) < 1 or self.dimensions % self.heads:
+            raise InvalidInput(f"{self.dimensions} dimensions cannot be shared by {self.heads} heads; sizes start at 1")
+        for name in ("dropout", "word_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; it is a share, from 0 to below 1")
+
+
+class TextClassifier(EmbeddingClassifier):
+    """Words and positions, layers of attention, the mean over the tokens, a dense layer, and the logits.
+
+    Every layer normalises its input and adds to it (Xiong et al. 2020, arXiv 2002.04745). Where token ids hold [PAD],
+    attention and mean pass over it; embeddings have none.
+
+    Args:
+        vocabulary: ids in use, those of the special tokens included.
+        max_tokens: positions that can be told apart.
+        num_classes: number of logits.
+        sizes: of the layers.
+
+    Differs from BERT (Devlin et al. 2019, arXiv 1810.04805):
+        1. The pooler sees the mean of all tokens, not [CLS] alone: a few thousand sentences do not teach [CLS] to
+           collect them.
+        2. Layers normalise before, not after; there are no token types; [PAD] stands for "no word here", in training
+           (`word_dropout`) as in a baseline.
+    """
+
+    def __init__(
+        self, vocabulary: int, max_tokens: int = 64, num_classes: int = 2, sizes: EncoderSizes | None = None
+    ) -> None:
+        super().__init__()
+        self.sizes = sizes or EncoderSizes()
+        self.embeddings = _Embeddings(vocabulary, max_tokens, self.sizes)
+        self.encoder = _Encoder(self.sizes)
+        self.pooler = _Pooler(self.sizes)
+        self.classifier = nn.Linear(self.sizes.dimensions, num_classes)
+
+    @property
+    def stages(self) -> Stages:
+        """In the order of Kokhlikyan et al. (2021), and after theirs the positions, which they leave trained."""
+        layers = [f"encoder.layer.{number}" for number in reversed(range(self.sizes.layers))]
+        return (
+            *((path, (path,)) for path in ("classifier", "pooler", *layers)),
+            ("embeddings", ("embeddings.positions",)),
+        )
+
+    def embed(self, ids: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dimensions"]:
+        """The embeddings of the words, [PAD] at zero."""
+        vectors: Tensor = self.embeddings.words(ids)
+        return vectors
+
+    def forward(
+        self, inputs: Int64[Tensor, "batch tokens"] | Float[Tensor, "batch tokens dimensions"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits of sentences given by ids or by embeddings.
+
+        Raises:
+            ModelError: more tokens than positions, or embeddings of another width.
+        """
+        known = None
+        if not inputs.is_floating_point():
+            known = inputs != PAD
+            inputs = self.embed(inputs)
+        states = self.encoder(self.embeddings(inputs), known)
+        logits: Tensor = self.classifier(self.pooler(states, known))
+        return logits
+
+
+class _Embeddings(nn.Module):
+    """The table of words, and the positions that are added to whatever stands at the words' place."""
+
+    def __init__(self, vocabulary: int, max_tokens: int, sizes: EncoderSizes) -> None:
+        super().__init__()
+        self.words = nn.Embedding(vocabulary, sizes.dimensions, padding_idx=PAD)
+        self.positions = nn.Parameter(torch.empty(max_tokens, sizes.dimensions))
+        self.word_dropout = sizes.word_dropout
+        self.dropout = _SharedDropout(sizes.dropout)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Small words, smaller positions, so that a word means much the same wherever it stands."""
+        with torch.no_grad():
+            nn.init.normal_(self.words.weight, std=0.1)[PAD] = 0
+            nn.init.normal_(self.positions, std=0.02)
+
+    def forward(self, vectors: Float[Tensor, "batch tokens dimensions"]) -> Float[Tensor, "batch tokens dimensions"]:
+        tokens, dimensions = vectors.shape[1:]
+        if tokens > len(self.positions) or dimensions != self.positions.shape[1]:
+            raise ModelError(
+                f"embeddings are (tokens, dimensions) = {(tokens, dimensions)}; the classifier takes at most "
+                f"{len(self.positions)} tokens of {self.positions.shape[1]} dimensions"
+            )
+        if self.training and self.word_dropout:
+            kept = torch.rand(vectors.shape[:2], device=vectors.device) >= self.word_dropout
+            vectors = vectors * kept[..., None]
+        out: Tensor = self.dropout(vectors + self.positions[:tokens])
+        return out
+
+
+class _Encoder(nn.Module):
+    def __init__(self, sizes: EncoderSizes) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(_Layer(sizes) for _ in range(sizes.layers))
+
+    def forward(self, states: Tensor, known: Bool[Tensor, "batch tokens"] | None) -> Tensor:
+        for layer in self.layer:
+            states = layer(states, known)
+        return states
+
+
+class _Layer(nn.Module):
+    """x + attention(norm x), then x + feed-forward(norm x)."""
+
+    def __init__(self, sizes: EncoderSizes) -> None:
+        super().__init__()
+        self.attention = _Attention(sizes)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(sizes.dimensions),
+            nn.Linear(sizes.dimensions, sizes.hidden),
+            nn.GELU(),
+            _SharedDropout(sizes.dropout),
+            nn.Linear(sizes.hidden, sizes.dimensions),
+            _SharedDropout(sizes.dropout),
+        )
+
+    def forward(self, states: Tensor, known: Bool[Tensor, "batch tokens"] | None) -> Tensor:
+        states = states + self.attention(states, known)
+        out: Tensor = states + self.feed_forward(states)
+        return out
+
+
+class _Attention(nn.Module):
+    """Scaled dot products of several heads (Vaswani et al. 2017, arXiv 1706.03762), written out.
+
+    torch's fused attention would take other paths with and without gradients.
+    """
+
+    def __init__(self, sizes: EncoderSizes) -> None:
+        super().__init__()
+        self.heads = sizes.heads
+        self.norm = nn.LayerNorm(sizes.dimensions)
+        self.query, self.key, self.value, self.output = (
+            nn.Linear(sizes.dimensions, sizes.dimensions) for _ in range(4)
+        )
+        self.dropout = _SharedDropout(sizes.dropout)
+
+    def forward(
+        self, states: Float[Tensor, "batch tokens dimensions"], known: Bool[Tensor, "batch tokens"] | None
+    ) -> Float[Tensor, "batch tokens dimensions"]:
+        states = self.norm(states)
+        query, key, value = (self._split(part(states)) for part in (self.query, self.key, self.value))
+        scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])  # (batch, heads, tokens, tokens)
+        if known is not None:
+            scores = scores.masked_fill(~known[:, None, None], -torch.inf)
+        mixed = scores.softmax(3) @ value
+        joined: Tensor = self.dropout(self.output(mixed.transpose(1, 2).flatten(2)))
+        return joined
+
+    def _split(self, states: Tensor) -> Tensor:
+        batch, tokens, _ = states.shape
+        return states.view(batch, tokens, self.heads, -1).transpose(1, 2)  # (batch, heads, tokens, dimensions / heads)
+
+
+class _Pooler(nn.Module):
+    """tanh(W · mean of the tokens + b)."""
+
+    def __init__(self, sizes: EncoderSizes) -> None:
+        super().__init__()
+        self.dropout = _SharedDropout(sizes.dropout)
+        self.dense = nn.Linear(sizes.dimensions, sizes.dimensions)
+
+    def forward(
+        self, states: Float[Tensor, "batch tokens dimensions"], known: Bool[Tensor, "batch tokens"] | None
+    ) -> Float[Tensor, "batch dimensions"]:
+        share = torch.ones_like(states[..., :1]) if known is None else known[..., None].to(states)
+        mean = (states * share).sum(1) / share.sum(1)
+        pooled: Tensor = self.dropout(F.tanh(self.dense(self.dropout(mean))))
+        return pooled
+
+
+class _SharedDropout(nn.Module):
+    """Sets whole dimensions to zero, the same ones for all tokens: one draw a sentence, not one a token."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, states: Float[Tensor, "batch *tokens dimensions"]) -> Float[Tensor, "batch *tokens dimensions"]:
+        if not self.training or self.share == 0:
+            return states
+        shape = (len(states), *[1] * (states.ndim - 2), states.shape[-1])
+        kept = torch.rand(shape, device=states.device) >= self.share
+        return states * (kept / (1 - self.share))

@@ -1,0 +1,212 @@
+"""Sequence classifiers of Hugging Face, by hub name or from a folder; needs the extra `text`."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from probatum.errors import InvalidInput, ModelError
+from probatum.models.stages import Stages
+from probatum.models.text.encoder import EmbeddingClassifier
+from probatum.models.text.model import TextModel
+from probatum.models.text.tokenizer import Encoded, check_length
+
+_PROBE = "a good film"
+_UNBOUNDED = 10**6  # tokenizers without a limit name one beyond any model's
+
+
+class HuggingFaceClassifier(EmbeddingClassifier):
+    """A transformers model as an `EmbeddingClassifier`: embeddings take the place of the word embeddings alone.
+
+    The model adds positions and token types itself.
+
+    Args:
+        model: a sequence classifier, which is the attribute `model`: its parameters' paths begin with "model.".
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def embed(self, ids: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dimensions"]:
+        """The word embeddings."""
+        vectors: Tensor = self._part("get_input_embeddings")()(ids)
+        return vectors
+
+    def forward(
+        self, inputs: Int64[Tensor, "batch tokens"] | Float[Tensor, "batch tokens dimensions"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits."""
+        given = {"inputs_embeds" if inputs.is_floating_point() else "input_ids": inputs}
+        logits: Tensor = self.model(**given).logits
+        return logits
+
+    def _part(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+
+@dataclass(frozen=True, eq=False)
+class HuggingFaceTokenizer:
+    """A transformers tokenizer as a `Tokenizer`."""
+
+    tokenizer: Any
+    max_tokens: int
+
+    @property
+    def pad_id(self) -> int:
+        """The id of the padding token."""
+        return int(self.tokenizer.pad_token_id)
+
+    def encode(self, sentence: str) -> Encoded:
+        """The tokens with the markers that the model expects; text that looks like a marker is no marker.
+
+        Raises:
+            InvalidInput: the sentence has no words, or too many.
+        """
+        found = self.tokenizer(
+            sentence, return_special_tokens_mask=True, split_special_tokens=True, truncation=False, verbose=False
+        )
+        ids, special = found["input_ids"], found["special_tokens_mask"]
+        check_length(sentence, len(ids), sum(special), self.max_tokens)
+        tokens = self.tokenizer.convert_ids_to_tokens(ids)
+        return Encoded(tuple(ids), tuple(tokens), tuple(map(bool, special)))
+
+
+def load_text_classifier(source: str) -> TextModel:
+    """Load a sequence classifier with its tokenizer, in eval mode on the CPU.
+
+    Weights are read from safetensors files alone, no code of the checkpoint is run, and attention is computed in plain
+    steps, so that gradients are exact.
+
+    Args:
+        source: a folder that `save_pretrained` wrote, or a name on the Hugging Face hub, which is downloaded once.
+
+    Raises:
+        InvalidInput: there is no such folder, or tokenizer and model do not match.
+        ModelError: transformers is not installed, the model cannot be had, is no classifier, or answers embeddings
+            otherwise than the ids that they stand for.
+    """
+    try:
+        transformers = importlib.import_module("transformers")
+    except ImportError as error:
+        raise ModelError("Hugging Face models need transformers: pip install 'probatum[text]'") from error
+    folder = Path(source).expanduser()
+    if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
+        raise InvalidInput(f"there is no folder {source}")
+    where = str(folder) if folder.is_dir() else source
+    options = {"local_files_only": folder.is_dir()}
+    with _quiet(transformers):
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
+            model, loading = transformers.AutoModelForSequenceClassification.from_pretrained(
+                where, attn_implementation="eager", use_safetensors=True, output_loading_info=True, **options
+            )
+        except Exception as error:  # a dozen kinds, each with a page of advice
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(
+                f"{source} cannot be loaded as a sequence classifier with safetensors weights ({reason})"
+            ) from error
+        network = HuggingFaceClassifier(model).eval()
+        _check_weights(source, network, loading)
+        found = HuggingFaceTokenizer(tokenizer, _max_tokens(model, tokenizer))
+        _check_tokenizer(source, model, tokenizer)
+        _check_embeddings(source, network, found)
+    names = tuple(str(model.config.id2label[index]) for index in range(model.config.num_labels))
+    return TextModel(Path(where).name, network, found, names, _stages(model))
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Keeps progress bars and advice from the terminal while a model loads."""
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _check_weights(source: str, network: nn.Module, loading: dict[str, Any]) -> None:
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise ModelError(f"{source} lacks {missing[0]}: it is no sequence classifier; fine-tune it as one first")
+    for name, parameter in network.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            raise InvalidInput(f"{source}: {name} holds values that are not finite")
+
+
+def _check_tokenizer(source: str, model: Any, tokenizer: Any) -> None:
+    """Refuses a tokenizer that is another model's."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise InvalidInput(
+            f"tokenizer and model of {source} do not match: {len(tokenizer)} tokens, {rows} embeddings; "
+            "use the tokenizer that the model was trained with"
+        )
+    # Decoders, whose head is called "score", read the last token and need no [CLS].
+    needed = ("pad_token",) if hasattr(model, "score") else ("pad_token", "cls_token")
+    for name in needed:
+        if getattr(tokenizer, name) is None:
+            raise InvalidInput(f"the tokenizer of {source} has no {name}, which the model needs; set it and save again")
+    if model.config.num_labels < 2:
+        raise ModelError(f"{source} has one output: it is a regression, not a classifier")
+
+
+def _check_embeddings(source: str, network: HuggingFaceClassifier, tokenizer: HuggingFaceTokenizer) -> None:
+    """Right or refused: embeddings must give the logits of the ids that they stand for."""
+    ids = torch.tensor([tokenizer.encode(_PROBE).ids])
+    try:
+        with torch.no_grad():
+            expected, given = network(ids), network(network.embed(ids))
+    except Exception as error:  # whatever a model raises that takes no embeddings
+        raise ModelError(f"{source} ({type(network.model).__name__}) takes no embeddings: {error}") from error
+    if not torch.allclose(expected, given, rtol=1e-4, atol=1e-5):
+        raise ModelError(
+            f"{source} ({type(network.model).__name__}) answers embeddings otherwise than ids; it cannot be explained"
+        )
+
+
+def _max_tokens(model: Any, tokenizer: Any) -> int:
+    """The smaller of what the positions of the model and the tokenizer allow."""
+    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None) or _UNBOUNDED]
+    for path, module in model.named_modules():
+        # RoBERTa counts positions from behind that of its padding.
+        if path.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            limits.append(module.num_embeddings - module.padding_idx - 1)
+    return int(min(*limits, _UNBOUNDED))
+
+
+def _stages(model: Any) -> Stages | None:
+    """The stages of Kokhlikyan et al. (2021) where a model is built like BERT, and the rest of its embeddings last."""
+    prefix = model.base_model_prefix
+    backbone: Any = getattr(model, prefix, None)
+    layers: Any = getattr(getattr(backbone, "encoder", None), "layer", None)
+    embeddings: Any = getattr(backbone, "embeddings", None)
+    if layers is None or not hasattr(embeddings, "word_embeddings"):
+        return None
+    heads = [name for name, _ in model.named_children() if name != prefix]
+    blocks = [f"{prefix}.encoder.layer.{number}" for number in reversed(range(len(layers)))]
+    beside_words = [
+        f"{prefix}.embeddings.{name}" for name, _ in embeddings.named_children() if name != "word_embeddings"
+    ]
+    table = [(path, [path]) for path in (*reversed(heads), f"{prefix}.pooler", *blocks)]
+    table.append((f"{prefix}.embeddings", beside_words))
+    names = [name for name, _ in model.named_parameters()]
+    stages: list[tuple[str, tuple[str, ...]]] = []
+    known = {f"{prefix}.embeddings.word_embeddings.weight"}
+    for title, paths in table:
+        held = {path: [name for name in names if name.startswith(f"{path}.")] for path in paths}
+        known.update(name for found in held.values() for name in found)
+        if any(held.values()):
+            stages.append((title, tuple(f"model.{path}" for path in paths if held[path])))
+    return tuple(stages) if known.issuperset(names) else None

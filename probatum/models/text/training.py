@@ -1,0 +1,202 @@
+"""Training of a text classifier: seeded, silent, the averaged weights of the best epoch kept."""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Int64
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from probatum.errors import InvalidInput, ModelError
+from probatum.models.text.encoder import EmbeddingClassifier
+from probatum.models.text.tokenizer import PAD, Encoded
+from probatum.models.training import (
+    EpochRecord,
+    Progress,
+    TrainingReport,
+    _check_labels,
+    _mode_kept,
+    _random_state_kept,
+)
+
+_SORTED_TOGETHER = 8  # batches whose sentences are sorted by length among themselves, which saves most of the padding
+_LARGEST_STEP = 1.0  # length to which a longer gradient is cut
+
+
+@dataclass(frozen=True)
+class TextTraining:
+    """How a text classifier is trained, by AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
+
+    Args:
+        epochs: at most so many passes over the training sentences.
+        batch_size: sentences in a step.
+        learning_rate: at the end of the warm-up, the first tenth of all steps; it falls linearly to 0 afterwards.
+        weight_decay: of all parameters.
+        averaging: share of the old value that the exponential average of the weights keeps in each step.
+        monitor: the sentences whose accuracy under the averaged weights, measured after every epoch, chooses the best
+            ones and is compared with `target_accuracy`: "test", or "train" where labels are to be memorised.
+        target_accuracy: stop after the first epoch that reaches it (0..1); None trains for all epochs.
+        seed: of the order of the sentences and of dropout.
+    """
+
+    epochs: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    averaging: float = 0.998
+    monitor: Literal["test", "train"] = "test"
+    target_accuracy: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size) < 1:
+            raise InvalidInput(f"epochs is {self.epochs} and batch_size {self.batch_size}; both start at 1")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0 and self.weight_decay >= 0):
+            raise InvalidInput(
+                f"learning_rate is {self.learning_rate}, weight_decay {self.weight_decay}; "
+                "the one must be above 0, the other not below"
+            )
+        if not 0 <= self.averaging < 1:
+            raise InvalidInput(f"averaging is {self.averaging}; it is a share, from 0 to below 1")
+        if self.monitor not in ("test", "train"):
+            raise InvalidInput(f"monitor is {self.monitor!r}; choose test or train")
+
+
+def pad_ids(encoded: Sequence[Encoded]) -> Int64[Tensor, "sentence tokens"]:
+    """The ids of sentences as rows of one matrix, filled up with [PAD].
+
+    Raises:
+        InvalidInput: no sentences.
+    """
+    if not encoded:
+        raise InvalidInput("there are no sentences")
+    rows = [torch.tensor(sentence.ids) for sentence in encoded]
+    padded: Tensor = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+    return padded
+
+
+def train_text(
+    network: EmbeddingClassifier,
+    train_ids: Int64[Tensor, "train tokens"],
+    train_labels: Int64[Tensor, " _"],
+    test_ids: Int64[Tensor, "test _"],
+    test_labels: Int64[Tensor, " _"],
+    config: TextTraining,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Minimise the cross entropy of padded sentences, then put in the best averaged weights of all epochs.
+
+    The network keeps its train or eval mode, and the global random state is left as found.
+
+    Args:
+        network: changed in place.
+        train_ids: from `pad_ids`.
+        train_labels: class indices (sentence,).
+        test_ids: what is monitored unless the configuration says otherwise, with `test_labels`.
+        test_labels: class indices (sentence,).
+        config: the hyperparameters.
+        progress: as of `models.training.train`.
+
+    Raises:
+        InvalidInput: sentences and labels that differ in number, or labels that the network has no class for.
+        ModelError: a loss that is not finite.
+    """
+    if len(train_ids) != len(train_labels):
+        raise InvalidInput(f"{len(train_ids)} training sentences with {len(train_labels)} labels; give one label each")
+    parameters = list(network.parameters())
+    device = parameters[0].device
+    monitored = (train_ids, train_labels) if config.monitor == "train" else (test_ids, test_labels)
+    batches = math.ceil(len(train_ids) / config.batch_size)
+    steps = config.epochs * batches
+    optimizer = torch.optim.AdamW(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
+    )
+    schedule = LambdaLR(optimizer, lambda step: min(1.0, 10 * (step + 1) / steps) * (1 - step / steps))
+    order = torch.Generator().manual_seed(config.seed)
+    average = copy.deepcopy(network).requires_grad_(False)
+    history: list[EpochRecord] = []
+    best: dict[str, Tensor] = {}
+    done = 0
+    with _random_state_kept(config.seed, device), _mode_kept(network):
+        for epoch in range(1, config.epochs + 1):
+            network.train()
+            totals = torch.zeros(2, dtype=torch.float64, device=device)  # summed loss, right answers
+            for rows in _batches(train_ids, config.batch_size, order):
+                labels = train_labels[rows].to(device)
+                logits = network(_trimmed(train_ids[rows]).to(device))
+                if done == 0:
+                    _check_labels(train_labels, logits.shape[1])
+                loss = F.cross_entropy(logits, labels)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(parameters, _LARGEST_STEP)
+                optimizer.step()
+                schedule.step()
+                done += 1
+                # A young average forgets faster, or it would hold on to the first weights.
+                _average(average, network, min(config.averaging, done / (9 + done)))
+                totals += torch.stack([loss.detach() * len(rows), (logits.detach().argmax(1) == labels).sum()])
+                if progress is not None:
+                    progress(done, steps, history[-1] if history else None)
+            mean_loss, running_accuracy = (totals / len(train_ids)).tolist()
+            if not math.isfinite(mean_loss):
+                raise ModelError(f"the loss is {mean_loss} in epoch {epoch}; lower learning_rate")
+            record = EpochRecord(epoch, mean_loss, running_accuracy, text_accuracy(average, *monitored))
+            if all(record.accuracy > earlier.accuracy for earlier in history):
+                best = {name: value.clone() for name, value in average.state_dict().items()}
+            history.append(record)
+            if config.target_accuracy is not None and record.accuracy >= config.target_accuracy:
+                break
+        network.load_state_dict(best)
+    chosen = max(history, key=lambda record: record.accuracy)  # the first of equals, as in the loop
+    reached = None if config.target_accuracy is None else chosen.accuracy >= config.target_accuracy
+    return TrainingReport(tuple(history), chosen, reached)
+
+
+def text_accuracy(
+    network: EmbeddingClassifier, ids: Int64[Tensor, "sentence tokens"], labels: Int64[Tensor, " _"]
+) -> float:
+    """Share of padded sentences whose predicted class is their label, in eval mode, 0..1.
+
+    Raises:
+        InvalidInput: no sentences, or sentences and labels that differ in number.
+    """
+    if not len(ids) or len(ids) != len(labels):
+        raise InvalidInput(f"{len(ids)} sentences with {len(labels)} labels; give at least one and one label each")
+    device = next(network.parameters()).device
+    right = 0
+    with torch.no_grad(), _mode_kept(network):
+        network.eval()
+        for rows in torch.split(_lengths(ids).argsort(), 256):
+            predicted = network(_trimmed(ids[rows]).to(device)).argmax(1).cpu()
+            right += int((predicted == labels[rows].cpu()).sum())
+    return right / len(ids)
+
+
+def _batches(ids: Tensor, size: int, order: torch.Generator) -> list[Tensor]:
+    """Rows in random order, in batches of sentences of similar length, the batches in random order too."""
+    lengths = _lengths(ids)
+    batches: list[Tensor] = []
+    for rows in torch.split(torch.randperm(len(ids), generator=order), size * _SORTED_TOGETHER):
+        batches += torch.split(rows[lengths[rows].argsort(stable=True)], size)
+    return [batches[index] for index in torch.randperm(len(batches), generator=order).tolist()]
+
+
+def _lengths(ids: Tensor) -> Tensor:
+    return (ids != PAD).sum(1)
+
+
+def _trimmed(ids: Tensor) -> Tensor:
+    """Without the columns in which all sentences have ended."""
+    return ids[:, : int(_lengths(ids).max())]
+
+
+def _average(average: nn.Module, network: nn.Module, kept: float) -> None:
+    with torch.no_grad():
+        for mean, new in zip(average.parameters(), network.parameters(), strict=True):
+            mean.lerp_(new, 1 - kept)
