@@ -1,0 +1,131 @@
+"""What a benchmark found, as data: every number with what determines it, in JSON that reads back as it was written."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from probatum.benchmarks.timing import Spread, ratio, spread
+from probatum.errors import InvalidInput
+
+VERSION = 1  # of the JSON's form
+OURS = "probatum"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant in one contest.
+
+    Args:
+        contest: what was to be done; contestants of one contest did the same work in the same rounds.
+        who: "probatum", "bare" (the model alone, without any attribution code) or a rival.
+        variant: how it was called, in a few words.
+        seconds: of one call, in each round.
+        gradients: forward and backward passes of single points in one call, where that is what the call does.
+        maps: attribution maps, or scores, that one call makes.
+        error: of maps, the relative L2 distance from the float64 reference, the largest of all methods in the call; of
+            scores, the largest difference.
+        memory: bytes at the peak above those before the call.
+        scores: other measurements by name.
+        note: what a reader must know.
+    """
+
+    contest: str
+    who: str
+    variant: str = ""
+    seconds: tuple[float, ...] = ()
+    gradients: int | None = None
+    maps: int | None = None
+    error: float | None = None
+    memory: int | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """Who, and how."""
+        return f"{self.who}, {self.variant}" if self.variant else self.who
+
+    @property
+    def time(self) -> Spread:
+        """Median and quartiles of the seconds of one call."""
+        return spread(self.seconds)
+
+    def per_second(self, amount: int | None) -> float | None:
+        """How many of a thing one call makes in a second of its median."""
+        return amount / self.time.median if amount is not None and self.seconds else None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The result of a suite.
+
+    Args:
+        suite: its name.
+        title: in words.
+        config: what it was asked to do.
+        environment: commit, versions, device, threads, date.
+        entries: what was measured.
+        lines: what was left out and why, and other remarks.
+    """
+
+    suite: str
+    title: str
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    entries: tuple[Entry, ...]
+    lines: tuple[str, ...] = ()
+
+    @property
+    def contests(self) -> dict[str, list[Entry]]:
+        """The entries by contest, in the order measured."""
+        grouped: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            grouped.setdefault(entry.contest, []).append(entry)
+        return grouped
+
+    def relative(self, entry: Entry) -> Spread | None:
+        """Time of an entry in units of that of probatum's first entry of the contest; None where there is no pair."""
+        ours = next((other for other in self.entries if (other.contest, other.who) == (entry.contest, OURS)), None)
+        if ours is None or not entry.seconds or len(entry.seconds) != len(ours.seconds):
+            return None
+        return ratio(entry.seconds, ours.seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {"version": VERSION} | values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Record":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            InvalidInput: the values are no record, or one of another version.
+        """
+        if values.get("version") != VERSION:
+            raise InvalidInput(f"this is no benchmark record of version {VERSION}")
+        try:
+            given = {item.name: values[item.name] for item in fields(cls)}
+            entries = tuple(Entry(**{**entry, "seconds": tuple(entry["seconds"])}) for entry in given["entries"])
+            return cls(**{**given, "entries": entries, "lines": tuple(given["lines"])})
+        except (KeyError, TypeError) as error:
+            raise InvalidInput(f"the benchmark record is not whole: {error}") from error
+
+
+def write_records(records: Sequence[Record], path: Path) -> None:
+    """Writes records to a file."""
+    text = json.dumps([record.to_json() for record in records], indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_records(path: Path) -> tuple[Record, ...]:
+    """Reads a file of records; InvalidInput where it is none."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read as benchmark records: {error}") from error
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise InvalidInput(f"{path} holds no benchmark records")
+    return tuple(Record.from_json(value) for value in values)

@@ -1,0 +1,123 @@
+"""Peak memory of methods that take many gradients, each measurement in a process of its own."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from probatum.attributions import METHODS
+from probatum.benchmarks.config import PAPERS, QUICK, BenchConfig, Sizes
+from probatum.benchmarks.contest import Arena
+from probatum.benchmarks.record import OURS, Entry
+from probatum.benchmarks.rivals import CAPTUM, absent
+from probatum.benchmarks.suites.findings import Findings
+from probatum.models import model_spec
+
+CAP = 12 << 30  # bytes that a measurement may take; beyond it stands what failed
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class MemoryCase:
+    """One call of one method.
+
+    Args:
+        method: by name.
+        batch: images.
+        sizes: samples and steps.
+        joint: the joint estimator of IG-SG.
+    """
+
+    method: str
+    batch: int
+    sizes: Sizes = PAPERS
+    joint: bool = False
+
+    @property
+    def gradients(self) -> int:
+        """Of all images."""
+        points = {
+            "smoothgrad": self.sizes.samples,
+            "integrated-gradients": self.sizes.steps,
+            "integrated-gradients-sg": self.sizes.joint if self.joint else self.sizes.nested * self.sizes.steps,
+        }
+        return self.batch * points[self.method]
+
+    @property
+    def words(self) -> str:
+        """Images and points in words."""
+        points = self.gradients // self.batch
+        nested = self.method == "integrated-gradients-sg" and not self.joint
+        each = f"{self.sizes.nested} × {self.sizes.steps}" if nested else str(points)
+        return f"{self.batch} image{'s' if self.batch > 1 else ''}, {each} points each"
+
+
+_GROWING = (10, 50, 200)
+CASES = (
+    *(MemoryCase("smoothgrad", 1, replace(PAPERS, samples=n)) for n in _GROWING),
+    *(MemoryCase("smoothgrad", batch, replace(PAPERS, samples=n)) for batch, n in ((8, 10), (8, 50), (32, 10))),
+    *(MemoryCase("integrated-gradients", 1, replace(PAPERS, steps=n)) for n in _GROWING),
+    MemoryCase("integrated-gradients", 8),
+    MemoryCase("integrated-gradients-sg", 1),
+    MemoryCase("integrated-gradients-sg", 8, joint=True),
+)
+QUICK_CASES = (
+    MemoryCase("smoothgrad", 2, QUICK),
+    MemoryCase("integrated-gradients-sg", 1, QUICK),
+)
+
+
+def run(config: BenchConfig, arena: Arena) -> Findings:
+    """Measures every case with probatum's default budget and with Captum's defaults."""
+    findings = Findings(lines=absent((CAPTUM,)))
+    model = "squeezenet1_0" if config.quick else "resnet18"
+    for case in QUICK_CASES if config.quick else CASES:
+        case = replace(case, batch=config.batch or case.batch)
+        method = METHODS[case.method].title + (" (joint)" if case.joint else "")
+        title = f"{method}, {model_spec(config.model or model).title}"
+        for rival in (False, True):
+            if rival and (case.joint or not CAPTUM.installed):
+                continue
+            who = CAPTUM.name if rival else OURS
+            arena.progress(f"{title}: {who}, {case.words}")
+            answer = _measured(config, model, case, rival)
+            if "failure" in answer and not rival:
+                findings.lines.append(f"{title}: {who}, {case.words} failed: {answer['failure']}")
+                continue
+            findings.entries.append(
+                Entry(
+                    title,
+                    who,
+                    case.words,
+                    gradients=case.gradients,
+                    maps=case.batch,
+                    memory=answer.get("memory"),
+                    note=f"beyond the cap of {CAP >> 30} GiB ({answer['failure']})" if "failure" in answer else "",
+                )
+            )
+    return findings
+
+
+def _measured(config: BenchConfig, model: str, case: MemoryCase, rival: bool) -> dict[str, Any]:
+    """What the worker answers; a worker that dies or takes too long has failed."""
+    job = {
+        "config": asdict(config),
+        "model": model,
+        "batch": case.batch,
+        "method": case.method,
+        "joint": case.joint,
+        "sizes": asdict(case.sizes),
+        "rival": rival,
+        "cap": CAP,
+    }
+    words = [sys.executable, "-m", "probatum.benchmarks.worker", json.dumps(job)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=True)
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+    except subprocess.TimeoutExpired:
+        return {"failure": f"not done after {SECONDS} s"}
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr or "").strip().splitlines()[-1:]
+        return {"failure": f"the process ended with {error.returncode}: {' '.join(last)}"}

@@ -1,0 +1,182 @@
+"""Speed and error of each precision and memory layout, beside the bare model in the same one and Captum."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from probatum.attributions import attribute
+from probatum.benchmarks.bare import input_gradient
+from probatum.benchmarks.config import PAPERS, QUICK, BenchConfig, Sizes, Subject
+from probatum.benchmarks.contest import BARE, Arena, Contestant
+from probatum.benchmarks.judging import ROWS, Judge
+from probatum.benchmarks.ours import rows_of
+from probatum.benchmarks.panels import EIGHT, build
+from probatum.benchmarks.record import OURS, Entry
+from probatum.benchmarks.reference import SMOOTHED
+from probatum.benchmarks.rivals import CAPTUM, absent
+from probatum.benchmarks.rivals.captum import captum_map
+from probatum.benchmarks.suites.findings import Findings
+from probatum.benchmarks.suites.panel import captum
+from probatum.benchmarks.timing import ratio
+from probatum.engine import View, prepare
+from probatum.engine.precision import computing
+from probatum.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the model computes.
+
+    Args:
+        precision: as in `attribute`.
+        channels_last: memory layout with the channels innermost.
+        fold: batch norm folded into the convolutions.
+    """
+
+    precision: str = "float32"
+    channels_last: bool = False
+    fold: bool = False
+
+    def __str__(self) -> str:
+        words = [self.precision, "channels_last" if self.channels_last else "", "folded" if self.fold else ""]
+        return ", ".join(word for word in words if word)
+
+    def view(self, model: nn.Module, images: Tensor) -> View:
+        """The model as probatum prepares it."""
+        return prepare(
+            model, self.precision, channels_last=self.channels_last, fold_batch_norm=self.fold, example=images[:1]
+        )
+
+
+SETTINGS = (
+    Setting(),
+    Setting(channels_last=True),
+    Setting(channels_last=True, fold=True),
+    Setting("tf32", channels_last=True),
+    Setting("bfloat16", channels_last=True),
+    Setting("bfloat16", channels_last=True, fold=True),
+)
+GRADIENT_BATCH, PANEL_BATCH, ROUNDS = 16, 2, 5
+
+
+def run(config: BenchConfig, arena: Arena) -> Findings:
+    """Holds a contest of gradients and one of eight maps between all settings that the device has."""
+    findings = Findings(lines=absent((CAPTUM,)))
+    sizes = QUICK if config.quick else PAPERS
+    model = "squeezenet1_0" if config.quick else "resnet18"
+    subject = Subject.load(config, model, 2 if config.quick else GRADIENT_BATCH)
+    settings = []
+    for setting in SETTINGS:
+        try:
+            setting.view(subject.model, subject.images)
+            settings.append(setting)
+        except InvalidInput as error:
+            findings.lines.append(f"{setting}: {error}")
+    rounds = 2 if config.quick else ROUNDS
+    findings.add(arena.compete(f"Gradient, {subject}", gradients(subject, settings, sizes), rounds))
+    few = subject.first(1 if config.quick else PANEL_BATCH) if config.batch is None else subject
+    entries, lines = arena.compete(f"eight maps, {few}", panels(few, settings, sizes), rounds)
+    findings.add((entries, [*lines, *beside(entries)]))
+    return findings
+
+
+def beside(entries: Sequence[Entry]) -> list[str]:
+    """How long each rival takes beside probatum in each of its settings."""
+    lines = []
+    for rival in entries:
+        for one in entries:
+            if one.who == OURS and rival.who != OURS:
+                low, median, high = ratio(rival.seconds, one.seconds)
+                times = f"{median:.2f} [{low:.2f}, {high:.2f}]"
+                lines.append(f"{rival.contest}: {rival.name} takes {times} times as long as {one.name}")
+    return lines
+
+
+def gradients(subject: Subject, settings: list[Setting], sizes: Sizes) -> list[Contestant]:
+    """One gradient of each image: probatum, the bare model and Captum in every setting."""
+    judge = Judge(subject, sizes)
+    count = len(subject.images)
+    found = [_ours(subject, setting, ("gradient",), sizes, judge, count) for setting in settings]
+    for setting in settings:
+        if not setting.fold:
+            found.append(_bare(subject, setting, judge, count))
+    if CAPTUM.installed:
+        found += [_captum(subject, setting, sizes, judge, count) for setting in settings if not setting.fold]
+    return found
+
+
+def panels(subject: Subject, settings: list[Setting], sizes: Sizes) -> list[Contestant]:
+    """Eight maps in every setting, and Captum in float32 with our rows."""
+    judge = Judge(subject, sizes)
+    found = [_ours(subject, setting, EIGHT, sizes, judge, None) for setting in settings]
+    if CAPTUM.installed:
+        found.append(captum(EIGHT, subject, sizes, judge, rows_of(subject, EIGHT, sizes)))
+    return found
+
+
+def _ours(
+    subject: Subject, setting: Setting, names: tuple[str, ...], sizes: Sizes, judge: Judge, count: int | None
+) -> Contestant:
+    view = setting.view(subject.model, subject.images)
+
+    def explain(names: tuple[str, ...], model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        methods = build(names, sizes, subject.layer)
+        return attribute(setting.view(model, images), images, targets, methods, chunk=ROWS)
+
+    smoothed = tuple(name for name in names if name in SMOOTHED)
+    apart = [partial(explain, smoothed)] if smoothed else []
+    methods = build(names, sizes, subject.layer)
+    return Contestant(
+        OURS,
+        lambda: attribute(view, subject.images, subject.targets, methods),
+        str(setting),
+        lambda: judge.error(partial(explain, names), *apart),
+        gradients=count,
+        maps=len(names) * len(subject.images),
+    )
+
+
+def _bare(subject: Subject, setting: Setting, judge: Judge, count: int) -> Contestant:
+    work = _in(setting, subject, input_gradient)
+    return Contestant(
+        BARE,
+        lambda: work(subject.images, subject.targets),
+        str(setting),
+        lambda: judge.error(lambda model, images, targets: {"gradient": work(images, targets)}),
+        gradients=count,
+    )
+
+
+def _captum(subject: Subject, setting: Setting, sizes: Sizes, judge: Judge, count: int) -> Contestant:
+    def explain(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        return captum_map("gradient", model, images, targets, subject.layer, sizes)
+
+    work = _in(setting, subject, explain)
+    return Contestant(
+        CAPTUM.name,
+        lambda: work(subject.images, subject.targets),
+        str(setting),
+        lambda: judge.error(lambda model, images, targets: {"gradient": work(images, targets)}),
+        gradients=count,
+        maps=count,
+    )
+
+
+def _in(
+    setting: Setting, subject: Subject, function: Callable[[nn.Module, Tensor, Tensor], Tensor]
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function of a model under a setting, by torch's own means."""
+    layout = torch.channels_last if setting.channels_last else torch.contiguous_format
+    model = copy.deepcopy(subject.model).to(memory_format=layout)
+    device = subject.device
+
+    def work(images: Tensor, targets: Tensor) -> Tensor:
+        short = setting.precision == "bfloat16"
+        with computing(device, setting.precision), torch.autocast(device.type, torch.bfloat16, enabled=short):
+            return function(model, images.to(memory_format=layout), targets).float()
+
+    return work

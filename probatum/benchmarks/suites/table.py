@@ -1,0 +1,49 @@
+"""The table of suites."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from probatum.benchmarks.config import BenchConfig
+from probatum.benchmarks.contest import Arena
+from probatum.benchmarks.suites import cascade, check, estimators, memory, methods, metrics, panel, precision
+from probatum.benchmarks.suites.findings import Findings
+from probatum.errors import UnknownName
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite of benchmarks.
+
+    Args:
+        name: how it is asked for.
+        title: what it measures.
+        minutes: what it takes on 2 idle CPU cores with every rival installed, about.
+        run: does it.
+    """
+
+    name: str
+    title: str
+    minutes: int
+    run: Callable[[BenchConfig, Arena], Findings] = field(repr=False)
+
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite("methods", "one method at a time, beside the bare model and other libraries", 5, methods.run),
+        Suite("panel", "five, eight and ten maps of the same images at once", 9, panel.run),
+        Suite("precision", "speed and error of each precision", 6, precision.run),
+        Suite("cascade", "a whole cascade, beside the same check written with other libraries", 9, cascade.run),
+        Suite("memory", "peak memory of methods that take many gradients", 6, memory.run),
+        Suite("metrics", "the four metrics on many pairs of maps", 8, metrics.run),
+        Suite("estimators", "agreement of IG-SG with itself against gradients spent", 6, estimators.run),
+        Suite("check", "the whole sanity check in wall time", 6, check.run),
+    )
+}
+
+
+def get_suite(name: str) -> Suite:
+    """Looks a suite up; UnknownName suggests the nearest names."""
+    if name not in SUITES:
+        raise UnknownName("benchmark suite", name, SUITES)
+    return SUITES[name]
