@@ -1,0 +1,157 @@
+"""Each suite in its smallest form, the rivals that are missing, and options that make no sense."""
+
+import pytest
+import torch
+
+from probatum.benchmarks import RIVALS, SUITES, BenchConfig, Record, figure, run_suite, table
+from probatum.benchmarks import worker as memory_worker
+from probatum.benchmarks.config import QUICK, Subject, many_images
+from probatum.benchmarks.rivals import CAPTUM, Rival, absent
+from probatum.benchmarks.suites import estimators, memory, methods
+from probatum.benchmarks.suites.metrics import contestants, pairs
+from probatum.errors import InvalidInput, UnknownName
+from probatum.metrics import get_metric
+from probatum.models import model_spec
+
+TINY = BenchConfig(model="basic_cnn", batch=2, rounds=1, quick=True, threads=1, device="cpu")
+
+
+@pytest.fixture
+def no_rivals(monkeypatch):
+    monkeypatch.setattr(Rival, "installed", property(lambda self: False))
+
+
+def well_made(record):
+    assert Record.from_json(record.to_json()) == record
+    headings, rows = table(record)
+    assert len(rows) == len(record.entries) > 0
+    assert all(len(row) == len(headings) for row in rows)
+    figure(record)
+    return record
+
+
+@pytest.mark.parametrize("name", ["methods", "precision", "metrics", "check"])
+def test_a_suite_alone_measures_probatum_and_says_who_is_missing(name, no_rivals):
+    found = well_made(run_suite(name, TINY))
+    assert {entry.who for entry in found.entries} <= {"probatum", "bare", "scikit-image, scipy"}
+    assert any("Captum is not installed" in line for line in found.lines) == (name not in ("check", "metrics"))
+    assert not any("failed" in line for line in found.lines)
+    assert all(len(entry.seconds) == 1 and min(entry.seconds) > 0 for entry in found.entries)
+    assert found.environment["threads"] == 1
+
+
+@pytest.mark.skipif(not CAPTUM.installed, reason="Captum is not installed")
+@pytest.mark.parametrize("name", ["panel", "cascade"])
+def test_captum_makes_the_same_maps(name):
+    found = well_made(run_suite(name, TINY))
+    assert not any("failed" in line for line in found.lines)
+    errors = [entry.error for entry in found.entries if entry.who in ("probatum", "Captum", "script")]
+    assert any(entry.who in ("Captum", "script") for entry in found.entries)
+    # One ReLU or pooling that decides otherwise than in float64 is allowed for.
+    assert all(error < 1e-2 for error in errors if error is not None)
+    assert sum(error is not None for error in errors) >= 2
+
+
+@pytest.mark.skipif(any(not rival.installed for rival in RIVALS.values()), reason="not every rival is installed")
+def test_every_rival_takes_part():
+    found = [well_made(run_suite(name, TINY)) for name in ("methods", "metrics")]
+    assert {rival.name for rival in RIVALS.values()} <= {entry.who for record in found for entry in record.entries}
+    assert not any("failed" in line for record in found for line in record.lines)
+
+
+def test_what_ran_leaves_threads_and_random_numbers_as_they_were(no_rivals):
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    run_suite("check", TINY)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_memory_is_measured_in_another_process(monkeypatch, no_rivals):
+    monkeypatch.setattr(memory, "QUICK_CASES", memory.QUICK_CASES[:1])
+    (entry,) = well_made(run_suite("memory", TINY)).entries
+    assert entry.memory is not None
+    assert 0 <= entry.memory < 1 << 30
+    assert entry.gradients == TINY.batch * QUICK.samples
+
+
+def test_a_worker_that_fails_says_why(monkeypatch):
+    def fail(*arguments, **keywords):
+        raise RuntimeError("can't allocate memory")
+
+    monkeypatch.setattr(memory_worker, "attribute", fail)
+    job = {"config": {"quick": True}, "model": "basic_cnn", "batch": 1, "method": "smoothgrad", "joint": False}
+    answer = memory_worker.measure(job | {"sizes": {}, "rival": False})
+    assert answer == {"failure": "RuntimeError: can't allocate memory"}
+
+
+def test_points_of_a_memory_case_in_words():
+    assert memory.MemoryCase("integrated-gradients-sg", 1).words == "1 image, 25 × 50 points each"
+    joint = memory.MemoryCase("integrated-gradients-sg", 8, joint=True)
+    assert (joint.words, joint.gradients) == ("8 images, 50 points each", 400)
+
+
+def test_agreement_of_the_estimators(monkeypatch):
+    monkeypatch.setattr(estimators, "_subject", lambda config, case, arena: Subject.load(config, case.model, 2))
+    found = well_made(run_suite("estimators", TINY))
+    distances = [entry.scores["relative L2"] for entry in found.entries if entry.variant.startswith("joint")]
+    assert distances == sorted(distances, reverse=True)  # more gradients, better agreement
+
+
+def test_distance_and_gradients_needed_by_hand():
+    a, b = torch.tensor([[3.0, 0.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    assert estimators.relative_distance(a, b).tolist() == [1.0, 0.0]
+    curve = [
+        estimators.Entry("c", "probatum", gradients=n, scores={"d": score}) for n, score in ((10, 3.0), (1000, 1.0))
+    ]
+    assert estimators.gradients_for(2.0, curve, "d") == pytest.approx(100)
+    assert estimators.gradients_for(0.5, curve, "d") is None
+
+
+def test_metrics_agree_with_the_loops():
+    for name in ("ssim", "spearman", "spearman-abs", "hog-pearson"):
+        found = contestants(get_metric(name), *pairs(name, 3, 64, torch.device("cpu"), 0))
+        assert all(one.judge() < 1e-6 for one in found if one.judge is not None), name
+
+
+def test_options_choose_cases_once():
+    chosen = methods.chosen(BenchConfig(model="resnet18", batch=4))
+    assert len(set(chosen)) == len(chosen)
+    assert {(case.model, case.batch) for case in chosen} == {("resnet18", 4)}
+    assert [case.model for case in estimators.chosen(BenchConfig(model="resnet18"))] == ["resnet18", "basic_cnn"]
+    assert [case.model for case in estimators.chosen(BenchConfig(model="mlp"))] == ["mlp"]
+
+
+def test_images_differ_from_each_other():
+    found = many_images(model_spec("squeezenet1_0"), 7, quick=True)
+    assert found.shape == (7, 3, 96, 96)
+    for number, image in enumerate(found):
+        assert not any(torch.equal(image, other) for other in found[:number])
+
+
+def test_bad_options():
+    with pytest.raises(UnknownName, match="did you mean 'methods'"):
+        run_suite("method", TINY)
+    with pytest.raises(UnknownName, match="no model"):
+        BenchConfig(model="resnet19")
+    for name in ("batch", "rounds", "threads"):
+        with pytest.raises(InvalidInput, match=f"{name} is 0"):
+            BenchConfig(**{name: 0})
+    with pytest.raises(InvalidInput, match="name it with --model"):
+        BenchConfig(weights="squeezenet.pt")
+    if not torch.cuda.is_available():
+        with pytest.raises(InvalidInput, match="no CUDA device here"):
+            run_suite("check", BenchConfig(device="cuda", quick=True))
+
+
+def test_a_configuration_travels_without_paths():
+    config = BenchConfig(model="mlp", weights="/somewhere/weights.pt", data_dir="/somewhere/data")
+    assert (config.to_json()["weights"], config.to_json()["data_dir"]) == ("weights.pt", "data")
+
+
+def test_each_suite_has_a_duration_of_at_most_ten_minutes():
+    assert all(0 < suite.minutes <= 10 for suite in SUITES.values())
+
+
+def test_lines_of_missing_rivals(no_rivals):
+    (line,) = absent([CAPTUM])
+    assert "pip install captum" in line
