@@ -141,9 +141,9 @@ def smoothed(
     are; parameters share storage with the model, buffers do not.
 
     Source: Kokhlikyan et al. (2021), section 3 and Figure 2; Softplus as Dombrowski et al. (2019), arXiv:1906.07983.
-    The paper gives neither β nor t. Weights that were trained with ReLU need sharp ones, unless activations are large: a
-    basic CNN with 0.94 accuracy on rendered digits keeps 0.10 with β = t = 1, 0.87 with 10 (0.93 with "logmeanexp") and
-    0.93 with 50; SqueezeNet 1.0 predicts the same class for 23 of 24 photographs with 1, for all with 2.
+    The paper gives neither β nor t. Weights trained with ReLU need sharp ones, unless activations are large: a basic
+    CNN with 0.94 accuracy on rendered digits keeps 0.10 with β = t = 1, 0.87 with 10 (0.93 with "logmeanexp") and 0.93
+    with 50; SqueezeNet 1.0 predicts the same class for 23 of 24 photographs with 1, for all with 2.
 
     Args:
         model: any module; left as it is.
