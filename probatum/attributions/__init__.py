@@ -1,6 +1,6 @@
 """Attribution methods, one a file: the formula in the file, the work in the engine."""
 
-from probatum.attributions.base import Method, attribute
+from probatum.attributions.base import Method, attribute, attribute_variants
 from probatum.attributions.baselines import Black, Blurred, Given, Mean, Zero
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
@@ -38,5 +38,6 @@ __all__ = [
     "SmoothGrad",
     "Zero",
     "attribute",
+    "attribute_variants",
     "get_method",
 ]

@@ -12,12 +12,12 @@ Terms that all methods share:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from probatum.engine import Progress, Request, View, prepare, run
+from probatum.engine import Progress, Request, Variant, View, prepare, run_variants
 from probatum.errors import InvalidInput
 
 
@@ -112,15 +112,47 @@ def attribute(
     if not methods:
         raise InvalidInput("no methods given")
     view = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
-    images = view.accept(images)
-    requests = {name: method.request(view, images) for name, method in methods.items()}
-    return run(
-        view,
+    return attribute_variants(
+        [Variant(view, targets)],
         images,
-        targets,
-        requests,
+        methods,
         seed=seed,
         memory_budget=memory_budget,
         chunk=chunk,
         progress=progress,
+    )[0]
+
+
+def attribute_variants(
+    variants: Sequence[Variant],
+    images: Tensor,
+    methods: Mapping[str, Method],
+    *,
+    seed: int = 0,
+    memory_budget: int | str | None = None,
+    chunk: int | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Tensor]]:
+    """Computes the maps of several versions of a model at once: bit for bit those of `attribute`, for equal chunks.
+
+    The versions meet the same points and noise, and what they compute alike before the first layer that differs is
+    computed once, as long as the version given first has it.
+
+    Args:
+        variants: views of models that differ in their weights alone, each with the targets explained there.
+        images: as in `attribute`, like all that follows.
+        methods: by name.
+        seed: of the noise.
+        memory_budget: of one model call, and of the graph that versions share.
+        chunk: most points in one model call.
+        progress: called with (points done, points in all) after each model call.
+
+    Returns:
+        for each version, {name: maps}.
+    """
+    view = variants[0].view
+    images = view.accept(images)
+    requests = {name: method.request(view, images) for name, method in methods.items()}
+    return run_variants(
+        variants, images, requests, seed=seed, memory_budget=memory_budget, chunk=chunk, progress=progress
     )

@@ -142,8 +142,15 @@ class Budget:
         """Tells whether a row of this kind has still to be measured."""
         return self.limit is not None and kind not in self.row_bytes
 
-    def measure(self, kind: object, model: nn.Module, work: Callable[[], T]) -> T:
-        """Does the work of one row and keeps what it needs; MemoryBudgetError where not even that fits."""
+    def measure(self, kind: object, model: nn.Module, work: Callable[[], T], graphs: int = 1) -> T:
+        """Does the work of one row and keeps what it needs; MemoryBudgetError where not even that fits.
+
+        Args:
+            kind: of the row.
+            model: whose own tensors do not count.
+            work: one forward pass and its backward passes.
+            graphs: how many graphs as large as that of the work are held at once.
+        """
         try:
             with measure_saved(model) as saved:
                 result = work()
@@ -151,7 +158,7 @@ class Budget:
             if is_out_of_memory(error):
                 raise MemoryBudgetError(f"one row does not fit in memory: {error}") from error
             raise
-        self.row_bytes[kind] = COPIES * self.image_bytes + saved.needed
+        self.row_bytes[kind] = COPIES * self.image_bytes + (graphs - 1) * saved.total + saved.needed
         return result
 
     def rows(self, kind: object) -> int:

@@ -12,6 +12,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from probatum.engine.multipliers import multipliers
 from probatum.engine.precision import computing
+from probatum.engine.prefix import Prefix, SharedWeights
 from probatum.engine.relu import GuidedReLU, ReLUCoverage
 from probatum.engine.sampling import Rows
 from probatum.engine.targets import Targets
@@ -96,17 +97,44 @@ class Evaluation:
         return activation, gradient
 
 
+class Shared:
+    """What the versions of a model share at some points, for as long as the `with` block lasts.
+
+    Args:
+        weights: which of their weights are equal.
+        points: (rows, ...).
+    """
+
+    def __init__(self, weights: SharedWeights, points: Tensor) -> None:
+        self.prefix = Prefix(weights, points)
+        self.guide = GuidedReLU()  # whose hooks are part of the graph that is shared
+
+    def __enter__(self) -> "Shared":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.guide.remove()
+
+    def variant(self, number: int) -> "Shared":
+        """What `evaluate` takes for a version."""
+        self.prefix.variant(number)
+        return self
+
+
 def evaluate(
     view: View,
     points: Float[Tensor, "rows *shape"],
     targets: Targets | None,
     needs: frozenset[Need],
     baselines: Float[Tensor, "rows *shape"] | None = None,
+    shared: Shared | None = None,
 ) -> tuple[dict[Need, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
     """Measures `needs` at each point with one forward pass and at most two backward passes.
 
     Multipliers take two forward passes and a backward pass of their own, because their rules change the gradient.
     Rows do not meet inside the model, so the gradient of the sum of their logits holds every row's own gradient.
+
+    With `shared`, what the versions of a model compute alike at these points is computed once.
 
     Returns:
         the results by need, and the classes aimed at: the predicted ones where no targets are given.
@@ -115,16 +143,19 @@ def evaluate(
         assert baselines is not None, "the method's chain of expansions has no baselines"
         found, classes = multipliers(view, points, baselines, targets)
         others = needs - {MULTIPLIERS}
-        rest = evaluate(view, points, targets, others)[0] if others else {}
+        rest = evaluate(view, points, targets, others, shared=shared)[0] if others else {}
         return {**rest, MULTIPLIERS: found}, classes
     paths = [need.path for need in needs if isinstance(need, LayerGradient)]
-    leaf = points.detach().requires_grad_()
+    leaf = points.detach().requires_grad_() if shared is None else shared.prefix.leaf
     with ExitStack() as stack:
         captured = {path: stack.enter_context(_capture(view, path)) for path in paths}
-        guide = GuidedReLU() if GUIDED in needs else None
-        if guide is not None:
+        guide = None
+        if GUIDED in needs:
+            guide = GuidedReLU() if shared is None else shared.guide
+        if guide is not None and shared is None:
             stack.callback(guide.remove)
-        with guide or nullcontext():
+        # The prefix comes last, so that it is asked first and what it holds is guided already.
+        with guide or nullcontext(), nullcontext() if shared is None else shared.prefix:
             # A copy, because the model's first operation may work in place.
             logits = view.logits(leaf.clone())
         if guide is not None:
@@ -140,8 +171,9 @@ def evaluate(
         edges = [edge for _, edge in activations]
         wanted = [get_gradient_edge(leaf), *edges] if PLAIN in needs else edges
         results: dict[Need, tuple[Tensor, ...]] = {}
+        retain = guide is not None or shared is not None
         if wanted:
-            gradients = torch.autograd.grad(selected, wanted, retain_graph=guide is not None, allow_unused=True)
+            gradients = torch.autograd.grad(selected, wanted, retain_graph=retain, allow_unused=True)
             for path, (activation, _), gradient in zip(paths, activations, gradients[-len(paths) :], strict=False):
                 if gradient is None:
                     raise ModelError(
@@ -152,7 +184,10 @@ def evaluate(
             if PLAIN in needs:
                 results[PLAIN] = (_connected(view, gradients[0]),)
         if guide is not None:
-            gradients = guide.backward(lambda: torch.autograd.grad(selected, [leaf], allow_unused=True))
+            again = shared is not None
+            gradients = guide.backward(
+                lambda: torch.autograd.grad(selected, [leaf], retain_graph=again, allow_unused=True)
+            )
             results[GUIDED] = (_connected(view, gradients[0]),)
     return results, classes
 

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,10 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.evaluate import MULTIPLIERS, Evaluation, Need, evaluate, predict
+from probatum.engine.evaluate import MULTIPLIERS, Evaluation, Need, Shared, evaluate, predict
 from probatum.engine.multipliers import Completeness
 from probatum.engine.noise import image_keys
 from probatum.engine.precision import computing
+from probatum.engine.prefix import SharedWeights, StaleTensorError
 from probatum.engine.sampling import Expansion, PointStream, Rows
 from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
 from probatum.engine.targets import Targets
@@ -92,7 +94,8 @@ def run_variants(
     """Answers all requests for a batch of images and several versions of a model.
 
     Requests with equal chains are evaluated at the same points: one forward pass there serves all of them, and what two
-    of them need is computed once. The points of a chunk are made once for all versions.
+    of them need is computed once. The points of a chunk are made once for all versions, and so is what versions compute
+    alike before the first layer that differs: give those first that differ from the others near the output alone.
 
     Args:
         variants: the versions, at least one.
@@ -175,6 +178,7 @@ class _Work:
     accumulators: dict[str, Accumulator] = field(default_factory=dict)
     completeness: Completeness = field(default_factory=Completeness)
     found: list[Tensor] = field(default_factory=list)  # the predicted classes, where no targets are given
+    alone: bool = False  # whether sharing was tried and found impossible
 
     @classmethod
     def of(cls, variant: Variant, images: Tensor) -> "_Work":
@@ -185,9 +189,16 @@ class _Work:
         self.members = members
         self.accumulators = {name: request.accumulator(self.batch) for name, request in members.items()}
 
-    def evaluate(self, rows: Rows, needs: frozenset[Need]) -> tuple[Evaluation, Tensor]:
+    def evaluate(self, rows: Rows, needs: frozenset[Need], shared: Shared | None = None) -> tuple[Evaluation, Tensor]:
         targets = None if self.targets is None else self.targets.at(rows.image)
-        results, classes = evaluate(self.view, rows.points, targets, needs, rows.baselines)
+        measure = partial(evaluate, self.view, rows.points, targets, needs, rows.baselines)
+        if shared is not None and not self.alone:
+            try:
+                results, classes = measure(shared)
+                return Evaluation(rows, results), classes
+            except StaleTensorError:
+                self.alone = True
+        results, classes = measure()
         return Evaluation(rows, results), classes
 
     def add(self, evaluation: Evaluation, classes: Tensor | None = None) -> None:
@@ -216,35 +227,50 @@ class _Stream:
 
     def run(self, works: Sequence[_Work]) -> None:
         view = works[0].view
-        self.kind = (self.points.images.shape[1:], view.dtype, self.needs)
+        weights = self._weights(works)
+        # Where variants share, a kept graph and that of one variant are held at once.
+        self.kind = (self.points.images.shape[1:], view.dtype, self.needs, *(["shared"] if weights else []))
         if self.budget.measures(self.kind):
             first = self.points.rows(0, 1)
-            answer = self.budget.measure(self.kind, view.model, lambda: works[0].evaluate(first, self.needs))
+            with Shared(weights, first.points) if weights else nullcontext() as shared:
+                work = partial(works[0].evaluate, first, self.needs, shared)
+                answer = self.budget.measure(self.kind, view.model, work, graphs=2 if weights else 1)
             self.budget.rows(self.kind)  # refuses a budget that is too small for what was just seen
-            if len(self.points) == 1:  # there is nothing to cut, so the measured row is the stream
+            if len(self.points) == len(works) == 1:  # there is nothing to cut, so the measured row is the stream
                 works[0].add(*answer)
                 self.tick(1)
-                works = works[1:]
+                return
         self._part(works, 0, len(self.points))
 
+    def _weights(self, works: Sequence[_Work]) -> SharedWeights | None:
+        if len(works) == 1 or not self.needs - {MULTIPLIERS}:
+            return None
+        weights = SharedWeights([work.view.model for work in works])
+        return weights if weights.any else None
+
     def _part(self, works: Sequence[_Work], start: int, stop: int) -> None:
+        weights = self._weights(works)
         while start < stop and works:
             end = min(start + self.budget.rows(self.kind), stop)
-            self._chunk(works, start, end)
+            self._chunk(works, weights, start, end)
             start = end
 
-    def _chunk(self, works: Sequence[_Work], start: int, stop: int) -> None:
+    def _chunk(self, works: Sequence[_Work], weights: SharedWeights | None, start: int, stop: int) -> None:
         rows = self.budget.attempt(stop - start, lambda: self.points.rows(start, stop))
-        for number, work in enumerate(works):
-            answer = None
-            if rows is not None:
-                answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.needs))
-            if answer is None:  # memory ran out: what is left of the chunk is cut into smaller ones
-                rows = None
-                return self._part(works[number:], start, stop)
-            work.add(*answer)
-            self.tick(stop - start)
-        return None
+        done = 0
+        if rows is not None:
+            with Shared(weights, rows.points) if weights else nullcontext() as shared:
+                for number, work in enumerate(works):
+                    common = None if shared is None else shared.variant(number)
+                    answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.needs, common))
+                    if answer is None:
+                        break
+                    work.add(*answer)
+                    self.tick(stop - start)
+                    done += 1
+        if done < len(works):  # memory ran out: what is left of the chunk is cut into smaller ones
+            del rows
+            self._part(works[done:], start, stop)
 
 
 def _without_model(stream: PointStream, works: Sequence[_Work]) -> None:
