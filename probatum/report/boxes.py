@@ -21,8 +21,15 @@ _NAME_LENGTH = 1.5  # inches, the longest name in the legend
 _TINT = 0.35  # share of a series' colour in the filling of its boxes
 _DASHES = (0, (2, 1))
 _ROUNDING = 1e-5
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Scores = Float[np.ndarray, "_ _"] | Float[np.ndarray, "_ _ _"]
+Quantity = Literal["similarity", "distance", "magnitude"]
+_RANGES: dict[Quantity, tuple[float, float]] = {
+    "similarity": (-1.0, 1.0),
+    "distance": (0.0, np.inf),
+    "magnitude": (0.0, np.inf),
+}
 
 
 class Box(NamedTuple):
@@ -57,7 +64,7 @@ def boxes_figure(
     *,
     metric_title: str,
     column_titles: Sequence[str],
-    quantity: Literal["similarity", "distance"] = "similarity",
+    quantity: Quantity = "similarity",
     undefined: Mapping[str, Int[np.ndarray, " _"]] | None = None,
     reference: Mapping[str, Float[np.ndarray, " _"]] | None = None,
     reference_title: str = "reference",
@@ -66,14 +73,16 @@ def boxes_figure(
 ) -> Figure:
     """Box plots of the scores of each series at each stage.
 
-    Source: Kokhlikyan et al. 2021, figures 1, 4 and 5; the mean in each box is ours.
+    Source: Kokhlikyan et al. 2021, figures 1, 4, 5, 8, 9 and 11; the mean in each box is ours.
 
     Args:
         table: `table[series]` holds the scores (stages, images) or (stages, images, trials), all of which go into one
             box a stage. NaN is a score that does not exist and takes no part.
         metric_title: name of the score.
         column_titles: one name for each stage.
-        quantity: a similarity is drawn from 0, or from below if it is negative, to 1; a distance from 0 upwards.
+        quantity: a similarity is drawn from 0, or from below if it is negative, to 1; a distance from 0 upwards; a
+            magnitude, which runs through powers of ten, on a logarithmic scale, and its boxes are those of the
+            logarithms. A magnitude of 0 has none and takes no part.
         undefined: how many scores of a series at each stage were set by a rule, because a map was constant. The legend
             counts them and NaN.
         reference: a score of a series at each stage that its box is to be held against, a dashed bar across the box.
@@ -86,11 +95,11 @@ def boxes_figure(
 
     Raises:
         InvalidInput: no series, stages and titles of different number, an infinite score, a similarity outside [-1, 1]
-            or a negative distance, or maps that fit neither the stages nor their style.
+            or a negative distance or magnitude, or maps that fit neither the stages nor their style.
         UnknownName: a count of a series that is not in the table, or another quantity.
     """
-    if quantity not in ("similarity", "distance"):
-        raise UnknownName("quantity", quantity, ("similarity", "distance"))
+    if quantity not in _RANGES:
+        raise UnknownName("quantity", quantity, _RANGES)
     tables = {series: _checked(series, scores, len(column_titles), quantity) for series, scores in table.items()}
     if not tables:
         raise InvalidInput("the table of scores has no series")
@@ -98,18 +107,24 @@ def boxes_figure(
         if series not in tables:
             raise UnknownName("series in the table", series, tables)
     bars = {series: _bars(series, values, len(column_titles)) for series, values in (reference or {}).items()}
-    names = [_legend_name(series, scores, (undefined or {}).get(series)) for series, scores in tables.items()]
+    if logarithmic := quantity == "magnitude":
+        tables, bars = ({series: _logarithms(values) for series, values in each.items()} for each in (tables, bars))
+    word = "undefined" if logarithmic else "constant"
+    names = [_legend_name(series, scores, (undefined or {}).get(series), word) for series, scores in tables.items()]
     names += [text.wrap(reference_title, _NAME_LENGTH, TITLE_SIZE, 2)] * bool(bars)
     boxes = {series: [box_of(scores) for scores in cube] for series, cube in tables.items()}
     stages = [*([band.first_title] if band else []), *column_titles]
-    words = "\n".join(filter(None, (caption, _note(tables), band.note if band else None)))
+    words = "\n".join(filter(None, (caption, _note(tables, logarithmic), band.note if band else None)))
     with house_style():
         frame = Frame(metric_title, stages, words, names, slots=0)
         frame.axes.set_label("boxes")
         frame.axes.grid(visible=False, axis="x")
         for edge in range(len(stages) - 1):
             frame.axes.axvline(edge + 0.5, color=RULE, linewidth=0.5, zorder=0)
-        _scale(frame, [*tables.values(), *bars.values()], quantity)
+        if logarithmic:
+            _logarithmic_scale(frame, [*tables.values(), *bars.values()])
+        else:
+            _scale(frame, [*tables.values(), *bars.values()], quantity)
         each = _GROUP / len(tables)
         for position, (series, row) in enumerate(boxes.items()):
             style = line_style(position)
@@ -161,12 +176,12 @@ def _draw(frame: Frame, boxes: Sequence[tuple[float, Box | None]], width: float,
     frame.handles[-1].set_solid_capstyle("butt")
 
 
-def _checked(series: str, scores: Scores, stages: int, quantity: str) -> Float[np.ndarray, "stages observations"]:
+def _checked(series: str, scores: Scores, stages: int, quantity: Quantity) -> Float[np.ndarray, "stages observations"]:
     """The scores of one series, refused if they cannot be what they are said to be."""
     if scores.ndim not in (2, 3) or len(scores) != stages or 0 in scores.shape:
         raise InvalidInput(f"the scores of {series!r} have shape {scores.shape}; there are {stages} titles of stages")
     flat = scores.astype(np.float64).reshape(stages, -1)
-    lowest, highest = (-1.0, 1.0) if quantity == "similarity" else (0.0, np.inf)
+    lowest, highest = _RANGES[quantity]
     outside = (flat < lowest - _ROUNDING) | (flat > highest + _ROUNDING) | np.isinf(flat)
     if outside.any():
         raise InvalidInput(
@@ -185,9 +200,24 @@ def _bars(series: str, values: np.ndarray, stages: int) -> Float[np.ndarray, " s
     return values
 
 
-def _scale(frame: Frame, shown: Sequence[np.ndarray], quantity: str) -> None:
-    """The range of the scores: all of them, 0, and for a similarity 1."""
+def _logarithms(values: np.ndarray) -> np.ndarray:
+    """Logarithms to the base 10; NaN of what has none."""
+    found: np.ndarray = np.log10(np.where(values > 0, values, np.nan))
+    return found
+
+
+def _scale(frame: Frame, shown: Sequence[np.ndarray], quantity: Quantity) -> None:
+    """The range of the scores: all of them; 0, and for a similarity 1; the powers of ten round a magnitude."""
     values = np.concatenate([scores[~np.isnan(scores)] for scores in shown])
+    if quantity == "magnitude":
+        ends = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+        bottom, top = np.floor(ends[0] - 0.05), np.ceil(ends[1] + 0.05)
+        powers = range(int(bottom), int(top) + 1, max(1, round((top - bottom) / 8)))
+        for line in [*frame.axes.lines]:  # the frame's line at 0, which means nothing here
+            line.remove()
+        frame.axes.set_ylim(bottom, top)
+        frame.axes.set_yticks(powers, [f"10{str(power).translate(_RAISED)}" for power in powers])
+        return
     least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     if quantity == "distance":
         bottom, top = (-0.03 * most, 1.06 * most) if most > 0 else (-0.03, 1.0)
@@ -198,17 +228,18 @@ def _scale(frame: Frame, shown: Sequence[np.ndarray], quantity: str) -> None:
     frame.axes.axhline(0, color=FAINT_INK, linewidth=0.6, zorder=1)
 
 
-def _note(tables: Mapping[str, np.ndarray]) -> str:
+def _note(tables: Mapping[str, np.ndarray], logarithmic: bool) -> str:
     """What the boxes are."""
     sizes = sorted({int((~np.isnan(row)).sum()) for scores in tables.values() for row in scores})
     count = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    mean, of = ("geometric mean", " (of the logarithms)") if logarithmic else ("mean", "")
     return (
-        f"Boxes: quartiles of {count} scores, line: median, marker: mean; whiskers: the last score within {WHISKER:g} "
-        "interquartile ranges of the box; dots: outliers."
+        f"Boxes: quartiles of {count} scores, line: median, marker: {mean}; whiskers: the last score within "
+        f"{WHISKER:g} interquartile ranges of the box{of}; dots: outliers."
     )
 
 
-def _legend_name(series: str, scores: np.ndarray, ruled: np.ndarray | None) -> str:
+def _legend_name(series: str, scores: np.ndarray, ruled: np.ndarray | None, word: str) -> str:
     """The name of a series, with the number of its undefined scores if it has any."""
     missing, stages = np.isnan(scores).sum(axis=1), len(scores)
     given = np.zeros_like(missing) if ruled is None else np.asarray(ruled)
@@ -218,4 +249,4 @@ def _legend_name(series: str, scores: np.ndarray, ruled: np.ndarray | None) -> s
             f"{stages} stages, of {scores.shape[1]} scores at most"
         )
     name, count = text.wrap(series, _NAME_LENGTH, TITLE_SIZE, 2), int((missing + given).sum())
-    return f"{name}\n({count} of {scores.size} constant)" if count else name
+    return f"{name}\n({count} of {scores.size} {word})" if count else name

@@ -219,3 +219,24 @@ def test_refused(change, error, message):
     arguments = {"table": {"a": scores()}, "metric_title": "m", "column_titles": STAGES, **change}
     with pytest.raises(error, match=message):
         boxes_figure(**arguments)
+
+
+def test_magnitudes_are_drawn_by_their_logarithms():
+    table = {"a": np.array([[1e-3, 1e-1, 10.0], [0.0, 1e2, 1e4]])}
+    figure = boxes_figure(table, metric_title="Infidelity", column_titles=["s", "t"], quantity="magnitude")
+    first, second = (patch.get_path().get_extents() for patch in patches(figure))
+    np.testing.assert_allclose((first.y0, first.y1), (-2, 0), atol=1e-12)  # quartiles of −3, −1, 1
+    np.testing.assert_allclose((second.y0, second.y1), (2.5, 3.5), atol=1e-12)  # 0 has no logarithm
+    assert legend_texts(figure) == ["a\n(1 of 6 undefined)"]
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "10⁻⁴"
+    assert labels[-1] == "10⁵"
+    assert any("geometric mean" in line for line in words(figure))
+    assert_nothing_overlaps(figure)
+
+
+def test_magnitudes_that_are_all_zero_leave_the_plot_empty():
+    figure = boxes_figure({"a": np.zeros((2, 3))}, metric_title="m", column_titles=["s", "t"], quantity="magnitude")
+    assert not patches(figure)
+    with pytest.raises(InvalidInput, match="magnitude is finite"):
+        boxes_figure({"a": -np.ones((2, 3))}, metric_title="m", column_titles=["s", "t"], quantity="magnitude")
