@@ -15,6 +15,7 @@ from probatum.experiments.store import Run, read_run
 from probatum.maps import get_reduction
 from probatum.report.curves import curves_figure
 from probatum.report.grids import grid_figure, methods_figure, overlay_figure
+from probatum.report.html import write_report
 from probatum.report.save import save_figure
 from probatum.report.style import MapStyle
 
@@ -27,14 +28,14 @@ def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> lis
     """Draws all figures of a run into its folder `figures/`.
 
     For each stored image a grid of methods × stages in both map styles; for each metric the similarity curves with
-    intervals over images and trials; the methods side by side; overlays on the photographs.
+    intervals over images and trials; the methods side by side; overlays on the photographs. Writes `report.html`, too.
 
     Args:
         folder: a complete run.
         progress: called with each figure's name before it is drawn.
 
     Returns:
-        the files.
+        the files, the report last.
 
     Raises:
         InvalidInput: the folder holds no complete run.
@@ -44,11 +45,13 @@ def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> lis
         if progress is not None:
             progress(name)
         written += save_figure(draw(), folder / "figures" / name)
-    return written
+    if progress is not None:
+        progress("report.html")
+    return [*written, write_report(folder)]
 
 
 def draw_explanation(found: Explanation, folder: Path, caption: str) -> list[Path]:
-    """Draws the maps of a few images into `folder`: side by side, and laid over each picture."""
+    """Draws the maps of a few images into `folder`, side by side and laid over each picture, and `report.html` last."""
     pictures = list(_displayed(found.pictures))
     explained = [f"{name} ({share:.2f})" for name, share in zip(found.class_names, found.confidences, strict=True)]
     titles = [METHODS[method].title for method in found.maps]
@@ -66,7 +69,7 @@ def draw_explanation(found: Explanation, folder: Path, caption: str) -> list[Pat
     for name, draw in figures.items():
         for style in STYLES:
             written += save_figure(draw(style), folder / f"{name}-{style}")
-    return written
+    return [*written, write_report(folder)]
 
 
 def _figures(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:

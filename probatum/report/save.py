@@ -45,7 +45,7 @@ def save_figure(
         if name not in _METADATA:
             raise UnknownName("figure format", name, _METADATA)
     base.parent.mkdir(parents=True, exist_ok=True)
-    return [_write(_rendered(figure, name, dpi), base.with_name(f"{base.name}.{name}")) for name in chosen]
+    return [write_whole(_rendered(figure, name, dpi), base.with_name(f"{base.name}.{name}")) for name in chosen]
 
 
 def _rendered(figure: Figure, name: str, dpi: int) -> bytes:
@@ -56,7 +56,7 @@ def _rendered(figure: Figure, name: str, dpi: int) -> bytes:
     return buffer.getvalue()
 
 
-def _write(content: bytes, path: Path) -> Path:
+def write_whole(content: bytes, path: Path) -> Path:
     """Write beside the place, then rename."""
     beside = path.with_name(f".{uuid.uuid4().hex}.part")
     try:

@@ -1,0 +1,5 @@
+"""The report of a run folder as one HTML file that needs nothing else."""
+
+from probatum.report.html.write import write_report
+
+__all__ = ["write_report"]

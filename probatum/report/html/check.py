@@ -1,0 +1,265 @@
+"""The page of a sanity check."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probatum.attributions import METHODS
+from probatum.experiments.store import Run, read_run
+from probatum.experiments.verdicts import (
+    FOLLOWS,
+    FOLLOWS_UP_TO,
+    IGNORES,
+    IGNORES_FROM,
+    MEASURABLE,
+    UNDECIDED,
+    Judgement,
+    Verdict,
+    judge,
+)
+from probatum.metrics import METRICS, Kind
+from probatum.report.html import charts
+from probatum.report.html.check_words import facts_of, story, warnings
+from probatum.report.html.explorer import SHOWN_PICTURES, Explorer, explorer, pictures_of
+from probatum.report.html.page import render
+from probatum.report.html.words import command, number, settings, short_name
+from probatum.report.intervals import Interval, bootstrap_interval
+
+TRAINED = "Original"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of the run: its intervals, (stage,) each, and what they stand beside."""
+
+    name: str
+    title: str
+    kind: Kind
+    reduction: str
+    settings: str
+    source: str
+    intervals: list[Interval]
+    ceilings: list[float]
+    scale: charts.Scale
+    panels: list[charts.Panel]
+
+    @property
+    def label(self) -> str:
+        """Title and name: several metrics may share a title."""
+        return self.title if self.title.lower() == self.name else f"{self.title} ({self.name})"
+
+    @property
+    def reading(self) -> str:
+        """How a score is read, where it is no similarity."""
+        return {
+            "similarity": "",
+            "distance": f"{self.title} is a distance: 0 is identical.",
+            "rise": f"{self.title} is a rise: above 0 the randomized model's maps have more of it.",
+        }[self.kind]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of the run."""
+
+    name: str
+    title: str
+    control: bool
+    settings: str
+    source: str
+    constant: int
+    scored: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdicts on one method: the first metric decides, as in the table of verdicts of the terminal."""
+
+    verdicts: list[Verdict]
+
+    @property
+    def word(self) -> str:
+        """What the first metric says."""
+        return self.verdicts[0].word
+
+    @property
+    def others(self) -> str:
+        """How many of the other metrics say what, where they do not all agree with the first."""
+        counts = Counter(verdict.word for verdict in self.verdicts[1:])
+        return (
+            ""
+            if set(counts) <= {self.word}
+            else ", ".join(f"{word}: {counts[word]}" for word in BADGES if counts[word])
+        )
+
+
+BADGES = {FOLLOWS: "good", UNDECIDED: "open", IGNORES: "bad"}
+
+
+def check_page(folder: Path) -> str:
+    """The page of a run folder of `probatum check`."""
+    run = read_run(folder)
+    rows = _rows(run)
+    metrics = [_metric(run, index) for index in range(len(run.result.metrics))]
+    images = _images(run)
+    browser = _browser(run, rows, metrics, images)
+    judgement = _judgement(run)
+    return render(
+        "check.html.j2",
+        title=f"Sanity check of {run.config['model']['title']} on {short_name(run.config['data']['name'])}",
+        run=run.config,
+        story=story(run),
+        warnings=warnings(run, judgement, browser.left_out if browser else 0),
+        rows=rows,
+        judged=_judged(judgement, rows, metrics),
+        badges=BADGES,
+        bounds=(FOLLOWS_UP_TO, IGNORES_FROM),
+        measurable=MEASURABLE,
+        metrics=metrics,
+        stages=run.result.stages,
+        places=charts.stage_places(len(run.result.stages)),
+        images=images[:SHOWN_PICTURES],
+        image_count=len(images),
+        last=_last_stage(run),
+        browser=browser,
+        facts=facts_of(run),
+        commands=[
+            ("In the folder of this page:", "probatum rerun . --out ../again"),
+            ("Or from anywhere:", command("check", run.config["config"])),
+        ],
+        data=browser.data if browser else None,
+    )
+
+
+def _rows(run: Run) -> list[Row]:
+    counts = (run.result.constant > 0).sum(axis=(1, 2, 3))
+    rows = []
+    for index, name in enumerate(run.result.methods):
+        facts, entry = run.config["methods"][name], METHODS.get(name)
+        rows.append(
+            Row(
+                name,
+                facts["title"],
+                entry is not None and entry.control,
+                settings(facts),
+                entry.source if entry else "",
+                int(counts[index]),
+                int(run.result.constant[index].size),
+            )
+        )
+    return rows
+
+
+def _metric(run: Run, index: int) -> Metric:
+    name = run.result.metrics[index]
+    facts = run.config["metrics"][name]
+    intervals = [bootstrap_interval(_finite(run.result.of(method, name))) for method in run.result.methods]
+    ceilings = [_mean(one) for one in run.result.ceiling[:, index]]
+    # Runs of version 0.1 have no rises and do not say of what kind a metric is.
+    kind: Kind = facts.get("kind", "similarity" if facts["perfect"] == 1.0 else "distance")
+    scale = charts.scale_of(intervals, ceilings, kind)
+    return Metric(
+        name,
+        facts["title"],
+        kind,
+        facts["reduction_title"],
+        settings(facts["measure"]),
+        facts["source"],
+        intervals,
+        ceilings,
+        scale,
+        [
+            charts.panel(interval, ceiling, scale, run.result.stages)
+            for interval, ceiling in zip(intervals, ceilings, strict=True)
+        ],
+    )
+
+
+def _judgement(run: Run) -> Judgement | None:
+    """The verdicts; None for metrics that are not in the table, or scores that do not exist at the last stage."""
+    if any(name not in METRICS for name in run.result.metrics) or not np.isfinite(run.result.scores[:, :, -1]).all():
+        return None
+    return judge(run.result)
+
+
+def _judged(judgement: Judgement | None, rows: list[Row], metrics: list[Metric]) -> list[Judged]:
+    if judgement is None:
+        return []
+    return [Judged([judgement.of(row.name, metric.name) for metric in metrics]) for row in rows]
+
+
+def _finite(scores: np.ndarray) -> np.ndarray:
+    """An infinite score is none."""
+    return np.where(np.isfinite(scores), scores, np.nan)
+
+
+def _mean(scores: np.ndarray) -> float:
+    finite = scores[np.isfinite(scores)]
+    return float(finite.mean()) if finite.size else math.nan
+
+
+def _images(run: Run) -> list[dict[str, Any]]:
+    """Name, class and picture of each image."""
+    kept = len(run.result.maps)
+    stored = run.folder / "images.npz"
+    pictures = None
+    if stored.is_file():
+        with np.load(stored, allow_pickle=False) as arrays:
+            pictures = arrays["pictures"]
+    shown = pictures_of(pictures, kept)
+    return [
+        {
+            "name": facts["name"],
+            "class": facts["class"],
+            "confidence": facts["confidence"],
+            "label": facts["label"],
+            "target": facts["target"],
+            "title": f"{facts['class']} ({facts['name']})",
+            "picture": shown[index] if index < len(shown) else None,
+        }
+        for index, facts in enumerate(run.config["data"]["images"])
+    ]
+
+
+def _browser(run: Run, rows: list[Row], metrics: list[Metric], images: list[dict[str, Any]]) -> Explorer | None:
+    """The maps of trial 1, each with its own scores and, of several trials, their mean."""
+    kept = [images[run.result.image_names.index(name)] for name in run.result.maps]
+    stored = list(run.result.maps.values())
+    scores, trials = run.result.scores, run.result.scores.shape[4]
+
+    def told(image: int, method: int, stage: int) -> dict[str, Any]:
+        cell = scores[method, :, stage, image]
+        facts: dict[str, Any] = {"scores": [number(float(one), 4) for one in cell[:, 0]]}
+        if trials > 1:
+            facts["means"] = [number(_mean(one), 4) for one in cell]
+        if code := int(run.result.constant[method, stage, image, 0]):
+            whose = ("", "the trained model's map", "this map", "both maps")[code]
+            facts["note"] = f"{whose} {'are' if code == 3 else 'is'} constant"
+        return facts
+
+    positions = [run.result.image_names.index(name) for name in run.result.maps]
+    return explorer(
+        methods=[row.title for row in rows],
+        controls=[row.control for row in rows],
+        stages=[TRAINED, *run.result.stages],
+        images=kept,
+        metrics=[metric.label for metric in metrics],
+        read=lambda image: [stored[image][row.name] for row in rows],
+        values=[
+            [[told(image, method, stage) for stage in range(len(run.result.stages))] for method in range(len(rows))]
+            for image in positions
+        ],
+    )
+
+
+def _last_stage(run: Run) -> list[list[list[float]]]:
+    """`[image][method][metric]`, the mean over trials after the last stage."""
+    final = run.result.scores[:, :, -1]  # (method, metric, image, trial)
+    return [
+        [[_mean(final[m, k, i]) for k in range(final.shape[1])] for m in range(final.shape[0])]
+        for i in range(min(final.shape[2], SHOWN_PICTURES))
+    ]

@@ -1,0 +1,112 @@
+"""What the page of a sanity check says in words."""
+
+import numpy as np
+
+from probatum.attributions import METHODS
+from probatum.experiments.store import Run
+from probatum.experiments.verdicts import Judgement
+from probatum.randomization import PRESETS
+from probatum.report.html.words import count, listed, settings, short_name
+
+_FEW_IMAGES, _FEW_TRIALS = 10, 3
+
+
+def story(run: Run) -> str:
+    """What was run, in words."""
+    facts, result = run.config["randomization"], run.result
+    methods = sum(not (name in METHODS and METHODS[name].control) for name in result.methods)
+    control = " and a control that knows no model" if methods < len(result.methods) else ""
+    source = PRESETS[facts["preset"]].source if facts["preset"] in PRESETS else ""
+    order = {
+        "cascading": "from the output down, each stage on top of those before",
+        "bottom-up": "from the input up, each stage on top of those before",
+        "independent": "one at a time, all others as trained",
+        "full": "all at once",
+    }.get(facts["order"], facts["order"])
+    change = (
+        f"Its weights were then randomized in {count(len(result.stages), 'stage')}, {order}, in "
+        f"{count(facts['trials'], 'independent trial')}; at every stage each method's maps were compared with those of "
+        "the trained model. A method whose maps stay the same does not explain what the model has learnt."
+    )
+    if facts["order"] == "logit":
+        change = (
+            "Then another class was explained with the same weights and the maps of both classes were compared. A "
+            "method whose maps stay the same does not explain the class."
+        )
+    title = run.config["model"]["title"]
+    return (
+        f"{title[:1].upper()}{title[1:]} was explained on {count(len(result.image_names), 'image')} of "
+        f"{short_name(run.config['data']['name'])} by {count(methods, 'method')}{control}. {change}"
+        + (f" Protocol: {source}." if source else "")
+    )
+
+
+def warnings(run: Run, judgement: Judgement | None, left_out: int) -> list[str]:
+    """What a reader must know before trusting a number."""
+    result, facts, model = run.result, run.config["randomization"], run.config["model"]
+    found = (
+        [f"The check is broken: {what}. These results cannot be trusted." for what in judgement.broken]
+        if judgement
+        else []
+    )
+    if run.config["config"]["weights"] == "none":
+        found.append("The model was not trained: its weights are random, so there was nothing to explain.")
+    elif model.get("test_accuracy") is not None and model["test_accuracy"] < 0.9:
+        found.append(
+            f"The model reached a test accuracy of only {model['test_accuracy']:.1%}: it has learnt little that maps "
+            "could show."
+        )
+    constant = int((result.constant > 0).sum())
+    if constant:
+        counts = zip(result.methods, (result.constant > 0).sum(axis=(1, 2, 3)).tolist(), strict=True)
+        which = listed(f"{run.config['methods'][name]['title']} ({number})" for name, number in counts if number)
+        found.append(
+            f"{count(constant, 'comparison')} of {result.constant.size:,} had a constant map, so that their score "
+            f"follows a rule of the metric and not the maps: {which}."
+        )
+    missing = int((~np.isfinite(result.scores)).sum())
+    if missing:
+        found.append(f"{count(missing, 'score')} of {result.scores.size:,} do not exist and take no part in any mean.")
+    if facts["parameters"] != facts["re-drawn"] and facts["order"] != "logit":
+        found.append(
+            f"{facts['re-drawn']:,} of {facts['parameters']:,} parameters were drawn anew; the others kept their "
+            "values."
+        )
+    if len(result.image_names) < _FEW_IMAGES:
+        found.append(f"{count(len(result.image_names), 'image')} only: the intervals are rough.")
+    if facts["trials"] < _FEW_TRIALS:
+        found.append(
+            "One trial: the intervals do not hold how much randomizations differ."
+            if facts["trials"] == 1
+            else f"{facts['trials']} trials: the intervals hold little of how much randomizations differ."
+        )
+    if left_out:
+        found.append(
+            f"The maps of {count(left_out, 'kept image')} are left out of this page to keep it small; they are "
+            "in the folder maps."
+        )
+    return found
+
+
+def facts_of(run: Run) -> list[tuple[str, str]]:
+    """What determines the run, for the section on the setting."""
+    config, facts, model = run.config["config"], run.config["randomization"], run.config["model"]
+    kept = {"train": "trained for this run", "default": "published weights", "none": "random, untrained"}
+    weights = kept.get(config["weights"]) or f"checkpoint {short_name(config['weights'])}"
+    accuracy = model.get("test_accuracy")
+    return [
+        ("Model", f"{model['title']}, {model['relu_calls']}"),
+        ("Weights", weights + (f", test accuracy {accuracy:.2%}" if accuracy is not None else "")),
+        ("Hash of the weights", f"SHA-256 {model['weights_sha256']}"),
+        ("Images", f"{len(run.result.image_names)} of {run.config['data']['name']}"),
+        ("Preprocessing", settings(run.config["data"]["preprocessing"])),
+        ("Randomization", f"{facts['order']}, preset {facts['preset']}"),
+        ("Initialiser", settings(facts["initialiser"])),
+        ("Batch norm", facts["batch_norm"].replace("-", " ")),
+        ("Parameters drawn anew", f"{facts['re-drawn']:,} of {facts['parameters']:,}"),
+        ("Stages", " → ".join(run.result.stages)),
+        ("Trials", str(facts["trials"])),
+        ("Seed", str(facts["seed"])),
+        ("Precision", f"{config['precision']} on {run.config['device']}"),
+        ("Software", ", ".join(f"{name} {version}" for name, version in run.config["software"].items())),
+    ]

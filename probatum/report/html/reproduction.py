@@ -1,0 +1,108 @@
+"""The page of a reproduction: its scorecard and its figures."""
+
+import json
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from probatum.report.html.page import render
+from probatum.report.html.pictures import stored_figure
+from probatum.report.html.words import count, short_name
+
+FIGURES_BUDGET = 4_000_000  # letters of all figures of a page
+_VERDICTS = {"reproduced": "good", "not reproduced": "bad", "not comparable": "open"}
+
+
+def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
+    """The page of a folder of `probatum reproduce`, whose `config.json` was read."""
+    settings = config["reproduction"]
+    findings = json.loads((folder / "scorecard.json").read_text(encoding="utf-8"))
+    paper = _paper(folder, settings["paper"])
+    figures, left_out = _figures(folder, paper)
+    counts = Counter(str(finding["verdict"]) for finding in findings)
+    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict])
+    warnings = []
+    if settings["preset"] != "paper":
+        warnings.append(
+            "The quick preset: the paper's code paths on fewer and smaller things. What stood in for the paper's data "
+            "or network is named in every line."
+        )
+    if settings["weights"] == "none":
+        warnings.append("The pretrained model was not trained: its weights are random.")
+    if left_out:
+        warnings.append(
+            f"{count(len(left_out), 'figure')} left out of this page to keep it small; in the folder figures: "
+            f"{', '.join(left_out)}."
+        )
+    return render(
+        "reproduction.html.j2",
+        title=paper["title"],
+        paper=paper,
+        summary=summary or "no claim was tested",
+        findings=findings,
+        kinds=_VERDICTS,
+        figures=figures,
+        warnings=warnings,
+        facts=[
+            ("Paper", paper["citation"] or settings["paper"]),
+            ("Experiments", ", ".join(settings["figures"]) or "all"),
+            ("Preset", settings["preset"]),
+            ("Seed", str(settings["seed"])),
+            ("Device", settings["device"]),
+            ("Data folder", short_name(settings["data_dir"]) if settings["data_dir"] else "what the package carries"),
+            *([("Model", settings["model"])] if settings["model"] else []),
+            *([("Photographs", short_name(settings["photographs"]))] if settings["photographs"] else []),
+        ],
+        commands=[
+            ("In the folder of this page:", "probatum rerun . --out ../again"),
+            ("Or from anywhere:", _command(settings)),
+        ],
+        data=None,
+    )
+
+
+def _paper(folder: Path, name: str) -> dict[str, Any]:
+    """Title, citation and experiments, from `paper.json`; where a folder has none, its name alone."""
+    paper: dict[str, Any] = {"title": f"Reproduction of {name}", "citation": "", "experiments": []}
+    if (folder / "paper.json").is_file():
+        paper |= json.loads((folder / "paper.json").read_text(encoding="utf-8"))
+    return paper
+
+
+def _figures(folder: Path, paper: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The figures by experiment, and the names of those that did not fit.
+
+    Figures are found in the folder and matched to experiments by the beginning of their names: a name that
+    `paper.json` gives opens no file.
+    """
+    place = (folder / "figures").resolve()
+    files = sorted(place.glob("*.png")) if place.is_dir() else []
+    experiments = [(entry["name"], entry["title"]) for entry in paper["experiments"]]
+    shown: list[dict[str, Any]] = []
+    left_out, used = [], 0
+    for path in files:
+        if path.resolve().parent != place:  # a link to somewhere else
+            continue
+        found = stored_figure(path)
+        if found is None or used + len(found[0]) > FIGURES_BUDGET:
+            left_out.append(path.name)
+            continue
+        used += len(found[0])
+        fitting = [one for one in experiments if path.stem == one[0] or path.stem.startswith(f"{one[0]}-")]
+        name, title = max(fitting, key=lambda one: len(one[0]), default=("", ""))
+        part = path.stem[len(name) :].strip("-").replace("-", " ") if name else ""
+        head = {"name": name or path.stem, "part": part, "experiment": title}
+        shown.append(head | {"file": path.name, "uri": found[0], "size": found[1:]})
+    order = {name: number for number, (name, _) in enumerate(experiments)}
+    return sorted(shown, key=lambda one: order.get(one["name"], len(order))), left_out
+
+
+def _command(settings: dict[str, Any]) -> str:
+    """The command line of the reproduction, quoted for a POSIX shell."""
+    words = ["probatum", "reproduce", settings["paper"], *settings["figures"]]
+    defaults = {"preset": "quick", "weights": "default", "device": "auto", "seed": 0}
+    for name, value in settings.items():
+        if name not in ("paper", "figures") and value is not None and value != defaults.get(name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
