@@ -121,10 +121,7 @@ def boxes_figure(
         frame.axes.grid(visible=False, axis="x")
         for edge in range(len(stages) - 1):
             frame.axes.axvline(edge + 0.5, color=RULE, linewidth=0.5, zorder=0)
-        if logarithmic:
-            _logarithmic_scale(frame, [*tables.values(), *bars.values()])
-        else:
-            _scale(frame, [*tables.values(), *bars.values()], quantity)
+        _scale(frame, [*tables.values(), *bars.values()], quantity)
         each = _GROUP / len(tables)
         for position, (series, row) in enumerate(boxes.items()):
             style = line_style(position)
