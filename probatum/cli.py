@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,18 @@ import typer
 
 import probatum
 from probatum.attributions import METHODS
+from probatum.benchmarks import (
+    SUITES,
+    BenchConfig,
+    Record,
+    figure,
+    get_suite,
+    markdown,
+    protocol,
+    run_suite,
+    write_records,
+)
+from probatum.benchmarks import table as bench_table
 from probatum.data import DATASETS, load_dataset
 from probatum.errors import InvalidInput, ModelError, ProbatumError
 from probatum.experiments import (
@@ -24,17 +37,19 @@ from probatum.experiments import (
     new_folder,
     run_check,
 )
-from probatum.experiments.attribute import explain
+from probatum.experiments.attribute import explain, is_explanation
 from probatum.experiments.config import DEFAULT_METRICS, PAPER_METHODS
 from probatum.experiments.presets_table import is_comparison, read_comparison, read_comparison_config
 from probatum.experiments.setup import choose_device
 from probatum.experiments.store import read_config
 from probatum.metrics import METRICS
+from probatum.metrics.quality import QUALITY
 from probatum.models import MODELS, PAPER_MNIST, QUICK_DIGITS, load_model, model_spec, save_checkpoint
 from probatum.models import train as train_model
 from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
-from probatum.report import bootstrap_interval
+from probatum.report import bootstrap_interval, save_figure
 from probatum.report.comparison import draw_comparison
+from probatum.report.html import write_report
 from probatum.report.run import CONTROL, draw_explanation, draw_run
 from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import (
@@ -47,7 +62,7 @@ from probatum.reproductions import (
     redraw_reproduction,
     run_reproduction,
 )
-from probatum.terminal import complain, metered, show, show_table
+from probatum.terminal import Meter, complain, metered, show, show_table
 
 app = typer.Typer(
     name="probatum",
@@ -60,6 +75,7 @@ app = typer.Typer(
 
 
 _ALL_METHODS = ",".join(PAPER_METHODS)
+_SUITES = ", ".join(f"{suite.name} ({suite.minutes} min)" for suite in SUITES.values())
 _USUAL_METRICS = ",".join(DEFAULT_METRICS)
 
 
@@ -68,6 +84,7 @@ class Kind(str, Enum):
 
     methods = "methods"
     metrics = "metrics"
+    quality = "quality"
     models = "models"
     data = "data"
     papers = "papers"
@@ -233,7 +250,7 @@ def attribute(
     rows = zip(found.image_names, found.class_names, found.targets, found.confidences, strict=True)
     cells = [(image, name, str(index), f"{confidence:.3f}") for image, name, index, confidence in rows]
     show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
-    show(f"maps of {len(found.maps)} methods are in {out}")
+    show(f"report.html and the maps of {len(found.maps)} methods are in {out}")
 
 
 @app.command(epilog="Example: probatum train --data mnist --data-dir DIR --preset paper --out mnist-cnn.pt")
@@ -323,11 +340,13 @@ def reproduce(
 
 @app.command(epilog="Example: probatum report runs/check-digits-basic_cnn")
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """Draw the figures of a run or a reproduction again, from its stored results."""
+    """Draw the figures of a run or a reproduction and its page, report.html, again from its stored results."""
     if is_reproduction(run):
         _report_findings(redraw_reproduction(run))
         return
-    if is_comparison(run):
+    if is_explanation(run):
+        paths = [write_report(run)]
+    elif is_comparison(run):
         paths = draw_comparison(run)
         _report_verdicts(read_comparison(run))
     else:
@@ -350,6 +369,49 @@ def rerun(
         _run_check(read_config(run), out)
 
 
+@app.command(epilog="Example: probatum bench methods panel --threads 2 --out runs/bench")
+def bench(
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"Some of {_SUITES}; else all. Minutes are those of two idle CPU cores."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model by name, instead of the suite's own.")] = None,
+    weights: Annotated[
+        str, typer.Option(help="'none' (random: the time is the same), 'default' (published), or a checkpoint.")
+    ] = "none",
+    batch: Annotated[int | None, typer.Option(help="Images in one call (suite metrics: pairs of maps).")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Windows of each contestant.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Every suite in tiny form, two minutes in all; its times mean nothing.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder with imagenet-samples/ and MNIST/.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder to make; else one below runs/.")] = None,
+) -> None:
+    """Measure speed, memory and agreement beside the bare model and other libraries."""
+    config = BenchConfig(model, weights, batch, device, rounds, quick, threads, data_dir, seed)
+    choose_device(device)  # before anything else, so that a missing one is said at once
+    chosen = [get_suite(name) for name in suites or SUITES]
+    minutes, records = sum(suite.minutes for suite in chosen), list[Record]()
+    folder = out or _free(Path("runs") / "bench")
+    with new_folder(folder) as scratch, metered() as meter:
+        for number, suite in enumerate(chosen):
+            done = sum(earlier.minutes for earlier in chosen[:number])
+            progress = partial(_report_suite, meter, done, minutes, suite.name)
+            records.append(run_suite(suite.name, config, progress))
+            save_figure(figure(records[-1]), scratch / f"{suite.name}.png")
+        write_records(records, scratch / "record.json")
+        (scratch / "table.md").write_text(markdown(records), encoding="utf-8")
+    for record in records:
+        show_table(f"{record.suite}: {record.title}", *bench_table(record))
+        for line in record.lines:
+            show(line)
+    show(protocol(records[-1]))
+    show(f"record.json, table.md and {len(records)} figures are in {folder}")
+
+
 @app.command("list", epilog="Example: probatum list methods")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
     """List what there is, and where each is implemented."""
@@ -361,6 +423,13 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
         Kind.metrics: (
             ("name", "title", "maps", "source", "module"),
             [(n, m.title, m.reduction, m.source, type(m.measure).__module__) for n, m in METRICS.items()],
+        ),
+        Kind.quality: (
+            ("name", "title", "better", "source", "module"),
+            [
+                (n, q.title, "lower" if q.lower_is_better else "higher", q.source, type(q.measure).__module__)
+                for n, q in QUALITY.items()
+            ],
         ),
         Kind.models: (
             ("name", "title", "input", "stages", "module"),
@@ -427,16 +496,17 @@ def _one_line(debug: bool) -> Iterator[None]:
 def _run_check(config: CheckConfig, folder: Path) -> None:
     with new_folder(folder) as scratch, metered() as meter:
         setup, result = run_check(config, scratch, meter)
-        figures = draw_run(scratch, lambda name: meter(0, 0, f"drawing {name}"))
+        files = draw_run(scratch, lambda name: meter(0, 0, f"drawing {name}"))
     _report_check(setup, result)
-    show(f"{len(figures)} figures, results.csv and maps are in {folder}")
+    show(f"report.html, {len(files) - 1} figures, results.csv and maps are in {folder}")
 
 
 def _run_presets(config: CheckConfig, presets: Sequence[str], folder: Path) -> None:
     with new_folder(folder) as scratch, metered() as meter:
         comparison = compare_presets(config, presets, scratch, meter)
-        figures = draw_comparison(scratch, lambda name: meter(0, 0, f"drawing {name}"))
-    show(f"{len(figures)} figures, verdicts.csv and a run folder for each preset are in {folder}")
+        files = draw_comparison(scratch, lambda name: meter(0, 0, f"drawing {name}"))
+    drawn = len(files) - len(presets)  # each preset's run has a page among its files
+    show(f"{drawn} figures, verdicts.csv and a run folder with its report.html for each preset are in {folder}")
     _report_verdicts(comparison)
 
 
@@ -456,7 +526,12 @@ def _run_reproduction(config: ReproductionConfig, folder: Path) -> None:
     with new_folder(folder) as scratch, metered() as meter:
         findings = run_reproduction(config, scratch, meter)
     _report_findings(findings)
-    show(f"figures, scorecard.md and all results are in {folder}")
+    show(f"report.html, figures, scorecard.md and all results are in {folder}")
+
+
+def _report_suite(meter: Meter, done: int, total: int, suite: str, what: str) -> None:
+    """Passes on what a suite of benchmarks is doing."""
+    meter(done, total, f"{suite}: {what}")
 
 
 def _report_findings(findings: Sequence[Finding]) -> None:

@@ -1,5 +1,6 @@
 """Maps and pictures for a few images: what `probatum attribute` does."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ def explain(
 ) -> Explanation:
     """Computes the maps of all methods of a configuration and writes them into a folder.
 
-    The folder receives `config.json` and `maps/`, one file per image with an array (channel, height, width) per method.
+    The folder receives `config.json`, `images.npz` with the pictures, and `maps/`, one file per image with an array
+    (channel, height, width) per method.
 
     Args:
         config: model, weights, methods and their settings; the settings of the randomization play no part.
@@ -76,8 +78,14 @@ def explain(
         data = load_photographs(list(sources), preprocessing_of(spec), limit=config.images)
     device = choose_device(config.device)
     model, _ = load_or_train(config, spec, progress)
-    view = prepare(model.to(device), config.precision)
     images = data.images.to(device)
+    view = prepare(
+        model.to(device),
+        config.precision,
+        channels_last=config.channels_last,
+        fold_batch_norm=config.fold_batch_norm,
+        example=images,
+    )
     probabilities = all_logits(view, images, memory_budget=config.memory_budget).softmax(1)
     if target is not None and not 0 <= target < probabilities.shape[1]:
         raise InvalidInput(
@@ -112,13 +120,25 @@ def explain(
         folder / "config.json",
         {
             "config": config.to_json(),
+            "sources": list(sources),
+            "target": target,
             "model": {"name": spec.name, "title": spec.title, "weights_sha256": weights_hash(model)},
             "images": facts,
             "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in methods.items()},
         },
     )
+    np.savez(folder / "images.npz", allow_pickle=False, pictures=found.pictures)
     (folder / "maps").mkdir()
     for row in range(len(found.image_names)):
         arrays = {name: values[row] for name, values in found.maps.items()}
         np.savez(folder / "maps" / map_file(row), allow_pickle=False, **arrays)
     return found
+
+
+def is_explanation(folder: Path) -> bool:
+    """Whether a folder was made by `explain`."""
+    try:
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return "images" in facts and "methods" in facts
+    except (OSError, ValueError, TypeError):
+        return False

@@ -1,8 +1,10 @@
 """Classifiers: the papers' small networks, torchvision's, their stages, weights and training."""
 
 from probatum.models.checkpoints import load_checkpoint, save_checkpoint
+from probatum.models.profiles import function_along
 from probatum.models.registry import MODELS, ModelSpec, load_model, model_spec
 from probatum.models.small import MLP, BasicCNN
+from probatum.models.smooth import smoothed, smoothing_of
 from probatum.models.stages import Stages
 from probatum.models.training import (
     PAPER_MNIST,
@@ -29,10 +31,13 @@ __all__ = [
     "TrainingConfig",
     "TrainingReport",
     "accuracy",
+    "function_along",
     "load_checkpoint",
     "load_model",
     "model_spec",
     "predict",
     "save_checkpoint",
+    "smoothed",
+    "smoothing_of",
     "train",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.store import write_json
 from probatum.report import save_figure
+from probatum.report.html import write_report
 from probatum.reproductions.base import Context, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
 
@@ -26,7 +27,7 @@ def run_reproduction(
     """Computes the chosen experiments of a paper, draws their figures and judges their claims.
 
     The folder receives `config.json`, one sub-folder for each experiment with what it found, `figures/`, and the
-    scorecard as `scorecard.json` and `scorecard.md`.
+    scorecard as `scorecard.json` and `scorecard.md`; `paper.json` says what was reproduced, `report.html` shows all.
 
     Args:
         config: what to do.
@@ -70,6 +71,10 @@ def redraw_reproduction(folder: Path) -> list[Finding]:
             save_figure(figure, folder / "figures" / "-".join(filter(None, (experiment.name, name))))
     write_json(folder / "scorecard.json", [asdict(finding) for finding in findings])
     (folder / "scorecard.md").write_text(scorecard(paper, config, findings), encoding="utf-8")
+    facts = {"name": paper.name, "title": paper.title, "citation": paper.citation}
+    chosen = [{"name": one.name, "title": one.title} for one in paper.chosen(config.figures)]
+    write_json(folder / "paper.json", facts | {"experiments": chosen})
+    write_report(folder)
     return findings
 
 
