@@ -38,9 +38,8 @@ def replica(network, embeddings):
         return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
 
     def norm(name, x):
-        centred = x - x.mean(-1, keepdim=True)
-        scaled = centred / ((centred**2).mean(-1, keepdim=True) + 1e-5).sqrt()
-        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        scaled = x / ((x**2).mean(-1, keepdim=True) + torch.finfo(torch.float64).eps).sqrt()
+        return scaled * weights[f"{name}.weight"]
 
     x = embeddings + weights["embeddings.positions"][: len(embeddings)]
     width = TINY.dimensions // TINY.heads

@@ -70,8 +70,10 @@ class TextClassifier(EmbeddingClassifier):
     Differs from BERT (Devlin et al. 2019, arXiv 1810.04805):
         1. The pooler sees the mean of all tokens, not [CLS] alone: a few thousand sentences do not teach [CLS] to
            collect them.
-        2. Layers normalise before, not after; there are no token types; [PAD] stands for "no word here", in training
-           (`word_dropout`) as in a baseline.
+        2. Layers normalise before, not after, and divide by the root mean square without subtracting the mean (Zhang
+           and Sennrich 2019, arXiv 1910.07467). BERT's layer norm does not see a constant added to all dimensions of an
+           embedding, so that gradients summed over the dimensions vanish but for rounding; here they do not.
+        3. There are no token types; [PAD] stands for "no word here", in training (`word_dropout`) as in a baseline.
     """
 
     def __init__(
@@ -164,7 +166,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.attention = _Attention(sizes)
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(sizes.dimensions),
+            nn.RMSNorm(sizes.dimensions),
             nn.Linear(sizes.dimensions, sizes.hidden),
             nn.GELU(),
             _SharedDropout(sizes.dropout),
@@ -187,7 +189,7 @@ class _Attention(nn.Module):
     def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
         self.heads = sizes.heads
-        self.norm = nn.LayerNorm(sizes.dimensions)
+        self.norm = nn.RMSNorm(sizes.dimensions)
         self.query, self.key, self.value, self.output = (
             nn.Linear(sizes.dimensions, sizes.dimensions) for _ in range(4)
         )
