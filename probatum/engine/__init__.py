@@ -14,6 +14,7 @@ from probatum.engine.evaluate import (
 )
 from probatum.engine.noise import image_keys
 from probatum.engine.plan import Progress, Request, Variant, all_logits, run, run_variants
+from probatum.engine.precision import PRECISIONS
 from probatum.engine.references import (
     Distribution,
     EachBaseline,
@@ -32,6 +33,7 @@ __all__ = [
     "GUIDED",
     "MULTIPLIERS",
     "PLAIN",
+    "PRECISIONS",
     "Distribution",
     "EachBaseline",
     "Evaluation",

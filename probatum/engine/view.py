@@ -137,7 +137,7 @@ def prepare(
             frozen = frozen.to(dtype)
     view = View(frozen, name, dtype, device, precision, channels_last)
     if fold_batch_norm:
-        if like is not None and like.folds:
+        if like is not None and (like.folds or example is None):
             folds = like.folds
         elif example is None:
             raise InvalidInput("folding batch norm needs an example image to see which layer feeds which; give example")

@@ -58,6 +58,8 @@ def check(config: CheckConfig, setup: Setup, progress: Progress | None = None) -
         image_names=setup.data.image_names,
         keep_maps=min(config.keep_maps, len(setup.data)),
         precision=config.precision,
+        channels_last=config.channels_last,
+        fold_batch_norm=config.fold_batch_norm,
         memory_budget=config.memory_budget,
         progress=progress,
     )

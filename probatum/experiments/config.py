@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from probatum.attributions import METHODS
+from probatum.engine import PRECISIONS
 from probatum.errors import InvalidInput, UnknownName
 from probatum.metrics import METRICS
 from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS, Identity, initialiser, preset
@@ -43,7 +44,9 @@ class CheckConfig:
         seed: of everything random.
         keep_maps: of how many images the maps are stored and drawn.
         device: "auto", or a torch device.
-        precision: "float32" or "float64".
+        precision: "float32", "tf32" (on CUDA), "bfloat16" or "float64".
+        channels_last: whether the channels of each pixel lie next to each other in memory.
+        fold_batch_norm: whether each convolution and the batch norm behind it are computed as one.
         memory_budget: for activations, such as "2 GiB"; None is the device's default.
     """
 
@@ -68,6 +71,8 @@ class CheckConfig:
     keep_maps: int = 3
     device: str = "auto"
     precision: str = "float32"
+    channels_last: bool = False
+    fold_batch_norm: bool = False
     memory_budget: str | None = None
 
     def __post_init__(self) -> None:
@@ -79,7 +84,7 @@ class CheckConfig:
             ("randomization order", (self.order,), ORDERS),
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
             ("baseline", (self.baseline,), ("zero", "black", "blurred", "mean")),
-            ("precision", (self.precision,), ("float32", "float64")),
+            ("precision", (self.precision,), PRECISIONS),
         ):
             for name in names:
                 if name is not None and name not in table:

@@ -11,14 +11,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from probatum.attributions import Method, attribute
-from probatum.engine import View, all_logits, prepare
+from probatum.attributions import Method, attribute_variants
+from probatum.engine import Variant, View, all_logits, prepare
 from probatum.errors import InvalidInput
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
 from probatum.randomization import Randomizer, Reset, automatic_stages
 
-IMAGES_AT_ONCE = 16  # whose reference maps and prepared metrics are held in memory together
+IMAGES_AT_ONCE = 16  # at most, whose maps are held in memory together: of all methods and all stages
+MAPS_AT_ONCE = 512 << 20  # bytes of such maps, which bound the images further
 
 Progress = Callable[[int, int, str], None]
 """Called with (points done, points in all, what is being done)."""
@@ -73,13 +74,16 @@ def sanity_check(
     image_names: Sequence[str] | None = None,
     keep_maps: int = 0,
     precision: str | None = None,
+    channels_last: bool = False,
+    fold_batch_norm: bool = False,
     memory_budget: int | str | None = None,
     progress: Progress | None = None,
 ) -> SanityResult:
     """Compares each method's maps before and after randomizing a model, stage by stage.
 
     The target stays what it is for the trained model, unless the randomizer names another. Each metric first reduces
-    the maps as its protocol says.
+    the maps as its protocol says. The stages of a trial are explained together, so that they share what they compute
+    alike; the images are worked on in blocks of `block_size`.
 
     Source: Adebayo et al. (2018), arXiv:1810.03292, section 3.
 
@@ -95,7 +99,9 @@ def sanity_check(
         seed: of the methods' noise; the noise ceiling takes the next one.
         image_names: one for each image; numbers where not given.
         keep_maps: of how many of the first images the maps are kept.
-        precision: as in `attribute`.
+        precision: as in `attribute`, like the next two.
+        channels_last: the layout of images and activations.
+        fold_batch_norm: whether batch norms become part of convolutions; folded anew for each randomized model.
         memory_budget: as in `attribute`.
         progress: see `Progress`.
 
@@ -107,7 +113,7 @@ def sanity_check(
         raise InvalidInput(f"{len(names)} image names for {len(images)} images; give one each")
     table = metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics}
     randomizer = randomizer or Randomizer(model, automatic_stages(model, images), Reset(), seed=seed)
-    trained = prepare(model, precision)
+    trained = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     if targets is None:
         targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
     stages = tuple(stage.name for stage in randomizer.stages)
@@ -119,30 +125,30 @@ def sanity_check(
     kept: dict[str, dict[str, np.ndarray]] = {}
     ticker = _Ticker(progress, passes=1 + bool(noisy) + trials * len(stages), images=len(images))
 
-    for first in range(0, len(images), IMAGES_AT_ONCE):
-        part = slice(first, min(first + IMAGES_AT_ONCE, len(images)))
+    size = block_size(images, len(methods), len(stages))
+    for first in range(0, len(images), size):
+        part = slice(first, min(first + size, len(images)))
 
         def explain(
-            view: View,
+            views: Sequence[View],
             what: str,
             aimed: Tensor = targets[part],
             part: slice = part,
             methods: Mapping[str, Method] = methods,
             seed: int = seed,
-        ) -> dict[str, Tensor]:
-            return attribute(
-                view,
+        ) -> list[dict[str, Tensor]]:
+            return attribute_variants(
+                [Variant(view, aimed) for view in views],
                 images[part],
-                aimed,
                 methods,
                 seed=seed,
                 memory_budget=memory_budget,
-                progress=ticker.started(what, part.stop - part.start),
+                progress=ticker.started(what, len(views) * (part.stop - part.start)),
             )
 
-        reference = _Reference(explain(trained, "trained model"), table)
+        reference = _Reference(explain([trained], "trained model")[0], table)
         if noisy:
-            again = explain(trained, "trained model under another seed", methods=noisy, seed=seed + 1)
+            (again,) = explain([trained], "trained model under another seed", methods=noisy, seed=seed + 1)
             for row, name in enumerate(methods):
                 if name in noisy:
                     ceiling[row, :, part] = reference.compare(name, again[name])
@@ -155,14 +161,19 @@ def sanity_check(
         _store(kept, names, keep, part.start, 0, reference.maps)
         for trial in range(trials):
             aimed = randomizer.targets(images[part], targets[part], trial)
-            for step, stage, randomized in randomizer.steps(trial, start=1):
-                what = f"{stage}, trial {trial + 1} of {trials}" if trials > 1 else stage
-                maps = explain(prepare(randomized, precision, like=trained), what, aimed)
+            views = [
+                prepare(
+                    step.model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, like=trained
+                )
+                for step in randomizer.steps(trial, start=1)
+            ]
+            what = "randomized models" + (f", trial {trial + 1} of {trials}" if trials > 1 else "")
+            for stage, maps in enumerate(explain(views, what, aimed)):
                 for row, name in enumerate(methods):
-                    scores[row, :, step - 1, part, trial] = reference.compare(name, maps[name])
-                    constant[row, step - 1, part, trial] = reference.constant(name, maps[name])
+                    scores[row, :, stage, part, trial] = reference.compare(name, maps[name])
+                    constant[row, stage, part, trial] = reference.constant(name, maps[name])
                 if trial == 0:
-                    _store(kept, names, keep, part.start, step, maps)
+                    _store(kept, names, keep, part.start, stage + 1, maps)
     return SanityResult(
         tuple(methods),
         tuple(table),
@@ -174,6 +185,14 @@ def sanity_check(
         ceiling,
         kept,
     )
+
+
+def block_size(images: Tensor, methods: int, stages: int) -> int:
+    """How many images are worked on at once: a matter of their size and of how many maps each has, nothing else.
+
+    The images are cut in order, so that a block is the same block in every run of the same check.
+    """
+    return max(1, min(IMAGES_AT_ONCE, MAPS_AT_ONCE // (images[0].nbytes * methods * stages)))
 
 
 class _Reference:

@@ -119,6 +119,31 @@ def test_results_do_not_depend_on_how_many_images_are_worked_on_at_once(net, mon
             np.testing.assert_allclose(parts.maps[image][method], values, rtol=1e-5, atol=1e-9)
 
 
+def test_a_block_gives_the_same_scores_wherever_a_run_is_resumed(net, monkeypatch):
+    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
+    x, targets = images(6, SHAPE), torch.tensor([0, 1, 2, 3, 0, 1])
+    options = {"methods": METHODS, "metrics": ("spearman",), "randomizer": randomizer(net, Reset()), "seed": 7}
+    whole = sanity_check(net, x, targets, **options)
+    rest = sanity_check(net, x[4:], targets[4:], **options)
+    np.testing.assert_array_equal(rest.scores, whole.scores[..., 4:, :])
+
+
+def test_blocks_are_a_matter_of_the_maps_sizes_alone():
+    photographs = torch.empty(50, 3, 224, 224, device="meta")
+    assert sanity.block_size(photographs, methods=10, stages=10) == 8
+    assert sanity.block_size(photographs[:3], methods=10, stages=10) == 8
+    assert sanity.block_size(photographs, methods=1, stages=10) == sanity.IMAGES_AT_ONCE
+    assert sanity.block_size(torch.empty(1, 3, 2048, 2048, device="meta"), methods=20, stages=50) == 1
+
+
+@pytest.mark.parametrize("options", [{"channels_last": True}, {"fold_batch_norm": True}], ids=str)
+def test_layout_and_folding_do_not_change_the_scores(net, options):
+    x, methods = images(2, SHAPE), {"gradient": Gradient(), "cam": GradCAM("conv3")}
+    expected = sanity_check(net, x, methods=methods, metrics=("ssim", "pearson"))
+    found = sanity_check(net, x, methods=methods, metrics=("ssim", "pearson"), **options)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-10)
+
+
 def test_trials_and_seeds_differ_and_repeat(net):
     options = {"methods": {"gradient": Gradient()}, "metrics": ("spearman",), "trials": 2}
     x = images(2, SHAPE)
@@ -203,7 +228,7 @@ def test_progress_reaches_its_total(net, monkeypatch):
     assert {total for _, total, _ in seen} == {3 * 3 * 6}  # the trained model under two seeds and four stages
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
     assert seen[-1][:2] == (54, 54)
-    assert seen[-1][2] == "conv1"
+    assert seen[-1][2] == "randomized models"
 
 
 def test_a_wrong_number_of_names_is_refused(net):
