@@ -70,7 +70,8 @@ def _times(record: Record) -> Figure:
                       markerfacecolor="white" if entry.who == OURS and entry is not entries[0] else colour)  # fmt: skip
             label = f"{spread.median:.3g}" + (f"   error {entry.error:.0e}" if entry.error is not None else "")
             axes.annotate(label, (spread.high, y), xytext=(7, 0), textcoords="offset points", va="center",
-                          color=_FAINT, fontsize=6.0)  # fmt: skip
+                          color=_FAINT, fontsize=6.0,
+                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
         y += 0.6
     axes.set_ylim(y + 0.4, 0)
     axes.set_yticks([])

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from probatum.benchmarks import RIVALS, SUITES, BenchConfig, Record, figure, run_suite, table
+from probatum.benchmarks import RIVALS, SUITES, USUAL, BenchConfig, Record, figure, run_suite, table
 from probatum.benchmarks import worker as memory_worker
 from probatum.benchmarks.config import QUICK, Subject, many_images
 from probatum.benchmarks.rivals import CAPTUM, Rival, absent
 from probatum.benchmarks.suites import estimators, memory, methods
+from probatum.benchmarks.suites.check import cascade_of
 from probatum.benchmarks.suites.metrics import contestants, pairs
 from probatum.errors import InvalidInput, UnknownName
 from probatum.metrics import get_metric
@@ -148,8 +149,18 @@ def test_a_configuration_travels_without_paths():
     assert (config.to_json()["weights"], config.to_json()["data_dir"]) == ("weights.pt", "data")
 
 
-def test_each_suite_has_a_duration_of_at_most_ten_minutes():
-    assert all(0 < suite.minutes <= 10 for suite in SUITES.values())
+def test_what_runs_unasked_takes_at_most_ten_minutes_a_suite():
+    assert set(SUITES) - set(USUAL) == {"cascade-whole"}
+    assert all(0 < SUITES[name].minutes <= 10 for name in USUAL)
+
+
+def test_a_short_cascade_leaves_no_layer_out():
+    subject = Subject.load(TINY, "basic_cnn", 1)
+    whole, short = cascade_of(subject, 0), cascade_of(subject, 0, stages=2)
+    assert [stage.name for stage in short.stages] == [whole.stages[0].name, "all the rest"]
+    last, same = (randomizer.model(len(randomizer.stages)).state_dict() for randomizer in (whole, short))
+    assert all(torch.equal(last[name], same[name]) for name in last)
+    assert cascade_of(subject, 0, stages=9).stages == whole.stages
 
 
 def test_lines_of_missing_rivals(no_rivals):

@@ -11,7 +11,7 @@ from probatum.benchmarks.suites.findings import Findings
 from probatum.experiments.config import DEFAULT_METRICS
 from probatum.experiments.sanity import SanityResult, sanity_check
 from probatum.experiments.setup import configured_metric
-from probatum.randomization import Randomizer, Reset, automatic_stages, stages_from_table
+from probatum.randomization import Randomizer, Reset, Stage, StagePlan, automatic_stages, stages_from_table
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,16 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     return findings
 
 
-def cascade_of(subject: Subject, seed: int) -> Randomizer:
-    """The cascading randomization of Adebayo et al. 2018."""
+def cascade_of(subject: Subject, seed: int, stages: int | None = None) -> Randomizer:
+    """The cascade of Adebayo et al. 2018; of so many stages, the last of which takes all that is left."""
     if subject.spec.stages:
         plan = stages_from_table(subject.model, subject.spec.stages, images=subject.images)
     else:
         plan = automatic_stages(subject.model, subject.images)
+    if stages is not None and stages < len(plan.stages):
+        rest = plan.stages[stages - 1 :]
+        last = Stage("all the rest", tuple(path for stage in rest for path in stage.modules))
+        plan = StagePlan((*plan.stages[: stages - 1], last), plan.unused)
     return Randomizer(subject.model, plan, Reset(), seed=seed)
 
 

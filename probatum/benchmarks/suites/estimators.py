@@ -46,7 +46,7 @@ class EstimatorCase:
 
 
 CASES = (
-    EstimatorCase("squeezenet1_0", 5, (5, 10, 25), (12, 25, 50, 100, 200)),
+    EstimatorCase("squeezenet1_0", 3, (5, 10, 25), (12, 25, 50, 100, 200)),
     EstimatorCase("basic_cnn", 10, (5, 10, 25, 50), (12, 25, 50, 100, 200, 400)),
 )
 QUICK_CASES = tuple(

@@ -20,8 +20,6 @@ from probatum.benchmarks.rivals.grad_cam import grad_cam_map, guided_map, traina
 from probatum.benchmarks.rivals.pair import pair_map
 from probatum.benchmarks.suites.findings import Findings
 
-ROUNDS = 7
-
 
 @dataclass(frozen=True)
 class MethodCase:
@@ -33,6 +31,7 @@ class MethodCase:
         batch: images.
         floor: the bare work beside it: "input" gradients, the gradient at a "layer", or none.
         points: the field of `Sizes` that counts gradients of one image; None is one gradient.
+        rounds: windows of each contestant.
     """
 
     method: str
@@ -40,6 +39,7 @@ class MethodCase:
     batch: int = 8
     floor: Literal["input", "layer"] | None = "input"
     points: Literal["samples", "steps"] | None = None
+    rounds: int = 7
 
 
 CASES = (
@@ -49,11 +49,11 @@ CASES = (
     MethodCase("guided-grad-cam", floor=None),
     *(MethodCase(method, "squeezenet1_0") for method in ("gradient", "guided-backprop")),
     *(MethodCase(method, "basic_cnn", 64) for method in ("gradient", "guided-backprop")),
-    MethodCase("smoothgrad", batch=2, points="samples"),
-    MethodCase("integrated-gradients", batch=2, points="steps"),
+    MethodCase("smoothgrad", batch=2, points="samples", rounds=5),
+    MethodCase("integrated-gradients", batch=2, points="steps", rounds=5),
 )
 QUICK_CASES = tuple(
-    MethodCase(case.method, "squeezenet1_0", 2, case.floor, case.points)
+    MethodCase(case.method, "squeezenet1_0", 2, case.floor, case.points, rounds=3)
     for case in (*CASES[1:2], *CASES[3:6], *CASES[-2:])
 )
 
@@ -65,7 +65,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
         sizes = QUICK if config.quick else PAPERS
         subject = Subject.load(config, case.model, case.batch)
         title = f"{METHODS[case.method].title}, {subject}"
-        findings.add(arena.compete(title, contestants(case, subject, sizes), 3 if config.quick else ROUNDS))
+        findings.add(arena.compete(title, contestants(case, subject, sizes), case.rounds))
     return findings
 
 

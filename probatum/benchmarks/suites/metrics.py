@@ -75,7 +75,11 @@ def contestants(metric: Metric, a: Tensor, b: Tensor) -> list[Contestant]:
 
     few = [each[:8] for each in pixels]
     loop = Contestant(
-        LOOP, partial(_loop, metric.name, *pixels), judge=judged(partial(_loop, metric.name, *few)), maps=len(a)
+        LOOP,
+        partial(_loop, metric.name, *pixels),
+        judge=judged(partial(_loop, metric.name, *few)),
+        maps=len(a),
+        long=True,
     )
     found = [
         Contestant(
@@ -97,6 +101,7 @@ def contestants(metric: Metric, a: Tensor, b: Tensor) -> list[Contestant]:
                 judge=None if other else judged(partial(quantus_scores, metric.name, *few)),
                 maps=len(a),
                 note=OTHER_SSIM if other else "",
+                long=True,
             )
         )
     return found

@@ -39,7 +39,7 @@ class PanelCase:
 # A call of Captum's ten maps takes some 2700 gradients an image, so that panel has one image.
 CASES = (
     PanelCase("five maps of one gradient each", FIVE, 8, 9, True),
-    PanelCase("eight maps", EIGHT, 4, 5, True),
+    PanelCase("eight maps", EIGHT, 2, 5, True),
     PanelCase("ten maps, with IG-SG", TEN, 1, 3, False),
 )
 

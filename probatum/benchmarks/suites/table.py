@@ -30,16 +30,21 @@ class Suite:
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("methods", "one method at a time, beside the bare model and other libraries", 5, methods.run),
+        Suite("methods", "one method at a time, beside the bare model and other libraries", 6, methods.run),
         Suite("panel", "five, eight and ten maps of the same images at once", 9, panel.run),
         Suite("precision", "speed and error of each precision", 6, precision.run),
-        Suite("cascade", "a whole cascade, beside the same check written with other libraries", 9, cascade.run),
+        Suite("cascade", "a short cascade, beside the same check written with other libraries", 9, cascade.run),
+        Suite("cascade-whole", "the same, all stages once", 17, cascade.run_whole),
         Suite("memory", "peak memory of methods that take many gradients", 6, memory.run),
         Suite("metrics", "the four metrics on many pairs of maps", 8, metrics.run),
-        Suite("estimators", "agreement of IG-SG with itself against gradients spent", 6, estimators.run),
+        Suite("estimators", "agreement of IG-SG with itself against gradients spent", 9, estimators.run),
         Suite("check", "the whole sanity check in wall time", 6, check.run),
     )
 }
+
+
+USUAL = tuple(name for name, suite in SUITES.items() if suite.minutes <= 10)
+"""What is run where no suite is named."""
 
 
 def get_suite(name: str) -> Suite:
