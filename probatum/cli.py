@@ -16,6 +16,7 @@ import probatum
 from probatum.attributions import METHODS
 from probatum.benchmarks import (
     SUITES,
+    USUAL,
     BenchConfig,
     Record,
     figure,
@@ -373,7 +374,7 @@ def rerun(
 def bench(
     suites: Annotated[
         list[str] | None,
-        typer.Argument(help=f"Some of {_SUITES}; else all. Minutes are those of two idle CPU cores."),
+        typer.Argument(help=f"Some of {_SUITES}; else all up to 10 min. Minutes are those of two idle CPU cores."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model by name, instead of the suite's own.")] = None,
     weights: Annotated[
@@ -393,7 +394,7 @@ def bench(
     """Measure speed, memory and agreement beside the bare model and other libraries."""
     config = BenchConfig(model, weights, batch, device, rounds, quick, threads, data_dir, seed)
     choose_device(device)  # before anything else, so that a missing one is said at once
-    chosen = [get_suite(name) for name in suites or SUITES]
+    chosen = [get_suite(name) for name in suites or USUAL]
     minutes, records = sum(suite.minutes for suite in chosen), list[Record]()
     folder = out or _free(Path("runs") / "bench")
     with new_folder(folder) as scratch, metered() as meter:
