@@ -109,6 +109,40 @@ def test_other_classifiers(kind, limit, tmp_path):
         model.encode([longest + "film"])
 
 
+@pytest.mark.parametrize("kind", ["Bert", "Roberta", "Electra", "DistilBert"])
+def test_padding_changes_nothing(kind, tmp_path):
+    model = load_text_classifier(str(save(tmp_path / kind, kind)))
+    (encoded,) = model.encode(["a good film"])
+    ids = torch.tensor([encoded.ids])
+    padded = torch.nn.functional.pad(ids, (0, 3), value=model.tokenizer.pad_id)
+    torch.testing.assert_close(model.network(padded), model.network(ids), rtol=1e-5, atol=1e-6)
+
+
+def test_a_new_head_for_a_checkpoint_without_one(tmp_path):
+    folder = str(save(tmp_path / "base", head="Model"))
+    with pytest.raises(ModelError, match="is no sequence classifier"):
+        load_text_classifier(folder)
+    state = torch.random.get_rng_state()
+    names = ("bad", "fair", "good")
+    models = [load_text_classifier(folder, new_head=names, seed=seed) for seed in (0, 0, 1)]
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert models[0].class_names == names
+    heads = [model.network.model.classifier.weight for model in models]
+    assert heads[0].shape == (3, 16)
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+    trained = transformers.BertModel.from_pretrained(folder).state_dict()
+    for name, value in models[0].network.model.bert.state_dict().items():
+        assert torch.equal(value, trained[name])
+
+
+def test_a_head_that_is_there_is_kept(bert, loaded, tmp_path):
+    again = load_text_classifier(str(bert), new_head=("negative", "positive"), seed=5)
+    assert torch.equal(again.network.model.classifier.weight, loaded.network.model.classifier.weight)
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_text_classifier(str(bert), new_head=("bad", "fair", "good"))
+
+
 def test_sentences_that_cannot_be_encoded_are_refused(loaded):
     with pytest.raises(InvalidInput, match="has no words"):
         loaded.encode(["a film", "  "])

@@ -1,7 +1,7 @@
 """Sequence classifiers of Hugging Face, by hub name or from a folder; needs the extra `text`."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +42,11 @@ class HuggingFaceClassifier(EmbeddingClassifier):
     def forward(
         self, inputs: Int64[Tensor, "batch tokens"] | Float[Tensor, "batch tokens dimensions"]
     ) -> Float[Tensor, "batch classes"]:
-        """The logits."""
+        """The logits; where ids hold padding, attention passes over it."""
         given = {"inputs_embeds" if inputs.is_floating_point() else "input_ids": inputs}
+        pad = self._part("config").pad_token_id
+        if pad is not None and not inputs.is_floating_point():
+            given["attention_mask"] = (inputs != pad).long()
         logits: Tensor = self.model(**given).logits
         return logits
 
@@ -78,7 +81,7 @@ class HuggingFaceTokenizer:
         return Encoded(tuple(ids), tuple(tokens), tuple(map(bool, special)))
 
 
-def load_text_classifier(source: str) -> TextModel:
+def load_text_classifier(source: str, new_head: Sequence[str] | None = None, seed: int = 0) -> TextModel:
     """Load a sequence classifier with its tokenizer, in eval mode on the CPU.
 
     Weights are read from safetensors files alone, no code of the checkpoint is run, and attention is computed in plain
@@ -86,6 +89,8 @@ def load_text_classifier(source: str) -> TextModel:
 
     Args:
         source: a folder that `save_pretrained` wrote, or a name on the Hugging Face hub, which is downloaded once.
+        new_head: class names: a checkpoint that lacks a head for them gets one of random weights, to be fine-tuned.
+        seed: of those weights; the global random state is left as found.
 
     Raises:
         InvalidInput: there is no such folder, or tokenizer and model do not match.
@@ -100,12 +105,16 @@ def load_text_classifier(source: str) -> TextModel:
     if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
         raise InvalidInput(f"there is no folder {source}")
     where = str(folder) if folder.is_dir() else source
-    options = {"local_files_only": folder.is_dir()}
-    with _quiet(transformers):
+    options: dict[str, Any] = {"local_files_only": folder.is_dir()}
+    head: dict[str, Any] = {}
+    if new_head is not None:
+        head = {"id2label": dict(enumerate(new_head)), "label2id": {name: row for row, name in enumerate(new_head)}}
+    with _quiet(transformers), torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
             model, loading = transformers.AutoModelForSequenceClassification.from_pretrained(
-                where, attn_implementation="eager", use_safetensors=True, output_loading_info=True, **options
+                where, attn_implementation="eager", use_safetensors=True, output_loading_info=True, **options, **head
             )
         except Exception as error:  # a dozen kinds, each with a page of advice
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -113,7 +122,7 @@ def load_text_classifier(source: str) -> TextModel:
                 f"{source} cannot be loaded as a sequence classifier with safetensors weights ({reason})"
             ) from error
         network = HuggingFaceClassifier(model).eval()
-        _check_weights(source, network, loading)
+        _check_weights(source, network, loading, headless=new_head is not None)
         found = HuggingFaceTokenizer(tokenizer, _max_tokens(model, tokenizer))
         _check_tokenizer(source, model, tokenizer)
         _check_embeddings(source, network, found)
@@ -136,8 +145,10 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check_weights(source: str, network: nn.Module, loading: dict[str, Any]) -> None:
+def _check_weights(source: str, network: HuggingFaceClassifier, loading: dict[str, Any], *, headless: bool) -> None:
     missing = sorted(loading["missing_keys"])
+    if headless:
+        missing = [name for name in missing if name.startswith(f"{network.model.base_model_prefix}.")]
     if missing:
         raise ModelError(f"{source} lacks {missing[0]}: it is no sequence classifier; fine-tune it as one first")
     for name, parameter in network.named_parameters():
