@@ -29,11 +29,12 @@ class ReproductionConfig:
         paper: a key of `PAPERS`.
         figures: names of the paper's experiments; all where empty.
         preset: "paper" for the paper's own sizes, models and data; "quick" for the same code on fewer of everything.
-        data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`; what it lacks is
-            replaced by what is embedded ("quick") or named as missing ("paper").
+        data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`, `sst2/`; what it
+            lacks is replaced by what is embedded ("quick") or named as missing ("paper").
         photographs: a folder of photographs, for the experiments on ImageNet; else `imagenet-samples` of `data_dir`.
         model: a torchvision model instead of the paper's pretrained one.
         weights: of that model: "default", "none" or a checkpoint file.
+        text_model: a Hugging Face classifier of sentences, by hub name or folder, for the experiments on text.
         device: "auto", or a torch device.
         seed: of everything random.
         memory_budget: for activations, such as "2 GiB".
@@ -46,6 +47,7 @@ class ReproductionConfig:
     photographs: str | None = None
     model: str | None = None
     weights: str = "default"
+    text_model: str | None = None
     device: str = "auto"
     seed: int = 0
     memory_budget: str | None = None
