@@ -1,0 +1,189 @@
+"""Figures 3, 8, 9, 10 and 11 and table 2: token scores of global and local IG while a classifier is randomized."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from probatum.experiments.text import TextExplanation
+from probatum.experiments.text_cascade import METRICS, text_cascade
+from probatum.experiments.text_quality import text_quality
+from probatum.metrics import get_metric
+from probatum.metrics.quality import get_quality
+from probatum.report.boxes import boxes_figure
+from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
+from probatum.reproductions.base import Context, Experiment, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
+from probatum.reproductions.kokhlikyan2021.text_claims import chance_cosine, judge
+from probatum.reproductions.kokhlikyan2021.text_subject import (
+    METHODS,
+    load_text_data,
+    load_text_subject,
+    methods_of,
+    sentences_of,
+)
+
+QUALITY = ("infidelity", "max-sensitivity")
+ORIGINAL = "Original"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed: sentences, the most words of one, randomizations and steps of IG."""
+
+    sentences: int
+    words: int
+    trials: int
+    steps: int
+
+
+PAPER = Sizes(sentences=10, words=40, trials=10, steps=50)
+QUICK = Sizes(sentences=10, words=12, trials=10, steps=50)
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Explains ten sentences under the trained classifier and each randomized one; compares and scores."""
+    config = context.config
+    sizes: Sizes = context.pick(quick=QUICK, paper=PAPER)
+    data = load_text_data(context)
+    subject = load_text_subject(context, data)
+    sentences = sentences_of(data, sizes.sentences, sizes.words, config.seed)
+    methods = methods_of(subject.model, sizes.steps)
+    how: dict[str, Any] = {
+        "protocol": "kokhlikyan",
+        "trials": sizes.trials,
+        "seed": config.seed,
+        "memory_budget": config.memory_budget,
+        "progress": context.progress,
+    }
+    found = text_cascade(subject.model, sentences, methods, **how)
+    targets = [explanation.target for explanation in found.trained]
+    quality = text_quality(subject.model, sentences, methods, targets, metrics=QUALITY, **how)
+    write_arrays(
+        folder,
+        scores=found.scores,
+        constant=found.constant,
+        quality=quality.scores,
+        shown=np.stack([_scores(found.trained[0], found.randomized[0], method) for method in METHODS]),
+        directions=np.array([[np.count_nonzero(each.scores[method]) for each in found.trained] for method in METHODS]),
+    )
+    first = found.trained[0]
+    write_facts(
+        folder,
+        preset=config.preset,
+        classifier=subject.title,
+        substitution=subject.substitution,
+        trained=True,
+        sentences=list(sentences),
+        explained=[explanation.class_name for explanation in found.trained],
+        confidences=[explanation.confidence for explanation in found.trained],
+        tokens=list(first.tokens),
+        embedding_scale=float(subject.model.embed([subject.model.encode(sentences[:1])[0]]).std()),
+        stages=list(found.stages),
+        trials=sizes.trials,
+        steps=sizes.steps,
+        seed=config.seed,
+    )
+    facts = read_facts(folder)
+    write_quality_table(folder, "table2", found.stages, quality.scores, _protocol(facts))
+    page = tokens_html(_rows(facts, read_arrays(folder)), list(METHODS.values()), _protocol(facts))
+    (folder / "figure10.html").write_text(tokens_page("Tokens under randomization", page), encoding="utf-8")
+
+
+def _scores(trained: TextExplanation, randomized: dict[str, np.ndarray], method: str) -> np.ndarray:
+    """(1 + stage, token), the trained classifier's scores first."""
+    return np.concatenate([trained.scores[method][None], randomized[method]])
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """The tokens of figure 10, the box plots of figures 3, 8, 9 and 11, and the cosines without their signs."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    trials, count = facts["trials"], len(facts["sentences"])
+    figures = {"": tokens_figure(_rows(facts, arrays), list(METHODS.values()), _protocol(facts))}
+    one = f"the sentence shown, {trials} trials"
+    for key in METRICS:
+        figures[key] = _similarities(facts, arrays, key, arrays["scores"][:, METRICS.index(key), :, :1], one)
+    cosines = arrays["scores"][:, METRICS.index("cosine")]
+    mean = cosines.mean(axis=2, keepdims=True)
+    figures["cosine-mean"] = _similarities(
+        facts, arrays, "cosine", mean, f"mean over {count} sentences, {trials} trials"
+    )
+    figures["cosine-abs"] = boxes_figure(
+        dict(zip(METHODS.values(), np.abs(cosines), strict=True)),
+        metric_title="|cosine similarity|",
+        column_titles=facts["stages"],
+        reference={
+            title: np.full(len(facts["stages"]), chance_cosine(arrays["directions"][m]).mean())
+            for m, title in enumerate(METHODS.values())
+        },
+        reference_title="random directions",
+        caption=f"How far explanations keep to the line of the original ones, whichever way they point; {count} "
+        f"sentences × {trials} trials; {_protocol(facts)}",
+    )
+    for row, key in enumerate(QUALITY):
+        scores = arrays["quality"][:, row, :, 0]  # (method, stage, trial)
+        figures[key] = boxes_figure(
+            {title: scores[m, 1:, None] for m, title in enumerate(METHODS.values())},
+            metric_title=get_quality(key).title,
+            column_titles=facts["stages"],
+            quantity="magnitude" if key == "infidelity" else "distance",
+            reference={
+                title: np.full(len(facts["stages"]), scores[m, 0, 0]) for m, title in enumerate(METHODS.values())
+            },
+            reference_title=ORIGINAL,
+            caption=f"{one[0].upper()}{one[1:]}; {_protocol(facts)}",
+        )
+    return figures
+
+
+def _similarities(
+    facts: dict[str, Any], arrays: dict[str, np.ndarray], metric: str, scores: np.ndarray, over: str
+) -> Figure:
+    """Box plots of (method, stage, sentence, trial)."""
+    sentences = scores.shape[2]
+    return boxes_figure(
+        dict(zip(METHODS.values(), scores, strict=True)),
+        metric_title=get_metric(metric).title,
+        column_titles=facts["stages"],
+        quantity="distance" if metric == "euclidean" else "similarity",
+        undefined={
+            title: (arrays["constant"][m, :, :sentences] > 0).sum(axis=(1, 2))
+            for m, title in enumerate(METHODS.values())
+        },
+        caption=f"{over[0].upper()}{over[1:]}; {_protocol(facts)}",
+    )
+
+
+def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
+    """The shown sentence under the trained classifier and each randomized one of trial 0, global beside local IG."""
+
+    def cell(method: int, stage: int) -> TokenMap:
+        infidelity, sensitivity = arrays["quality"][method, :, stage, 0, 0]
+        note = f"infid. {infidelity:.2g}, max-sens. {sensitivity:.2g}"
+        return TokenMap(tuple(facts["tokens"]), arrays["shown"][method, stage], note)
+
+    return {
+        title: [cell(method, stage) for method in range(len(METHODS))]
+        for stage, title in enumerate((ORIGINAL, *facts["stages"]))
+    }
+
+
+def _protocol(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['classifier']}; preset {facts['preset']}; cascading Xavier randomization; IG of {facts['steps']} "
+        f"steps from [PAD] on embeddings (standard deviation {facts['embedding_scale']:.2f}), summed over their "
+        f"dimensions and scaled to length 1; explained is the class that the trained classifier predicts, in the "
+        f"sentence shown “{facts['explained'][0]}” ({facts['confidences'][0]:.2f}); infidelity under noise of 0.03 "
+        f"(local) and removal of all words (global), max-sensitivity within ±0.02; seed {facts['seed']}."
+    )
+
+
+CASCADE = Experiment(
+    name="figure3",
+    title="Text: global and local IG under cascading randomization (figures 3, 8, 9, 10 and 11, table 2)",
+    compute=compute,
+    draw=draw,
+    judge=judge,
+)

@@ -1,0 +1,93 @@
+"""What the paper claims of text under permuted labels, and the rules by which it is judged."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probatum.experiments.text_cascade import METRICS
+from probatum.report import bootstrap_interval
+from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
+from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number
+from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORISED
+from probatum.reproductions.kokhlikyan2021.text_subject import METHODS
+
+AGAIN, PERMUTED = range(2)
+LEARNT_SHARE = {"sst2": 0.8, "sentences": 0.95}
+"""Of the test sentences, what a classifier must reach to be one."""
+MUCH = 3.0
+"""The factor, either way, beyond which quality is called changed much."""
+
+
+def _claim(name: str, statement: str, paper: str) -> Claim:
+    return Claim(f"text-labels-{name}", "Figure 12, appendix B", statement, paper)
+
+
+LEARNT = _claim(
+    "learnt", "The classifiers learn the true labels, and the permuted ones by heart.", "trained; accuracy not stated"
+)
+DIFFERENT = _claim(
+    "different",
+    "Explanations of a classifier that learnt permuted labels differ from those of one that learnt the true ones.",
+    "pretty different, seen by eye",
+)
+SAME_QUALITY = _claim(
+    "same-quality",
+    "Permuted labels do not change infidelity and max-sensitivity of explanations much.",
+    "seen in ten numbers",
+)
+
+
+def judge(folder: Path) -> list[Finding]:
+    """Judges the three claims."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    needed = LEARNT_SHARE[facts["data"]]
+    learnt = facts["accuracy"] >= needed and facts["memorised"] >= MEMORISED
+    cosines = arrays["scores"][:, :, METRICS.index("cosine")]  # (network, method, sentence)
+    gaps = [bootstrap_interval((cosines[AGAIN, m] - cosines[PERMUTED, m])[:, None]) for m in range(len(METHODS))]
+    quality = np.nanmean(arrays["quality"], axis=3)  # (network, method, metric)
+    ratios = quality[1] / quality[0]
+    judged = [
+        Judged(
+            LEARNT,
+            f"{facts['accuracy']:.3f} of test sentences, {facts['memorised']:.3f} of permuted training labels",
+            learnt,
+            f"rule: at least {needed} of the test sentences and {MEMORISED} of the permuted labels",
+        ),
+        Judged(
+            DIFFERENT,
+            "; ".join(
+                f"{METHODS[key]}: mean cosine {cosines[PERMUTED, m].mean():.2f} (without sign "
+                f"{np.abs(cosines[PERMUTED, m]).mean():.2f}), of a second training on true labels "
+                f"{cosines[AGAIN, m].mean():.2f}"
+                for m, key in enumerate(METHODS)
+            ),
+            all(float(gap.low) > 0 for gap in gaps),
+            "rule: the mean cosine with the scores under true labels is lower than that of a second training on true "
+            "labels, with the 95 % interval of the difference above 0, for both variants",
+        ),
+        Judged(
+            SAME_QUALITY,
+            "; ".join(
+                f"{METHODS[key]}: infidelity × {number(ratios[m, 0])}, max-sensitivity × {number(ratios[m, 1])}"
+                for m, key in enumerate(METHODS)
+            ),
+            bool(((ratios <= MUCH) & (ratios >= 1 / MUCH)).all()),
+            f"rule: the mean over sentences changes by a factor of at most {MUCH:g} either way, for both metrics and "
+            "both variants; infidelity is a square of logits and grows with their scale",
+        ),
+    ]
+    return findings(facts, judged, "; ".join(_notes(facts, arrays, learnt)))
+
+
+def _notes(facts: dict[str, Any], arrays: dict[str, np.ndarray], learnt: bool) -> list[str]:
+    notes = [] if learnt else ["the training missed its accuracy, so that this rests on a classifier of another kind"]
+    if constant := int((arrays["constant"] > 0).sum()):
+        notes.append(f"{constant} of {arrays['constant'].size} comparisons had constant scores")
+    if undefined := int(np.isnan(arrays["quality"]).sum()):
+        notes.append(f"{undefined} of {arrays['quality'].size} infidelities and max-sensitivities are undefined")
+    if facts["memorised_sentences"] < facts["training_sentences"]:
+        notes.append(
+            f"permuted labels of {facts['memorised_sentences']} of the {facts['training_sentences']} training sentences"
+        )
+    return notes

@@ -1,0 +1,181 @@
+"""Figure 12: token scores of a classifier that learnt permuted labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from probatum.experiments.text_cascade import METRICS
+from probatum.experiments.text_labels import TextLabelTest, text_label_test
+from probatum.experiments.text_quality import text_quality
+from probatum.metrics import get_metric
+from probatum.metrics.quality import get_quality
+from probatum.report.boxes import boxes_figure
+from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
+from probatum.reproductions.base import Context, Experiment, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.kokhlikyan2021.text_label_claims import PERMUTED, judge
+from probatum.reproductions.kokhlikyan2021.text_permuted import small_encoders, tuned_berts
+from probatum.reproductions.kokhlikyan2021.text_subject import METHODS, load_text_data, methods_of, sentences_of
+
+QUALITY = ("infidelity", "max-sensitivity")
+NETWORKS = ("True labels, another start", "Permuted labels")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed.
+
+    Args:
+        sentences: that are explained.
+        words: the most of one.
+        steps: of IG.
+        permuted: training sentences whose permuted labels the small encoder memorises; BERT takes all.
+        shown: sentences in the figure.
+    """
+
+    sentences: int
+    words: int
+    steps: int
+    permuted: int
+    shown: int = 3
+
+
+PAPER = Sizes(sentences=10, words=40, steps=50, permuted=0)
+QUICK = Sizes(sentences=10, words=12, steps=50, permuted=1000)
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Trains on true labels from two starts and on permuted ones, and compares the token scores of the three."""
+    config = context.config
+    sizes: Sizes = context.pick(quick=QUICK, paper=PAPER)
+    data = load_text_data(context)
+    tuned = config.preset == "paper"
+    networks = tuned_berts(context, data) if tuned else small_encoders(context, data, sizes.permuted)
+    sentences = sentences_of(data, sizes.sentences, sizes.words, config.seed)
+    methods = methods_of(networks.true, sizes.steps)
+    how: dict[str, Any] = {"seed": config.seed, "memory_budget": config.memory_budget}
+    tests = [  # [PAD] is the same vector in all three: it is the zero vector, and fine-tuning never moves it
+        text_label_test(networks.true, other, sentences, methods, **how)
+        for other in (networks.again, networks.permuted)
+    ]
+    targets = [explanation.target for explanation in tests[PERMUTED].true]
+    quality = [
+        text_quality(
+            model,
+            sentences,
+            methods,
+            targets,
+            metrics=QUALITY,
+            progress=context.progress,
+            **how,
+        ).scores[:, :, 0, :, 0]
+        for model in (networks.true, networks.permuted)
+    ]
+    write_arrays(
+        folder,
+        scores=np.stack([test.scores for test in tests]),
+        constant=np.stack([test.constant for test in tests]),
+        quality=np.stack(quality),
+        **{f"shown-{row}": _shown(tests[PERMUTED], row) for row in range(sizes.shown)},
+    )
+    write_facts(
+        folder,
+        preset=config.preset,
+        classifier=networks.title,
+        substitution=networks.substitution,
+        trained=True,
+        data=data.key,
+        accuracy=networks.accuracy,
+        memorised=networks.memorised,
+        memorised_sentences=len(data.train) if tuned else min(sizes.permuted, len(data.train)),
+        training_sentences=len(data.train),
+        agreement=networks.agreement,
+        sentences=list(sentences),
+        explained=[explanation.class_name for explanation in tests[PERMUTED].true],
+        confidences=[
+            [explanation.confidence for explanation in side]
+            for side in (tests[PERMUTED].true, tests[PERMUTED].permuted)
+        ],
+        tokens=[list(explanation.tokens) for explanation in tests[PERMUTED].true[: sizes.shown]],
+        steps=sizes.steps,
+        seed=config.seed,
+    )
+    facts = read_facts(folder)
+    page = tokens_html(_rows(facts, read_arrays(folder)), list(METHODS.values()), _protocol(facts))
+    (folder / "figure12.html").write_text(tokens_page("Tokens under permuted labels", page), encoding="utf-8")
+
+
+def _shown(test: TextLabelTest, row: int) -> Float[np.ndarray, "network method token"]:
+    sides = (test.true[row], test.permuted[row])
+    return np.stack([np.stack([explanation.scores[method] for method in METHODS]) for explanation in sides])
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """The tokens of figure 12, and box plots of similarity, infidelity and max-sensitivity."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    titles = list(METHODS.values())
+    figures = {"": tokens_figure(_rows(facts, arrays), titles, _protocol(facts))}
+    for k, key in enumerate(METRICS):
+        figures[key] = boxes_figure(
+            {name: arrays["scores"][network, :, k] for network, name in enumerate(NETWORKS)},
+            metric_title=get_metric(key).title,
+            column_titles=titles,
+            quantity="distance" if key == "euclidean" else "similarity",
+            undefined={name: (arrays["constant"][n] > 0).sum(axis=1) for n, name in enumerate(NETWORKS)},
+            caption="Scores of a classifier trained as the legend says, compared with those of one trained on the true "
+            f"labels; {_protocol(facts)}",
+        )
+    for k, key in enumerate(QUALITY):
+        figures[key] = boxes_figure(
+            {name: arrays["quality"][n, :, k] for n, name in enumerate(("True labels", "Permuted labels"))},
+            metric_title=get_quality(key).title,
+            column_titles=titles,
+            quantity="magnitude" if key == "infidelity" else "distance",
+            caption=_protocol(facts),
+        )
+    return figures
+
+
+def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
+    """Every shown sentence under both classifiers, global beside local IG."""
+
+    def cell(row: int, network: int, method: int) -> TokenMap:
+        infidelity, sensitivity = arrays["quality"][network, method, :, row]
+        note = f"infid. {infidelity:.2g}, max-sens. {sensitivity:.2g}"
+        return TokenMap(tuple(facts["tokens"][row]), arrays[f"shown-{row}"][network, method], note)
+
+    return {
+        f"{row + 1}. {name}": [cell(row, network, method) for method in range(len(METHODS))]
+        for row in range(len(facts["tokens"]))
+        for network, name in enumerate(("True labels", "Permuted labels"))
+    }
+
+
+def _protocol(facts: dict[str, Any]) -> str:
+    sure = ", ".join(
+        f"“{name}” ({true:.2f}, {permuted:.2f})"
+        for name, true, permuted in list(zip(facts["explained"], *facts["confidences"], strict=True))[
+            : len(facts["tokens"])
+        ]
+    )
+    return (
+        f"{facts['classifier']}, preset {facts['preset']}: test accuracy {facts['accuracy']:.3f} (true labels), "
+        f"{facts['memorised']:.3f} of {facts['memorised_sentences']} permuted training labels, of which "
+        f"{facts['agreement']:.0%} are true by chance; explained is the class that the first predicts, in the "
+        f"sentences shown {sure} (probability under true and permuted labels); {len(facts['sentences'])} sentences; IG "
+        f"of {facts['steps']} steps from [PAD] on embeddings, summed over their dimensions and scaled to length 1; "
+        f"infidelity under noise of 0.03 (local) and removal of all words (global), max-sensitivity within ±0.02; seed "
+        f"{facts['seed']}."
+    )
+
+
+LABELS = Experiment(
+    name="figure12",
+    title="Text: global and local IG before and after label randomization (figure 12)",
+    compute=compute,
+    draw=draw,
+    judge=judge,
+)

@@ -1,0 +1,85 @@
+"""Three classifiers of one kind: of true labels, of true labels from another start, and of permuted labels."""
+
+from dataclasses import dataclass, replace
+
+from probatum.experiments.text_models import RECIPES, memorising, permuted_text_model
+from probatum.experiments.text_tuning import FINE_TUNING
+from probatum.models import TrainingReport
+from probatum.models.text import TextModel
+from probatum.randomization import permute_labels
+from probatum.reproductions.base import Context
+from probatum.reproductions.kokhlikyan2021.text_subject import BERT, TextData, small_encoder, tuned_bert
+
+MEMORISED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
+MEMORISING = replace(FINE_TUNING, epochs=50, monitor="train", target_accuracy=MEMORISED)
+
+
+@dataclass(frozen=True, eq=False)
+class Classifiers:
+    """Three classifiers of one kind.
+
+    Args:
+        title: as captions have it.
+        substitution: how they differ from the paper's; "" where they do not.
+        true: learnt the labels.
+        again: the same from another start.
+        permuted: learnt permuted labels.
+        accuracy: of the first, on test sentences.
+        memorised: share of the permuted labels that the last knows.
+        agreement: share of the permuted labels that are the true ones.
+    """
+
+    title: str
+    substitution: str
+    true: TextModel
+    again: TextModel
+    permuted: TextModel
+    accuracy: float
+    memorised: float
+    agreement: float
+
+
+def small_encoders(context: Context, data: TextData, permuted_sentences: int) -> Classifiers:
+    """Small encoders, the last of which learns permuted labels of the first so many training sentences."""
+    seed = context.config.seed
+    true, report = small_encoder(context, data, seed)
+    again, _ = small_encoder(context, data, seed + 1)
+    permuted, by_heart, agreement = permuted_text_model(
+        data.train.subset(range(min(permuted_sentences, len(data.train)))),
+        memorising(RECIPES[data.key], MEMORISED),
+        seed=seed,
+        device=context.device,
+        progress=context.progress,
+    )
+    return _classifiers(
+        f"{true.title} on {data.title}",
+        f"a {true.title} on {data.title} instead of BERT on SST-2",
+        (true, again, permuted),
+        (report, by_heart),
+        agreement,
+    )
+
+
+def tuned_berts(context: Context, data: TextData) -> Classifiers:
+    """BERT, or the given checkpoint, fine-tuned three times."""
+    source = context.config.text_model or BERT
+    permuted = permute_labels(data.train.labels, context.config.seed)
+    shuffled = replace(data.train, labels=permuted.labels, decisive=None)
+    true, report = tuned_bert(context, source, data)
+    again, _ = tuned_bert(context, source, data, again=1)
+    other, by_heart = tuned_bert(context, source, replace(data, train=shuffled, test=shuffled), MEMORISING)
+    instead = f"{true.title}, fine-tuned further, instead of BERT" if context.config.text_model else ""
+    return _classifiers(
+        f"{true.title} on {data.title}", instead, (true, again, other), (report, by_heart), permuted.agreement
+    )
+
+
+def _classifiers(
+    title: str,
+    substitution: str,
+    models: tuple[TextModel, TextModel, TextModel],
+    reports: tuple[TrainingReport, TrainingReport],
+    agreement: float,
+) -> Classifiers:
+    accuracy, memorised = (report.best_accuracy for report in reports)
+    return Classifiers(title, substitution, *models, accuracy, memorised, agreement)

@@ -1,0 +1,123 @@
+"""The classifier and the sentences that the text experiments explain: BERT on SST-2, or what stands in for it."""
+
+from dataclasses import dataclass
+
+import torch
+
+from probatum.attributions import IntegratedGradients, Method
+from probatum.data.sentence_set import SentenceSet
+from probatum.errors import InvalidInput
+from probatum.experiments.text import text_baseline
+from probatum.experiments.text_models import RECIPES, load_sentences, trained_text_model
+from probatum.experiments.text_tuning import FINE_TUNING, fine_tuned_text_model
+from probatum.models import TrainingReport
+from probatum.models.text import TextModel, TextTraining, load_text_classifier
+from probatum.reproductions.base import Context
+
+METHODS = {"global": "Global IG", "local": "Local IG"}
+BERT = "google-bert/bert-base-uncased"
+"""The paper fine-tunes "BERT" of Hugging Face with default settings; this is the usual one."""
+SENTENCE = "it is such a fantastic movie"
+"""The sentence of the paper's figures 10 and 12."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextData:
+    """Sentences in two parts.
+
+    Args:
+        key: in `RECIPES`.
+        title: as captions have it.
+        train: what classifiers learn.
+        test: what they are measured on.
+    """
+
+    key: str
+    title: str
+    train: SentenceSet
+    test: SentenceSet
+
+
+@dataclass(frozen=True, eq=False)
+class TextSubject:
+    """What is explained.
+
+    Args:
+        title: of the classifier with its data, as captions have it.
+        model: in eval mode, on its device.
+        accuracy: on the test sentences; None where it was not trained here.
+        substitution: how it differs from the paper's BERT, fine-tuned on SST-2; "" where it does not.
+    """
+
+    title: str
+    model: TextModel
+    accuracy: float | None
+    substitution: str
+
+
+def load_text_data(context: Context) -> TextData:
+    """SST-2 of the data folder, or sentences that the package makes."""
+    key = "sentences" if context.data_folder("sst2") is None else "sst2"
+    title = {"sentences": "made sentences", "sst2": "SST-2"}[key]
+    folder, seed = context.config.data_dir, context.config.seed
+    return TextData(key, title, *(load_sentences(key, split, folder, seed) for split in ("train", "test")))
+
+
+def load_text_subject(context: Context, data: TextData) -> TextSubject:
+    """The given classifier, BERT fine-tuned here in the preset "paper", or the small encoder.
+
+    Raises:
+        InvalidInput, ModelError: the given classifier, or BERT, cannot be had.
+    """
+    config = context.config
+    if config.text_model is not None:
+        model = load_text_classifier(config.text_model).to(context.device)
+        title, accuracy, name = f"{model.title}, as given", None, f"the given classifier {model.title}"
+    else:
+        tuned = config.preset == "paper"
+        model, report = tuned_bert(context, BERT, data) if tuned else small_encoder(context, data, config.seed)
+        accuracy = report.best_accuracy
+        title = f"{'BERT' if tuned else model.title} (test accuracy {accuracy:.3f})"
+        name = "" if tuned else f"a {model.title}"
+    substitution = f"{name} on {data.title} instead of BERT on SST-2" if name else ""
+    return TextSubject(f"{title} on {data.title}", model, accuracy, substitution)
+
+
+def tuned_bert(
+    context: Context, source: str, data: TextData, training: TextTraining = FINE_TUNING, *, again: int = 0
+) -> tuple[TextModel, TrainingReport]:
+    """A checkpoint of Hugging Face after fine-tuning on the training sentences, for the `again`-th time from 0."""
+    seed = context.config.seed + again
+    return fine_tuned_text_model(
+        source, data.train, data.test, training, seed=seed, device=context.device, progress=context.progress
+    )
+
+
+def small_encoder(context: Context, data: TextData, seed: int) -> tuple[TextModel, TrainingReport]:
+    """The small encoder after training, from the first weights of a seed."""
+    recipe = RECIPES[data.key]
+    return trained_text_model(
+        data.train, data.test, recipe, seed=seed, device=context.device, progress=context.progress
+    )
+
+
+def sentences_of(data: TextData, count: int, most_words: int, seed: int) -> tuple[str, ...]:
+    """Random test sentences; the first is the paper's, or a positive one where the classifier lacks the paper's words.
+
+    Raises:
+        InvalidInput: there are too few.
+    """
+    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed)).tolist()
+    short = [row for row in order if len(data.test.sentences[row].split()) <= most_words]
+    if len(short) < count:
+        raise InvalidInput(f"{data.test.name} holds {len(short)} sentences of at most {most_words} words, not {count}")
+    if data.key == "sst2":
+        return (SENTENCE, *(data.test.sentences[row] for row in short))[:count]
+    positive = next(row for row in short if data.test.labels[row] == 1)
+    return tuple(data.test.sentences[row] for row in [positive, *(row for row in short if row != positive)][:count])
+
+
+def methods_of(model: TextModel, steps: int) -> dict[str, Method]:
+    """Global and local IG from the sentence whose words are [PAD]."""
+    baseline = text_baseline(model, "pad")
+    return {key: IntegratedGradients(steps, baseline, multiply_by_inputs=key == "global") for key in METHODS}
