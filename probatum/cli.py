@@ -1,8 +1,10 @@
 """The terminal: each command reads options, builds a configuration, calls one function and writes what it returns."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from enum import Enum
 from functools import partial
@@ -40,9 +42,11 @@ from probatum.experiments import (
 )
 from probatum.experiments.attribute import explain, is_explanation
 from probatum.experiments.config import DEFAULT_METRICS, PAPER_METHODS
+from probatum.experiments.distributed import Ranks, current_rank, joined_ranks
 from probatum.experiments.presets_table import is_comparison, read_comparison, read_comparison_config
 from probatum.experiments.setup import choose_device
 from probatum.experiments.store import read_config
+from probatum.experiments.unfinished import begun, kept_by
 from probatum.metrics import METRICS
 from probatum.metrics.quality import QUALITY
 from probatum.models import MODELS, PAPER_MNIST, QUICK_DIGITS, load_model, model_spec, save_checkpoint
@@ -111,6 +115,7 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 PrecisionName = Annotated[str, typer.Option("--precision", help="float32 or float64.")]
 MemoryBudget = Annotated[str | None, typer.Option(help="Memory for activations, such as '2 GiB'.")]
+OnError = Annotated[str, typer.Option(help="Of a photograph that cannot be read: stop, or skip it.")]
 
 
 def _show_version(wanted: bool | None) -> None:
@@ -164,12 +169,14 @@ def check(
     device: Device = "auto",
     precision: PrecisionName = "float32",
     memory_budget: MemoryBudget = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder to make; else one below runs/.")] = None,
+    on_error: OnError = "stop",
+    out: Annotated[Path | None, typer.Option(help="Run folder to make or to continue; else one below runs/.")] = None,
 ) -> None:
     """Run the model-randomization sanity check.
 
     Without options: train the basic CNN on rendered digits and compare every method's maps with those of the network
-    whose layers are randomized one after another, from the output down. Several presets make a table of verdicts.
+    whose layers are randomized one after another, from the output down. Several presets make a table of verdicts. A run
+    that was interrupted continues when the same command is given again; torchrun shares it among processes.
     """
     presets = _names(preset) or (preset,)
     chosen_model, chosen_weights = _defaults(data, model, weights)
@@ -196,12 +203,9 @@ def check(
         device=device,
         precision=precision,
         memory_budget=memory_budget,
+        on_error=on_error,
     )
-    folder = out or _free(Path("runs") / f"check-{Path(data).stem}-{chosen_model}")
-    if len(presets) == 1:
-        _run_check(config, folder)
-    else:
-        _run_presets(config, presets, folder)
+    _run_checks(config, presets, out or Path("runs") / f"check-{Path(data).stem}-{chosen_model}", named=out is not None)
 
 
 @app.command(
@@ -225,6 +229,7 @@ def attribute(
     device: Device = "auto",
     precision: PrecisionName = "float32",
     memory_budget: MemoryBudget = None,
+    on_error: OnError = "stop",
 ) -> None:
     """Compute attribution maps of images, as arrays and as pictures."""
     chosen_model, chosen_weights = _defaults(sources[0], model, weights)
@@ -244,6 +249,7 @@ def attribute(
         device=device,
         precision=precision,
         memory_budget=memory_budget,
+        on_error=on_error,
     )
     with new_folder(out) as scratch, metered() as meter:
         found = explain(config, sources, target, scratch, meter)
@@ -251,6 +257,7 @@ def attribute(
     rows = zip(found.image_names, found.class_names, found.targets, found.confidences, strict=True)
     cells = [(image, name, str(index), f"{confidence:.3f}") for image, name, index, confidence in rows]
     show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
+    _report_skipped(found.skipped)
     show(f"report.html and the maps of {len(found.maps)} methods are in {out}")
 
 
@@ -365,9 +372,10 @@ def rerun(
     if is_reproduction(run):
         _run_reproduction(read_reproduction(run), out)
     elif is_comparison(run):
-        _run_presets(*read_comparison_config(run), out)
+        _run_checks(*read_comparison_config(run), out)
     else:
-        _run_check(read_config(run), out)
+        config = read_config(run)
+        _run_checks(config, [config.preset], out)
 
 
 @app.command(epilog="Example: probatum bench methods panel --threads 2 --out runs/bench")
@@ -475,9 +483,30 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line: exit code 0 when done, 2 for wrong usage, 1 for what failed, each with one clear line."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with _one_line("--debug" in words):
+    with _terminable(), _one_line("--debug" in words):
         # --debug is welcome anywhere on the line.
         app([word for word in words if word != "--debug"])
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Lets SIGTERM end the command as Ctrl-C does: with what was computed in place."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -487,28 +516,65 @@ def _one_line(debug: bool) -> Iterator[None]:
     except (ProbatumError, OSError, KeyboardInterrupt) as error:
         if debug:
             raise
-        if isinstance(error, KeyboardInterrupt):
-            complain("interrupted; nothing was written")
-            raise SystemExit(130) from None
-        complain(str(error))
+        rank, stopped = current_rank(), isinstance(error, KeyboardInterrupt)
+        what, kept = "interrupted" if stopped else str(error), kept_by(error)
+        if kept:
+            what = f"{what}; {kept}: give the same command again to continue"
+        elif stopped:
+            what = "interrupted; nothing was written"
+        if not (stopped and rank):
+            complain(what if rank is None else f"process {rank}: {what}")
+        if stopped:
+            raise SystemExit(143 if isinstance(error, Terminated) else 130) from None
         raise SystemExit(2 if isinstance(error, InvalidInput) else 1) from None
 
 
-def _run_check(config: CheckConfig, folder: Path) -> None:
-    with new_folder(folder) as scratch, metered() as meter:
-        setup, result = run_check(config, scratch, meter)
-        files = draw_run(scratch, lambda name: meter(0, 0, f"drawing {name}"))
-    _report_check(setup, result)
-    show(f"report.html, {len(files) - 1} figures, results.csv and maps are in {folder}")
+def _run_checks(config: CheckConfig, presets: Sequence[str], folder: Path, *, named: bool = True) -> None:
+    """Runs one check or a comparison, in all processes that torchrun started; the first one alone speaks.
+
+    A folder that was not named by the user gives way to one that is free or holds this run, unfinished.
+    """
+    several = {"presets": list(presets)} if len(presets) > 1 else {}
+    with joined_ranks() as ranks:
+        if not named:
+            folder = Path(ranks.told(str(_free(folder, {"config": config.to_json(), **several}))))
+        with metered() if ranks.leads else nullcontext() as meter:
+            if several:
+                _run_presets(config, presets, folder, ranks, meter)
+            else:
+                _run_check(config, folder, ranks, meter)
 
 
-def _run_presets(config: CheckConfig, presets: Sequence[str], folder: Path) -> None:
-    with new_folder(folder) as scratch, metered() as meter:
-        comparison = compare_presets(config, presets, scratch, meter)
-        files = draw_comparison(scratch, lambda name: meter(0, 0, f"drawing {name}"))
-    drawn = len(files) - len(presets)  # each preset's run has a page among its files
-    show(f"{drawn} figures, verdicts.csv and a run folder with its report.html for each preset are in {folder}")
-    _report_verdicts(comparison)
+def _run_check(config: CheckConfig, folder: Path, ranks: Ranks, meter: Meter | None) -> None:
+    drawn: list[Path] = []
+    setup, result = run_check(
+        config,
+        folder,
+        meter,
+        ranks=ranks,
+        draw=lambda folder: drawn.extend(draw_run(folder, meter.drawing if meter else None)),
+        say=meter.say if meter else None,
+    )
+    if ranks.leads:
+        _report_check(setup, result)
+        show(f"report.html, {len(drawn) - 1} figures, results.csv and maps are in {folder}")
+
+
+def _run_presets(config: CheckConfig, presets: Sequence[str], folder: Path, ranks: Ranks, meter: Meter | None) -> None:
+    drawn: list[Path] = []
+    comparison = compare_presets(
+        config,
+        presets,
+        folder,
+        meter,
+        ranks=ranks,
+        draw=lambda folder: drawn.extend(draw_comparison(folder, meter.drawing if meter else None)),
+        say=meter.say if meter else None,
+    )
+    if ranks.leads:
+        count = len(drawn) - len(presets)  # each preset's run has a page among its files
+        show(f"{count} figures, verdicts.csv and a run folder with its report.html for each preset are in {folder}")
+        _report_verdicts(comparison)
 
 
 def _report_verdicts(comparison: PresetComparison) -> None:
@@ -552,10 +618,10 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _free(folder: Path) -> Path:
-    """The folder, or the first of folder-2, folder-3, ... that does not exist."""
+def _free(folder: Path, asked: dict[str, Any] | None = None) -> Path:
+    """The folder, or the first of folder-2, ... that does not exist or holds the unfinished run of what is asked."""
     candidate, number = folder, 2
-    while candidate.exists():
+    while candidate.exists() and (asked is None or not begun(candidate, asked)):
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return candidate
 
@@ -591,10 +657,10 @@ def _report_check(setup: Setup, result: SanityResult) -> None:
                 "the edge detector did not score perfectly at every stage; these results cannot be trusted"
             )
         show("control: the edge detector, which knows no model, scores perfectly at every stage")
-    noisy = [row for row in range(len(result.methods)) if np.isfinite(result.ceiling[row]).all()]
+    noisy = [row for row in range(len(result.methods)) if np.isfinite(result.ceiling[row]).any()]
     if noisy:
         rows = [
-            (METHODS[result.methods[row]].title, *(f"{mean:.2f}" for mean in result.ceiling[row].mean(axis=-1)))
+            (METHODS[result.methods[row]].title, *(f"{mean:.2f}" for mean in np.nanmean(result.ceiling[row], axis=-1)))
             for row in noisy
         ]
         title = "noise ceiling: the same for the trained model's own maps under another seed"
@@ -602,3 +668,17 @@ def _report_check(setup: Setup, result: SanityResult) -> None:
     constant = int((result.constant > 0).sum())
     if constant:
         show(f"{constant} of {result.constant.size} comparisons had a constant map; results.csv marks them")
+    _report_skipped(setup.skipped)
+    if result.failures:
+        count, first = len(result.failures), result.failures[0]
+        show(f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ...")
+    tested = [row for row, method in enumerate(result.methods) if not METHODS[method].control]
+    if tested and not np.isfinite(result.scores[tested]).any():
+        raise ModelError(f"not one score exists: all maps of {setup.spec.title} have NaN or infinite values")
+
+
+def _report_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """Shows which images were left out."""
+    if skipped:
+        named = ", ".join(f"{name}: {fault}" for name, fault in skipped[:5]) + ", ..." * (len(skipped) > 5)
+        show(f"{len(skipped)} images cannot be read and were left out: {named}")

@@ -36,6 +36,14 @@ class Meter:
             left = (now - self._started) * (total - done) / done
             self._console.print(f"{100 * done / total:3.0f} %  about {left:.0f} s left: {what}", markup=False)
 
+    def drawing(self, name: str) -> None:
+        """Reports the figure that is being drawn."""
+        self(0, 0, f"drawing {name}")
+
+    def say(self, sentence: str) -> None:
+        """Prints a line beside the progress."""
+        self._console.print(sentence, markup=False)
+
 
 @contextmanager
 def metered() -> Iterator[Meter]:

@@ -131,6 +131,7 @@ def attribute_variants(
     seed: int = 0,
     memory_budget: int | str | None = None,
     chunk: int | None = None,
+    finite: bool = True,
     progress: Progress | None = None,
 ) -> list[dict[str, Tensor]]:
     """Computes the maps of several versions of a model at once: bit for bit those of `attribute`, for equal chunks.
@@ -145,6 +146,7 @@ def attribute_variants(
         seed: of the noise.
         memory_budget: of one model call, and of the graph that versions share.
         chunk: most points in one model call.
+        finite: whether maps with NaN or infinite values are refused; else they are returned as they are.
         progress: called with (points done, points in all) after each model call.
 
     Returns:
@@ -154,5 +156,12 @@ def attribute_variants(
     images = view.accept(images)
     requests = {name: method.request(view, images) for name, method in methods.items()}
     return run_variants(
-        variants, images, requests, seed=seed, memory_budget=memory_budget, chunk=chunk, progress=progress
+        variants,
+        images,
+        requests,
+        seed=seed,
+        memory_budget=memory_budget,
+        chunk=chunk,
+        finite=finite,
+        progress=progress,
     )

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -22,6 +22,7 @@ def load_photographs(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     preprocessing: Preprocessing,
     limit: int | None = None,
+    skip: Callable[[str, str], None] | None = None,
 ) -> ImageSet:
     """Read, convert and preprocess photographs.
 
@@ -33,12 +34,15 @@ def load_photographs(
             a .txt file with one path a line, relative to that file.
         preprocessing: must crop where the photographs differ in shape.
         limit: at most so many images: the first, or with classes, the first of every class in turn.
+        skip: called with the name and the fault of each image that cannot be read, which is then left out and the next
+            one taken in its place; None refuses such an image.
 
     Returns:
         The images, named by their path below the folder or below their common parent.
 
     Raises:
-        InvalidInput: nothing there, no image there, an image that cannot be read whole, or shapes that differ.
+        InvalidInput: nothing there, no image there, an image that cannot be read whole (with `skip`: none that can), or
+            shapes that differ.
     """
     if limit is not None and limit < 1:
         raise InvalidInput(f"limit is {limit}; ask for at least 1 photograph")
@@ -50,23 +54,29 @@ def load_photographs(
     order = list(range(len(paths)))
     if labelled and limit is not None:
         members = [[row for row in order if folders[row] == name] for name in classes]
-        in_turn = chain.from_iterable(zip_longest(*members))
-        order = sorted([row for row in in_turn if row is not None][:limit])
-    chosen = order[:limit]
-    images = []
-    for row in chosen:
+        order = [row for row in chain.from_iterable(zip_longest(*members)) if row is not None]
+    read: dict[int, torch.Tensor] = {}
+    for row in order:
+        if len(read) == limit:
+            break
         try:
-            images.append(preprocessing.apply(open_photograph(paths[row], preprocessing.channels)))
+            read[row] = preprocessing.apply(open_photograph(paths[row], preprocessing.channels))
         except InvalidInput as error:
-            raise InvalidInput(f"{paths[row]}: {error}") from error
-        if images[-1].shape != images[0].shape:
+            if skip is None:
+                raise InvalidInput(f"{paths[row]}: {error}") from error
+            skip(names[row], str(error))
+    if not read:
+        raise InvalidInput(f"none of the {len(paths)} images of {title} can be read")
+    chosen = sorted(read)
+    for row in chosen:
+        if read[row].shape != read[chosen[0]].shape:
             raise InvalidInput(
-                f"{paths[row]} gives {tuple(images[-1].shape)} and {paths[chosen[0]]} {tuple(images[0].shape)}; "
+                f"{paths[row]} gives {tuple(read[row].shape)} and {paths[chosen[0]]} {tuple(read[chosen[0]].shape)}; "
                 "use a preprocessing that crops to one size"
             )
     return ImageSet(
         name=title,
-        images=torch.stack(images),
+        images=torch.stack([read[row] for row in chosen]),
         labels=torch.tensor([classes.index(folders[row] or "") for row in chosen]) if labelled else None,
         class_names=classes if labelled else None,
         image_names=tuple(names[row] for row in chosen),

@@ -63,12 +63,19 @@ class Completeness:
         """Keeps three numbers for each row."""
         self._found.append((image, delta, size))
 
-    def require(self, view: View) -> None:
-        """Raises ModelError for the image whose multipliers are farthest from complete, where that is too far."""
+    def require(self, view: View, *, finite: bool = True) -> None:
+        """Raises ModelError for the image whose multipliers are farthest from complete, where that is too far.
+
+        Args:
+            view: of the model.
+            finite: whether logits or multipliers that are not finite are too far, or are not judged.
+        """
         if not self._found:
             return
         image, delta, size = (torch.cat(parts) for parts in zip(*self._found, strict=True))
         excess = delta.abs() - view.resolution**0.5 * size
+        if not finite:
+            excess = excess.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
         worst = excess.argmax()
         if not bool(excess[worst] <= 0):
             raise ModelError(

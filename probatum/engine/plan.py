@@ -89,6 +89,7 @@ def run_variants(
     seed: int = 0,
     memory_budget: int | str | None = None,
     chunk: int | None = None,
+    finite: bool = True,
     progress: Progress | None = None,
 ) -> list[dict[str, Tensor]]:
     """Answers all requests for a batch of images and several versions of a model.
@@ -104,6 +105,7 @@ def run_variants(
         seed: of the noise streams.
         memory_budget: bytes or a text such as "2 GiB"; None is the device's default.
         chunk: most points in one model call; alone, it replaces the budget.
+        finite: whether maps with NaN or infinite values are refused; else they are returned as they are.
         progress: called with (points done, points in all) after each model call.
 
     Returns:
@@ -147,9 +149,10 @@ def run_variants(
                 _without_model(stream, works)
                 tick(len(stream) * len(works))
         for work in works:
-            for name, result in work.maps.items():
-                _require_finite(work.view, name, result)
-            work.completeness.require(work.view)
+            if finite:
+                for name, result in work.maps.items():
+                    _require_finite(work.view, name, result)
+            work.completeness.require(work.view, finite=finite)
     return [{name: work.maps[name] for name in requests} for work in works]
 
 

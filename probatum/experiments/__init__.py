@@ -3,13 +3,15 @@
 from probatum.experiments.check import run_check
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.presets_table import PresetComparison, compare_presets
-from probatum.experiments.sanity import Progress, SanityResult, sanity_check
+from probatum.experiments.result import Failure, SanityResult
+from probatum.experiments.sanity import Progress, sanity_check
 from probatum.experiments.setup import Setup, set_up
 from probatum.experiments.store import Run, new_folder, read_run
 from probatum.experiments.verdicts import Judgement, Verdict, judge
 
 __all__ = [
     "CheckConfig",
+    "Failure",
     "Judgement",
     "PresetComparison",
     "Progress",

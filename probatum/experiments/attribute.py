@@ -39,6 +39,7 @@ class Explanation:
         confidences: (image,) softmax probabilities of the targets.
         pictures: (image, channel, height, width) in [0, 1].
         maps: by method, (image, channel, height, width).
+        skipped: name and fault of each image that could not be read and was left out.
     """
 
     image_names: tuple[str, ...]
@@ -47,6 +48,7 @@ class Explanation:
     confidences: tuple[float, ...]
     pictures: np.ndarray
     maps: dict[str, np.ndarray]
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 def explain(
@@ -72,10 +74,12 @@ def explain(
         InvalidInput, ModelError: what the parts raise.
     """
     spec = model_spec(config.model)
+    skipped: list[tuple[str, str]] = []
+    skip = None if config.on_error == "stop" else lambda name, fault: skipped.append((name, fault))
     if len(sources) == 1:
-        data = load_images(sources[0], spec, config.images, config.data_dir, config.seed)
+        data = load_images(sources[0], spec, config.images, config.data_dir, config.seed, skip)
     else:
-        data = load_photographs(list(sources), preprocessing_of(spec), limit=config.images)
+        data = load_photographs(list(sources), preprocessing_of(spec), limit=config.images, skip=skip)
     device = choose_device(config.device)
     model, _ = load_or_train(config, spec, progress)
     images = data.images.to(device)
@@ -110,6 +114,7 @@ def explain(
         confidences=tuple(probabilities.gather(1, targets[:, None])[:, 0].tolist()),
         pictures=data.pictures().numpy(),
         maps={name: values.float().cpu().numpy() for name, values in maps.items()},
+        skipped=tuple(skipped),
     )
     facts: list[dict[str, Any]] = [
         {"file": map_file(row), "image": image, "target": found.targets[row], "class": found.class_names[row]}
@@ -124,6 +129,7 @@ def explain(
             "target": target,
             "model": {"name": spec.name, "title": spec.title, "weights_sha256": weights_hash(model)},
             "images": facts,
+            "skipped": [{"name": name, "fault": fault} for name, fault in skipped],
             "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in methods.items()},
         },
     )

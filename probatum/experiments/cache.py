@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from probatum.errors import InvalidInput
+from probatum.experiments.atomic import write_whole
 from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_checkpoint, save_checkpoint, train
 
 VERSION = 1  # of the training's numerics: raise it when a change makes old weights different from new ones
@@ -63,7 +64,7 @@ def train_once(
     if weights.is_file() and facts.is_file():
         first = {name: value.clone() for name, value in model.state_dict().items()}
         try:
-            report = _read(facts)
+            report = read_report(facts)
             load_checkpoint(model, weights)
             model.eval()
             return report
@@ -79,14 +80,18 @@ def train_once(
         lambda done, total, _: progress(done, total, f"training {what}") if progress else None,
     )
     save_checkpoint(model, weights)
-    scratch = facts.with_suffix(f".{os.getpid()}")
-    scratch.write_text(json.dumps(asdict(report)), encoding="utf-8")
-    os.replace(scratch, facts)
+    write_report(report, facts)
     model.eval()
     return report
 
 
-def _read(path: Path) -> TrainingReport:
+def write_report(report: TrainingReport, path: Path) -> None:
+    """Writes what a training reached."""
+    write_whole(path, json.dumps(asdict(report)).encode())
+
+
+def read_report(path: Path) -> TrainingReport:
+    """Reads what `write_report` wrote; OSError, ValueError, KeyError or TypeError where it is not that."""
     values = json.loads(path.read_text(encoding="utf-8"))
     history = tuple(EpochRecord(**record) for record in values["history"])
     return TrainingReport(history, EpochRecord(**values["best"]), values["reached_target"])

@@ -1,6 +1,8 @@
 """A whole check: configuration in, run folder out."""
 
+import json
 import platform
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,45 +13,99 @@ import torchvision
 
 import probatum
 from probatum.attributions import METHODS
-from probatum.engine import relu_coverage
+from probatum.engine import prepare, relu_coverage
+from probatum.errors import ModelError
+from probatum.experiments.cells import Arrays, Cell, CellStore
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.sanity import Progress, SanityResult, sanity_check
-from probatum.experiments.setup import Setup, describe, set_up, weights_hash
-from probatum.experiments.store import write_json, write_results
+from probatum.experiments.distributed import ALONE, Ranks
+from probatum.experiments.identity import identity_of
+from probatum.experiments.result import SanityResult
+from probatum.experiments.sanity import Gathered, Progress, SanityWork, Ticker
+from probatum.experiments.setup import Setup, choose_device, describe, set_up, weights_hash
+from probatum.experiments.store import read_run, write_arrays, write_json, write_results
+from probatum.experiments.unfinished import RunInWork, run_in_work
 from probatum.maps import get_reduction
 from probatum.models import save_checkpoint
 
+Say = Callable[[str], None]
+
 
 def run_check(
-    config: CheckConfig, folder: Path, progress: Progress | None = None, setup: Setup | None = None
+    config: CheckConfig,
+    folder: Path,
+    progress: Progress | None = None,
+    setup: Setup | None = None,
+    *,
+    ranks: Ranks = ALONE,
+    draw: Callable[[Path], object] | None = None,
+    say: Say | None = None,
 ) -> tuple[Setup, SanityResult]:
-    """Runs the check that a configuration describes and writes its record into a folder.
+    """Runs the check that a configuration describes, or what is left of it, and writes its record into a folder.
 
     The folder receives `config.json` (the configuration and all facts that a figure needs), `results.csv`, `maps/`, and
-    `weights.pt` where a network was trained.
+    `weights.pt` where a network was trained. A run that was interrupted continues where it stopped, and its results are
+    those of one that was not, bit for bit on the same machine.
 
     Args:
         config: what to do.
-        folder: an existing, empty folder.
+        folder: none, an empty one, or that of an unfinished run of the same configuration.
         progress: called with (done, in all, what is being done), for the training first and then for the check.
         setup: what the configuration names, where it is at hand already.
+        ranks: the processes that share the work; all of them call this function.
+        draw: called with the folder when all results are there, before the run counts as finished.
+        say: called with sentences about a run that continues.
+
+    Raises:
+        InvalidInput, ModelError: what the parts raise; the folder holds something else, or an unfinished run of another
+            configuration.
     """
-    setup = setup or set_up(config, progress)
-    result = check(config, setup, progress)
-    write_json(folder / "config.json", record(config, setup, result))
-    write_results(folder, result)
-    numpy.savez(folder / "images.npz", allow_pickle=False, pictures=setup.data.pictures().numpy())
-    if setup.training is not None:
-        save_checkpoint(setup.model, folder / "weights.pt")
-    return setup, result
+    device = ranks.device(setup.images.device if setup is not None else choose_device(config.device))
+    with run_in_work(folder, config, device, ranks) as work:
+        setup = setup or set_up_together(config, device, work, progress)
+        sanity = sanity_work(config, setup, work.circumstances["memory_budget"])
+        store = work.identify(identity_of(config, setup), len(sanity.cells))
+        compute_cells(sanity, store, ranks, progress, say)
+        if ranks.leads:
+            result = gather(sanity, store)
+            write_results(folder, result)
+            write_arrays(folder / "images.npz", {"pictures": setup.data.pictures().numpy()})
+            if setup.training is not None:
+                save_checkpoint(setup.model, folder / "weights.pt")
+            write_json(folder / "config.json", record(config, setup, result))
+            if draw is not None:
+                draw(folder)
+            work.finish()
+        ranks.wait()
+    return setup, result if ranks.leads else read_run(folder).result
 
 
 def check(config: CheckConfig, setup: Setup, progress: Progress | None = None) -> SanityResult:
     """Runs the check on what was set up, and writes nothing."""
-    return sanity_check(
-        setup.model,
-        setup.images,
-        setup.targets,
+    return sanity_work(config, setup).result(progress)
+
+
+def set_up_together(config: CheckConfig, device: torch.device, work: RunInWork, progress: Progress | None) -> Setup:
+    """Sets up in every process; a network is trained by the first one alone, which stores it for all and for later."""
+    if not work.ranks.leads:
+        work.ranks.wait()
+    setup = set_up(config, progress, device, work.weights)
+    if work.ranks.leads:
+        work.ranks.wait()
+    return setup
+
+
+def sanity_work(config: CheckConfig, setup: Setup, memory_budget: int | None = None) -> SanityWork:
+    """The cells of a check; a memory budget in bytes stands in for the device's default."""
+    return SanityWork(
+        trained=prepare(
+            setup.model,
+            config.precision,
+            channels_last=config.channels_last,
+            fold_batch_norm=config.fold_batch_norm,
+            example=setup.images,
+        ),
+        images=setup.images,
+        targets=setup.targets,
         methods=setup.methods,
         metrics=setup.metrics,
         randomizer=setup.randomizer,
@@ -57,12 +113,48 @@ def check(config: CheckConfig, setup: Setup, progress: Progress | None = None) -
         seed=config.seed,
         image_names=setup.data.image_names,
         keep_maps=min(config.keep_maps, len(setup.data)),
-        precision=config.precision,
-        channels_last=config.channels_last,
-        fold_batch_norm=config.fold_batch_norm,
-        memory_budget=config.memory_budget,
-        progress=progress,
+        memory_budget=memory_budget or config.memory_budget,
+        keep_going=True,
     )
+
+
+def compute_cells(
+    work: SanityWork, store: CellStore, ranks: Ranks, progress: Progress | None = None, say: Say | None = None
+) -> None:
+    """Computes and stores the cells that are missing; each process its share."""
+    # The first process alone looks, for cells of the others may appear meanwhile.
+    numbers = [number for number, cell in enumerate(work.cells) if ranks.leads and store.load(cell) is None]
+    todo = [work.cells[number] for number in json.loads(ranks.told(json.dumps(numbers)))]
+    if say is not None and len(todo) < len(work.cells):
+        say(f"continuing: {len(work.cells) - len(todo)} of {len(work.cells)} cells are there")
+    first, second = (
+        ranks.share([cell for cell in todo if (cell.trial is None) == trained]) for trained in (True, False)
+    )
+    ticker = Ticker(work, progress, [*first, *second])
+    for cell in first:
+        store.save(cell, work.explain_trained(cell, ticker))
+    ranks.wait()
+    block, reference = None, None
+    for cell in second:
+        if reference is None or cell.block != block:
+            block, reference = cell.block, work.reference(_stored(store, cell.block))
+        store.save(cell, work.compare_randomized(cell, reference, ticker))
+    ranks.wait()
+
+
+def gather(work: SanityWork, store: CellStore) -> SanityResult:
+    """Puts the stored cells together."""
+    gathered = Gathered(work)
+    for cell in work.cells:
+        gathered.add(cell, _stored(store, cell))
+    return gathered.result()
+
+
+def _stored(store: CellStore, cell: Cell) -> Arrays:
+    found = store.load(cell)
+    if found is None:
+        raise ModelError(f"the file {store.path(cell)} was damaged or removed meanwhile; give the same command again")
+    return found
 
 
 def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str, Any]:
@@ -101,6 +193,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
                 for index, name in enumerate(setup.data.image_names)
             ],
             "preprocessing": describe(setup.data.preprocessing),
+            "skipped": [{"name": name, "fault": fault} for name, fault in setup.skipped],
         },
         "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in setup.methods.items()},
         "metrics": {
@@ -124,6 +217,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
             "re-drawn": sum(entry.count for entry in account if entry.state == "re-drawn"),
         },
         "kept_images": list(result.maps),
+        "failures": len(result.failures),
         "constant_maps": {method: int((result.constant[row] > 0).sum()) for row, method in enumerate(result.methods)},
     }
 

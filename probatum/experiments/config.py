@@ -48,6 +48,7 @@ class CheckConfig:
         channels_last: whether the channels of each pixel lie next to each other in memory.
         fold_batch_norm: whether each convolution and the batch norm behind it are computed as one.
         memory_budget: for activations, such as "2 GiB"; None is the device's default.
+        on_error: of a photograph that cannot be read: "stop", or "skip" it and go on.
     """
 
     data: str = "digits"
@@ -74,6 +75,7 @@ class CheckConfig:
     channels_last: bool = False
     fold_batch_norm: bool = False
     memory_budget: str | None = None
+    on_error: str = "stop"
 
     def __post_init__(self) -> None:
         for kind, names, table in (
@@ -85,6 +87,7 @@ class CheckConfig:
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
             ("baseline", (self.baseline,), ("zero", "black", "blurred", "mean")),
             ("precision", (self.precision,), PRECISIONS),
+            ("way to treat an error", (self.on_error,), ("stop", "skip")),
         ):
             for name in names:
                 if name is not None and name not in table:

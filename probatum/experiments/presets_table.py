@@ -1,17 +1,20 @@
 """One model, its images and methods under several presets: how the verdict on each method moves from check to check."""
 
-import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments.check import check, run_check
+from probatum.experiments.check import Say, check, run_check, set_up_together
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.distributed import ALONE, Ranks
+from probatum.experiments.identity import identity_of
+from probatum.experiments.result import SanityResult
 from probatum.experiments.sanity import Progress
-from probatum.experiments.setup import Setup, set_up, set_up_again
-from probatum.experiments.store import read_run, write_json
+from probatum.experiments.setup import Setup, choose_device, set_up, set_up_again
+from probatum.experiments.store import read_run, write_json, write_table
+from probatum.experiments.unfinished import is_finished, run_in_work
 from probatum.experiments.verdicts import Judgement, Verdict, judge
 from probatum.randomization import PRESETS
 
@@ -61,7 +64,14 @@ class PresetComparison:
 
 
 def compare_presets(
-    config: CheckConfig, presets: Sequence[str], folder: Path | None = None, progress: Progress | None = None
+    config: CheckConfig,
+    presets: Sequence[str],
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    ranks: Ranks = ALONE,
+    draw: Callable[[Path], object] | None = None,
+    say: Say | None = None,
 ) -> PresetComparison:
     """Runs the same check under several presets; the model is trained or loaded once.
 
@@ -69,9 +79,12 @@ def compare_presets(
         config: of every check, save its preset; methods and metrics given there hold for all presets, and metrics that
             are not given are each preset's own.
         presets: names.
-        folder: an existing, empty folder, which receives a run folder for each preset, `config.json` and
-            `verdicts.csv`; None writes nothing.
+        folder: as in `run_check`; it receives a run folder for each preset, `config.json` and `verdicts.csv`. None
+            writes nothing.
         progress: as in `run_check`, the preset's name before what is done.
+        ranks: as in `run_check`, like the next two.
+        draw: called before the comparison counts as finished.
+        say: called with sentences about a comparison that continues.
 
     Raises:
         InvalidInput: no preset, one given twice, or an order or initialiser that would replace those of all presets.
@@ -79,45 +92,56 @@ def compare_presets(
     """
     configs = _configurations(config, presets)
     first = next(iter(configs.values()))
-    setup = set_up(first, progress)
-    # All before any: what does not fit together is refused before the work begins.
-    setups = {name: set_up_again(setup, each) for name, each in configs.items()}
-    judgements = {}
-    for name, each in configs.items():
-        judgements[name] = _judged(name, each, setups[name], folder, progress)
-    comparison = PresetComparison(
-        config.methods, judgements, {name: each.chosen_metrics[0] for name, each in configs.items()}
-    )
-    if folder is not None:
-        write_json(folder / "config.json", {"config": config.to_json(), "presets": list(presets)})
-        write_verdicts(folder / "verdicts.csv", comparison)
+    if folder is None:
+        setups = _setups(set_up(first, progress), configs)
+        found = {name: check(each, setups[name], _named(name, progress)) for name, each in configs.items()}
+        return _compared(configs, found, setups)
+    device = ranks.device(choose_device(config.device))
+    with run_in_work(folder, config, device, ranks, presets=list(presets)) as work:
+        setups = _setups(set_up_together(first, device, work, progress), configs)
+        work.identify(identity_of(config, next(iter(setups.values()))))
+        found = {}
+        for name, each in configs.items():
+            if is_finished(folder / name):
+                found[name] = read_run(folder / name).result
+            else:
+                report, told = _named(name, progress), _said(name, say)
+                _, found[name] = run_check(each, folder / name, report, setups[name], ranks=ranks, say=told)
+        comparison = _compared(configs, found, setups)
+        ranks.wait()
+        if ranks.leads:
+            write_verdicts(folder / "verdicts.csv", comparison)
+            write_json(folder / "config.json", {"config": config.to_json(), "presets": list(presets)})
+            if draw is not None:
+                draw(folder)
+            work.finish()
+        ranks.wait()
     return comparison
 
 
 def write_verdicts(path: Path, comparison: PresetComparison) -> None:
     """Writes one row for each preset × method × metric; "decides" marks those that stand in the table."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for preset, judgement in comparison.judgements.items():
-            for verdict in judgement.verdicts:
-                interval = (verdict.value, verdict.low, verdict.high, verdict.over_stages)
-                numbers = (*interval, verdict.score, verdict.ceiling, verdict.constant)
-                writer.writerow(
-                    (
-                        preset,
-                        judgement.stages[-1],
-                        verdict.method,
-                        verdict.metric,
-                        verdict.kind,
-                        verdict.word,
-                        *(repr(number) for number in numbers),
-                        judgement.images,
-                        judgement.trials,
-                        "yes" if verdict.metric == comparison.metrics[preset] else "",
-                        verdict.reason,
-                    )
-                )
+    write_table(path, COLUMNS, _verdict_rows(comparison))
+
+
+def _verdict_rows(comparison: PresetComparison) -> Iterator[tuple[object, ...]]:
+    for preset, judgement in comparison.judgements.items():
+        for verdict in judgement.verdicts:
+            interval = (verdict.value, verdict.low, verdict.high, verdict.over_stages)
+            numbers = (*interval, verdict.score, verdict.ceiling, verdict.constant)
+            yield (
+                preset,
+                judgement.stages[-1],
+                verdict.method,
+                verdict.metric,
+                verdict.kind,
+                verdict.word,
+                *(repr(number) for number in numbers),
+                judgement.images,
+                judgement.trials,
+                "yes" if verdict.metric == comparison.metrics[preset] else "",
+                verdict.reason,
+            )
 
 
 def is_comparison(folder: Path) -> bool:
@@ -158,14 +182,32 @@ def _configurations(config: CheckConfig, presets: Sequence[str]) -> dict[str, Ch
     return {name: replace(config, preset=name) for name in presets}
 
 
-def _judged(name: str, config: CheckConfig, setup: Setup, folder: Path | None, progress: Progress | None) -> Judgement:
-    """Runs one check and judges it."""
+def _setups(setup: Setup, configs: Mapping[str, CheckConfig]) -> dict[str, Setup]:
+    """All before any is used: what does not fit together is refused before the work begins."""
+    return {name: set_up_again(setup, each) for name, each in configs.items()}
 
+
+def _compared(
+    configs: Mapping[str, CheckConfig], found: Mapping[str, SanityResult], setups: Mapping[str, Setup]
+) -> PresetComparison:
+    return PresetComparison(
+        next(iter(configs.values())).methods,
+        {name: judge(result, setups[name].metrics) for name, result in found.items()},
+        {name: each.chosen_metrics[0] for name, each in configs.items()},
+    )
+
+
+def _named(name: str, progress: Progress | None) -> Progress:
     def report(done: int, total: int, what: str) -> None:
         if progress is not None:
             progress(done, total, f"{name}: {what}")
 
-    if folder is None:
-        return judge(check(config, setup, report), setup.metrics)
-    (folder / name).mkdir()
-    return judge(run_check(config, folder / name, report, setup)[1], setup.metrics)
+    return report
+
+
+def _said(name: str, say: Say | None) -> Say:
+    def told(sentence: str) -> None:
+        if say is not None:
+            say(f"{name}: {sentence}")
+
+    return told

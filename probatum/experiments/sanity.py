@@ -1,10 +1,11 @@
 """The sanity check: maps of a trained model compared with the maps of ever more randomized versions of it.
 
-This is the loop where attributions, randomization, map reductions and metrics meet.
+This is where attributions, randomization, map reductions and metrics meet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,52 +14,20 @@ from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute_variants
 from probatum.engine import Variant, View, all_logits, prepare
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, ModelError
+from probatum.experiments.cells import Arrays, Cell
+from probatum.experiments.result import Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
 from probatum.randomization import Randomizer, Reset, automatic_stages
 
 IMAGES_AT_ONCE = 16  # at most, whose maps are held in memory together: of all methods and all stages
 MAPS_AT_ONCE = 512 << 20  # bytes of such maps, which bound the images further
+TRAINED, AGAIN = "trained model", "trained model, another seed"
 
 Progress = Callable[[int, int, str], None]
 """Called with (points done, points in all, what is being done)."""
-
-
-@dataclass(frozen=True, eq=False)
-class SanityResult:
-    """The scores of a sanity check.
-
-    Args:
-        methods: names.
-        metrics: names.
-        stages: names, in the order visited; the trained model itself is not among them, for its score would be perfect
-            by definition.
-        image_names: one for each image.
-        targets: (image,) the explained classes.
-        scores: (method, metric, stage, image, trial).
-        constant: (method, stage, image, trial): whether the map of the trained model (1), of the randomized one (2) or
-            of both (3) is constant, so that correlations follow the metrics' rule; 0 where neither is.
-        ceiling: (method, metric, image) the noise ceiling: the score of the trained model's map against itself under
-            another seed, which no comparison can be expected to exceed; NaN for methods without noise.
-        maps: {image name: {method: (1 + stages, channel, height, width)}} of the images that were kept, from trial 0;
-            the first map is that of the trained model.
-    """
-
-    methods: tuple[str, ...]
-    metrics: tuple[str, ...]
-    stages: tuple[str, ...]
-    image_names: tuple[str, ...]
-    targets: tuple[int, ...]
-    scores: Float[np.ndarray, "method metric stage image trial"]
-    constant: np.ndarray
-    ceiling: Float[np.ndarray, "method metric image"]
-    maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
-
-    def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
-        """The scores of one method under one metric."""
-        scores: np.ndarray = self.scores[self.methods.index(method), self.metrics.index(metric)]
-        return scores
+Tick = Callable[[int, int], None]
 
 
 def sanity_check(
@@ -77,6 +46,7 @@ def sanity_check(
     channels_last: bool = False,
     fold_batch_norm: bool = False,
     memory_budget: int | str | None = None,
+    keep_going: bool = False,
     progress: Progress | None = None,
 ) -> SanityResult:
     """Compares each method's maps before and after randomizing a model, stage by stage.
@@ -103,88 +73,32 @@ def sanity_check(
         channels_last: the layout of images and activations.
         fold_batch_norm: whether batch norms become part of convolutions; folded anew for each randomized model.
         memory_budget: as in `attribute`.
+        keep_going: whether a map with NaN or infinite values becomes one of the result's failures instead of an error.
         progress: see `Progress`.
 
     Raises:
-        InvalidInput, ModelError: what the parts raise; NaN maps among it.
+        InvalidInput, ModelError: what the parts raise; NaN maps among it, unless `keep_going`.
     """
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
     if len(names) != len(images):
         raise InvalidInput(f"{len(names)} image names for {len(images)} images; give one each")
-    table = metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics}
-    randomizer = randomizer or Randomizer(model, automatic_stages(model, images), Reset(), seed=seed)
-    trained = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
+    view = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     if targets is None:
-        targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
-    stages = tuple(stage.name for stage in randomizer.stages)
-    shape = (len(methods), len(table), len(stages), len(images), trials)
-    scores = np.full(shape, np.nan)
-    constant = np.zeros((shape[0], *shape[2:]), dtype=np.int8)
-    noisy = {name: method for name, method in methods.items() if method.stochastic}
-    ceiling = np.full((len(methods), len(table), len(images)), np.nan)
-    kept: dict[str, dict[str, np.ndarray]] = {}
-    ticker = _Ticker(progress, passes=1 + bool(noisy) + trials * len(stages), images=len(images))
-
-    size = block_size(images, len(methods), len(stages))
-    for first in range(0, len(images), size):
-        part = slice(first, min(first + size, len(images)))
-
-        def explain(
-            views: Sequence[View],
-            what: str,
-            aimed: Tensor = targets[part],
-            part: slice = part,
-            methods: Mapping[str, Method] = methods,
-            seed: int = seed,
-        ) -> list[dict[str, Tensor]]:
-            return attribute_variants(
-                [Variant(view, aimed) for view in views],
-                images[part],
-                methods,
-                seed=seed,
-                memory_budget=memory_budget,
-                progress=ticker.started(what, len(views) * (part.stop - part.start)),
-            )
-
-        reference = _Reference(explain([trained], "trained model")[0], table)
-        if noisy:
-            (again,) = explain([trained], "trained model under another seed", methods=noisy, seed=seed + 1)
-            for row, name in enumerate(methods):
-                if name in noisy:
-                    ceiling[row, :, part] = reference.compare(name, again[name])
-        keep = range(part.start, min(part.stop, keep_maps))
-        for image in keep:
-            kept[names[image]] = {
-                name: np.empty((1 + len(stages), *maps.shape[1:]), dtype=np.float32)
-                for name, maps in reference.maps.items()
-            }
-        _store(kept, names, keep, part.start, 0, reference.maps)
-        for trial in range(trials):
-            aimed = randomizer.targets(images[part], targets[part], trial)
-            views = [
-                prepare(
-                    step.model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, like=trained
-                )
-                for step in randomizer.steps(trial, start=1)
-            ]
-            what = "randomized models" + (f", trial {trial + 1} of {trials}" if trials > 1 else "")
-            for stage, maps in enumerate(explain(views, what, aimed)):
-                for row, name in enumerate(methods):
-                    scores[row, :, stage, part, trial] = reference.compare(name, maps[name])
-                    constant[row, stage, part, trial] = reference.constant(name, maps[name])
-                if trial == 0:
-                    _store(kept, names, keep, part.start, stage + 1, maps)
-    return SanityResult(
-        tuple(methods),
-        tuple(table),
-        stages,
-        names,
-        tuple(int(target) for target in targets),
-        scores,
-        constant,
-        ceiling,
-        kept,
-    )
+        targets = all_logits(view, images, memory_budget=memory_budget).argmax(1)
+    return SanityWork(
+        trained=view,
+        images=images,
+        targets=targets,
+        methods=methods,
+        metrics=metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics},
+        randomizer=randomizer or Randomizer(model, automatic_stages(model, images), Reset(), seed=seed),
+        trials=trials,
+        seed=seed,
+        image_names=names,
+        keep_maps=keep_maps,
+        memory_budget=memory_budget,
+        keep_going=keep_going,
+    ).result(progress)
 
 
 def block_size(images: Tensor, methods: int, stages: int) -> int:
@@ -195,21 +109,190 @@ def block_size(images: Tensor, methods: int, stages: int) -> int:
     return max(1, min(IMAGES_AT_ONCE, MAPS_AT_ONCE // (images[0].nbytes * methods * stages)))
 
 
-class _Reference:
+@dataclass(frozen=True, eq=False)
+class SanityWork:
+    """A sanity check cut into cells, each of which is computed without regard to the others of its kind.
+
+    Args:
+        trained: the prepared model.
+        images: as in `sanity_check`, like all that follows.
+        targets: class indices (batch,).
+        methods: by name.
+        metrics: by name.
+        randomizer: of the same model.
+        trials: independent randomizations.
+        seed: of the methods' noise.
+        image_names: one for each image.
+        keep_maps: of how many of the first images the maps are kept.
+        memory_budget: as in `attribute`.
+        keep_going: whether a map that is not finite is a failure or an error.
+    """
+
+    trained: View
+    images: Tensor
+    targets: Tensor
+    methods: Mapping[str, Method]
+    metrics: Mapping[str, Metric]
+    randomizer: Randomizer
+    trials: int
+    seed: int
+    image_names: tuple[str, ...]
+    keep_maps: int
+    memory_budget: int | str | None
+    keep_going: bool
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """Names, in the order visited."""
+        return tuple(stage.name for stage in self.randomizer.stages)
+
+    @cached_property
+    def noisy(self) -> dict[str, Method]:
+        """The methods that have a noise ceiling."""
+        return {name: method for name, method in self.methods.items() if method.stochastic}
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """All cells; block by block, the trained model's first."""
+        size, count = block_size(self.images, len(self.methods), len(self.stages)), len(self.images)
+        return [
+            Cell(first, min(first + size, count), trial)
+            for first in range(0, count, size)
+            for trial in (None, *range(self.trials))
+        ]
+
+    def result(self, progress: Progress | None = None) -> SanityResult:
+        """Computes all cells one after another and keeps nothing of them but the result."""
+        gathered, ticker = Gathered(self), Ticker(self, progress)
+        for cell in self.cells:
+            if cell.trial is None:
+                found = self.explain_trained(cell, ticker)
+                reference = self.reference(found)
+            else:
+                found = self.compare_randomized(cell, reference, ticker)
+            gathered.add(cell, found)
+        return gathered.result()
+
+    def passes(self, cell: Cell) -> int:
+        """How often all methods explain an image of a cell."""
+        return len(self.stages) if cell.trial is not None else 1 + bool(self.noisy)
+
+    def kept(self, cell: Cell) -> range:
+        """The images of a cell whose maps are kept."""
+        return range(cell.first, min(cell.stop, self.keep_maps))
+
+    def explain_trained(self, cell: Cell, ticker: "Ticker") -> Arrays:
+        """The trained model's maps by method, "maps/0" and so on, and the noise ceiling (method, metric, image)."""
+        targets, count = self.targets[cell.part], cell.stop - cell.first
+        (maps,) = self._explain([self.trained], cell, targets, self.methods, self.seed, ticker.started(TRAINED, count))
+        failed = self._failed(maps, cell, TRAINED)  # (method, image)
+        found = {f"maps/{row}": values.cpu().numpy() for row, values in enumerate(maps.values())}
+        reference = self.reference(found)
+        ceiling = np.full((len(self.methods), len(self.metrics), count), np.nan)
+        again = np.zeros_like(failed)
+        if self.noisy:
+            tick = ticker.started(AGAIN, count)
+            (second,) = self._explain([self.trained], cell, targets, self.noisy, self.seed + 1, tick)
+            rows = [row for row, name in enumerate(self.methods) if name in self.noisy]
+            again[rows] = self._failed(second, cell, AGAIN)
+            for row, (name, values) in zip(rows, second.items(), strict=True):
+                ceiling[row] = np.where(failed[row] | again[row], np.nan, reference.compare(name, values))
+        return found | {"ceiling": ceiling, "failed": np.stack([failed, again])}
+
+    def reference(self, found: Arrays) -> "Reference":
+        """What `explain_trained` found, prepared for comparisons."""
+        maps = {
+            name: torch.from_numpy(found[f"maps/{row}"]).to(self.images.device) for row, name in enumerate(self.methods)
+        }
+        return Reference(maps, self.metrics)
+
+    def compare_randomized(self, cell: Cell, reference: "Reference", ticker: "Ticker") -> Arrays:
+        """Scores (method, metric, stage, image), constant maps and failures (method, stage, image), and kept maps."""
+        assert cell.trial is not None
+        aimed = self.randomizer.targets(self.images[cell.part], self.targets[cell.part], cell.trial)
+        views = [self._prepared(step.model) for step in self.randomizer.steps(cell.trial, start=1)]
+        count = cell.stop - cell.first
+        what = "randomized models" + (f", trial {cell.trial + 1} of {self.trials}" if self.trials > 1 else "")
+        tick = ticker.started(what, len(views) * count)
+        keep = slice(len(self.kept(cell)) if cell.trial == 0 else 0)
+        scores = np.full((len(self.methods), len(self.metrics), len(views), count), np.nan)
+        constant = np.zeros((len(self.methods), len(views), count), dtype=np.int8)
+        failed = np.zeros(constant.shape, dtype=bool)
+        kept: dict[str, list[np.ndarray]] = {name: [] for name in self.methods}
+        every = self._explain(views, cell, aimed, self.methods, self.seed, tick)
+        for stage, maps in enumerate(every):
+            failed[:, stage] = self._failed(maps, cell, self.stages[stage], cell.trial)
+            for row, (name, values) in enumerate(maps.items()):
+                scored = ~(failed[row, stage] | reference.failed(name))
+                scores[row, :, stage] = np.where(scored, reference.compare(name, values), np.nan)
+                constant[row, stage] = np.where(scored, reference.constant(name, values), 0)
+                kept[name].append(values[keep].float().cpu().numpy())
+        found: Arrays = {"scores": scores, "constant": constant, "failed": failed}
+        # (kept image, stage, ...)
+        return found | {f"maps/{row}": np.stack(values, axis=1) for row, values in enumerate(kept.values())}
+
+    def _prepared(self, model: nn.Module) -> View:
+        like = self.trained
+        return prepare(
+            model,
+            like.precision,
+            channels_last=like.channels_last,
+            fold_batch_norm=bool(like.folds),
+            like=like,
+        )
+
+    def _explain(
+        self,
+        views: Sequence[View],
+        cell: Cell,
+        targets: Tensor,
+        methods: Mapping[str, Method],
+        seed: int,
+        tick: Tick | None,
+    ) -> list[dict[str, Tensor]]:
+        return attribute_variants(
+            [Variant(view, targets) for view in views],
+            self.images[cell.part],
+            methods,
+            seed=seed,
+            memory_budget=self.memory_budget,
+            finite=False,
+            progress=tick,
+        )
+
+    def _failed(self, maps: dict[str, Tensor], cell: Cell, stage: str, trial: int | None = None) -> np.ndarray:
+        """(method, image): which maps are not finite; these become maps of NaN."""
+        failed = torch.stack([~values.isfinite().flatten(1).all(1) for values in maps.values()])
+        for (name, values), bad in zip(maps.items(), failed, strict=True):
+            if bool(bad.any()):
+                image = self.image_names[cell.first + int(bad.nonzero()[0])]
+                if not self.keep_going:
+                    what = Failure(image, name, stage, trial, self.trained.name)
+                    raise ModelError(f"the map {what} has NaN or infinite values: the gradients are not finite there")
+                values[bad] = torch.nan
+        found: np.ndarray = failed.cpu().numpy()
+        return found
+
+
+class Reference:
     """The maps of the trained model, prepared once for all comparisons."""
 
     def __init__(self, maps: dict[str, Tensor], metrics: Mapping[str, Metric]) -> None:
-        self.maps = maps
         self._metrics = metrics
-        self._constant = {name: is_constant(values) for name, values in maps.items()}
+        self._failed = {name: _not_finite(values).cpu().numpy() for name, values in maps.items()}
+        self._constant = {name: is_constant(_blanked(values)) for name, values in maps.items()}
         self._prepared = {
             (name, key): metric.prepare(_reduced(metric, values))
             for name, values in maps.items()
             for key, metric in metrics.items()
         }
 
+    def failed(self, name: str) -> np.ndarray:
+        """(image,): which maps of a method are not finite."""
+        return self._failed[name]
+
     def compare(self, name: str, maps: Tensor) -> Float[np.ndarray, "metric image"]:
-        """Scores the maps of one method under every metric."""
+        """Scores the maps of one method under every metric; what is not finite counts as a map of zeros."""
         scores = [
             metric.compare(self._prepared[name, key], metric.prepare(_reduced(metric, maps)))
             for key, metric in self._metrics.items()
@@ -218,19 +301,77 @@ class _Reference:
 
     def constant(self, name: str, maps: Tensor) -> np.ndarray:
         """Tells which of the two maps is constant: 1 the reference, 2 the other, 3 both."""
-        codes: np.ndarray = (self._constant[name].int() + 2 * is_constant(maps).int()).cpu().numpy()
+        codes: np.ndarray = (self._constant[name].int() + 2 * is_constant(_blanked(maps)).int()).cpu().numpy()
         return codes
 
 
-class _Ticker:
+class Gathered:
+    """Puts cells together, in whatever order they come."""
+
+    def __init__(self, work: SanityWork) -> None:
+        self._work = work
+        methods, metrics, stages, images = map(len, (work.methods, work.metrics, work.stages, work.images))
+        self._scores = np.full((methods, metrics, stages, images, work.trials), np.nan)
+        self._constant = np.zeros((methods, stages, images, work.trials), dtype=np.int8)
+        self._ceiling = np.full((methods, metrics, images), np.nan)
+        self._maps: dict[int, dict[str, dict[int, np.ndarray]]] = {}
+        self._failures: dict[Cell, list[Failure]] = {}
+
+    def add(self, cell: Cell, found: Arrays) -> None:
+        """Takes what was computed for a cell."""
+        if cell.trial is None:
+            self._ceiling[..., cell.part] = found["ceiling"]
+        else:
+            self._scores[..., cell.part, cell.trial] = found["scores"]
+            self._constant[..., cell.part, cell.trial] = found["constant"]
+        self._failures[cell] = list(self._failed(cell, found["failed"]))
+        if cell.trial:
+            return
+        for row, name in enumerate(self._work.methods):
+            for position, image in enumerate(self._work.kept(cell)):
+                maps = found[f"maps/{row}"][position].astype(np.float32)
+                parts = self._maps.setdefault(image, {}).setdefault(name, {})
+                parts[0 if cell.trial is None else 1] = maps if cell.trial is not None else maps[None]
+
+    def result(self) -> SanityResult:
+        """The result, once all cells were added."""
+        work = self._work
+        return SanityResult(
+            tuple(work.methods),
+            tuple(work.metrics),
+            work.stages,
+            work.image_names,
+            tuple(int(target) for target in work.targets),
+            self._scores,
+            self._constant,
+            self._ceiling,
+            {
+                work.image_names[image]: {name: np.concatenate([parts[0], parts[1]]) for name, parts in maps.items()}
+                for image, maps in sorted(self._maps.items())
+            },
+            tuple(failure for cell in work.cells for failure in self._failures[cell]),
+        )
+
+    def _failed(self, cell: Cell, failed: np.ndarray) -> Iterator[Failure]:
+        """The failures of a cell; `failed` is (seed, method, image) or (method, stage, image)."""
+        work = self._work
+        for first, second, position in np.argwhere(failed).tolist():
+            method, stage = (second, (TRAINED, AGAIN)[first]) if cell.trial is None else (first, work.stages[second])
+            image = work.image_names[cell.first + position]
+            yield Failure(image, tuple(work.methods)[method], stage, cell.trial, work.trained.name)
+
+
+class Ticker:
     """Adds up passes over the images; each counts as much as the first, which shows how many points one has."""
 
-    def __init__(self, progress: Progress | None, passes: int, images: int) -> None:
-        self._progress, self._rounds = progress, passes * images
+    def __init__(self, work: SanityWork, progress: Progress | None, cells: Sequence[Cell] | None = None) -> None:
+        cells = work.cells if cells is None else cells
+        self._progress = progress
+        self._rounds = sum(work.passes(cell) * (cell.stop - cell.first) for cell in cells)
         self._per_image = 0.0
         self._before = 0.0
 
-    def started(self, what: str, images: int) -> Callable[[int, int], None] | None:
+    def started(self, what: str, images: int) -> Tick | None:
         """Returns the callback of one pass over some of the images."""
         if self._progress is None:
             return None
@@ -246,18 +387,15 @@ class _Ticker:
         return tick
 
 
+def _not_finite(maps: Tensor) -> Tensor:
+    return ~maps.isfinite().flatten(1).all(1)
+
+
+def _blanked(maps: Tensor) -> Tensor:
+    """Maps that are not finite as maps of zeros, which every reduction and metric takes."""
+    bad = _not_finite(maps)
+    return torch.where(bad.view(-1, *[1] * (maps.ndim - 1)), 0, maps)
+
+
 def _reduced(metric: Metric, maps: Tensor) -> Tensor:
-    return get_reduction(metric.reduction)(maps)
-
-
-def _store(
-    kept: dict[str, dict[str, np.ndarray]],
-    names: tuple[str, ...],
-    keep: range,
-    first: int,
-    step: int,
-    maps: dict[str, Tensor],
-) -> None:
-    for image in keep:
-        for name, values in maps.items():
-            kept[names[image]][name][step] = values[image - first].float().cpu().numpy()
+    return get_reduction(metric.reduction)(_blanked(maps))

@@ -27,9 +27,10 @@ from probatum.attributions.baselines import as_baseline
 from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments.cache import read_report, write_report
 from probatum.experiments.config import CheckConfig
 from probatum.metrics import HOGCorrelation, Metric, get_metric
-from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, train
+from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint, train
 from probatum.randomization import (
     Randomizer,
     Smoothing,
@@ -60,6 +61,7 @@ class Setup:
         randomizer: of the model.
         trials: independent randomizations.
         training: what training reached, where the model was trained here.
+        skipped: name and fault of each image that could not be read and was left out.
     """
 
     spec: ModelSpec
@@ -74,20 +76,34 @@ class Setup:
     randomizer: Randomizer
     trials: int
     training: TrainingReport | None
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
-def set_up(config: CheckConfig, progress: TrainingProgress | None = None) -> Setup:
+def set_up(
+    config: CheckConfig,
+    progress: TrainingProgress | None = None,
+    device: torch.device | None = None,
+    trained: Path | None = None,
+) -> Setup:
     """Loads or trains what a configuration names.
+
+    Args:
+        config: what to do.
+        progress: called with (steps done, steps in all, what is being done).
+        device: instead of the configuration's.
+        trained: where a trained network is stored, or taken from if it is there.
 
     Raises:
         InvalidInput, ModelError: data, weights or layers are missing or do not fit together.
     """
-    device = choose_device(config.device)
+    device = device or choose_device(config.device)
     spec = model_spec(config.model)
-    data = load_images(config.data, spec, config.images, config.data_dir, config.seed)
+    skipped: list[tuple[str, str]] = []
+    skip = None if config.on_error == "stop" else lambda name, fault: skipped.append((name, fault))
+    data = load_images(config.data, spec, config.images, config.data_dir, config.seed, skip)
     methods = configured_methods(config, spec, data.preprocessing)
     metrics = configured_metrics(config, data)
-    model, training = load_or_train(config, spec, progress)
+    model, training = load_or_train(config, spec, progress, device, trained)
     model = model.to(device)
     images = data.images.to(device)
     probabilities = all_logits(prepare(model), images, memory_budget=config.memory_budget).softmax(1)
@@ -106,6 +122,7 @@ def set_up(config: CheckConfig, progress: TrainingProgress | None = None) -> Set
         randomizer=configured_randomizer(config, model, plan),
         trials=config.trials or preset(config.preset).trials,
         training=training,
+        skipped=tuple(skipped),
     )
 
 
@@ -152,8 +169,18 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def load_images(source: str, spec: ModelSpec, count: int, data_dir: str | None, seed: int) -> ImageSet:
-    """Loads the images to explain: some of each class of a data set, or the first photographs of a folder."""
+def load_images(
+    source: str,
+    spec: ModelSpec,
+    count: int,
+    data_dir: str | None,
+    seed: int,
+    skip: Callable[[str, str], None] | None = None,
+) -> ImageSet:
+    """Loads the images to explain: some of each class of a data set, or the first photographs of a folder.
+
+    `skip` takes the name and fault of each photograph that cannot be read; without it, one is refused.
+    """
     if source in DATASETS:
         own = DATASETS[source].preprocessing
         if spec.channels != own.channels:
@@ -171,7 +198,7 @@ def load_images(source: str, spec: ModelSpec, count: int, data_dir: str | None, 
         raise InvalidInput(
             f"{spec.title} takes images of {spec.channels} channel, not photographs; use --model squeezenet1_0, say"
         )
-    return load_photographs(source, preprocessing_of(spec), limit=count)
+    return load_photographs(source, preprocessing_of(spec), limit=count, skip=skip)
 
 
 def preprocessing_of(spec: ModelSpec) -> Preprocessing:
@@ -181,9 +208,16 @@ def preprocessing_of(spec: ModelSpec) -> Preprocessing:
 
 
 def load_or_train(
-    config: CheckConfig, spec: ModelSpec, progress: TrainingProgress | None
+    config: CheckConfig,
+    spec: ModelSpec,
+    progress: TrainingProgress | None,
+    device: torch.device | None = None,
+    trained: Path | None = None,
 ) -> tuple[nn.Module, TrainingReport | None]:
-    """Loads the weights that are named, or trains a small network on the data set."""
+    """Loads the weights that are named, or trains a small network on the data set.
+
+    Where `trained` is given, the network and the training's record beside it are taken from there, or else put there.
+    """
     if config.weights != "train":
         return load_model(spec.name, config.weights, seed=config.seed), None
     if config.data not in DATASETS:
@@ -192,9 +226,14 @@ def load_or_train(
             "give --weights default, none or a checkpoint file"
         )
     dataset = DATASETS[config.data]
+    record = None if trained is None else trained.with_suffix(".json")
+    if trained is not None and record is not None and record.is_file():
+        model = load_model(spec.name, str(trained), len(dataset.class_names))
+        return model.eval(), read_report(record)
     training_set = load_dataset(config.data, "train", config.train_images, config.data_dir, config.seed)
     test_set = load_dataset(config.data, "test", min(2_000, dataset.sizes[1]), config.data_dir, config.seed)
-    model = load_model(spec.name, "none", len(dataset.class_names), config.seed).to(choose_device(config.device))
+    model = load_model(spec.name, "none", len(dataset.class_names), config.seed)
+    model = model.to(device or choose_device(config.device))
     recipe = replace(QUICK_DIGITS, seed=config.seed)
     report = train(
         model,
@@ -205,6 +244,9 @@ def load_or_train(
         recipe,
         lambda done, total, record: progress(done, total, f"training {spec.title}") if progress else None,
     )
+    if trained is not None and record is not None:
+        save_checkpoint(model, trained)
+        write_report(report, record)  # last: where it is, the weights are whole
     return model.eval(), report
 
 

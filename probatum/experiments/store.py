@@ -1,11 +1,12 @@
 """Run folders: `config.json`, `results.csv`, `maps/`, written whole or not at all, read with numpy and pandas alone."""
 
 import csv
+import io
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from probatum.errors import InvalidInput
+from probatum.experiments.atomic import write_whole
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.sanity import SanityResult
+from probatum.experiments.result import Failure, SanityResult
 
 COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
 CEILING_COLUMNS = ("image", "method", "metric", "score")
+FAILURE_COLUMNS = ("image", "method", "stage", "trial", "model")
 _CONSTANT = ("", "reference", "randomized", "both")
 
 
@@ -51,37 +54,58 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, values: Any) -> None:
     """Writes readable JSON."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an `.npz`."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_whole(path, buffer.getvalue())
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a CSV file."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
 
 
 def write_results(folder: Path, result: SanityResult) -> None:
     """Writes `results.csv`, one row per image × method × stage × trial × metric, `ceiling.csv` and `maps/`.
 
     One file of maps for each kept image holds, for each method, (1 + stages, channel, height, width) float32:
-    the trained model's map and then that of each stage in trial 0.
+    the trained model's map and then that of each stage in trial 0. `failures.csv` is there if there were any.
     """
-    with open(folder / "results.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for i, image in enumerate(result.image_names):
-            for m, method in enumerate(result.methods):
-                for s, stage in enumerate(result.stages):
-                    for t in range(result.scores.shape[4]):
-                        constant = _CONSTANT[result.constant[m, s, i, t]]
-                        for k, metric in enumerate(result.metrics):
-                            score = repr(float(result.scores[m, k, s, i, t]))
-                            target = result.targets[i]
-                            writer.writerow((image, target, method, stage, s + 1, t, metric, score, constant))
-    with open(folder / "ceiling.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CEILING_COLUMNS)
-        for m, k, i in np.argwhere(np.isfinite(result.ceiling)).tolist():
-            score = repr(float(result.ceiling[m, k, i]))
-            writer.writerow((result.image_names[i], result.methods[m], result.metrics[k], score))
+    write_table(folder / "results.csv", COLUMNS, _score_rows(result))
+    write_table(
+        folder / "ceiling.csv",
+        CEILING_COLUMNS,
+        (
+            (result.image_names[i], result.methods[m], result.metrics[k], repr(float(result.ceiling[m, k, i])))
+            for m, k, i in np.argwhere(np.isfinite(result.ceiling)).tolist()
+        ),
+    )
+    if result.failures:
+        rows = [[getattr(failure, name) for name in FAILURE_COLUMNS] for failure in result.failures]
+        write_table(folder / "failures.csv", FAILURE_COLUMNS, rows)
     if result.maps:
-        (folder / "maps").mkdir()
+        (folder / "maps").mkdir(exist_ok=True)
     for number, maps in enumerate(result.maps.values()):
-        np.savez(folder / "maps" / map_file(number), allow_pickle=False, **maps)
+        write_arrays(folder / "maps" / map_file(number), maps)
+
+
+def _score_rows(result: SanityResult) -> Iterator[tuple[object, ...]]:
+    for i, image in enumerate(result.image_names):
+        for m, method in enumerate(result.methods):
+            for s, stage in enumerate(result.stages):
+                for t in range(result.scores.shape[4]):
+                    constant = _CONSTANT[result.constant[m, s, i, t]]
+                    for k, metric in enumerate(result.metrics):
+                        score = repr(float(result.scores[m, k, s, i, t]))
+                        yield image, result.targets[i], method, stage, s + 1, t, metric, score, constant
 
 
 def map_file(number: int) -> str:
@@ -141,7 +165,10 @@ def read_run(folder: Path) -> Run:
         for number, image in enumerate(config["kept_images"]):
             with np.load(folder / "maps" / map_file(number), allow_pickle=False) as stored:
                 maps[image] = {name: stored[name] for name in stored.files}
+        failures = tuple(_failures(folder / "failures.csv"))
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if (folder / "unfinished" / "run.json").is_file():
+            raise InvalidInput(f"the run in {folder} is not finished; give its command again to continue it") from error
         raise InvalidInput(f"{folder} holds no complete run of probatum: {error}") from error
     methods, metrics, stages, images, _ = (tuple(axis) for axis in axes)
     result = SanityResult(
@@ -154,5 +181,14 @@ def read_run(folder: Path) -> Run:
         constant[:, 0],
         ceiling,
         maps,
+        failures,
     )
     return Run(folder, config, result)
+
+
+def _failures(path: Path) -> Iterator[Failure]:
+    if path.is_file():
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                trial = int(row["trial"]) if row["trial"] else None
+                yield Failure(row["image"], row["method"], row["stage"], trial, row["model"])

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from probatum.attributions import METHODS
 from probatum.errors import UnknownName
 from probatum.experiments.intervals import bootstrap_interval, ratio_interval
-from probatum.experiments.sanity import SanityResult
+from probatum.experiments.result import SanityResult
 from probatum.metrics import METRICS, Kind, Metric
 
 FOLLOWS_UP_TO = 0.25  # the largest share retained by a method that follows the model

@@ -9,7 +9,8 @@ from probatum.benchmarks.panels import TEN, build
 from probatum.benchmarks.record import OURS
 from probatum.benchmarks.suites.findings import Findings
 from probatum.experiments.config import DEFAULT_METRICS
-from probatum.experiments.sanity import SanityResult, sanity_check
+from probatum.experiments.result import SanityResult
+from probatum.experiments.sanity import sanity_check
 from probatum.experiments.setup import configured_metric
 from probatum.randomization import Randomizer, Reset, Stage, StagePlan, automatic_stages, stages_from_table
 

@@ -1,0 +1,36 @@
+"""Files that are there whole or not at all, whatever happens while they are written."""
+
+import os
+import uuid
+from pathlib import Path
+
+_SUFFIX = ".part"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes beside the place, down to the disk, and then renames: a reader meets the old file or the new one."""
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_SUFFIX}")
+    try:
+        with open(scratch, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Brings a file, or what was renamed or removed in a folder, down to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_scratch(folder: Path) -> None:
+    """Removes what a killed process left of files that it had begun, below a folder."""
+    for path in folder.rglob(f".*{_SUFFIX}"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,86 @@
+"""Cells: the parts of a check that are computed one by one and stored as they come, so that a run can stop anywhere."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from probatum.experiments.atomic import write_whole
+
+Arrays = dict[str, np.ndarray]
+_SEAL = "seal"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A block of images under one trial with all its stages; or, without a trial, under the trained model.
+
+    Args:
+        first: number of the block's first image.
+        stop: number after its last.
+        trial: which randomization, or None.
+    """
+
+    first: int
+    stop: int
+    trial: int | None = None
+
+    @property
+    def part(self) -> slice:
+        """The block among all images."""
+        return slice(self.first, self.stop)
+
+    @property
+    def block(self) -> "Cell":
+        """The cell of the trained model on the same images."""
+        return Cell(self.first, self.stop)
+
+
+@dataclass(frozen=True)
+class CellStore:
+    """A folder of computed cells, one `.npz` each, named by a hash of everything that determines it.
+
+    Each file is sealed with a hash of its name and content: one that is torn, damaged or of another run counts as none.
+
+    Args:
+        folder: exists.
+        identity: a text that determines the run.
+    """
+
+    folder: Path
+    identity: str
+
+    def path(self, cell: Cell) -> Path:
+        """Where a cell is stored."""
+        key = json.dumps([self.identity, cell.first, cell.stop, cell.trial])
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.npz"
+
+    def save(self, cell: Cell, arrays: Arrays) -> None:
+        """Stores a cell whole or not at all."""
+        path, buffer = self.path(cell), io.BytesIO()
+        seal = np.frombuffer(_seal(path.stem, arrays), dtype=np.uint8)
+        np.savez(buffer, allow_pickle=False, **arrays, **{_SEAL: seal})
+        write_whole(path, buffer.getvalue())
+
+    def load(self, cell: Cell) -> Arrays | None:
+        """Reads a cell; None where there is none that is whole."""
+        path = self.path(cell)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            sealed = arrays.pop(_SEAL).tobytes()
+        except Exception:  # a damaged archive makes zipfile and numpy raise a dozen kinds of error
+            return None
+        return arrays if sealed == _seal(path.stem, arrays) else None
+
+
+def _seal(key: str, arrays: Arrays) -> bytes:
+    digest = hashlib.sha256(key.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(json.dumps([name, array.dtype.str, arrays[name].shape]).encode())
+        digest.update(array.tobytes())
+    return digest.digest()

@@ -1,0 +1,67 @@
+"""What a sanity check finds."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A map with NaN or infinite values, which has no score.
+
+    Args:
+        image: name.
+        method: name.
+        stage: of the randomization, or "trained model", or "trained model, another seed".
+        trial: which randomization, or None.
+        model: the class name of the model.
+    """
+
+    image: str
+    method: str
+    stage: str
+    trial: int | None
+    model: str
+
+    def __str__(self) -> str:
+        where = self.stage if self.trial is None else f"stage {self.stage}, trial {self.trial + 1}"
+        return f"{self.method} of {self.image} ({self.model}, {where})"
+
+
+@dataclass(frozen=True, eq=False)
+class SanityResult:
+    """The scores of a sanity check.
+
+    Args:
+        methods: names.
+        metrics: names.
+        stages: names, in the order visited; the trained model itself is not among them, for its score would be perfect
+            by definition.
+        image_names: one for each image.
+        targets: (image,) the explained classes.
+        scores: (method, metric, stage, image, trial); NaN where one of the two maps is a failure.
+        constant: (method, stage, image, trial): whether the map of the trained model (1), of the randomized one (2) or
+            of both (3) is constant, so that correlations follow the metrics' rule; 0 where neither is.
+        ceiling: (method, metric, image) the noise ceiling: the score of the trained model's map against itself under
+            another seed, which no comparison can be expected to exceed; NaN for methods without noise.
+        maps: {image name: {method: (1 + stages, channel, height, width)}} of the images that were kept, from trial 0;
+            the first map is that of the trained model. A failure is a map of NaN.
+        failures: the maps that are not finite, where the check went on in spite of them.
+    """
+
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    stages: tuple[str, ...]
+    image_names: tuple[str, ...]
+    targets: tuple[int, ...]
+    scores: Float[np.ndarray, "method metric stage image trial"]
+    constant: np.ndarray
+    ceiling: Float[np.ndarray, "method metric image"]
+    maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+    failures: tuple[Failure, ...] = ()
+
+    def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
+        """The scores of one method under one metric."""
+        scores: np.ndarray = self.scores[self.methods.index(method), self.metrics.index(metric)]
+        return scores
