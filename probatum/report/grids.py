@@ -22,6 +22,7 @@ def grid_figure(
     style: MapStyle = "absolute",
     image: Picture | None = None,
     image_title: str = "",
+    notes: Sequence[Sequence[str]] | None = None,
     caption: str | None = None,
 ) -> Figure:
     """Maps of one image: a row for each method, a column for each stage of the randomization.
@@ -37,6 +38,7 @@ def grid_figure(
         style: "absolute" is white to red, "diverging" blue to grey to red.
         image: what the maps explain, (height, width) or (height, width, 3), in [0, 1] or uint8; shown in the corner.
         image_title: its title.
+        notes: `notes[row][column]` stands in small type below its panel, such as the panel's scores; may have lines.
         caption: the protocol, in small type below.
 
     Returns:
@@ -47,7 +49,7 @@ def grid_figure(
     """
     corner = None if image is None else Cell(picture(image, "the image"), "picture")
     cells = map_cells(panels, style)
-    return draw(Grid(cells, row_titles, column_titles, corner, image_title, caption, keys=(style,)))
+    return draw(Grid(cells, row_titles, column_titles, corner, image_title, caption, (style,), notes))
 
 
 def methods_figure(

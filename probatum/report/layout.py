@@ -51,7 +51,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """The content of a figure: rows of cells (None where there is none), titles, a corner picture and a caption."""
+    """The content of a figure: rows of cells (None where there is none), titles, a corner picture and a caption.
+
+    Each cell may have a note of one or more lines below it.
+    """
 
     cells: Sequence[Sequence[Cell | None]]
     row_titles: Sequence[str]
@@ -60,6 +63,7 @@ class Grid:
     corner_title: str = ""
     caption: str | None = None
     keys: Sequence[MapStyle] = ()
+    notes: Sequence[Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         columns = {len(row) for row in self.cells}
@@ -68,6 +72,8 @@ class Grid:
             raise InvalidInput(f"the rows have {found} panels and there are {len(self.column_titles)} column titles")
         if len(self.cells) != len(self.row_titles):
             raise InvalidInput(f"there are {len(self.cells)} rows of panels and {len(self.row_titles)} row titles")
+        if self.notes is not None and [len(row) for row in self.notes] != [len(row) for row in self.cells]:
+            raise InvalidInput("notes stand below panels; give one for each")
 
 
 def draw(grid: Grid) -> Figure:
@@ -87,7 +93,9 @@ class _Layout:
         shape = median(shown) if shown else 1.0  # height / width
 
         across = (PAGE_WIDTH - self.label_width - _GAP - _MARGIN) / columns - _GAP
-        down = (PAGE_HEIGHT - 2 * _TITLE_LENGTH) / rows - _GAP
+        lines = max((len(note.split("\n")) for row in grid.notes or () for note in row if note), default=0)
+        self.note_height = _snap(lines * text.height("x", SMALL_SIZE) + 0.02) if lines else 0.0
+        down = (PAGE_HEIGHT - 2 * _TITLE_LENGTH) / rows - _GAP - self.note_height
         side = min(across, _LARGEST / max(1.0, shape), down / shape)
         side = max(side, _SMALLEST, _SMALLEST / shape if shape < 1 else 0.0)
         self.cell_width = math.floor(side * 50 + 1e-6) / 50  # not rounded up, for many of them fill the page
@@ -96,7 +104,8 @@ class _Layout:
         self.rotated, self.column_size, self.column_titles = self._column_titles()
         self.top = self._top()
         self.grid_width = columns * (self.cell_width + _GAP) + _GAP
-        self.grid_height = rows * (self.cell_height + _GAP) + _GAP
+        self.pitch = self.cell_height + self.note_height + _GAP  # from one row to the next
+        self.grid_height = rows * self.pitch + _GAP
         self.width = _snap(max(self.label_width + self.grid_width + _MARGIN, _NARROWEST))
         beside_key = self.width - 2 * _MARGIN - len(grid.keys) * (_KEY_WIDTH + 0.1)
         gaps = any(cell is None for row in grid.cells for cell in row)
@@ -165,7 +174,14 @@ class _Layout:
 
     def _draw_cell(self, row: int, column: int, cell: Cell | None) -> None:
         left = self.label_width + _GAP + column * (self.cell_width + _GAP)
-        top = self.top + _GAP + row * (self.cell_height + _GAP)
+        top = self.top + _GAP + row * self.pitch
+        if self.grid.notes is not None:
+            below = top + self.cell_height
+            self._rectangle(left, below, self.cell_width, self.note_height, facecolor="white", zorder=-1)
+            rows = [text.clean(line) for line in self.grid.notes[row][column].split("\n")]
+            words = "\n".join(text.shorten(line, self.cell_width, SMALL_SIZE) for line in rows)
+            how = {"ha": "center", "va": "top", "multialignment": "center"}
+            self._text(left + self.cell_width / 2, below + 0.01, words, size=SMALL_SIZE, color=FAINT_INK, **how)
         box = (left, top, self.cell_width, self.cell_height)
         if cell is None:
             self._rectangle(*box, facecolor="white", edgecolor=SEPARATOR, hatch="////", zorder=-1)
@@ -204,7 +220,7 @@ class _Layout:
         lines = max(1, min(3, int(self.cell_height / text.height("x", TITLE_SIZE))))
         for row, title in enumerate(self.grid.row_titles):
             if text.clean(title):
-                middle = self.top + _GAP + row * (self.cell_height + _GAP) + self.cell_height / 2
+                middle = self.top + _GAP + row * self.pitch + self.cell_height / 2
                 words = text.wrap(title, self.label_limit, TITLE_SIZE, lines)
                 self._text(self.label_width - _PAD, middle, words, ha="right", va="center", multialignment="right")
 

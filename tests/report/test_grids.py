@@ -213,3 +213,18 @@ def test_others_refuse_wrong_numbers_and_sizes():
         overlay_figure([np.zeros((5, 4, 3))], maps, ["a"])
     with pytest.raises(InvalidInput, match="faintness is 2"):
         overlay_figure([photograph], maps, ["a"], faintness=2.0)
+
+
+def test_notes_stand_below_their_panels():
+    notes = [[f"{row}.{column}e+04\n0.31" for column in range(4)] for row in range(3)]
+    figure = grid_figure(table(3, 4), METHODS[:3], STAGES[:4], image=table(1, 1)[0, 0], notes=notes, caption="c")
+    assert_nothing_overlaps(figure)
+    shown = {text.get_text(): text.get_position() for text in texts(figure)}
+    for label, image in images(figure, "panel").items():
+        row, column = map(int, label.split()[1:])
+        left, right, bottom, _ = image.get_extent()
+        x, y = shown[notes[row][column]]
+        assert x == pytest.approx((left + right) / 2)
+        assert 0 <= y - bottom < 0.05
+    with pytest.raises(InvalidInput, match="give one for each"):
+        grid_figure(table(3, 4), METHODS[:3], STAGES[:4], notes=notes[:2])

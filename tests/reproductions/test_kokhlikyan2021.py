@@ -17,7 +17,7 @@ from probatum.randomization import stages_from_table
 from probatum.report import save_figure
 from probatum.reproductions import PAPERS
 from probatum.reproductions.base import Context, ReproductionConfig, write_arrays, write_facts
-from probatum.reproductions.kokhlikyan2021 import PAPER, cascade, digits_cnn, labels
+from probatum.reproductions.kokhlikyan2021 import PAPER, cascade, digits_cnn, labels, subjects
 
 TINY = digits_cnn.DigitSizes(
     120, 60, TrainingConfig(2, 20, 1e-3), TrainingConfig(1, 20, 1e-3, monitor="train", target_accuracy=0.95)
@@ -45,12 +45,12 @@ def verdicts(findings):
 
 def test_it_is_listed():
     assert PAPERS["kokhlikyan2021"] is PAPER
-    assert [experiment.name for experiment in PAPER.experiments] == ["figure1", "data-randomization"]
+    assert {"figure1", "data-randomization"} <= {experiment.name for experiment in PAPER.experiments}
 
 
 def test_the_stages_of_inception_are_those_of_table_1():
     model = load_model("inception_v3", "none")
-    plan = stages_from_table(model, cascade.INCEPTION_STAGES)  # refuses a parameter that no stage holds
+    plan = stages_from_table(model, subjects.INCEPTION_STAGES)  # refuses a parameter that no stage holds
     assert [stage.name for stage in plan.stages][:4] == ["fc", "Mixed_7", "Mixed_6", "Mixed_5"]
     assert len(plan.stages) == 9
 

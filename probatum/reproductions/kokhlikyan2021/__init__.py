@@ -1,14 +1,19 @@
-"""Kokhlikyan et al. 2021, its image part: what the multiplier x − x₀ does to Integrated Gradients."""
+"""Kokhlikyan et al. 2021: what the multiplier x − x₀ and the smoothness of a network do to images and texts' maps."""
 
 from probatum.reproductions.base import Paper
 from probatum.reproductions.kokhlikyan2021.cascade import CASCADE
 from probatum.reproductions.kokhlikyan2021.labels import LABELS
+from probatum.reproductions.kokhlikyan2021.local_methods import LOCAL_METHODS
+from probatum.reproductions.kokhlikyan2021.smooth import SMOOTH
+from probatum.reproductions.kokhlikyan2021.table1 import TABLE1
+from probatum.reproductions.kokhlikyan2021.text_cascade import CASCADE as TEXT_CASCADE
+from probatum.reproductions.kokhlikyan2021.text_labels import LABELS as TEXT_LABELS
 
 PAPER = Paper(
     name="kokhlikyan2021",
     title="Investigating sanity checks for saliency maps with image and text classification",
     citation="N. Kokhlikyan, V. Miglani, B. Alsallakh, M. Martin, O. Reblitz-Richardson, 2021, arXiv:2106.07475",
-    experiments=(CASCADE, LABELS),
+    experiments=(CASCADE, SMOOTH, LOCAL_METHODS, TABLE1, LABELS, TEXT_CASCADE, TEXT_LABELS),
     module="probatum.reproductions.kokhlikyan2021",
 )
 

@@ -8,50 +8,33 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 from probatum.attributions import IntegratedGradients
-from probatum.data import ImageSet, load_photographs
-from probatum.engine import all_logits, prepare
-from probatum.errors import InvalidInput
 from probatum.experiments import SanityResult, sanity_check
-from probatum.experiments.setup import preprocessing_of, weights_hash
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
-from probatum.models import load_model, model_spec
-from probatum.randomization import StagePlan, automatic_stages, preset, stages_from_table
-from probatum.report import bootstrap_interval
-from probatum.report.boxes import boxes_figure
-from probatum.report.map_band import MapBand
+from probatum.randomization import preset
+from probatum.report import MapBand, bootstrap_interval, boxes_figure
 from probatum.report.style import MapStyle
 from probatum.reproductions.base import (
     Claim,
     Context,
     Experiment,
     Finding,
-    Verdict,
     read_arrays,
     read_facts,
     write_arrays,
     write_facts,
 )
-from probatum.reproductions.kokhlikyan2021 import digits_cnn
-from probatum.reproductions.kokhlikyan2021.digits_cnn import DigitSizes, load_digits, trained_cnn
+from probatum.reproductions.kokhlikyan2021.judging import Judged, findings
+from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
 
 METHODS = {"global": "Global IG", "local": "Local IG"}
 SSIM, SSIM_NOTEBOOK, RANK, RANK_ABS = "ssim-adebayo-issue", "ssim-adebayo-notebook", "spearman", "spearman-abs"
 METRICS = (SSIM, SSIM_NOTEBOOK, RANK, RANK_ABS)
 STYLES: tuple[MapStyle, ...] = ("absolute", "diverging")
 
-INCEPTION_STAGES = (
-    ("fc", ("fc",)),
-    ("Mixed_7", ("Mixed_7c", "Mixed_7b", "Mixed_7a")),
-    ("Mixed_6", ("Mixed_6e", "Mixed_6d", "Mixed_6c", "Mixed_6b", "Mixed_6a")),
-    ("Mixed_5", ("Mixed_5d", "Mixed_5c", "Mixed_5b")),
-    *((name, (name,)) for name in ("Conv2d_4a_3x3", "Conv2d_3b_1x1", "Conv2d_2b_3x3", "Conv2d_2a_3x3")),
-    ("Conv2d_1a_3x3", ("Conv2d_1a_3x3",)),
-)
-"""The stages of the paper's table 1."""
 THIRD = 2  # position of the third layer, from which on the paper sees a difference
 
 
@@ -69,35 +52,14 @@ QUICK_PHOTOGRAPHS = Sizes(images=4, trials=3, steps=15)
 QUICK_DIGITS = Sizes(images=10, trials=10, steps=25)
 
 
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What is randomized: a network with its stages and the images that it explains.
-
-    Args:
-        title: of the network with its weights and data, as captions have it.
-        model: on its device.
-        plan: its stages.
-        data: on the CPU.
-        trained: whether the weights were learnt.
-        substitution: how it differs from the paper's Inception v3 on photographs; "" where it does not.
-    """
-
-    title: str
-    model: nn.Module
-    plan: StagePlan
-    data: ImageSet
-    trained: bool
-    substitution: str
-
-
 def compute(context: Context, folder: Path) -> None:
     """Explains the trained network and each randomized one, and compares."""
     config = context.config
-    name = config.model or ("inception_v3" if config.preset == "paper" or config.weights != "default" else None)
-    sizes = context.pick(quick=QUICK_PHOTOGRAPHS if name else QUICK_DIGITS, paper=PAPER)
-    subject = _photographs(context, name, sizes) if name else _digits(context, sizes)
+    quick = QUICK_PHOTOGRAPHS if network_of(context) else QUICK_DIGITS
+    sizes = context.pick(quick=quick, paper=PAPER)
+    subject = load_subject(context, sizes.images)
     images = subject.data.images.to(context.device)
-    probabilities = all_logits(prepare(subject.model), images, memory_budget=config.memory_budget).softmax(1)
+    probabilities = subject.probabilities(images, config.memory_budget)
     protocol = preset("kokhlikyan")
     result = sanity_check(
         subject.model,
@@ -128,74 +90,13 @@ def compute(context: Context, folder: Path) -> None:
     )
     write_facts(
         folder,
-        preset=config.preset,
-        network=subject.title,
-        trained=subject.trained,
-        substitution=subject.substitution,
-        weights_sha256=weights_hash(subject.model),
+        **subject.facts(context),
         stages=list(result.stages),
-        images=list(result.image_names),
-        explained=_class_name(subject, name, int(result.targets[0])),
+        explained=subject.class_name(result.targets[0]),
         confidence=float(probabilities[0].max()),
         trials=sizes.trials,
         steps=sizes.steps,
-        seed=config.seed,
     )
-
-
-def _photographs(context: Context, name: str, sizes: Sizes) -> Subject:
-    """A pretrained network of torchvision on photographs."""
-    config, spec = context.config, model_spec(name)
-    if spec.channels != 3:
-        raise InvalidInput(f"{spec.title} takes no photographs; without --model the basic CNN is trained on digits")
-    source = config.photographs or context.data_folder("imagenet-samples")
-    if source is None:
-        raise InvalidInput(
-            f"{spec.title} needs photographs; give a folder of them with --photographs, or imagenet-samples/ in the "
-            "data folder with --data-dir"
-        )
-    data = load_photographs(source, preprocessing_of(spec), limit=sizes.images)
-    if len(data) < max(2, sizes.images):
-        raise InvalidInput(f"{source} holds {len(data)} photographs; {max(2, sizes.images)} are needed")
-    model = load_model(name, config.weights, seed=config.seed).to(context.device)
-    table = INCEPTION_STAGES if name == "inception_v3" else spec.stages
-    first = data.images[:1].to(context.device)
-    plan = stages_from_table(model, table, images=first) if table else automatic_stages(model, first)
-    trained = config.weights != "none"
-    weights = {"default": "torchvision's weights", "none": "random weights"}.get(config.weights, "given weights")
-    instead = "" if name == "inception_v3" else f"{spec.title} instead of Inception v3"
-    return Subject(f"{spec.title} ({weights}) on {data.name}", model, plan, data, trained, instead)
-
-
-def _digits(context: Context, sizes: Sizes) -> Subject:
-    """The basic CNN, trained here on the true labels."""
-    digit_sizes: DigitSizes = context.pick(quick=digits_cnn.QUICK, paper=digits_cnn.PAPER)
-    digits = load_digits(context, digit_sizes)
-    model, report = trained_cnn(
-        context,
-        digits,
-        digit_sizes.true,
-        digits_cnn.labels_of(digits.train),
-        start=context.config.seed,
-        what="the basic CNN",
-    )
-    data = digits.test.take_per_class(-(-sizes.images // 10)).subset(range(sizes.images))
-    stages = model_spec("basic_cnn").stages
-    assert stages is not None, "the basic CNN has a table of stages"
-    title = f"basic CNN (test accuracy {report.best_accuracy:.3f}) on {digits.title}"
-    return Subject(
-        title,
-        model,
-        stages_from_table(model, stages),
-        data,
-        True,
-        f"the basic CNN on {digits.title} instead of Inception v3 on photographs",
-    )
-
-
-def _class_name(subject: Subject, name: str | None, target: int) -> str:
-    names = model_spec(name).class_names if name else subject.data.class_names
-    return names[target] if names is not None and target < len(names) else str(target)
 
 
 def strangers(result: SanityResult) -> Float[np.ndarray, "method metric stage image"]:
@@ -310,20 +211,8 @@ def judge(folder: Path) -> list[Finding]:
     facts, arrays = read_facts(folder), read_arrays(folder)
     judged = [_half(arrays), _random(arrays), _ranks(arrays), _images(arrays)]
     constant = int((arrays["constant"] > 0).sum())
-    findings = []
-    for claim, ours, holds, why in judged:
-        verdict: Verdict = "reproduced" if holds else "not reproduced"
-        if not facts["trained"]:
-            verdict, why = "not comparable", "the network has random weights: nothing learnt is destroyed"
-        elif facts["substitution"]:
-            why = f"{why}; judged on {facts['substitution']}"
-        if constant:
-            why = f"{why}; {constant} of {arrays['constant'].size} comparisons had a constant map"
-        findings.append(Finding(claim, ours, verdict, why))
-    return findings
-
-
-Judged = tuple[Claim, str, bool, str]
+    note = f"{constant} of {arrays['constant'].size} comparisons had a constant map" if constant else ""
+    return findings(facts, judged, note)
 
 
 def _half(arrays: dict[str, np.ndarray]) -> Judged:
@@ -334,7 +223,7 @@ def _half(arrays: dict[str, np.ndarray]) -> Judged:
         ours[metric] = float(both[1].mean() / both[0].mean())
         apart[metric] = float(bootstrap_interval((both[0] - both[1]).mean(axis=0)).low) > 0
     both = arrays["scores"][:, METRICS.index(SSIM)]
-    return (
+    return Judged(
         HALF,
         f"{both[1].mean():.2f} / {both[0].mean():.2f} = {ours[SSIM]:.2f} (min–max maps: {ours[SSIM_NOTEBOOK]:.2f})",
         1 / 3 <= ours[SSIM] <= 2 / 3 and apart[SSIM],
@@ -349,7 +238,7 @@ def _random(arrays: dict[str, np.ndarray]) -> Judged:
     k = METRICS.index(RANK_ABS)
     excess = arrays["scores"][:, k, THIRD:, :, 0] - arrays["strangers"][:, k, THIRD:]  # (method, stage, image)
     most, least = float(excess[1].mean(axis=1).max()), float(excess[0].mean(axis=1).min())
-    return (
+    return Judged(
         RANDOM,
         f"local at most {most:.2f}, global at least {least:.2f}",
         most <= 0.1 < least,
@@ -361,7 +250,7 @@ def _random(arrays: dict[str, np.ndarray]) -> Judged:
 def _ranks(arrays: dict[str, np.ndarray]) -> Judged:
     means = arrays["scores"][:, METRICS.index(RANK)].mean(axis=(2, 3))  # (method, stage)
     furthest = np.abs(means).max(axis=1)
-    return (
+    return Judged(
         RANKS,
         f"furthest mean from zero: global {furthest[0]:.2f}, local {furthest[1]:.2f}",
         bool((furthest <= 0.1).all()),
@@ -372,7 +261,7 @@ def _ranks(arrays: dict[str, np.ndarray]) -> Judged:
 def _images(arrays: dict[str, np.ndarray]) -> Judged:
     means = arrays["scores"][:, METRICS.index(SSIM)].mean(axis=(1, 3))  # (method, image)
     above, count = int((means[0] > means[1]).sum()), means.shape[1]
-    return (
+    return Judged(
         IMAGES,
         f"global above local for {above} of {count} images",
         above >= 0.9 * count,

@@ -16,8 +16,7 @@ from probatum.maps import absolute_sum, get_reduction
 from probatum.metrics import get_metric, is_constant, spearman
 from probatum.models import accuracy
 from probatum.randomization import permute_labels
-from probatum.report import bootstrap_interval, methods_figure
-from probatum.report.boxes import boxes_figure
+from probatum.report import bootstrap_interval, boxes_figure, methods_figure
 from probatum.report.style import MapStyle
 from probatum.reproductions.base import (
     Claim,

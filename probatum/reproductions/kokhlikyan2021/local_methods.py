@@ -1,0 +1,352 @@
+"""Figure 6: eight local methods at every stage of the cascade, with infidelity and max-sensitivity of each map."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from probatum.attributions import (
+    DeepLIFT,
+    DeepLiftSHAP,
+    Gradient,
+    GradientSHAP,
+    GuidedBackprop,
+    GuidedGradCAM,
+    IntegratedGradients,
+    Method,
+    NoisyBaselines,
+    SmoothGrad,
+    Zero,
+)
+from probatum.experiments import sanity_check
+from probatum.experiments.quality import quality_scores
+from probatum.maps import get_reduction
+from probatum.metrics import get_metric
+from probatum.randomization import preset
+from probatum.report import boxes_figure, grid_figure
+from probatum.report.style import MapStyle
+from probatum.reproductions.base import (
+    Claim,
+    Context,
+    Experiment,
+    Finding,
+    read_arrays,
+    read_facts,
+    write_arrays,
+    write_facts,
+)
+from probatum.reproductions.kokhlikyan2021.cascade import strangers
+from probatum.reproductions.kokhlikyan2021.judging import (
+    UNCHANGED,
+    Judged,
+    counted,
+    findings,
+    flat_rule,
+    number,
+    rising,
+    span,
+    unchanged,
+)
+from probatum.reproductions.kokhlikyan2021.quality import METRICS, QUANTITIES, SHARE, TITLES, quality_metrics
+from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
+from probatum.reproductions.kokhlikyan2021.table1 import ORIGINAL, THIRD
+
+METHODS = {
+    "ig": "IG",
+    "ig-sg": "IG-SG",
+    "deeplift": "DeepLIFT",
+    "deeplift-shap": "DeepLiftSHAP",
+    "gradient-shap": "GradientSHAP",
+    "gradient": "Gradient",
+    "guided-backprop": "Guided Backprop",
+    "guided-grad-cam": "Guided Grad-CAM",
+}
+PLAIN, MODIFIED = range(6), range(6, 8)  # methods that keep the gradient, and those that change it on its way back
+SSIM, RANK_ABS = "ssim-adebayo-issue", "spearman-abs"
+SIMILARITIES = (SSIM, RANK_ABS)
+STYLES: tuple[MapStyle, ...] = ("absolute", "diverging")
+RETAINED = 0.1  # similarity beyond that of other images' maps up to which nothing of the trained map is left
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed.
+
+    Args:
+        images: explained.
+        trials: randomizations.
+        steps: of IG.
+        samples: noisy images of IG-SG, and points of GradientSHAP.
+        estimator: of IG-SG; see `SmoothGrad`.
+        baselines: of DeepLiftSHAP and GradientSHAP.
+        infidelity_samples: of its noise.
+    """
+
+    images: int
+    trials: int
+    steps: int
+    samples: int
+    estimator: Literal["nested", "joint"]
+    baselines: int
+    infidelity_samples: int = 50
+
+
+PAPER = Sizes(images=10, trials=10, steps=50, samples=25, estimator="nested", baselines=10)
+QUICK_PHOTOGRAPHS = Sizes(images=2, trials=1, steps=8, samples=8, estimator="joint", baselines=2, infidelity_samples=20)
+QUICK_DIGITS = Sizes(images=4, trials=3, steps=15, samples=15, estimator="joint", baselines=5)
+
+
+def methods(sizes: Sizes, layer: str | None) -> dict[str, Method]:
+    """The eight methods, none of them with a multiplier x − x₀."""
+    baselines = NoisyBaselines(Zero(), sizes.baselines)
+    ig = IntegratedGradients(sizes.steps, multiply_by_inputs=False)
+    return {
+        "ig": ig,
+        "ig-sg": SmoothGrad(ig, samples=sizes.samples, estimator=sizes.estimator),
+        "deeplift": DeepLIFT(multiply_by_inputs=False),
+        "deeplift-shap": DeepLiftSHAP(baselines, multiply_by_inputs=False),
+        "gradient-shap": GradientSHAP(sizes.samples, baselines, multiply_by_inputs=False),
+        "gradient": Gradient(),
+        "guided-backprop": GuidedBackprop(),
+        "guided-grad-cam": GuidedGradCAM(layer),
+    }
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Compares the maps of the trained network with those of each randomized one, and scores all of them."""
+    config = context.config
+    sizes = context.pick(quick=QUICK_PHOTOGRAPHS if network_of(context) else QUICK_DIGITS, paper=PAPER)
+    subject = load_subject(context, sizes.images)
+    images = subject.data.images.to(context.device)
+    probabilities = subject.probabilities(images, config.memory_budget)
+    chosen = methods(sizes, subject.layer)
+    randomizer = preset("kokhlikyan").randomizer(subject.model, subject.plan, config.seed)
+    targets, names = probabilities.argmax(1), subject.data.image_names
+    compared = sanity_check(
+        subject.model,
+        images,
+        targets,
+        methods=chosen,
+        metrics=SIMILARITIES,
+        randomizer=randomizer,
+        trials=sizes.trials,
+        seed=config.seed,
+        image_names=names,
+        keep_maps=len(images),
+        memory_budget=config.memory_budget,
+        progress=context.progress,
+    )
+    quality = quality_scores(
+        subject.model,
+        images,
+        targets,
+        methods=chosen,
+        metrics=quality_metrics(sizes.infidelity_samples),
+        randomizer=randomizer,
+        trials=sizes.trials,
+        seed=config.seed,
+        image_names=names,
+        memory_budget=config.memory_budget,
+        progress=context.progress,
+    )
+    shown = compared.maps[names[0]]
+    write_arrays(
+        folder,
+        scores=compared.scores,
+        constant=compared.constant,
+        strangers=strangers(compared),
+        quality=quality.scores,
+        picture=subject.data.pictures()[0].permute(1, 2, 0).numpy(),
+        **{
+            f"{key}-{style}": get_reduction(style)(torch.from_numpy(shown[key]))[:, 0].numpy()
+            for key in METHODS
+            for style in STYLES
+        },
+    )
+    write_facts(
+        folder,
+        **subject.facts(context),
+        stages=list(compared.stages),
+        explained=subject.class_name(int(targets[0])),
+        confidence=float(probabilities[0].max()),
+        trials=sizes.trials,
+        steps=sizes.steps,
+        samples=sizes.samples,
+        estimator=sizes.estimator,
+        baselines=sizes.baselines,
+        infidelity_samples=sizes.infidelity_samples,
+    )
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """Figure 6 in both map styles, and box plots of infidelity, max-sensitivity and similarity."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    picture = arrays["picture"][..., 0] if arrays["picture"].shape[2] == 1 else arrays["picture"]
+    stages = [ORIGINAL, *facts["stages"]]
+    of_map = arrays["quality"][:, :, :, 0, 0]  # (method, metric, stage) of the maps that are shown
+    notes = [
+        ["\n".join(_short(float(value)) for value in of_map[m, :2, stage]) for stage in range(len(stages))]
+        for m in range(len(METHODS))
+    ]
+    figures: dict[str, Figure] = {}
+    for style in STYLES:
+        figures["" if style == "absolute" else style] = grid_figure(
+            [list(arrays[f"{key}-{style}"]) for key in METHODS],
+            list(METHODS.values()),
+            stages,
+            style=style,
+            image=np.clip(picture, 0, 1),
+            image_title=f"{facts['explained']} ({facts['confidence']:.2f})",
+            notes=notes,
+            caption=f"Below each map: its infidelity, its max-sensitivity. One randomization. {_protocol(facts)}",
+        )
+    for k, (metric, quantity) in enumerate(QUANTITIES.items()):
+        figures[metric] = boxes_figure(
+            {title: arrays["quality"][m, k] for m, title in enumerate(METHODS.values())},
+            metric_title=TITLES[metric],
+            column_titles=stages,
+            quantity=quantity,
+            caption=f"{counted(facts)}, of which the trained network has one. {_protocol(facts)}",
+        )
+    for k, (name, metric) in enumerate(zip(("ssim", RANK_ABS), SIMILARITIES, strict=True)):
+        figures[name] = boxes_figure(
+            {title: arrays["scores"][m, k] for m, title in enumerate(METHODS.values())},
+            metric_title=f"{get_metric(metric).title} ({metric})",
+            column_titles=facts["stages"],
+            undefined={title: (arrays["constant"][m] > 0).sum(axis=(1, 2)) for m, title in enumerate(METHODS.values())},
+            reference={title: arrays["strangers"][m, k].mean(axis=1) for m, title in enumerate(METHODS.values())},
+            reference_title="maps of other images",
+            caption=f"Maps of the randomized networks against those of the trained one; compared maps: "
+            f"{get_reduction(get_metric(metric).reduction).title}; {counted(facts)}. {_protocol(facts)}",
+        )
+    return figures
+
+
+def _short(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.1e}" if value < 0.01 or value >= 1000 else f"{value:.2f}"
+
+
+def _protocol(facts: dict[str, Any]) -> str:
+    sg = {"joint": "one drawn point of the path each", "nested": "a whole path each"}[facts["estimator"]]
+    return (
+        f"{facts['network']}; preset {facts['preset']}; cascading Xavier randomization; all methods without "
+        f"multiplier. IG of {facts['steps']} steps from zero; IG-SG of {facts['samples']} noisy images, {sg}; "
+        f"{facts['baselines']} baselines of noise round zero for DeepLiftSHAP and GradientSHAP ({facts['samples']} "
+        f"points). Infidelity: noise N(0, 0.03²), {facts['infidelity_samples']} samples; max-sensitivity: L∞ ball of "
+        "0.02, 5 samples, L2 norm, in which methods with noise draw it anew. Units of the normalised input; seed "
+        f"{facts['seed']}."
+    )
+
+
+def _claim(name: str, where: str, statement: str, paper: str) -> Claim:
+    return Claim(f"local-{name}", where, statement, paper)
+
+
+SENSITIVE = _claim(
+    "methods-sensitive",
+    "Figure 6, appendix A",
+    "The local methods that keep the gradient as it is, DeepLIFT and DeepLiftSHAP among them, are sensitive to "
+    "randomization.",
+    "seen by eye",
+)
+INVARIANT = _claim(
+    "modified-gradients-fail",
+    "Figure 6, section 2",
+    "Guided Backprop and Guided Grad-CAM do not pass the randomization test, although they are local.",
+    "seen by eye",
+)
+RISES = _claim(
+    "infidelity-rises",
+    "Figure 6, appendix A",
+    "From the second or third randomized layer on, infidelity rises significantly for all sensitivity methods.",
+    "increases significantly",
+)
+FLAT = _claim(
+    "sensitivity-unchanged",
+    "Figure 6, appendix A",
+    "Max-sensitivity remains almost unchanged for all sensitivity methods.",
+    "almost unchanged",
+)
+
+
+def judge(folder: Path) -> list[Finding]:
+    """Judges the four claims."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    judged = [*_similar(arrays), _rises(arrays, facts["stages"]), _flat(arrays)]
+    constant, undefined = int((arrays["constant"] > 0).sum()), int(np.isnan(arrays["quality"]).sum())
+    notes = []
+    if constant:
+        notes.append(f"{constant} of {arrays['constant'].size} comparisons had a constant map")
+    if undefined:
+        notes.append(f"{undefined} of {arrays['quality'].size} scores were undefined and left out")
+    return findings(facts, judged, "; ".join(notes))
+
+
+def _similar(arrays: dict[str, np.ndarray]) -> list[Judged]:
+    """How much more like their own image's map than like other images' maps the wholly randomized maps are."""
+    k = SIMILARITIES.index(RANK_ABS)
+    excess = (arrays["scores"][:, k, -1, :, 0] - arrays["strangers"][:, k, -1]).mean(axis=1)  # (method,)
+    rule = (
+        "rule: mean rank correlation (ABS) of the maps of the wholly randomized network with the trained network's map "
+        "of the same image, less that with its maps of the other images, "
+    )
+    return [
+        Judged(
+            SENSITIVE,
+            _listed(excess, PLAIN),
+            bool((excess[[*PLAIN]] <= RETAINED).all()),
+            f"{rule}is at most {RETAINED:g} for each of the six",
+        ),
+        Judged(
+            INVARIANT,
+            _listed(excess, MODIFIED),
+            bool((excess[[*MODIFIED]] > RETAINED).all()),
+            f"{rule}is above {RETAINED:g} for both",
+        ),
+    ]
+
+
+def _listed(values: Float[np.ndarray, " method"], which: range) -> str:
+    titles = list(METHODS.values())
+    return ", ".join(f"{titles[m]} {values[m]:.2f}" for m in which)
+
+
+def _rises(arrays: dict[str, np.ndarray], stages: list[str]) -> Judged:
+    found = [rising(arrays["quality"][m, METRICS.index("infidelity")], THIRD) for m in range(len(METHODS))]
+    risen = sum(holds for _, _, holds in found)
+    return Judged(
+        RISES,
+        f"for {risen} of {len(METHODS)} methods; least ratio "
+        + ", ".join(f"{title} × {number(least)}" for title, (least, _, _) in zip(METHODS.values(), found, strict=True))
+        + f"; share of the response of IG {span(arrays['quality'][0, METRICS.index(SHARE)], THIRD)}",
+        risen == len(METHODS),
+        f"rule: from {stages[min(THIRD, len(stages)) - 1]} on, the geometric mean over images and trials of infidelity "
+        "/ that of the trained network is above 1 with its 95 % interval at every stage, for all eight methods",
+    )
+
+
+def _flat(arrays: dict[str, np.ndarray]) -> Judged:
+    spans = [unchanged(arrays["quality"][m, METRICS.index("max-sensitivity")]) for m in range(len(METHODS))]
+    held = [low >= 1 / UNCHANGED and high <= UNCHANGED for low, high in spans]
+    return Judged(
+        FLAT,
+        f"for {sum(held)} of {len(METHODS)} methods; "
+        + ", ".join(
+            f"{title} × {low:.2f} to {high:.2f}" for title, (low, high) in zip(METHODS.values(), spans, strict=True)
+        ),
+        all(held),
+        flat_rule("all eight methods"),
+    )
+
+
+LOCAL_METHODS = Experiment(
+    name="figure6",
+    title="Eight local methods under cascading Xavier randomization, with infidelity and max-sensitivity (figure 6)",
+    compute=compute,
+    draw=draw,
+    judge=judge,
+)

@@ -1,0 +1,76 @@
+"""The scores of figures 2 and 6 and of table 1: the paper's two, and what part of the response infidelity is."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from probatum.metrics.quality import (
+    QUALITY,
+    Case,
+    GaussianNoise,
+    Infidelity,
+    Perturbation,
+    Product,
+    Quality,
+    Removal,
+    mean_squared_gap,
+    responses,
+)
+from probatum.report.boxes import Quantity
+
+SHARE = "infidelity-share"
+METRICS = ("infidelity", "max-sensitivity", SHARE)
+TITLES = {
+    "infidelity": QUALITY["infidelity"].title,
+    "max-sensitivity": QUALITY["max-sensitivity"].title,
+    SHARE: "Infidelity / mean squared response",
+}
+QUANTITIES: dict[str, Quantity] = {"infidelity": "magnitude", "max-sensitivity": "distance", SHARE: "magnitude"}
+
+
+@dataclass(frozen=True)
+class InfidelityShare:
+    """Infidelity as a share of the mean squared response: what is left of it when the logit's scale is taken out.
+
+    A map of zeros scores 1. NaN where the function does not respond at all.
+
+    Args:
+        infidelity: its settings.
+    """
+
+    infidelity: Infidelity
+
+    def scores(self, case: Case) -> dict[str, Tensor]:
+        """Mean squared gap between prediction and response, in units of the mean squared response."""
+        found: dict[str, Tensor] = {}
+        noise = GaussianNoise(self.infidelity.sigma, self.infidelity.samples)
+        perturbations: dict[Product, Perturbation] = {"local": noise, "global": Removal()}
+        for product, perturbation in perturbations.items():
+            maps = {name: phi for name, phi in case.maps.items() if case.products[name] == product}
+            answers = responses(
+                case.forward,
+                case.images,
+                maps,
+                perturbation,
+                product=product,
+                baseline=case.baseline,
+                together=case.together,
+                seed=case.seed,
+                chunk=case.chunk,
+            )
+            power = answers.measured.square().mean(1)
+            power = power.masked_fill(power == 0, torch.nan)
+            found |= {name: mean_squared_gap(a, answers.measured) / power for name, a in answers.predicted.items()}
+        return found
+
+
+def quality_metrics(samples: int) -> dict[str, Quality]:
+    """The three scores in the order of `METRICS`, infidelity under so many samples of noise."""
+    infidelity = Infidelity(samples=samples)
+    source = QUALITY["infidelity"].source
+    return {
+        "infidelity": Quality("infidelity", TITLES["infidelity"], infidelity, source, True, 0.0),
+        "max-sensitivity": QUALITY["max-sensitivity"],
+        SHARE: Quality(SHARE, TITLES[SHARE], InfidelityShare(infidelity), source, True, 0.0),
+    }

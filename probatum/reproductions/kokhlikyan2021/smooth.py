@@ -1,0 +1,314 @@
+"""Figure 2: the function along five input dimensions, and IG's quality, with ReLU or Softplus, MaxPool or LogSumExp."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from probatum.attributions import Gradient, IntegratedGradients
+from probatum.engine import all_logits, prepare
+from probatum.experiments.quality import quality_scores
+from probatum.models.profiles import function_along
+from probatum.models.smooth import Activation, Pooling, smoothed
+from probatum.randomization import Randomizer, preset
+from probatum.report import boxes_figure
+from probatum.report.profiles import Profile, profiles_figure
+from probatum.reproductions.base import (
+    Claim,
+    Context,
+    Experiment,
+    Finding,
+    read_arrays,
+    read_facts,
+    write_arrays,
+    write_facts,
+)
+from probatum.reproductions.kokhlikyan2021.judging import (
+    Judged,
+    counted,
+    findings,
+    geometric_mean,
+    number,
+    ratios,
+    told,
+)
+from probatum.reproductions.kokhlikyan2021.quality import METRICS, QUANTITIES, SHARE, TITLES, quality_metrics
+from probatum.reproductions.kokhlikyan2021.subjects import Subject, load_subject, network_of
+
+METHODS = {"global": "Global IG", "local": "Local IG"}
+NETWORKS = {"trained": "trained network", "randomized": "network with all layers Xavier-randomized"}
+SHARPNESS = 10.0
+"""Of Softplus and of LogSumExp alike; the paper gives neither."""
+DIMENSIONS = 5
+SPAN = 1.0  # how far an input number moves to either side, in its own units
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network with other activations and poolings; None keeps them."""
+
+    title: str
+    activation: Activation | None
+    pooling: Pooling | None
+
+    def of(self, model: nn.Module) -> nn.Module:
+        """The network; the original itself where nothing is replaced."""
+        if self.activation is None and self.pooling is None:
+            return model
+        options: dict[str, Any] = {"beta": SHARPNESS, "sharpness": SHARPNESS}
+        return smoothed(model, activation=self.activation, pooling=self.pooling, **options)
+
+
+VARIANTS = (
+    Variant("ReLU, MaxPool", None, None),
+    Variant("Softplus, MaxPool", "softplus", None),
+    Variant("ReLU, LogSumExp", None, "logsumexp"),
+    Variant("Softplus, LogSumExp", "softplus", "logsumexp"),
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed: images, randomizations, steps of IG, noise samples of infidelity, points of a profile."""
+
+    images: int
+    trials: int
+    steps: int
+    samples: int = 50
+    points: int = 401
+
+
+PAPER = Sizes(images=10, trials=10, steps=50)
+QUICK_PHOTOGRAPHS = Sizes(images=4, trials=1, steps=10, samples=20, points=51)
+QUICK_DIGITS = Sizes(images=10, trials=3, steps=20)
+
+
+def compute(context: Context, folder: Path) -> None:
+    """Scores global and local IG of the four networks, trained and fully randomized, and samples their functions."""
+    config = context.config
+    sizes = context.pick(quick=QUICK_PHOTOGRAPHS if network_of(context) else QUICK_DIGITS, paper=PAPER)
+    subject = load_subject(context, sizes.images)
+    images = subject.data.images.to(context.device)
+    targets = subject.probabilities(images, config.memory_budget).argmax(1)
+    dimensions = chosen_dimensions(subject, images[:1], targets[:1], config.memory_budget)
+    scores, profiles, kept = [], [], []
+    for place, variant in enumerate(VARIANTS):
+        model = variant.of(subject.model)
+        randomizer = Randomizer(model, subject.plan, preset("kokhlikyan").initialiser, "full", config.seed)
+
+        def report(done: int, total: int, what: str, before: int = place, title: str = variant.title) -> None:
+            context.progress(before * total + done, len(VARIANTS) * total, f"{title}, {what}")
+
+        result = quality_scores(
+            model,
+            images,
+            targets,
+            methods={key: IntegratedGradients(sizes.steps, multiply_by_inputs=key == "global") for key in METHODS},
+            metrics=quality_metrics(sizes.samples),
+            randomizer=randomizer,
+            trials=sizes.trials,
+            seed=config.seed,
+            image_names=subject.data.image_names,
+            memory_budget=config.memory_budget,
+            progress=report,
+        )
+        scores.append(result.scores)
+        along = [
+            function_along(
+                version,
+                images[0],
+                int(targets[0]),
+                dimensions,
+                (-SPAN, SPAN),
+                sizes.points,
+                precision="float64",  # jumps of the slope are second differences, which float32 would drown
+                memory_budget=config.memory_budget,
+            )[1]
+            for version in (model, randomizer.model(1, trial=0))
+        ]
+        profiles.append(torch.stack(along).cpu().numpy())
+        logits = all_logits(prepare(model), images, memory_budget=config.memory_budget)
+        kept.append(int((logits.argmax(1) == targets).sum()))
+    write_arrays(folder, scores=np.stack(scores), profiles=np.stack(profiles))
+    write_facts(
+        folder,
+        **subject.facts(context),
+        dimensions=dimensions,
+        shape=list(images.shape[1:]),
+        explained=subject.class_name(int(targets[0])),
+        same_class=kept,
+        sharpness=SHARPNESS,
+        trials=sizes.trials,
+        steps=sizes.steps,
+        samples=sizes.samples,
+    )
+
+
+def chosen_dimensions(subject: Subject, image: Tensor, target: Tensor, memory_budget: str | None) -> list[int]:
+    """The five numbers of the image with the largest gradients, no two within a tenth of the image of each other."""
+    gradient = Gradient()(subject.model, image, target, memory_budget=memory_budget)[0].abs()
+    reach = max(1, image.shape[-1] // 10)
+    chosen: list[int] = []
+    while len(chosen) < DIMENSIONS:
+        place = int(gradient.argmax())
+        chosen.append(place)
+        _, row, column = np.unravel_index(place, gradient.shape)
+        gradient[:, max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1] = -1
+    return chosen
+
+
+def kinks(profiles: Float[np.ndarray, "*variants dimension point"]) -> Float[np.ndarray, "*variants"]:
+    """How much of a function's slope comes in jumps: Σ (jumps of the slope)² / mean (slope)², mean over dimensions.
+
+    With ever finer steps it goes to 0 for a smooth function, and for one with kinks to the sum over its kinks.
+    """
+    slopes = np.diff(profiles) * (profiles.shape[-1] - 1) / (2 * SPAN)
+    jumps, power = np.square(np.diff(slopes)).sum(-1), np.square(slopes).mean(-1)
+    shares: Float[np.ndarray, "*variants"] = (jumps / np.where(power > 0, power, np.nan)).mean(-1)
+    return shares
+
+
+def draw(folder: Path) -> dict[str, Figure]:
+    """The functions of the trained and of the randomized networks, and box plots of the three scores."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    figures: dict[str, Figure] = {}
+    for state, name in enumerate(NETWORKS):
+        means = np.nanmean(arrays["scores"][:, :, :, state], axis=(3, 4))  # (variant, method, metric)
+        panels = {
+            variant.title: Profile(arrays["profiles"][v, state], _scored(means[v]))
+            for v, variant in enumerate(VARIANTS)
+        }
+        figures["" if name == "trained" else name] = profiles_figure(
+            panels,
+            np.linspace(-SPAN, SPAN, arrays["profiles"].shape[-1]),
+            [_place(dimension, facts["shape"]) for dimension in facts["dimensions"]],
+            axis_title="change of one input number",
+            value_title=f"logit of {facts['explained']}, less that of the image",
+            columns=2,
+            caption=f"The {NETWORKS[name]} with either activation and pooling, the same weights in all four. The five "
+            f"numbers of the first image with the largest gradients that lie apart. Above each panel: means over "
+            f"{counted(facts, 1 if name == 'trained' else None)}. {_protocol(facts)}",
+        )
+    titles = [f"{variant.title}{', random' * state}" for state in range(2) for variant in VARIANTS]
+    for metric, quantity in QUANTITIES.items():
+        scores = arrays["scores"][:, :, METRICS.index(metric)]  # (variant, method, state, image, trial)
+        by_state = scores.transpose(1, 2, 0, 3, 4).reshape(len(METHODS), 2 * len(VARIANTS), -1)
+        figures[metric] = boxes_figure(
+            {title: by_state[m] for m, title in enumerate(METHODS.values())},
+            metric_title=TITLES[metric],
+            column_titles=titles,
+            quantity=quantity,
+            caption=f"Trained networks, and the same with all layers Xavier-randomized; {counted(facts)}, of which a "
+            "trained network has one. Where all biases are 0, as Xavier leaves them, a network of ReLU and MaxPool has "
+            f"f(αx) = αf(x), and global IG from zero is complete up to rounding. {_protocol(facts)}",
+        )
+    return figures
+
+
+def _place(dimension: int, shape: list[int]) -> str:
+    channel, row, column = np.unravel_index(dimension, shape)
+    return f"({row}, {column})" + (f", channel {channel}" if shape[0] > 1 else "")
+
+
+def _scored(means: Float[np.ndarray, "method metric"]) -> str:
+    """Infidelity and max-sensitivity of both variants of IG, a line each."""
+    (infidelity, sensitivity) = ([number(float(value)) for value in means[:, k]] for k in (0, 1))
+    return (
+        f"infidelity {infidelity[1]} local, {infidelity[0]} global\n"
+        f"max-sensitivity {sensitivity[1]} local, {sensitivity[0]} global"
+    )
+
+
+def _protocol(facts: dict[str, Any]) -> str:
+    kept = ", ".join(f"{count} ({v.title})" for v, count in zip(VARIANTS, facts["same_class"], strict=True))
+    return (
+        f"{facts['network']}, preset {facts['preset']}; β of Softplus and t of LogSumExp {facts['sharpness']:g}; "
+        f"images that the trained networks put into the explained class: {kept} of {len(facts['images'])}; IG of "
+        f"{facts['steps']} steps from zero; infidelity: noise N(0, 0.03²), {facts['samples']} samples (local), x − x₀ "
+        f"(global); max-sensitivity: L∞ ball of 0.02, 5 samples; units of the normalised input; seed {facts['seed']}."
+    )
+
+
+def _claim(name: str, statement: str, paper: str) -> Claim:
+    return Claim(f"smooth-{name}", "Figure 2, section 3", statement, paper)
+
+
+SMOOTHER = _claim(
+    "function",
+    "With Softplus, LogSumExp or both, the function along five input dimensions becomes smoother.",
+    "seen by eye",
+)
+LOWER = {
+    1: _claim("softplus", "Softplus in place of ReLU lowers the infidelity of IG.", "drops significantly"),
+    2: _claim("logsumexp", "LogSumExp in place of MaxPool lowers the infidelity of IG.", "a similar phenomenon"),
+    3: _claim("both", "Softplus and LogSumExp together lower the infidelity of IG.", "significantly improves"),
+}
+ROBUST = _claim(
+    "robust", "Softplus and LogSumExp together make explanations more robust: max-sensitivity falls.", "more robust"
+)
+
+
+def judge(folder: Path) -> list[Finding]:
+    """Judges the five claims, on the trained network."""
+    facts, arrays = read_facts(folder), read_arrays(folder)
+    judged = [_smoother(arrays), *(_lower(arrays, variant) for variant in LOWER), _robust(arrays)]
+    count = len(facts["images"])
+    changed = ", ".join(
+        f"{variant.title} {count - same} of {count}"
+        for variant, same in zip(VARIANTS, facts["same_class"], strict=True)
+        if same < count
+    )
+    note = f"β = t = {facts['sharpness']:g}, which the paper does not state"
+    return findings(facts, judged, f"{note}; smoothing changes the predicted class: {changed}" if changed else note)
+
+
+def _smoother(arrays: dict[str, np.ndarray]) -> Judged:
+    jumps = kinks(arrays["profiles"])[:, 0]  # (variant,) of the trained networks
+    return Judged(
+        SMOOTHER,
+        f"{jumps[0]:.2g} (ReLU, MaxPool), " + ", ".join(f"{jumps[v]:.2g} ({VARIANTS[v].title})" for v in LOWER),
+        bool((jumps[1:] < jumps[0]).all()),
+        "rule: squared jumps of the slope, in units of the mean squared slope, are fewer for each of the three",
+    )
+
+
+def _lower(arrays: dict[str, np.ndarray], variant: int) -> Judged:
+    words, holds = [], []
+    for method, title in ((1, "local"), (0, "global")):
+        scores = arrays["scores"][:, method]  # (variant, metric, state, image, trial)
+        trained = ratios(scores[variant, 0, 0, :, :1], scores[0, 0, 0, :, :1])
+        before, after = (geometric_mean(scores[v, METRICS.index(SHARE), 0]) for v in (0, variant))
+        words.append(f"{title} × {told(trained)} (share of the response {number(before)} → {number(after)})")
+        holds.append(bool(trained.high < 1))
+    return Judged(
+        LOWER[variant],
+        "; ".join(words),
+        all(holds),
+        "rule: the geometric mean over images of infidelity / infidelity of the trained network with ReLU and MaxPool "
+        "is below 1 with its 95 % interval, for local and for global IG",
+    )
+
+
+def _robust(arrays: dict[str, np.ndarray]) -> Judged:
+    k = METRICS.index("max-sensitivity")
+    both = [ratios(arrays["scores"][3, m, k, 0, :, :1], arrays["scores"][0, m, k, 0, :, :1]) for m in (1, 0)]
+    return Judged(
+        ROBUST,
+        "; ".join(f"{title} × {told(ratio)}" for title, ratio in zip(("local", "global"), both, strict=True)),
+        all(bool(ratio.high < 1) for ratio in both),
+        "rule: the geometric mean over images of the ratio is below 1 with its 95 % interval, for local and global IG",
+    )
+
+
+SMOOTH = Experiment(
+    name="figure2",
+    title="Smooth networks: the function along five dimensions, infidelity and max-sensitivity (figure 2)",
+    compute=compute,
+    draw=draw,
+    judge=judge,
+)

@@ -1,0 +1,150 @@
+"""The network that is explained, with its stages and images: Inception v3 on photographs, or what stands in for it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from probatum.data import ImageSet, load_photographs
+from probatum.engine import all_logits, prepare
+from probatum.errors import InvalidInput
+from probatum.experiments.setup import preprocessing_of, weights_hash
+from probatum.models import load_model, model_spec
+from probatum.randomization import StagePlan, automatic_stages, stages_from_table
+from probatum.reproductions.base import Context
+from probatum.reproductions.kokhlikyan2021 import digits_cnn
+from probatum.reproductions.kokhlikyan2021.digits_cnn import DigitSizes, load_digits, trained_cnn
+
+INCEPTION_STAGES = (
+    ("fc", ("fc",)),
+    ("Mixed_7", ("Mixed_7c", "Mixed_7b", "Mixed_7a")),
+    ("Mixed_6", ("Mixed_6e", "Mixed_6d", "Mixed_6c", "Mixed_6b", "Mixed_6a")),
+    ("Mixed_5", ("Mixed_5d", "Mixed_5c", "Mixed_5b")),
+    *((name, (name,)) for name in ("Conv2d_4a_3x3", "Conv2d_3b_1x1", "Conv2d_2b_3x3", "Conv2d_2a_3x3")),
+    ("Conv2d_1a_3x3", ("Conv2d_1a_3x3",)),
+)
+"""The stages of the paper's table 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is randomized: a network with its stages and the images that it explains.
+
+    Args:
+        title: of the network with its weights and data, as captions have it.
+        model: on its device.
+        plan: its stages.
+        data: on the CPU.
+        trained: whether the weights were learnt.
+        substitution: how it differs from the paper's Inception v3 on photographs; "" where it does not.
+        layer: that Grad-CAM reads, or None: the last convolution.
+        class_names: of the network's classes, or None.
+    """
+
+    title: str
+    model: nn.Module
+    plan: StagePlan
+    data: ImageSet
+    trained: bool
+    substitution: str
+    layer: str | None = None
+    class_names: tuple[str, ...] | None = field(default=None, repr=False)
+
+    def class_name(self, target: int) -> str:
+        """The name of a class, or its number."""
+        names = self.class_names
+        return names[target] if names is not None and target < len(names) else str(target)
+
+    def facts(self, context: Context) -> dict[str, Any]:
+        """What every experiment on it stores."""
+        return {
+            "preset": context.config.preset,
+            "network": self.title,
+            "trained": self.trained,
+            "substitution": self.substitution,
+            "weights_sha256": weights_hash(self.model),
+            "images": list(self.data.image_names),
+            "seed": context.config.seed,
+        }
+
+    def probabilities(self, images: Tensor, memory_budget: str | None) -> Tensor:
+        """The softmax of the logits, (image, class)."""
+        return all_logits(prepare(self.model), images, memory_budget=memory_budget).softmax(1)
+
+
+def network_of(context: Context) -> str | None:
+    """The network of ImageNet that is asked for, the paper's own in its preset; None: the basic CNN on digits."""
+    config = context.config
+    return config.model or ("inception_v3" if config.preset == "paper" or config.weights != "default" else None)
+
+
+def load_subject(context: Context, images: int) -> Subject:
+    """The network on some images, digits of every class in turn.
+
+    Raises:
+        InvalidInput: photographs are missing, or the network takes none.
+        ModelError: published weights that cannot be had.
+    """
+    name = network_of(context)
+    return _photographs(context, name, images) if name else _digits(context, images)
+
+
+def _photographs(context: Context, name: str, count: int) -> Subject:
+    """A pretrained network of torchvision on photographs."""
+    config, spec = context.config, model_spec(name)
+    if spec.channels != 3:
+        raise InvalidInput(f"{spec.title} takes no photographs; without --model the basic CNN is trained on digits")
+    source = config.photographs or context.data_folder("imagenet-samples")
+    if source is None:
+        raise InvalidInput(
+            f"{spec.title} needs photographs; give a folder of them with --photographs, or imagenet-samples/ in the "
+            "data folder with --data-dir"
+        )
+    data = load_photographs(source, preprocessing_of(spec), limit=count)
+    if len(data) < max(2, count):
+        raise InvalidInput(f"{source} holds {len(data)} photographs; {max(2, count)} are needed")
+    model = load_model(name, config.weights, seed=config.seed).to(context.device)
+    table = INCEPTION_STAGES if name == "inception_v3" else spec.stages
+    first = data.images[:1].to(context.device)
+    plan = stages_from_table(model, table, images=first) if table else automatic_stages(model, first)
+    trained = config.weights != "none"
+    weights = {"default": "torchvision's weights", "none": "random weights"}.get(config.weights, "given weights")
+    instead = "" if name == "inception_v3" else f"{spec.title} instead of Inception v3"
+    return Subject(
+        f"{spec.title} ({weights}) on {data.name}",
+        model,
+        plan,
+        data,
+        trained,
+        instead,
+        spec.grad_cam_layer,
+        spec.class_names,
+    )
+
+
+def _digits(context: Context, count: int) -> Subject:
+    """The basic CNN, trained here on the true labels."""
+    digit_sizes: DigitSizes = context.pick(quick=digits_cnn.QUICK, paper=digits_cnn.PAPER)
+    digits = load_digits(context, digit_sizes)
+    model, report = trained_cnn(
+        context,
+        digits,
+        digit_sizes.true,
+        digits_cnn.labels_of(digits.train),
+        start=context.config.seed,
+        what="the basic CNN",
+    )
+    data = digits.test.take_per_class(-(-count // 10)).subset(range(count))
+    spec = model_spec("basic_cnn")
+    assert spec.stages is not None, "the basic CNN has a table of stages"
+    title = f"basic CNN (test accuracy {report.best_accuracy:.3f}) on {digits.title}"
+    return Subject(
+        title,
+        model,
+        stages_from_table(model, spec.stages),
+        data,
+        True,
+        f"the basic CNN on {digits.title} instead of Inception v3 on photographs",
+        spec.grad_cam_layer,
+        data.class_names,
+    )

@@ -1,0 +1,331 @@
+"""Kokhlikyan et al. 2021, figures 2 and 6 and table 1: the scores, the rules of the judges, the runs on tiny sizes."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from probatum.attributions import IntegratedGradients, SmoothGrad
+from probatum.metrics.quality import Case, Infidelity
+from probatum.models import TrainingConfig
+from probatum.report import save_figure
+from probatum.reproductions import PAPERS
+from probatum.reproductions.base import Context, ReproductionConfig, write_arrays, write_facts
+from probatum.reproductions.kokhlikyan2021 import digits_cnn, local_methods, smooth, table1
+from probatum.reproductions.kokhlikyan2021.judging import geometric_mean, number, ratios, rising, span, unchanged
+from probatum.reproductions.kokhlikyan2021.quality import InfidelityShare
+
+TINY = digits_cnn.DigitSizes(120, 60, TrainingConfig(2, 20, 1e-3), TrainingConfig(1, 20, 1e-3))
+STAGES = ["a", "b", "c", "d"]
+IMAGES, TRIALS = 6, 2
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(digits_cnn, "QUICK", TINY)
+    monkeypatch.setattr(smooth, "QUICK_DIGITS", smooth.Sizes(images=2, trials=2, steps=2, samples=3, points=21))
+    monkeypatch.setattr(table1, "QUICK_DIGITS", table1.Sizes(images=2, trials=2, steps=2, samples=3))
+    sizes = local_methods.Sizes(2, 1, 2, 2, "joint", 2, infidelity_samples=2)
+    monkeypatch.setattr(local_methods, "QUICK_DIGITS", sizes)
+
+
+def context(**options):
+    return Context(ReproductionConfig("kokhlikyan2021", **options))
+
+
+def verdicts(findings):
+    return {finding.claim.name: finding.verdict for finding in findings}
+
+
+def failed(findings):
+    return {name for name, verdict in verdicts(findings).items() if verdict == "not reproduced"}
+
+
+def facts_of(folder, **change):
+    common = {"trained": True, "substitution": "", "images": ["i"] * IMAGES, "trials": TRIALS, "stages": STAGES}
+    write_facts(folder, **common | change)
+
+
+def test_they_are_listed():
+    names = [experiment.name for experiment in PAPERS["kokhlikyan2021"].experiments]
+    assert {"figure2", "figure6", "table1"} <= set(names)
+
+
+def test_the_presets_of_the_paper():
+    assert smooth.Sizes(images=10, trials=10, steps=50, samples=50, points=401) == smooth.PAPER
+    assert table1.Sizes(images=10, trials=10, steps=50, samples=50) == table1.PAPER
+    assert (local_methods.PAPER.images, local_methods.PAPER.trials) == (10, 10)
+    made = local_methods.methods(local_methods.PAPER, "Mixed_7c")
+    assert list(made) == list(local_methods.METHODS)
+    assert made["ig"] == IntegratedGradients(50, multiply_by_inputs=False)
+    assert made["ig-sg"] == SmoothGrad(made["ig"], samples=25)  # a whole path for each noisy image
+    multiplied = [getattr(method, "multiply_by_inputs", False) for method in made.values()]
+    assert not any(multiplied)
+    assert made["guided-grad-cam"].layer == "Mixed_7c"
+    assert [(v.activation, v.pooling) for v in smooth.VARIANTS] == [
+        (None, None), ("softplus", None), (None, "logsumexp"), ("softplus", "logsumexp"),
+    ]  # fmt: skip
+
+
+# ---- scores and rules
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_the_share_of_the_response_is_free_of_its_scale(scale):
+    weights = scale * torch.tensor([1.0, -2.0, 0.5]).double()
+    images = torch.tensor([[1.0, 2.0, 3.0], [2.0, 1.0, 4.0]]).double()
+    true = weights.expand(2, 3)
+    maps = {
+        "true": true,
+        "zero": torch.zeros_like(images),
+        "twice": 2 * true,
+        "global": true * images,
+        "half": true * images / 2,
+    }
+    products = {name: "global" if name in ("global", "half") else "local" for name in maps}
+
+    def forward(points, image):
+        return points @ weights
+
+    case = Case(forward, lambda points, image: maps, images, maps, products, together=None)
+    found = InfidelityShare(Infidelity(samples=20)).scores(case)
+    expected = {"true": 0, "zero": 1, "twice": 1, "global": 0, "half": 0.25}
+    for name, share in expected.items():
+        torch.testing.assert_close(found[name], torch.full((2,), share).double(), atol=1e-12, rtol=1e-12)
+
+
+def test_the_share_of_no_response_is_undefined():
+    images, maps = torch.ones(1, 3), {"a": torch.ones(1, 3)}
+    silent = Case(
+        lambda points, image: torch.zeros(len(points)), lambda *_: maps, images, maps, {"a": "local"}, together=None
+    )
+    assert InfidelityShare(Infidelity(samples=2)).scores(silent)["a"].isnan().all()
+
+
+def test_kinks_vanish_from_a_smooth_function_alone():
+    shares = []
+    for points in (401, 801):
+        x = np.linspace(-1, 1, points)
+        kinked = np.maximum(x - 0.3004, 0)  # slope 0, then 1: one jump of 1
+        shares.append(smooth.kinks(np.stack([[x**2], [kinked], [np.zeros(points)]])))
+    assert shares[1][0] == pytest.approx(shares[0][0] / 2, rel=0.01)
+    jump = 0.3004 * 200 % 1  # where the kink lies between two of 401 points; its jump is shared between these
+    assert shares[0][1] == pytest.approx((jump**2 + (1 - jump) ** 2) / (0.6996 / 2), rel=0.01)
+    assert np.isnan(shares[0][2])  # a function that is constant has no slope to compare with
+
+
+def test_ratios_are_geometric_means_over_defined_pairs():
+    base = np.array([[1.0], [10.0], [0.0], [1.0]])
+    found = ratios(np.array([[2.0], [80.0], [5.0], [np.nan]]), base)
+    assert found.mean == pytest.approx(4.0)
+    assert (found.low, found.high) == (pytest.approx(2.0), pytest.approx(8.0))
+    assert geometric_mean(np.array([1.0, 100.0, 0.0, np.nan])) == pytest.approx(10.0)
+    assert np.isnan(geometric_mean(np.zeros(2)))
+
+
+def test_a_rise_counts_from_the_stage_on_that_is_named():
+    scores = np.ones((5, IMAGES, TRIALS))
+    scores[3:] = 4.0
+    assert rising(scores, 3) == (pytest.approx(4.0), pytest.approx(4.0), True)
+    assert not rising(scores, 2)[2]
+    assert rising(scores[[0, 3]], 3)[2]  # of fewer stages the last
+    assert unchanged(scores) == (1.0, 4.0)
+    assert span(scores, 2) == "1 → 1 to 4"
+
+
+def test_numbers_are_short():
+    assert [number(value) for value in (0.0, 12.3456, 2e-7, 123456.0)] == ["0", "12.3", "2.0e-07", "1.2e+05"]
+
+
+# ---- figure 2
+
+
+def store_smooth(folder, factors=(0.5, 0.5, 0.2), sensitivity=0.5, kinked=(1.0, 0.5, 0.5, 0.1), **change):
+    scores = np.ones((4, 2, 3, 2, IMAGES, TRIALS))  # variant, method, metric, state, image, trial
+    scores[1:, :, 0] = np.array(factors).reshape(3, 1, 1, 1, 1)
+    scores[3, :, 1] = sensitivity
+    x = np.linspace(-1, 1, 21)
+    curves = np.array([x + height * np.abs(x - 0.3) for height in kinked])  # a kink of that height
+    write_arrays(folder, scores=scores, profiles=np.broadcast_to(curves[:, None, None], (4, 2, 5, 21)))
+    facts_of(folder, **{"same_class": [IMAGES] * 4, "sharpness": 10.0} | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, set()),
+        ({"factors": (1.1, 0.5, 0.2)}, {"smooth-softplus"}),
+        ({"factors": (0.5, 1.0, 0.2)}, {"smooth-logsumexp"}),
+        ({"factors": (0.5, 0.5, 3.0)}, {"smooth-both"}),
+        ({"sensitivity": 1.01}, {"smooth-robust"}),
+        ({"kinked": (0.2, 0.5, 0.1, 0.1)}, {"smooth-function"}),
+    ],
+)
+def test_each_claim_of_the_smooth_networks_can_hold_and_fail(change, expected, tmp_path):
+    store_smooth(tmp_path, **change)
+    findings = smooth.judge(tmp_path)
+    assert len(findings) == 5
+    assert failed(findings) == expected
+    assert all("which the paper does not state" in finding.why for finding in findings)
+    assert not any("predicted class" in finding.why for finding in findings)
+
+
+def test_one_variant_of_ig_alone_does_not_reproduce_a_smooth_network(tmp_path):
+    store_smooth(tmp_path)
+    with np.load(tmp_path / "arrays.npz") as stored:
+        arrays = dict(stored)
+    arrays["scores"][1, 0, 0, 0] = 2.0  # global IG with Softplus
+    write_arrays(tmp_path, **arrays)
+    assert failed(smooth.judge(tmp_path)) == {"smooth-softplus"}
+
+
+def test_a_smooth_network_that_predicts_otherwise_is_named(tmp_path):
+    store_smooth(tmp_path, same_class=[6, 6, 4, 6])
+    assert all("ReLU, LogSumExp 2 of 6" in finding.why for finding in smooth.judge(tmp_path))
+
+
+# ---- table 1
+
+
+def store_table(folder, place=np.s_[:0], score=0.0, **change):
+    """The paper's pattern, with the scores at one place replaced."""
+    scores = np.ones((2, 3, 1 + len(STAGES), IMAGES, TRIALS))  # method, metric, stage, image, trial
+    scores[:, 0, 1], scores[:, 0, 3:] = 0.1, 100.0
+    scores[0, 1] = 1.1
+    scores[place] = score
+    write_arrays(folder, scores=scores)
+    facts_of(folder, **change)
+
+
+@pytest.mark.parametrize(
+    ("place", "score", "expected"),
+    [
+        (np.s_[:0], 0.0, set()),
+        (np.s_[0, 0, 4], 0.9, {"table1-infidelity-rises"}),
+        (np.s_[1, 0, 3], 1.0, {"table1-infidelity-rises"}),
+        (np.s_[1, 0, 2], 0.01, set()),  # before the third layer
+        (np.s_[1, 0, 1], 1.0, {"table1-first-layer-falls"}),
+        (np.s_[0, 1, 2], 2.3, {"table1-sensitivity-unchanged"}),
+        (np.s_[0, 1, 2], 1.0, {"table1-global-more-sensitive"}),
+    ],
+)
+def test_each_claim_of_the_table_can_hold_and_fail(place, score, expected, tmp_path):
+    store_table(tmp_path, place, score)
+    findings = table1.judge(tmp_path)
+    assert len(findings) == 4
+    assert failed(findings) == expected
+
+
+def test_another_network_is_named_and_random_weights_are_not_judged(tmp_path):
+    store_table(tmp_path, substitution="X instead of Inception v3")
+    assert all("judged on X instead of Inception v3" in finding.why for finding in table1.judge(tmp_path))
+    store_table(tmp_path, trained=False)
+    assert set(verdicts(table1.judge(tmp_path)).values()) == {"not comparable"}
+
+
+# ---- figure 6
+
+
+def store_methods(folder, quality=(np.s_[:0], 0.0), similarity=(np.s_[:0], 0.0), constant=0):
+    count = len(local_methods.METHODS)
+    scores = np.zeros((count, 2, len(STAGES), IMAGES, TRIALS))  # method, metric, stage, image, trial
+    scores[list(local_methods.MODIFIED)] = 0.5
+    scores[similarity[0]] = similarity[1]
+    table = np.ones((count, 3, 1 + len(STAGES), IMAGES, TRIALS))
+    table[:, 0, 3:] = 10.0
+    table[quality[0]] = quality[1]
+    codes = np.zeros((count, *scores.shape[2:]), dtype=np.int8)
+    codes.flat[:constant] = 2
+    write_arrays(folder, scores=scores, constant=codes, strangers=np.zeros(scores.shape[:-1]), quality=table)
+    facts_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, set()),
+        ({"similarity": (np.s_[2, 1, -1], 0.2)}, {"local-methods-sensitive"}),
+        ({"similarity": (np.s_[2, 1, 0], 0.9)}, set()),  # before the last stage
+        ({"similarity": (np.s_[7, 1, -1], 0.05)}, {"local-modified-gradients-fail"}),
+        ({"quality": (np.s_[5, 0, 3], 0.9)}, {"local-infidelity-rises"}),
+        ({"quality": (np.s_[5, 1, 1], 0.4)}, {"local-sensitivity-unchanged"}),
+    ],
+)
+def test_each_claim_of_the_local_methods_can_hold_and_fail(change, expected, tmp_path):
+    store_methods(tmp_path, **change)
+    findings = local_methods.judge(tmp_path)
+    assert len(findings) == 4
+    assert failed(findings) == expected
+
+
+def test_undefined_scores_are_counted_and_left_out(tmp_path):
+    store_methods(tmp_path, quality=(np.s_[0, 1, 2, 0], np.nan), constant=5)
+    findings = local_methods.judge(tmp_path)
+    assert not failed(findings)
+    assert all("5 of 384 comparisons had a constant map" in finding.why for finding in findings)
+    assert all("2 of 1440 scores were undefined" in finding.why for finding in findings)
+
+
+# ---- runs
+
+
+def assert_drawn(experiment, folder, names):
+    """All figures are there, and the main one has the same bytes when it is drawn again."""
+    once, again = experiment.draw(folder), experiment.draw(folder)
+    assert set(once) == names
+    first, second = (save_figure(figures[""], folder / "figure")[0].read_bytes() for figures in (once, again))
+    assert first == second
+
+
+def stored(folder):
+    facts = json.loads((folder / "facts.json").read_text())
+    with np.load(folder / "arrays.npz") as arrays:
+        return facts, dict(arrays)
+
+
+def test_the_smooth_networks_on_digits(tmp_path):
+    calls = []
+    smooth.compute(Context(ReproductionConfig("kokhlikyan2021"), lambda *each: calls.append(each)), tmp_path)
+    facts, arrays = stored(tmp_path)
+    assert arrays["scores"].shape == (4, 2, 3, 2, 2, 2)
+    assert np.isfinite(arrays["scores"]).all()
+    assert arrays["profiles"].shape == (4, 2, 5, 21)
+    assert len(set(facts["dimensions"])) == 5
+    rows, columns = np.unravel_index(facts["dimensions"], (28, 28))
+    apart = np.maximum(abs(rows[:, None] - rows), abs(columns[:, None] - columns))
+    assert apart[~np.eye(5, dtype=bool)].min() > 2  # a tenth of 28 pixels
+    assert any(what.startswith("Softplus, LogSumExp") for _, _, what in calls)
+    assert facts["same_class"][0] == 2
+    names = {"", "randomized", "infidelity", "infidelity-share", "max-sensitivity"}
+    assert_drawn(smooth.SMOOTH, tmp_path, names)
+    assert len(smooth.judge(tmp_path)) == 5
+
+
+def test_the_table_on_digits(tmp_path):
+    table1.compute(context(), tmp_path)
+    facts, arrays = stored(tmp_path)
+    assert facts["stages"] == ["linear2", "linear1", "conv2", "conv1"]
+    assert arrays["scores"].shape == (2, 3, 5, 2, 2)
+    with (tmp_path / "table1.csv").open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows[1:]] == ["Original", *facts["stages"]]
+    means = arrays["scores"][:, :2].mean(axis=(3, 4))  # (method, metric, stage)
+    np.testing.assert_allclose(np.array(rows[2][1:], dtype=float), means[:, :, 1].T.ravel(), rtol=1e-12)
+    assert "basic CNN" in (tmp_path / "table1.md").read_text(encoding="utf-8")
+    assert_drawn(table1.TABLE1, tmp_path, {"", "infidelity-share", "max-sensitivity"})
+    assert len(table1.judge(tmp_path)) == 4
+
+
+def test_the_local_methods_on_digits(tmp_path):
+    local_methods.compute(context(), tmp_path)
+    facts, arrays = stored(tmp_path)
+    assert arrays["scores"].shape == (8, 2, 4, 2, 1)
+    assert arrays["quality"].shape == (8, 3, 5, 2, 1)
+    assert arrays["guided-grad-cam-absolute"].shape == (5, 28, 28)
+    assert facts["estimator"] == "joint"
+    names = {"", "diverging", "infidelity", "infidelity-share", "max-sensitivity", "ssim", "spearman-abs"}
+    assert_drawn(local_methods.LOCAL_METHODS, tmp_path, names)
+    assert len(local_methods.judge(tmp_path)) == 4
