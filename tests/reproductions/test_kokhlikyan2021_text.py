@@ -95,7 +95,7 @@ def test_the_chance_of_a_cosine():
     assert text_claims.chance_cosine(np.array([[1]]))[0, 0] == pytest.approx(1)
 
 
-def store_cascade(folder, metric=None, value=0.0, quality=None, substitution=""):
+def store_cascade(folder, metric=None, value=0.0, quality=None, substitution="", flatness=0.89):
     """Scores of unrelated explanations and quality that falls, with what is said replaced."""
     signs = np.where(np.arange(SHAPE[-1]) % 2, 1.0, -1.0)
     scores = np.empty(SHAPE)
@@ -112,6 +112,7 @@ def store_cascade(folder, metric=None, value=0.0, quality=None, substitution="")
         constant=np.zeros((2, 4, 5, 6), np.int8),
         quality=goodness,
         directions=np.full((2, 5), 8),
+        flatness=np.stack([np.full(5, 0.5), np.full(5, flatness)]),
     )
     write_facts(folder, trained=True, substitution=substitution)
 
@@ -163,6 +164,19 @@ def test_substitutions_and_undefined_scores_are_named(tmp_path):
     assert not failed(findings)
     assert all("judged on an encoder instead of BERT" in finding.why for finding in findings)
     assert all("1 of 600 infidelities and max-sensitivities are undefined" in finding.why for finding in findings)
+
+
+def test_scores_that_do_not_tell_words_apart_are_named(tmp_path):
+    store_cascade(tmp_path)
+    assert not any("nearly the same" in finding.why for finding in text_claims.judge(tmp_path))
+    store_cascade(tmp_path, flatness=0.97)
+    whys = [finding.why for finding in text_claims.judge(tmp_path)]
+    assert all(
+        "local scores are nearly the same for all tokens (cosine with equal scores: 0.97)" in why for why in whys
+    )
+    assert text_cascade._flatness(np.array([2.0, 2.0, 2.0])) == pytest.approx(1)
+    assert text_cascade._flatness(np.array([1.0, -1.0])) == 0
+    assert text_cascade._flatness(np.zeros(3)) == 0
 
 
 def store_labels(folder, accuracy=0.9, memorised=0.96, again=0.8, permuted=0.1, quality=1.0, memorised_sentences=90):

@@ -1,10 +1,12 @@
 """Figures 3, 8, 9, 10 and 11 and table 2: token scores of global and local IG while a classifier is randomized."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from probatum.experiments.text import TextExplanation
@@ -67,7 +69,8 @@ def compute(context: Context, folder: Path) -> None:
         constant=found.constant,
         quality=quality.scores,
         shown=np.stack([_scores(found.trained[0], found.randomized[0], method) for method in METHODS]),
-        directions=np.array([[np.count_nonzero(each.scores[method]) for each in found.trained] for method in METHODS]),
+        directions=_table(found.trained, np.count_nonzero),
+        flatness=_table(found.trained, _flatness),
     )
     first = found.trained[0]
     write_facts(
@@ -90,6 +93,17 @@ def compute(context: Context, folder: Path) -> None:
     write_quality_table(folder, "table2", found.stages, quality.scores, _protocol(facts))
     page = tokens_html(_rows(facts, read_arrays(folder)), list(METHODS.values()), _protocol(facts))
     (folder / "figure10.html").write_text(tokens_page("Tokens under randomization", page), encoding="utf-8")
+
+
+def _table(trained: Sequence[TextExplanation], measure: Callable[[np.ndarray], float]) -> np.ndarray:
+    """A number for every explanation of the trained classifier, (method, sentence)."""
+    return np.array([[measure(each.scores[method]) for each in trained] for method in METHODS])
+
+
+def _flatness(scores: Float[np.ndarray, " token"]) -> float:
+    """|cosine| with scores that are the same for all tokens; 0 where there are no scores at all."""
+    length = float(np.linalg.norm(scores)) * np.sqrt(len(scores))
+    return abs(float(scores.sum())) / length if length else 0.0
 
 
 def _scores(trained: TextExplanation, randomized: dict[str, np.ndarray], method: str) -> np.ndarray:

@@ -14,6 +14,8 @@ from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, numb
 NEAR_ZERO = 0.2
 """A median within this is called close to zero: unrelated scores of ten words correlate by 1/√10 = 0.3 either way."""
 ABOVE_CHANCE = 0.1
+FLAT = 0.9
+"""A |cosine| with equal scores for all tokens from which on scores say little about words."""
 LOW = 1.5  # times the trained classifier's score, up to which a score "stays low"
 
 
@@ -104,6 +106,12 @@ def judge(folder: Path) -> list[Finding]:
         notes.append(f"{constant} of {arrays['constant'].size} comparisons had constant scores")
     if undefined := int(np.isnan(quality).sum()):
         notes.append(f"{undefined} of {quality.size} infidelities and max-sensitivities are undefined")
+    for variant, flatness in zip(("global", "local"), arrays["flatness"].mean(axis=1), strict=True):
+        if flatness >= FLAT:
+            notes.append(
+                f"the trained classifier's {variant} scores are nearly the same for all tokens (cosine with equal "
+                f"scores: {flatness:.2f}), so that they hardly tell words apart and agree or oppose as a whole"
+            )
     return findings(facts, judged, "; ".join(notes))
 
 
