@@ -483,50 +483,53 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line: exit code 0 when done, 2 for wrong usage, 1 for what failed, each with one clear line."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with _terminable(), _one_line("--debug" in words):
+    with _stoppable(), _one_line("--debug" in words):
         # --debug is welcome anywhere on the line.
         app([word for word in words if word != "--debug"])
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM."""
+class Stopped(BaseException):
+    """The command was asked to end, by Ctrl-C or SIGTERM; not KeyboardInterrupt, which typer takes for itself."""
+
+    def __init__(self, number: int) -> None:
+        self.code = 128 + number  # as shells count
+        super().__init__("interrupted")
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Lets SIGTERM end the command as Ctrl-C does: with what was computed in place."""
+def _stoppable() -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM end the command with what was computed in place."""
 
     def stop(number: int, frame: object) -> None:
-        raise Terminated
+        raise Stopped(number)
 
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _one_line(debug: bool) -> Iterator[None]:
     try:
         yield
-    except (ProbatumError, OSError, KeyboardInterrupt) as error:
+    except (ProbatumError, OSError, Stopped) as error:
         if debug:
             raise
-        rank, stopped = current_rank(), isinstance(error, KeyboardInterrupt)
-        what, kept = "interrupted" if stopped else str(error), kept_by(error)
+        what, kept, rank = str(error), kept_by(error), current_rank()
         if kept:
             what = f"{what}; {kept}: give the same command again to continue"
-        elif stopped:
-            what = "interrupted; nothing was written"
-        if not (stopped and rank):
+        elif isinstance(error, Stopped):
+            what = f"{what}; nothing was written"
+        if not (rank and isinstance(error, Stopped)):  # all processes are stopped together; the first one says so
             complain(what if rank is None else f"process {rank}: {what}")
-        if stopped:
-            raise SystemExit(143 if isinstance(error, Terminated) else 130) from None
-        raise SystemExit(2 if isinstance(error, InvalidInput) else 1) from None
+        code = error.code if isinstance(error, Stopped) else 2 if isinstance(error, InvalidInput) else 1
+        raise SystemExit(code) from None
 
 
 def _run_checks(config: CheckConfig, presets: Sequence[str], folder: Path, *, named: bool = True) -> None:

@@ -69,7 +69,7 @@ class CellStore:
         """Reads a cell; None where there is none that is whole."""
         path = self.path(cell)
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             sealed = arrays.pop(_SEAL).tobytes()
         except Exception:  # a damaged archive makes zipfile and numpy raise a dozen kinds of error

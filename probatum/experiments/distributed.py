@@ -106,10 +106,8 @@ class Ranks:
         """Adds up, in place, what all processes have."""
         if self.size == 1:
             return
-        try:
+        with _others_alive():
             dist.all_reduce(values)
-        except RuntimeError as error:
-            raise ModelError("another process of this run has ended; its own message says why") from error
 
 
 ALONE = Ranks()
@@ -121,9 +119,18 @@ def joined_ranks() -> Iterator[Ranks]:
     if current_rank() is None:
         yield ALONE
         return
-    dist.init_process_group("gloo", timeout=PATIENCE)
+    with _others_alive():
+        dist.init_process_group("gloo", timeout=PATIENCE)
     yield Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
     dist.destroy_process_group()  # after an error the process ends without it, and the others notice
+
+
+@contextmanager
+def _others_alive() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch has no type of its own for a connection that was closed
+        raise ModelError("another process of this run has ended; its own message says why") from error
 
 
 def current_rank() -> int | None:

@@ -1,0 +1,309 @@
+"""Runs that are interrupted: what is kept, what is refused, and that the finished run is that of one that was not."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_mlp
+import torch
+
+from probatum import cli
+from probatum.errors import InvalidInput, ModelError
+from probatum.experiments import CheckConfig, compare_presets, identity, read_run, run_check, sanity, setup
+from probatum.experiments.cells import CellStore
+from probatum.experiments.unfinished import asked_for
+
+CONFIG = CheckConfig(
+    model="mlp",
+    weights="none",
+    images=5,
+    methods=("gradient", "smoothgrad", "edge-detector"),
+    metrics=("cosine",),
+    trials=2,
+    samples=2,
+    keep_maps=3,
+    device="cpu",
+)
+COMMAND = [
+    *("check", "--model", "mlp", "--weights", "none", "--images", "5", "--samples", "2", "--trials", "2"),
+    *("--methods", "gradient,smoothgrad,edge-detector", "--metrics", "cosine", "--device", "cpu"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)  # 3 blocks, and so 9 cells
+    for name, value in tiny_mlp.PLACES.items():
+        monkeypatch.setattr(setup, name, value)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "draw_run", lambda folder, progress=None: [read_run(folder)])
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def stored(folder: Path) -> list[Path]:
+    return sorted((folder / "unfinished" / "cells").glob("*.npz"))
+
+
+def stop_at(monkeypatch, number: int, error: BaseException | signal.Signals) -> None:
+    """Raises, or sends the process a signal, instead of storing cell `number`."""
+    save, seen = CellStore.save, []
+
+    def save_or_stop(store, cell, arrays):
+        seen.append(cell)
+        if len(seen) == number:
+            if isinstance(error, signal.Signals):
+                signal.raise_signal(error)
+            raise error
+        save(store, cell, arrays)
+
+    monkeypatch.setattr(CellStore, "save", save_or_stop)
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(argument) for argument in arguments])
+    return stop.value.code or 0
+
+
+def kill(root: Path, points: int, weights: str) -> int:
+    """How many children were killed; their finished runs equal the one that was left alone."""
+    script = Path(__file__).with_name("killed_runs.py")
+    made = subprocess.run(
+        [sys.executable, script, root, str(points), "1", weights], check=True, capture_output=True, text=True
+    )
+    whole = contents(root / "whole")
+    assert {"config.json", "results.csv", "ceiling.csv", "figure.png", "images.npz", "maps/000.npz"} <= set(whole)
+    for number in range(points):
+        assert contents(root / f"run-{number}") == whole
+    return int(made.stdout)
+
+
+def test_a_run_that_is_killed_anywhere_ends_as_one_that_was_not(tmp_path):
+    assert kill(tmp_path, 5, "none") >= 5
+
+
+@pytest.mark.long
+def test_runs_killed_at_fifty_points_end_as_one_that_was_not(tmp_path):
+    assert kill(tmp_path, 50, "train") >= 50
+
+
+def test_only_what_is_missing_is_computed(tmp_path, monkeypatch):
+    run_check(CONFIG, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 6, OSError(28, "No space left on device"))
+        with pytest.raises(OSError, match="No space"):
+            run_check(CONFIG, tmp_path / "run")
+    assert len(stored(tmp_path / "run")) == 5
+    stored(tmp_path / "run")[0].write_bytes(b"torn")
+    saved, said = [], []
+    save = CellStore.save
+    monkeypatch.setattr(CellStore, "save", lambda *arguments: saved.append(arguments[1]) or save(*arguments))
+    setup_, result = run_check(CONFIG, tmp_path / "run", say=said.append)
+    assert len(saved) == 9 - 4
+    assert said == ["continuing: 4 of 9 cells are there"]
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    np.testing.assert_array_equal(result.scores, sanity_of(setup_).scores)
+
+
+def sanity_of(made):
+    return sanity.sanity_check(
+        made.model,
+        made.images,
+        made.targets,
+        methods=made.methods,
+        metrics=made.metrics,
+        randomizer=made.randomizer,
+        trials=made.trials,
+        precision="float32",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trials": 3}, "trials: 2 -> 3"),
+        ({"methods": ("gradient",)}, "methods: gradient,smoothgrad,edge-detector -> gradient"),
+        ({"seed": 1, "samples": None}, "samples: 2 -> None, seed: 0 -> 1"),
+    ],
+)
+def test_another_configuration_is_refused_with_the_difference(change, message, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            run_check(CONFIG, tmp_path / "run")
+    before = contents(tmp_path / "run")
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        run_check(replace(CONFIG, **change), tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+def test_other_numerics_weights_or_images_are_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            run_check(CONFIG, tmp_path / "run")
+    for name, value in (("numerics_hash", "0" * 64), ("weights_hash", "1" * 64), ("tensor_hash", "2" * 64)):
+        with monkeypatch.context() as patch:
+            patch.setattr(identity, name, lambda *_, value=value: value)
+            with pytest.raises(
+                InvalidInput, match=r"unfinished run that differs from this one \((probatum|weights|im)"
+            ):
+                run_check(CONFIG, tmp_path / "run")
+    assert len(stored(tmp_path / "run")) == 3
+
+
+def test_a_hash_of_the_numerics_covers_the_rooms_that_compute():
+    root = Path(identity.probatum.__file__).parent
+    assert all((root / room).exists() for room in identity._NUMERICS)
+    assert re.fullmatch(r"[0-9a-f]{64}", identity.numerics_hash())
+
+
+def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
+    config = replace(CONFIG, weights="train", train_images=50, images=2)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            run_check(config, tmp_path / "run")
+    assert stopped.value.kept == f"0 of 3 cells are stored in {tmp_path / 'run'}"
+
+    def never(*arguments, **options):
+        raise AssertionError("trained again")
+
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    monkeypatch.setattr(setup, "train", never)
+    made, _ = run_check(config, tmp_path / "run")
+    assert (tmp_path / "run" / "weights.pt").is_file()
+    assert made.training.best_accuracy == read_run(tmp_path / "run").config["model"]["test_accuracy"]
+    run_check(config, tmp_path / "other")
+    assert contents(tmp_path / "run") == contents(tmp_path / "other")
+
+
+def test_an_interrupted_assembling_is_done_again(tmp_path):
+    def fails(folder):
+        assert (folder / "results.csv").is_file()
+        raise KeyboardInterrupt
+
+    run_check(CONFIG, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run_check(CONFIG, tmp_path / "run", draw=fails)
+    (tmp_path / "run" / "results.csv").write_text("torn")
+    with pytest.raises(InvalidInput, match="is not finished; give its command again"):
+        read_run(tmp_path / "run")
+    run_check(CONFIG, tmp_path / "run")
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    with pytest.raises(InvalidInput, match="exists already"):
+        run_check(CONFIG, tmp_path / "run")
+
+
+def test_leftovers_of_a_run_that_was_killed_at_its_very_end_vanish(tmp_path):
+    run_check(CONFIG, tmp_path / "run")
+    whole = contents(tmp_path / "run")
+    (tmp_path / "run" / "unfinished").mkdir()
+    (tmp_path / "run" / "unfinished" / "lock").touch()
+    with pytest.raises(InvalidInput, match="exists already"):
+        run_check(CONFIG, tmp_path / "run")
+    assert contents(tmp_path / "run") == whole
+
+
+def test_what_is_refused_before_the_first_cell_leaves_nothing(tmp_path):
+    with pytest.raises(ModelError, match="convolution"):
+        run_check(replace(CONFIG, methods=("grad-cam",)), tmp_path / "a" / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_work_on_one_run(tmp_path):
+    def again(done, total, what):
+        with pytest.raises(InvalidInput, match="another process works on the run"):
+            run_check(CONFIG, tmp_path / "run")
+
+    run_check(CONFIG, tmp_path / "run", again)
+    assert asked_for(tmp_path / "run") is None
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            run_check(CONFIG, tmp_path / "run")
+    seen, before = set(), torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        run_check(CONFIG, tmp_path / "run", lambda *_: seen.add(torch.get_num_threads()))
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {before}
+
+
+def test_ctrl_c_says_how_to_continue(here, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4, signal.SIGINT)
+        assert run(*COMMAND, "--out", "run") == 130
+    error = capsys.readouterr().err
+    assert error == ("error: interrupted; 3 of 9 cells are stored in run: give the same command again to continue\n")
+    assert run("report", "run") == 2
+    assert "is not finished; give its command again" in capsys.readouterr().err
+    assert run(*COMMAND, "--seed", "3", "--out", "run") == 2
+    assert "seed: 0 -> 3" in capsys.readouterr().err
+    assert run(*COMMAND, "--out", "run") == 0
+    assert "continuing: 3 of 9 cells are there" in capsys.readouterr().err
+    assert not (here / "run" / "unfinished").exists()
+
+
+def test_sigterm_ends_as_ctrl_c_does(here, monkeypatch, capsys):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with monkeypatch.context() as patch:
+        stop_at(patch, 2, signal.SIGTERM)
+        assert run(*COMMAND, "--out", "run") == 143
+    assert "interrupted; 1 of 9 cells are stored in run" in capsys.readouterr().err
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_interrupt_before_the_first_cell_leaves_nothing(here, monkeypatch, capsys):
+    stop_at(monkeypatch, 1, signal.SIGINT)
+    assert run(*COMMAND, "--out", "run") == 130
+    assert capsys.readouterr().err == "error: interrupted; nothing was written\n"
+    assert list(here.iterdir()) == []
+
+
+def test_without_out_the_unfinished_run_is_found(here, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4, signal.SIGINT)
+        assert run(*COMMAND) == 130
+    assert run(*COMMAND, "--seed", "1") == 0
+    assert run(*COMMAND) == 0
+    names = ["check-digits-mlp", "check-digits-mlp-2"]
+    assert sorted(path.name for path in (here / "runs").iterdir()) == names
+    seeds = [json.loads((here / "runs" / name / "config.json").read_text())["config"]["seed"] for name in names]
+    assert seeds == [0, 1]
+
+
+def test_a_comparison_of_presets_continues(tmp_path, monkeypatch):
+    presets = ("emprt", "random-logit")
+    config = replace(CONFIG, trials=None, metrics=None)
+    whole = compare_presets(config, presets, tmp_path / "whole")
+    for number in (2, 8):  # in the first check and in the second one
+        with monkeypatch.context() as patch:
+            stop_at(patch, number, KeyboardInterrupt())
+            with pytest.raises(KeyboardInterrupt) as stopped:
+                compare_presets(config, presets, tmp_path / "run")
+        assert "stored in" in stopped.value.kept
+    with pytest.raises(InvalidInput, match="presets: emprt,random-logit -> emprt,smprt"):
+        compare_presets(config, ("emprt", "smprt"), tmp_path / "run")
+    assert compare_presets(config, presets, tmp_path / "run") == whole
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
