@@ -79,7 +79,7 @@ def _sentence(label: int, rng: np.random.Generator) -> tuple[list[str], tuple[in
 
 def _opinion(label: int, rng: np.random.Generator) -> tuple[list[str], tuple[int, ...]]:
     words = ["the", *_pick(_NOUNS, rng).split(), _pick(_VERBS, rng)]
-    negated = rng.random() < 0.4
+    negated = rng.random() < 0.3
     negation = _pick(NEGATIONS, rng).split() if negated else []
     decisive = [len(words) + index for index in range(len(negation))]
     words += negation

@@ -17,10 +17,12 @@ from probatum.experiments.cache import VERSION, cache_folder
 from probatum.models import EpochRecord, TrainingReport, load_checkpoint, save_checkpoint
 from probatum.models.text import (
     EncoderSizes,
+    TextClassifier,
     TextModel,
     TextTraining,
     load_text_classifier,
     make_text_model,
+    naive_bayes_start,
     pad_ids,
     train_text,
 )
@@ -37,21 +39,28 @@ class TextRecipe:
         sizes: of its layers.
         training: the hyperparameters.
         max_tokens: the most tokens of a sentence, markers included.
+        naive_bayes: whether words begin as `naive_bayes_start` says.
     """
 
     sizes: EncoderSizes
     training: TextTraining
     max_tokens: int = 64
+    naive_bayes: bool = False
 
 
 RECIPES: dict[str, TextRecipe] = {
     "sentences": TextRecipe(
-        EncoderSizes(dimensions=32, hidden=64, dropout=0.0, word_dropout=0.0),
-        TextTraining(epochs=8, learning_rate=5e-3, averaging=0.98),
+        EncoderSizes(dimensions=32, hidden=64, dropout=0.0, word_dropout=0.1),
+        TextTraining(epochs=10, learning_rate=5e-3, averaging=0.98),
     ),
-    "sst2": TextRecipe(EncoderSizes(), TextTraining(epochs=10)),
+    "sst2": TextRecipe(EncoderSizes(), TextTraining(epochs=5, weight_decay=1.0, label_smoothing=0.1), naive_bayes=True),
 }
-"""The sets of sentences by name, with the encoder that learns them."""
+"""The sets of sentences by name, with the encoder that learns them.
+
+Over the seeds 0, 1 and 2: 99.9 % or more of the package's own test sentences after 6 s of one CPU core; 81.1 to 81.2 %
+of SST-2's dev sentences, which choose the epoch, and 81.3 to 81.7 % of its test sentences, which choose nothing, after
+16 s.
+"""
 
 
 def memorising(recipe: TextRecipe, target_accuracy: float = 0.95) -> TextRecipe:
@@ -64,11 +73,13 @@ def memorising(recipe: TextRecipe, target_accuracy: float = 0.95) -> TextRecipe:
         epochs=200,
         learning_rate=2e-3,
         weight_decay=0.0,
+        label_smoothing=0.0,
         averaging=0.9,
         monitor="train",
         target_accuracy=target_accuracy,
     )
-    return replace(recipe, sizes=replace(recipe.sizes, dropout=0.0, word_dropout=0.0), training=training)
+    sizes = replace(recipe.sizes, dropout=0.0, word_dropout=0.0)
+    return replace(recipe, sizes=sizes, training=training, naive_bayes=False)
 
 
 def load_sentences(name: str, split: str, data_dir: str | os.PathLike[str] | None = None, seed: int = 0) -> SentenceSet:
@@ -140,9 +151,13 @@ def trained_text_model(
     report = _remembered(model, weights)
     if report is None:
         model = untrained()  # a damaged entry may have left some of its weights
+        ids = pad_ids(model.encode(train.sentences))
+        if recipe.naive_bayes:
+            assert isinstance(model.network, TextClassifier)
+            naive_bayes_start(model.network, ids, train.labels, seed)
         report = train_text(
             model.network,
-            pad_ids(model.encode(train.sentences)),
+            ids,
             train.labels,
             pad_ids(model.encode(test.sentences)),
             test.labels,

@@ -27,7 +27,12 @@ TINY = EncoderSizes(dimensions=8, layers=2, heads=2, hidden=12)
 
 @pytest.fixture(scope="module")
 def model():
-    return make_text_model(SENTENCES, ("negative", "positive"), TINY, max_tokens=12, seed=1)
+    made = make_text_model(SENTENCES, ("negative", "positive"), TINY, max_tokens=12, seed=1)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():  # before training the layers add nothing
+        for parameter in made.network.encoder.parameters():
+            parameter.normal_(std=0.4, generator=generator)
+    return made
 
 
 def replica(network, embeddings):
@@ -38,7 +43,7 @@ def replica(network, embeddings):
         return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
 
     def norm(name, x):
-        scaled = x / ((x**2).mean(-1, keepdim=True) + torch.finfo(torch.float64).eps).sqrt()
+        scaled = x / ((x**2).mean(-1, keepdim=True) + 0.1).sqrt()
         return scaled * weights[f"{name}.weight"]
 
     x = embeddings + weights["embeddings.positions"][: len(embeddings)]
@@ -105,6 +110,12 @@ def test_what_embeddings_use_is_what_the_stages_hold(model):
         "embeddings",
     ]
     assert set(dict(model.network.named_parameters())) - held == {"embeddings.words.weight"}
+
+
+def test_before_training_the_layers_add_nothing():
+    network = make_text_model(SENTENCES, ("negative", "positive"), TINY).network
+    states = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(network.encoder(states, None), states)
 
 
 @settings(max_examples=10, deadline=None)

@@ -3,6 +3,7 @@
 from probatum.models.text.encoder import EmbeddingClassifier, EncoderSizes, TextClassifier
 from probatum.models.text.hugging_face import HuggingFaceClassifier, load_text_classifier
 from probatum.models.text.model import TextModel, make_text_model
+from probatum.models.text.naive_bayes import naive_bayes_start
 from probatum.models.text.tokenizer import Encoded, Tokenizer, WordTokenizer
 from probatum.models.text.training import TextTraining, pad_ids, text_accuracy, train_text
 
@@ -18,6 +19,7 @@ __all__ = [
     "WordTokenizer",
     "load_text_classifier",
     "make_text_model",
+    "naive_bayes_start",
     "pad_ids",
     "text_accuracy",
     "train_text",

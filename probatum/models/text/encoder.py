@@ -12,6 +12,8 @@ from probatum.errors import InvalidInput, ModelError
 from probatum.models.stages import Stages
 from probatum.models.text.tokenizer import PAD
 
+_FLOOR = 0.1  # mean square under which a state counts as weak and stays so, instead of being blown up to full size
+
 
 class EmbeddingClassifier(nn.Module):
     """A classifier of sentences that takes token ids or, for attribution, the embeddings of the tokens.
@@ -58,7 +60,8 @@ class EncoderSizes:
 class TextClassifier(EmbeddingClassifier):
     """Words and positions, layers of attention, the mean over the tokens, a dense layer, and the logits.
 
-    Every layer normalises its input and adds to it (Xiong et al. 2020, arXiv 2002.04745). Where token ids hold [PAD],
+    Every layer normalises its input and adds to it (Xiong et al. 2020, arXiv 2002.04745); before training it adds
+    nothing (Zhang, Dauphin and Ma 2019, arXiv 1901.09321). Where token ids hold [PAD],
     attention and mean pass over it; embeddings have none.
 
     Args:
@@ -70,9 +73,11 @@ class TextClassifier(EmbeddingClassifier):
     Differs from BERT (Devlin et al. 2019, arXiv 1810.04805):
         1. The pooler sees the mean of all tokens, not [CLS] alone: a few thousand sentences do not teach [CLS] to
            collect them.
-        2. Layers normalise before, not after, and divide by the root mean square without subtracting the mean (Zhang
-           and Sennrich 2019, arXiv 1910.07467). BERT's layer norm does not see a constant added to all dimensions of an
-           embedding, so that gradients summed over the dimensions vanish but for rounding; here they do not.
+        2. Layers normalise before, not after, and divide by the root of 0.1 + mean square without subtracting the mean
+           (Zhang and Sennrich 2019, arXiv 1910.07467): a word that means nothing is not blown up to the size of the
+           others, and the path from [PAD] to a word is smooth. BERT's layer norm does not see a constant added to all
+           dimensions of an embedding, so that gradients summed over the dimensions vanish but for rounding; here they
+           do not.
         3. There are no token types; [PAD] stands for "no word here", in training (`word_dropout`) as in a baseline.
     """
 
@@ -97,7 +102,7 @@ class TextClassifier(EmbeddingClassifier):
 
     def embed(self, ids: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dimensions"]:
         """The embeddings of the words, [PAD] at zero."""
-        vectors: Tensor = self.embeddings.words(ids)
+        vectors: Tensor = self.embeddings.words(ids) * self.embeddings.strength[ids]
         return vectors
 
     def forward(
@@ -118,11 +123,17 @@ class TextClassifier(EmbeddingClassifier):
 
 
 class _Embeddings(nn.Module):
-    """The table of words, and the positions that are added to whatever stands at the words' place."""
+    """The table of words, and the positions that are added to whatever stands at the words' place.
+
+    A word's embedding is its row of the table times its strength, which is no parameter; see `naive_bayes_start`.
+    """
+
+    strength: Tensor
 
     def __init__(self, vocabulary: int, max_tokens: int, sizes: EncoderSizes) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, sizes.dimensions, padding_idx=PAD)
+        self.register_buffer("strength", torch.ones(vocabulary, 1))
         self.positions = nn.Parameter(torch.empty(max_tokens, sizes.dimensions))
         self.word_dropout = sizes.word_dropout
         self.dropout = _SharedDropout(sizes.dropout)
@@ -131,7 +142,7 @@ class _Embeddings(nn.Module):
     def reset_parameters(self) -> None:
         """Small words, smaller positions, so that a word means much the same wherever it stands."""
         with torch.no_grad():
-            nn.init.normal_(self.words.weight, std=0.1)[PAD] = 0
+            nn.init.normal_(self.words.weight, std=0.2)[PAD] = 0
             nn.init.normal_(self.positions, std=0.02)
 
     def forward(self, vectors: Float[Tensor, "batch tokens dimensions"]) -> Float[Tensor, "batch tokens dimensions"]:
@@ -152,6 +163,10 @@ class _Encoder(nn.Module):
     def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
         self.layer = nn.ModuleList(_Layer(sizes) for _ in range(sizes.layers))
+        for layer in self.layer:
+            for last in (layer.attention.output, layer.feed_forward[-2]):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
 
     def forward(self, states: Tensor, known: Bool[Tensor, "batch tokens"] | None) -> Tensor:
         for layer in self.layer:
@@ -166,7 +181,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.attention = _Attention(sizes)
         self.feed_forward = nn.Sequential(
-            nn.RMSNorm(sizes.dimensions),
+            nn.RMSNorm(sizes.dimensions, eps=_FLOOR),
             nn.Linear(sizes.dimensions, sizes.hidden),
             nn.GELU(),
             _SharedDropout(sizes.dropout),
@@ -189,7 +204,7 @@ class _Attention(nn.Module):
     def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
         self.heads = sizes.heads
-        self.norm = nn.RMSNorm(sizes.dimensions)
+        self.norm = nn.RMSNorm(sizes.dimensions, eps=_FLOOR)
         self.query, self.key, self.value, self.output = (
             nn.Linear(sizes.dimensions, sizes.dimensions) for _ in range(4)
         )

@@ -37,6 +37,7 @@ class TextTraining:
         batch_size: sentences in a step.
         learning_rate: at the end of the warm-up, the first tenth of all steps; it falls linearly to 0 afterwards.
         weight_decay: of all parameters.
+        label_smoothing: share of the target probability that is spread over all classes (Szegedy et al. 2016).
         averaging: share of the old value that the exponential average of the weights keeps in each step.
         monitor: the sentences whose accuracy under the averaged weights, measured after every epoch, chooses the best
             ones and is compared with `target_accuracy`: "test", or "train" where labels are to be memorised.
@@ -48,6 +49,7 @@ class TextTraining:
     batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    label_smoothing: float = 0.0
     averaging: float = 0.998
     monitor: Literal["test", "train"] = "test"
     target_accuracy: float | None = None
@@ -61,8 +63,9 @@ class TextTraining:
                 f"learning_rate is {self.learning_rate}, weight_decay {self.weight_decay}; "
                 "the one must be above 0, the other not below"
             )
-        if not 0 <= self.averaging < 1:
-            raise InvalidInput(f"averaging is {self.averaging}; it is a share, from 0 to below 1")
+        for name in ("averaging", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; it is a share, from 0 to below 1")
         if self.monitor not in ("test", "train"):
             raise InvalidInput(f"monitor is {self.monitor!r}; choose test or train")
 
@@ -131,7 +134,7 @@ def train_text(
                 logits = network(_trimmed(train_ids[rows]).to(device))
                 if done == 0:
                     _check_labels(train_labels, logits.shape[1])
-                loss = F.cross_entropy(logits, labels)
+                loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(parameters, _LARGEST_STEP)
