@@ -82,7 +82,7 @@ def attribute(
 
     Args:
         model: any module that maps (batch, ...) to (batch, classes) logits, or a view of it from `engine.prepare`. It
-            is evaluated in eval mode and left as it was.
+            is evaluated in eval mode and left as it was. A view is copied and measured once for many calls.
         images: (batch, ...), finite, floating point, on the model's device.
         targets: class indices (batch,), one index for all, or None for the predicted classes.
         methods: by name, or a plain sequence, which is named by the methods' titles.

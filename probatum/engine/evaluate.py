@@ -98,7 +98,7 @@ class Evaluation:
 
 
 class Shared:
-    """What the versions of a model share at some points, for as long as the `with` block lasts.
+    """What the versions of a model share at some points.
 
     Args:
         weights: which of their weights are equal.
@@ -108,12 +108,6 @@ class Shared:
     def __init__(self, weights: SharedWeights, points: Tensor) -> None:
         self.prefix = Prefix(weights, points)
         self.guide = GuidedReLU()  # whose hooks are part of the graph that is shared
-
-    def __enter__(self) -> "Shared":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.guide.remove()
 
     def variant(self, number: int) -> "Shared":
         """What `evaluate` takes for a version."""
@@ -152,8 +146,6 @@ def evaluate(
         guide = None
         if GUIDED in needs:
             guide = GuidedReLU() if shared is None else shared.guide
-        if guide is not None and shared is None:
-            stack.callback(guide.remove)
         # The prefix comes last, so that it is asked first and what it holds is guided already.
         with guide or nullcontext(), nullcontext() if shared is None else shared.prefix:
             # A copy, because the model's first operation may work in place.
@@ -206,7 +198,6 @@ def relu_coverage(model: nn.Module | View, images: Tensor) -> ReLUCoverage:
     guide = GuidedReLU()
     with computing(view.device), guide:
         view.logits(view.accept(images[:1]).clone())
-    guide.remove()
     return guide.coverage
 
 

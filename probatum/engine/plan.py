@@ -3,7 +3,6 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,7 +19,7 @@ from probatum.engine.prefix import SharedWeights, StaleTensorError
 from probatum.engine.sampling import Expansion, PointStream, Rows
 from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
 from probatum.engine.targets import Targets
-from probatum.engine.view import View
+from probatum.engine.view import View, first_not_finite
 from probatum.errors import ModelError
 
 Progress = Callable[[int, int], None]
@@ -125,7 +124,8 @@ def run_variants(
             groups[request.chain][name] = request
         # The images themselves come first: their forward pass finds the classes that the other groups aim at.
         ordered = sorted(groups.items(), key=lambda item: len(item[0]) > 0)
-        keys = image_keys(images, seed)
+        # Only what expands an image has noise, and hashing takes as long as a layer.
+        keys = image_keys(images, seed) if any(groups) else images.new_zeros(len(images), dtype=torch.int64)
         streams = [(PointStream.of(images, keys, chain), members) for chain, members in ordered]
         total, done = sum(len(stream) for stream, _ in streams) * len(works), 0
 
@@ -235,9 +235,9 @@ class _Stream:
         self.kind = (self.points.images.shape[1:], view.dtype, self.needs, *(["shared"] if weights else []))
         if self.budget.measures(self.kind):
             first = self.points.rows(0, 1)
-            with Shared(weights, first.points) if weights else nullcontext() as shared:
-                work = partial(works[0].evaluate, first, self.needs, shared)
-                answer = self.budget.measure(self.kind, view.model, work, graphs=2 if weights else 1)
+            work = partial(works[0].evaluate, first, self.needs, Shared(weights, first.points) if weights else None)
+            answer = self.budget.measure(self.kind, view.model, work, graphs=2 if weights else 1)
+            del work
             self.budget.rows(self.kind)  # refuses a budget that is too small for what was just seen
             if len(self.points) == len(works) == 1:  # there is nothing to cut, so the measured row is the stream
                 works[0].add(*answer)
@@ -262,15 +262,16 @@ class _Stream:
         rows = self.budget.attempt(stop - start, lambda: self.points.rows(start, stop))
         done = 0
         if rows is not None:
-            with Shared(weights, rows.points) if weights else nullcontext() as shared:
-                for number, work in enumerate(works):
-                    common = None if shared is None else shared.variant(number)
-                    answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.needs, common))
-                    if answer is None:
-                        break
-                    work.add(*answer)
-                    self.tick(stop - start)
-                    done += 1
+            shared = Shared(weights, rows.points) if weights else None
+            for number, work in enumerate(works):
+                common = shared.variant(number) if shared else None
+                answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.needs, common))
+                if answer is None:
+                    break
+                work.add(*answer)
+                self.tick(stop - start)
+                done += 1
+            del shared, common
         if done < len(works):  # memory ran out: what is left of the chunk is cut into smaller ones
             del rows
             self._part(works[done:], start, stop)
@@ -303,9 +304,9 @@ def _all_logits(view: View, images: Tensor, budget: Budget) -> Tensor:
 
 
 def _require_finite(view: View, name: str, maps: Tensor) -> None:
-    bad = (~torch.isfinite(maps)).flatten(1).any(1)
-    if bool(bad.any()):
+    bad = first_not_finite(maps)
+    if bad is not None:
         raise ModelError(
-            f"the {name} map of image {int(bad.nonzero()[0])} has NaN or infinite values: "
+            f"the {name} map of image {bad} has NaN or infinite values: "
             f"the gradients of {view.name} are not finite there"
         )

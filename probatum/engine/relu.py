@@ -1,4 +1,4 @@
-"""Guided ReLU by a full backward hook on every ReLU call of a forward pass, however the model spells the call."""
+"""Guided ReLU by a backward hook on every ReLU call of a forward pass, however the model spells the call."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -47,22 +47,15 @@ class ReLUCoverage:
         return f"{self.guided} of {self.guided} ReLU calls guided{others}"
 
 
-class _HookedReLU(nn.Module):
-    """The one module that every ReLU call goes through; a full backward hook keeps its state per call."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x)
-
-
 class GuidedReLU(TorchFunctionMode):
-    """Routes ReLU calls through a module whose full backward hook can guide the gradient.
+    """Hooks the place of each ReLU call in the graph, so that a backward pass can be guided there.
 
-    The rule of Springenberg et al. (2014, arXiv:1412.6806): R_in = 1[x > 0] · 1[R_out > 0] · R_out. The module's own
-    backward applies 1[x > 0]; the hook then drops what is negative, which is the same as dropping it before.
+    The rule of Springenberg et al. (2014, arXiv:1412.6806): R_in = 1[x > 0] · 1[R_out > 0] · R_out. The call's own
+    backward applies 1[x > 0]; the hook drops what is negative before it.
 
     The mode is entered for the forward pass alone. Backward passes through that graph are plain, or guided inside
-    `mode.backward(...)`, so one forward pass serves both. In-place calls write their result into the tensor they were
-    given, as the model expects: who reads that tensor later reads the rectified, guided one.
+    `mode.backward(...)`, so one forward pass serves both. In-place calls stay in place: who reads that tensor later
+    reads the rectified, guided one.
     """
 
     def __init__(self) -> None:
@@ -70,8 +63,6 @@ class GuidedReLU(TorchFunctionMode):
         self._guiding = False
         self._calls = 0
         self._others: Counter[str] = Counter()
-        self._relu = _HookedReLU()
-        self._handle = self._relu.register_full_backward_hook(self._guide)
 
     @property
     def coverage(self) -> ReLUCoverage:
@@ -86,10 +77,6 @@ class GuidedReLU(TorchFunctionMode):
         finally:
             self._guiding = False
 
-    def remove(self) -> None:
-        """Takes the hook off; graphs that still exist then have the plain gradient."""
-        self._handle.remove()
-
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
@@ -98,11 +85,16 @@ class GuidedReLU(TorchFunctionMode):
             x = args[0] if args else kwargs["input"]
             self._calls += 1
             in_place = func in _RELU_IN_PLACE or kwargs.get("inplace", args[1] if len(args) > 1 else False)
-            return x.copy_(self._relu(x)) if in_place else self._relu(x)
+            # A part of another tensor has no node of its own for a call in place, so its result is written back.
+            copied = in_place and x._is_view()
+            y: Tensor = torch.relu_(x) if in_place and not copied else torch.relu(x)
+            if y.grad_fn is not None:
+                y.grad_fn.register_prehook(self._guide)
+            return x.copy_(y) if copied else y
         if func in _OTHER_RECTIFIERS:
             is_relu6 = (kwargs.get("min_val"), kwargs.get("max_val")) == (0, 6)  # nn.ReLU6 calls F.hardtanh
             self._others["relu6" if is_relu6 else func.__name__.lstrip("_")] += 1
         return func(*args, **kwargs)
 
-    def _guide(self, module: nn.Module, inputs: Any, outputs: Any) -> tuple[Tensor] | None:
-        return (inputs[0].clamp(min=0),) if self._guiding else None
+    def _guide(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor] | None:
+        return (outputs[0].clamp(min=0),) if self._guiding else None

@@ -82,11 +82,19 @@ class View:
             raise InvalidInput(f"images are on {images.device}, {self.name} is on {self.device}; move one to the other")
         if self.channels_last and images.ndim != 4:
             raise InvalidInput(f"channels_last is for (batch, channel, height, width), not {tuple(images.shape)}")
-        bad = (~torch.isfinite(images)).flatten(1).any(1)
-        if bool(bad.any()):
-            raise InvalidInput(f"image {int(bad.nonzero()[0])} of the batch has NaN or infinite pixels")
+        bad = first_not_finite(images)
+        if bad is not None:
+            raise InvalidInput(f"image {bad} of the batch has NaN or infinite pixels")
         with torch.inference_mode(False):  # autograd cannot use a tensor that was made in inference mode, so copy it
             return (images.clone() if images.is_inference() else images.detach()).to(self.dtype)
+
+
+def first_not_finite(values: Float[Tensor, "batch *shape"]) -> int | None:
+    """The first row that holds a NaN or an infinite value; None where all are finite, which one sum tells."""
+    if bool(torch.isfinite(values.sum())):
+        return None
+    bad = (~torch.isfinite(values)).flatten(1).any(1)
+    return int(bad.nonzero()[0]) if bool(bad.any()) else None  # finite values may have an infinite sum
 
 
 def prepare(

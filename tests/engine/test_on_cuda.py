@@ -46,6 +46,19 @@ def test_float32_maps_do_not_use_short_products():
         torch.backends.cuda.matmul.allow_tf32 = kept
 
 
+@pytest.mark.parametrize(("precision", "error"), [("tf32", 0.01), ("bfloat16", 0.1)])
+def test_short_products_are_used_where_they_are_asked_for(precision, error):
+    if torch.cuda.get_device_capability() < (8, 0):
+        pytest.skip("the device has no short products")
+    model, x = seeded(ConvNet, dtype=torch.float32).cuda(), images(dtype=torch.float32).cuda()
+    expected = Gradient()(model.cpu(), x.cpu(), TARGETS, precision="float64")
+    flags = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    maps = Gradient()(model.cuda(), x, TARGETS, precision=precision)
+    assert maps.dtype == torch.float32
+    assert relative_error(maps, expected) < error
+    assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == flags
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_noise_is_that_of_the_cpu(dtype):
     x = images(8, dtype=dtype)
