@@ -113,7 +113,11 @@ BaselineName = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
-PrecisionName = Annotated[str, typer.Option("--precision", help="float32 or float64.")]
+PrecisionName = Annotated[str, typer.Option("--precision", help="float32, tf32 (CUDA), bfloat16 or float64.")]
+ChannelsLast = Annotated[
+    bool, typer.Option("--channels-last", help="Compute with channels last: faster, another order.")
+]
+FoldBatchNorm = Annotated[bool, typer.Option("--fold-batch-norm", help="Fold batch norm into convolutions: faster.")]
 MemoryBudget = Annotated[str | None, typer.Option(help="Memory for activations, such as '2 GiB'.")]
 OnError = Annotated[str, typer.Option(help="Of a photograph that cannot be read: stop, or skip it.")]
 
@@ -168,6 +172,8 @@ def check(
     keep_maps: Annotated[int, typer.Option(help="Of how many images the maps are stored and drawn.")] = 3,
     device: Device = "auto",
     precision: PrecisionName = "float32",
+    channels_last: ChannelsLast = False,
+    fold_batch_norm: FoldBatchNorm = False,
     memory_budget: MemoryBudget = None,
     on_error: OnError = "stop",
     out: Annotated[Path | None, typer.Option(help="Run folder to make or to continue; else one below runs/.")] = None,
@@ -202,6 +208,8 @@ def check(
         keep_maps=keep_maps,
         device=device,
         precision=precision,
+        channels_last=channels_last,
+        fold_batch_norm=fold_batch_norm,
         memory_budget=memory_budget,
         on_error=on_error,
     )
@@ -228,6 +236,8 @@ def attribute(
     seed: Seed = 0,
     device: Device = "auto",
     precision: PrecisionName = "float32",
+    channels_last: ChannelsLast = False,
+    fold_batch_norm: FoldBatchNorm = False,
     memory_budget: MemoryBudget = None,
     on_error: OnError = "stop",
 ) -> None:
@@ -248,6 +258,8 @@ def attribute(
         seed=seed,
         device=device,
         precision=precision,
+        channels_last=channels_last,
+        fold_batch_norm=fold_batch_norm,
         memory_budget=memory_budget,
         on_error=on_error,
     )
@@ -316,13 +328,17 @@ def reproduce(
         str, typer.Option(help="'quick', or 'paper' for the paper's own sizes, models and data.")
     ] = "quick",
     data_dir: Annotated[
-        str | None, typer.Option(help="Folder with MNIST/, FashionMNIST/, tiny-imagenet-200/, imagenet-samples/.")
+        str | None,
+        typer.Option(help="Folder with MNIST/, FashionMNIST/, tiny-imagenet-200/, imagenet-samples/, sst2/."),
     ] = None,
     photographs: Annotated[str | None, typer.Option(help="Folder of photographs for the ImageNet experiments.")] = None,
     model: Annotated[str | None, typer.Option(help="Another torchvision model for the ImageNet experiments.")] = None,
     weights: Annotated[
         str, typer.Option(help="Of the pretrained model: 'default', 'none', or a checkpoint.")
     ] = "default",
+    text_model: Annotated[
+        str | None, typer.Option(help="Hugging Face sentence classifier, by name or folder, for experiments on text.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     memory_budget: MemoryBudget = None,
@@ -339,6 +355,7 @@ def reproduce(
         photographs=photographs,
         model=model,
         weights=weights,
+        text_model=text_model,
         device=device,
         seed=seed,
         memory_budget=memory_budget,
