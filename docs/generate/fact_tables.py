@@ -1,0 +1,109 @@
+"""Tables of facts that stand in the middle of written pages, at lines such as `<!-- table: metrics -->`."""
+
+import inspect
+import re
+from collections.abc import Callable
+
+import command_page
+from markup import linked, table
+
+from probatum.benchmarks import SUITES
+from probatum.experiments import judge
+from probatum.experiments.store import CEILING_COLUMNS, COLUMNS, FAILURE_COLUMNS
+from probatum.maps import REDUCTIONS
+from probatum.metrics import METRICS
+from probatum.metrics.quality import QUALITY
+from probatum.randomization import INITIALISERS, PRESETS, Preset
+
+_MARK = re.compile(r"^<!-- table: ([a-z-]+) -->$", re.MULTILINE)
+
+
+def fill(text: str) -> str:
+    """Puts the tables in the places of their marks; KeyError where there is no such table."""
+    return _MARK.sub(lambda mark: _TABLES[mark[1]](), text)
+
+
+def _presets() -> str:
+    names = {initialiser: name for name, initialiser in INITIALISERS.items()}
+    rows = [
+        (
+            f"`{name}`",
+            each.order,
+            f"`{names.get(each.initialiser, each.initialiser)}`",
+            _further(each),
+            linked(each.source),
+        )
+        for name, each in PRESETS.items()
+    ]
+    return table(("preset", "order", "initialiser", "further", "source"), rows)
+
+
+def _further(preset: Preset) -> str:
+    """What a protocol has that others lack."""
+    smoothing = preset.smoothing
+    facts = {
+        f"{preset.trials} trials": preset.trials > 1,
+        "all stages are drawn anew at each step": preset.redraw,
+        f"batch norm: {preset.batch_norm}": preset.batch_norm != "keep-statistics",
+        f"metrics: {', '.join(preset.metrics or ())}": preset.metrics,
+        f"maps averaged over {smoothing.samples} noisy images" if smoothing else "": smoothing,
+    }
+    return "; ".join(fact for fact, holds in facts.items() if holds)
+
+
+def _verdict_rules() -> str:
+    """The rules as `judge` states them."""
+    return (inspect.getdoc(judge) or "").partition("\nArgs:")[0]
+
+
+def _initialisers() -> str:
+    rows = [(f"`{name}`", (type(each).__doc__ or "").splitlines()[0]) for name, each in INITIALISERS.items()]
+    return table(("initialiser", "what it draws"), rows)
+
+
+def _metrics() -> str:
+    rows = [
+        (f"`{name}`", each.title, each.kind, f"{each.perfect:g}", f"`{each.reduction}`", linked(each.source))
+        for name, each in METRICS.items()
+    ]
+    return table(("metric", "title", "kind", "identical maps", "of maps reduced by", "source"), rows)
+
+
+def _reductions() -> str:
+    rows = [
+        (f"`{name}`", each.title, "unbounded" if each.value_range is None else str(list(each.value_range)), each.source)
+        for name, each in REDUCTIONS.items()
+    ]
+    return table(("reduction", "what it does", "range", "source"), [(a, b, c, linked(d)) for a, b, c, d in rows])
+
+
+def _quality() -> str:
+    rows = [
+        (f"`{name}`", each.title, "lower" if each.lower_is_better else "higher", linked(each.source))
+        for name, each in QUALITY.items()
+    ]
+    return table(("metric", "title", "better", "source"), rows)
+
+
+def _suites() -> str:
+    rows = [(f"`{suite.name}`", suite.title, f"{suite.minutes}") for suite in SUITES.values()]
+    return table(("suite", "what it measures", "minutes"), rows)
+
+
+def _columns(columns: tuple[str, ...]) -> Callable[[], str]:
+    return lambda: "```text\n" + ",".join(columns) + "\n```"
+
+
+_TABLES: dict[str, Callable[[], str]] = {
+    "presets": _presets,
+    "initialisers": _initialisers,
+    "metrics": _metrics,
+    "reductions": _reductions,
+    "quality": _quality,
+    "verdict-rules": _verdict_rules,
+    "suites": _suites,
+    "commands": command_page.reference,
+    "results-columns": _columns(COLUMNS),
+    "ceiling-columns": _columns(CEILING_COLUMNS),
+    "failure-columns": _columns(FAILURE_COLUMNS),
+}

@@ -1,0 +1,41 @@
+"""What happens while the site is built: pages are made from the tables of the package, so that none is forgotten."""
+
+from typing import Any
+
+import api_pages
+import fact_tables
+import method_pages
+import paper_pages
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+_MADE: dict[str, str] = {}  # path and text of each generated page
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Makes the pages, and lists them in the navigation at the entries that name their folder."""
+    for room in (method_pages, paper_pages, api_pages):
+        _MADE.update(room.pages())
+    config.nav = [_listed(entry) for entry in config.nav or []]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the pages."""
+    for path, text in _MADE.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fills tables of facts into written pages."""
+    return fact_tables.fill(markdown)
+
+
+def _listed(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    ((title, target),) = entry.items()
+    if isinstance(target, str) and target.endswith("/"):
+        return {title: [path for path in _MADE if path.startswith(target)]}
+    return entry

@@ -1,0 +1,116 @@
+"""A page for each class of methods, from the table of methods: what its docstring says, its entries, its pictures."""
+
+import inspect
+import json
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+
+from markup import file_of, first_line, linked, table
+
+from probatum.attributions import METHODS, MethodEntry
+
+FIGURES = Path(__file__).parents[1] / "figures" / "methods"
+
+
+def grouped() -> dict[type, dict[str, MethodEntry]]:
+    """The entries of the table by class, in the table's order."""
+    groups: dict[type, dict[str, MethodEntry]] = {}
+    for name, entry in METHODS.items():
+        groups.setdefault(type(entry.make()), {})[name] = entry
+    return groups
+
+
+def page_of(method: type) -> str:
+    """Where the page of a class lies."""
+    return f"methods/{_file(method)}"
+
+
+def pages() -> dict[str, str]:
+    """Path and text of every page, the overview first."""
+    facts = json.loads((FIGURES / "facts.json").read_text(encoding="utf-8"))
+    return {"methods/index.md": _overview()} | {
+        page_of(method): _page(method, entries, facts) for method, entries in grouped().items()
+    }
+
+
+def _overview() -> str:
+    rows = [
+        (
+            f"`{name}`",
+            f"[{entry.title}]({_file(method)})",
+            linked(entry.source),
+            _kind(method, entry),
+        )
+        for method, entries in grouped().items()
+        for name, entry in entries.items()
+    ]
+    classes = [(f"[`{method.__name__}`]({_file(method)})", first_line(inspect.getdoc(method))) for method in grouped()]
+    return "\n\n".join(
+        (
+            "# Methods",
+            "A method is a frozen set of hyperparameters, called as `method(model, images, targets)`; "
+            "[`attribute`][probatum.attributions.base.attribute] computes several at once and shares their model "
+            "calls. One file each:",
+            table(("class", "what it computes"), classes),
+            "By the names that the command line takes, with the papers' defaults:",
+            table(("name", "title", "source", ""), rows),
+            "Averages over noise compose: `SmoothGrad(GuidedBackprop(), samples=25)`. "
+            "[Add a method of your own](../add-a-method.md) in one file.",
+        )
+    )
+
+
+def _file(method: type) -> str:
+    return f"{method.__module__.rpartition('.')[2].replace('_', '-')}.md"
+
+
+def _kind(method: type, entry: MethodEntry) -> str:
+    return "control" if entry.control else "seeded" if getattr(method, "stochastic", False) else ""
+
+
+def _page(method: type, entries: dict[str, MethodEntry], facts: dict[str, dict[str, object]]) -> str:
+    path = f"{method.__module__}.{method.__qualname__}"
+    parts = [
+        f"# {getattr(method, 'title', method.__name__)}",
+        f"Source: {file_of(method.__module__)}",
+        f"::: {path}\n    options:\n      members: false\n      heading_level: 2",
+        "## In the table of methods",
+    ]
+    for name, entry in entries.items():
+        parts += [
+            f"### {name}",
+            f"{entry.title}. Source: {linked(entry.source)}.",
+            f"```python\n{_expression(entry.make())}\n```",
+            _figure(name, entry, facts),
+        ]
+    return "\n\n".join(parts)
+
+
+def _expression(value: object) -> str:
+    """The call that makes a method, without what is the default anyway."""
+    if not is_dataclass(value):
+        return repr(value)
+    usual = {
+        field.name: field.default_factory() if field.default_factory is not MISSING else field.default
+        for field in fields(value)
+    }
+    given = {name: getattr(value, name) for name in usual}
+    words = [f"{name}={_expression(each)}" for name, each in given.items() if each != usual[name]]
+    return f"{type(value).__name__}({', '.join(words)})"
+
+
+def _figure(name: str, entry: MethodEntry, facts: dict[str, dict[str, object]]) -> str:
+    if name not in facts or not (FIGURES / f"{name}.png").exists():
+        return f"No picture was drawn yet: `python docs/make_figures.py --methods {name}` draws it."
+    fact = facts[name]
+    credit = " (CC0, Stéfan van der Walt, from scikit-image)" if fact["image"] == "chelsea.png" else ""
+    alt = f"{entry.title} of an image by a trained network and by the same network as its layers become random"
+    return "\n\n".join(
+        (
+            f"![{alt}](../figures/methods/{name}.png)",
+            f"*{fact['image']}{credit}, explained as {fact['class']} (probability {fact['probability']}) by "
+            f"{fact['model']}: the map of the trained network, then of the network with layers re-drawn from the "
+            f"output down (seed {fact['seed']}, weights {str(fact['weights_sha256'])[:12]}…). Magnitudes, summed over "
+            "channels and clipped at the 99th percentile; each map has its own scale.*",
+        )
+    )

@@ -1,0 +1,71 @@
+"""The code of the pages about runs, verdicts and quality works on a run as the package writes it."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from docs.code_blocks import python_blocks
+from nets import ConvNet, images, seeded
+
+from probatum.experiments import CheckConfig, read_run, run_check
+from probatum.experiments.store import CEILING_COLUMNS, COLUMNS
+
+RUN = Path("runs/check-digits-basic_cnn")  # as the pages call it
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    top = tmp_path_factory.mktemp("pages")
+    config = CheckConfig(images=3, weights="none", methods=("gradient", "smoothgrad"), samples=2, keep_maps=1)
+    (top / RUN.parent).mkdir()
+    run_check(config, top / RUN)
+    return top
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+def test_a_run_loads_with_numpy_and_pandas_alone(here):
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    names = {}
+    exec(python_blocks("runs.md")[0], names)
+    result = read_run(RUN).result
+    for method in result.methods:
+        for metric in result.metrics:
+            expected = result.of(method, metric)[-1].mean()
+            assert names["table"].loc[method, metric] == pytest.approx(expected, rel=1e-12)
+    assert tuple(names["scores"].columns) == COLUMNS
+    assert names["scores"]["score"].dtype == np.float64
+    np.testing.assert_array_equal(names["trained"], result.maps[names["image"]]["gradient"][0])
+    assert len(names["randomized"]) == len(result.stages)
+
+
+def test_a_run_loads_with_the_package(here):
+    names = {}
+    exec(python_blocks("runs.md")[1], names)
+    assert names["result"].methods == ("gradient", "smoothgrad")
+
+
+def test_verdicts_are_read_from_a_run(here):
+    names = {}
+    exec(python_blocks("verdicts.md")[0], names)
+    assert names["lines"][0][:2] == ("gradient", "ssim")
+    assert names["judgement"].broken == ()
+
+
+def test_quality_of_two_methods():
+    names = {"model": seeded(ConvNet), "images": images(2)}
+    exec(python_blocks("quality.md")[0], names)
+    assert names["result"].of("sg", "deletion").shape == (1, 2, 1)
+
+
+def test_columns_on_the_page_are_those_of_the_files(here):
+    text = (Path(__file__).parents[2] / "docs" / "runs.md").read_text(encoding="utf-8")
+    described = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    with open(RUN / "results.csv", newline="", encoding="utf-8") as file:
+        assert next(csv.reader(file)) == described == list(COLUMNS)
+    with open(RUN / "ceiling.csv", newline="", encoding="utf-8") as file:
+        assert next(csv.reader(file)) == list(CEILING_COLUMNS)
