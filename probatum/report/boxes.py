@@ -13,7 +13,7 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.report import text
 from probatum.report.frame import Frame
 from probatum.report.map_band import MapBand
-from probatum.report.style import FAINT_INK, INK, RULE, TITLE_SIZE, Line, house_style, line_style
+from probatum.report.style import FAINT_INK, INK, RULE, SMALL_SIZE, TITLE_SIZE, Line, house_style, line_style
 
 WHISKER = 1.5  # interquartile ranges that a whisker may reach, after Tukey (1977)
 _GROUP = 0.72  # of the width of a stage that its boxes take
@@ -119,9 +119,9 @@ def boxes_figure(
         frame = Frame(metric_title, stages, words, names, slots=0)
         frame.axes.set_label("boxes")
         frame.axes.grid(visible=False, axis="x")
+        _scale(frame, [*tables.values(), *bars.values()], quantity)
         for edge in range(len(stages) - 1):
             frame.axes.axvline(edge + 0.5, color=RULE, linewidth=0.5, zorder=0)
-        _scale(frame, [*tables.values(), *bars.values()], quantity)
         each = _GROUP / len(tables)
         for position, (series, row) in enumerate(boxes.items()):
             style = line_style(position)
@@ -213,7 +213,8 @@ def _scale(frame: Frame, shown: Sequence[np.ndarray], quantity: Quantity) -> Non
         for line in [*frame.axes.lines]:  # the frame's line at 0, which means nothing here
             line.remove()
         frame.axes.set_ylim(bottom, top)
-        frame.axes.set_yticks(powers, [f"10{str(power).translate(_RAISED)}" for power in powers])
+        labels = [f"10{str(power).translate(_RAISED)}" for power in powers]
+        frame.axes.set_yticks(powers, labels, fontsize=SMALL_SIZE)  # they are longer than those of other scales
         return
     least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     if quantity == "distance":

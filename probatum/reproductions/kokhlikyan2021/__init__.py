@@ -1,4 +1,4 @@
-"""Kokhlikyan et al. 2021: what the multiplier x − x₀ and the smoothness of a network do to images and texts' maps."""
+"""Kokhlikyan et al. 2021: what the multiplier x − x₀ and a network's smoothness do to maps of images and of texts."""
 
 from probatum.reproductions.base import Paper
 from probatum.reproductions.kokhlikyan2021.cascade import CASCADE

@@ -97,7 +97,7 @@ class Sizes:
 
 PAPER = Sizes(images=10, trials=10, steps=50, samples=25, estimator="nested", baselines=10)
 QUICK_PHOTOGRAPHS = Sizes(images=2, trials=1, steps=8, samples=8, estimator="joint", baselines=2, infidelity_samples=20)
-QUICK_DIGITS = Sizes(images=4, trials=3, steps=15, samples=15, estimator="joint", baselines=5)
+QUICK_DIGITS = Sizes(images=4, trials=2, steps=15, samples=15, estimator="joint", baselines=5)
 
 
 def methods(sizes: Sizes, layer: str | None) -> dict[str, Method]:
@@ -210,7 +210,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             metric_title=TITLES[metric],
             column_titles=stages,
             quantity=quantity,
-            caption=f"{counted(facts)}, of which the trained network has one. {_protocol(facts)}",
+            caption=f"{counted(facts)}; the trained network is scored once. {_protocol(facts)}",
         )
     for k, (name, metric) in enumerate(zip(("ssim", RANK_ABS), SIMILARITIES, strict=True)):
         figures[name] = boxes_figure(

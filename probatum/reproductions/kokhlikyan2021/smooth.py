@@ -85,7 +85,7 @@ class Sizes:
 
 PAPER = Sizes(images=10, trials=10, steps=50)
 QUICK_PHOTOGRAPHS = Sizes(images=4, trials=1, steps=10, samples=20, points=51)
-QUICK_DIGITS = Sizes(images=10, trials=3, steps=20)
+QUICK_DIGITS = Sizes(images=10, trials=1, steps=20, points=201)
 
 
 def compute(context: Context, folder: Path) -> None:
@@ -203,8 +203,8 @@ def draw(folder: Path) -> dict[str, Figure]:
             metric_title=TITLES[metric],
             column_titles=titles,
             quantity=quantity,
-            caption=f"Trained networks, and the same with all layers Xavier-randomized; {counted(facts)}, of which a "
-            "trained network has one. Where all biases are 0, as Xavier leaves them, a network of ReLU and MaxPool has "
+            caption=f"Trained networks, and the same with all layers Xavier-randomized; {counted(facts)}, the trained "
+            "ones scored once. Where all biases are 0, as Xavier leaves them, a network of ReLU and MaxPool has "
             f"f(αx) = αf(x), and global IG from zero is complete up to rounding. {_protocol(facts)}",
         )
     return figures

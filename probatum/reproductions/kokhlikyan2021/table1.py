@@ -56,7 +56,7 @@ class Sizes:
 
 PAPER = Sizes(images=10, trials=10, steps=50)
 QUICK_PHOTOGRAPHS = Sizes(images=3, trials=1, steps=10, samples=20)
-QUICK_DIGITS = Sizes(images=10, trials=5, steps=20)
+QUICK_DIGITS = Sizes(images=10, trials=3, steps=15)
 
 
 def compute(context: Context, folder: Path) -> None:
@@ -104,7 +104,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             metric_title=TITLES[metric],
             column_titles=[ORIGINAL, *facts["stages"]],
             quantity=quantity,
-            caption=f"{counted(facts)}, of which the trained network has one. {_protocol(facts)}",
+            caption=f"{counted(facts)}; the trained network is scored once. {_protocol(facts)}",
         )
         for metric, quantity in QUANTITIES.items()
     }
