@@ -46,6 +46,7 @@ from probatum.experiments.distributed import Ranks, current_rank, joined_ranks
 from probatum.experiments.presets_table import is_comparison, read_comparison, read_comparison_config
 from probatum.experiments.setup import choose_device
 from probatum.experiments.store import read_config
+from probatum.experiments.text_run import USUAL_METHODS, TextConfig, explain_sentences, read_sentences
 from probatum.experiments.unfinished import begun, kept_by
 from probatum.metrics import METRICS
 from probatum.metrics.quality import QUALITY
@@ -56,6 +57,8 @@ from probatum.report import bootstrap_interval, save_figure
 from probatum.report.comparison import draw_comparison
 from probatum.report.html import write_report
 from probatum.report.run import CONTROL, draw_explanation, draw_run
+from probatum.report.sentences import draw_sentences, sentence_maps
+from probatum.report.tokens import tokens_text
 from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import (
     PAPERS,
@@ -81,6 +84,7 @@ app = typer.Typer(
 
 _ALL_METHODS = ",".join(PAPER_METHODS)
 _SUITES = ", ".join(f"{suite.name} ({suite.minutes} min)" for suite in SUITES.values())
+_TEXT_METHODS = ",".join(USUAL_METHODS)
 _USUAL_METRICS = ",".join(DEFAULT_METRICS)
 
 
@@ -271,6 +275,56 @@ def attribute(
     show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
     _report_skipped(found.skipped)
     show(f"report.html and the maps of {len(found.maps)} methods are in {out}")
+
+
+@app.command(
+    "attribute-text",
+    epilog="Example: probatum attribute-text 'the plot is not bad' --methods integrated-gradients --out tokens",
+)
+def attribute_text(
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    sentences: Annotated[list[str] | None, typer.Argument(help="Sentences, each in quotes.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Text file with one more sentence a line.")] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="'sentences' or 'sst2': a small encoder, trained here once; or a Hugging Face classifier, "
+            "a folder or a name on the hub."
+        ),
+    ] = "sentences",
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds sst2/.")] = None,
+    methods: Methods = _TEXT_METHODS,
+    target: Annotated[int | None, typer.Option(help="Class index to explain; else the predicted class.")] = None,
+    samples: Samples = None,
+    steps: Steps = None,
+    baseline: Annotated[str, typer.Option(help="Baseline of the embeddings: pad or zero.")] = "pad",
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: PrecisionName = "float32",
+    memory_budget: MemoryBudget = None,
+) -> None:
+    """Score the tokens of sentences: coloured here, and as tokens.html, tokens.png and tokens.csv."""
+    config = TextConfig(
+        sentences=(*(sentences or ()), *(read_sentences(file) if file is not None else ())),
+        model=model,
+        data_dir=data_dir,
+        methods=_names(methods),
+        target=target,
+        samples=samples,
+        steps=steps,
+        baseline=baseline,
+        seed=seed,
+        device=device,
+        precision=precision,
+        memory_budget=memory_budget,
+    )
+    with new_folder(out) as scratch, metered() as meter:
+        found = explain_sentences(config, scratch, meter)
+        draw_sentences(found, scratch, f"{model}, baseline {baseline}, seed {seed}")
+    for title, (tokens,) in sentence_maps(found).items():
+        show(title)
+        show(tokens_text(tokens))
+    show(f"tokens.html, tokens.png and tokens.csv are in {out}")
 
 
 @app.command(epilog="Example: probatum train --data mnist --data-dir DIR --preset paper --out mnist-cnn.pt")

@@ -64,8 +64,8 @@ def metered() -> Iterator[Meter]:
         yield Meter(console, bars)
 
 
-def show(text: str) -> None:
-    """Prints a line of results."""
+def show(text: str | Text) -> None:
+    """Prints a line of results; a `Text` in its colours where the terminal has them."""
     Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 
