@@ -1,5 +1,6 @@
 """A named set of preprocessed images, held in memory."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -95,3 +96,22 @@ class ImageSet:
     def pictures(self) -> Float[Tensor, "image channel height width"]:
         """The images in [0, 1], for display."""
         return self.preprocessing.undo(self.images)
+
+
+def storable(name: str) -> str:
+    r"""A name of a file or folder as text that every table, page and terminal takes, different for different names.
+
+    Bytes that are no UTF-8 and control characters are spelt out, as \xff, \x0a or \u2028; a backslash is doubled.
+    """
+    return "".join(_spelt(sign) for sign in name)
+
+
+def _spelt(sign: str) -> str:
+    if sign == "\\":
+        return r"\\"
+    if unicodedata.category(sign) not in ("Cc", "Cs", "Zl", "Zp"):
+        return sign
+    code = ord(sign)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that it could not decode
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

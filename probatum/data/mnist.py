@@ -14,6 +14,8 @@ from torchvision.datasets.utils import check_integrity
 
 from probatum.errors import InvalidInput
 
+_LARGEST = 16 + 60_000 * 28 * 28  # bytes of an idx file: the training images and their header
+
 
 def read_mnist(
     data_dir: str | os.PathLike[str] | None,
@@ -55,8 +57,11 @@ def read_mnist(
     with tempfile.TemporaryDirectory() as scratch:
         (images_file, labels_file) = (_unpacked(raw / name, md5, Path(scratch)) for name, md5 in archives)
         try:
+            for file in (images_file, labels_file):
+                if file.stat().st_size > _LARGEST:
+                    raise ValueError(f"{file.name} has more than {_LARGEST:,} bytes")
             images, labels = read_image_file(os.fspath(images_file)), read_label_file(os.fspath(labels_file))
-        except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (AssertionError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise InvalidInput(f"{raw} holds damaged {prefix} files; fetch them again ({error})") from error
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
         raise InvalidInput(
@@ -73,5 +78,6 @@ def _unpacked(archive: Path, md5: str, scratch: Path) -> Path:
     if not check_integrity(archive, md5):
         raise InvalidInput(f"{archive} is not the official file (its md5 sum differs); fetch it again")
     target = scratch / unpacked.name
-    target.write_bytes(gzip.decompress(archive.read_bytes()))
+    with gzip.open(archive) as file:
+        target.write_bytes(file.read(_LARGEST + 1))
     return target

@@ -10,12 +10,15 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from probatum.data.image_set import ImageSet
+from probatum.data.image_set import ImageSet, storable
 from probatum.data.preprocessing import Preprocessing
 from probatum.errors import InvalidInput
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 """The file names, in any case, that a folder is searched for; a file that is named outright may be called anything."""
+
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")  # none that is run, as EPS is
+_MOST_PIXELS = 120_000_000  # of one image: a file of a few kilobytes can claim more than any memory holds
 
 
 def load_photographs(
@@ -47,7 +50,7 @@ def load_photographs(
     if limit is not None and limit < 1:
         raise InvalidInput(f"limit is {limit}; ask for at least 1 photograph")
     title, root, paths = _find(source)
-    names = [path.relative_to(root).as_posix() for path in paths]
+    names = [storable(path.relative_to(root).as_posix()) for path in paths]
     folders = [name.split("/")[0] if "/" in name else None for name in names]
     classes = tuple(sorted({folder for folder in folders if folder is not None}))
     labelled = None not in folders and len(classes) > 1
@@ -75,7 +78,7 @@ def load_photographs(
                 "use a preprocessing that crops to one size"
             )
     return ImageSet(
-        name=title,
+        name=storable(title),
         images=torch.stack([read[row] for row in chosen]),
         labels=torch.tensor([classes.index(folders[row] or "") for row in chosen]) if labelled else None,
         class_names=classes if labelled else None,
@@ -90,15 +93,19 @@ def open_photograph(path: Path, channels: int = 3) -> Image.Image:
     Transparent pixels are laid over white; 16-bit values are divided by 257.
 
     Raises:
-        InvalidInput: a file that is no image, is cut short, or holds values without a known range.
+        InvalidInput: a file that is no image, is cut short, holds values without a known range, or has more than 120
+            million pixels.
     """
     if channels not in (1, 3):
         raise InvalidInput(f"a photograph has 1 or 3 channels, not {channels}")
     try:
-        with warnings.catch_warnings(), Image.open(path) as file:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata and large pictures; damaged pixels raise
-            file.load()
-            return _to_8_bit(ImageOps.exif_transpose(file)).convert("RGB" if channels == 3 else "L")
+            with Image.open(path, formats=_FORMATS) as file:
+                if file.width * file.height > _MOST_PIXELS:
+                    raise InvalidInput(f"{file.width}x{file.height} pixels are more than {_MOST_PIXELS:,}; shrink it")
+                file.load()
+                return _to_8_bit(ImageOps.exif_transpose(file)).convert("RGB" if channels == 3 else "L")
     except InvalidInput:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...

@@ -12,6 +12,8 @@ from torchvision.transforms import functional as tvf
 
 from probatum.errors import InvalidInput
 
+_LONGEST_RATIO = 100  # of the sides of an image whose short side is resized: the long one grows along
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -97,6 +99,9 @@ class Preprocessing:
             raise InvalidInput(f"a PIL image of mode {image.mode} cannot be preprocessed; convert it to L or RGB first")
         if self.resize is None:
             return image
+        height, width = image.shape[-2:] if isinstance(image, Tensor) else image.size[::-1]
+        if max(height, width) > _LONGEST_RATIO * min(height, width):
+            raise InvalidInput(f"an image of {height}x{width} pixels is too long and thin to be resized")
         resized: Tensor | Image.Image = tvf.resize(image, [self.resize], InterpolationMode(self.interpolation))
         return resized
 

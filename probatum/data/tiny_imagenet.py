@@ -74,7 +74,7 @@ def _validation_files(root: Path, wnids: Sequence[str]) -> dict[str, list[Path]]
         name, _, rest = line.partition("\t")
         wnid = rest.partition("\t")[0]
         if wnid in files:
-            files[wnid].append(root / "val" / "images" / name)
+            files[wnid].append(root / "val" / "images" / Path(name).name)
     return {wnid: sorted(paths) for wnid, paths in files.items()}
 
 

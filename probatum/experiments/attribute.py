@@ -1,6 +1,5 @@
 """Maps and pictures for a few images: what `probatum attribute` does."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from probatum.data import load_photographs
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.files import read_json, write_json
 from probatum.experiments.sanity import Progress
 from probatum.experiments.setup import (
     choose_device,
@@ -24,7 +24,7 @@ from probatum.experiments.setup import (
     preprocessing_of,
     weights_hash,
 )
-from probatum.experiments.store import map_file, write_json
+from probatum.experiments.store import map_file
 from probatum.models import model_spec
 
 
@@ -144,7 +144,7 @@ def explain(
 def is_explanation(folder: Path) -> bool:
     """Whether a folder was made by `explain`."""
     try:
-        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        facts = read_json(folder / "config.json")
         return "images" in facts and "methods" in facts
     except (OSError, ValueError, TypeError):
         return False

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from probatum.errors import InvalidInput
 from probatum.experiments.atomic import write_whole
+from probatum.experiments.files import read_json
+from probatum.experiments.plain_values import checked
 from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_checkpoint, save_checkpoint, train
 
 VERSION = 1  # of the training's numerics: raise it when a change makes old weights different from new ones
@@ -68,7 +70,7 @@ def train_once(
             load_checkpoint(model, weights)
             model.eval()
             return report
-        except (InvalidInput, ValueError, KeyError, TypeError):  # a damaged entry is trained again and replaced
+        except InvalidInput:  # a damaged entry is trained again and replaced
             model.load_state_dict(first)
     report = train(
         model,
@@ -91,7 +93,15 @@ def write_report(report: TrainingReport, path: Path) -> None:
 
 
 def read_report(path: Path) -> TrainingReport:
-    """Reads what `write_report` wrote; OSError, ValueError, KeyError or TypeError where it is not that."""
-    values = json.loads(path.read_text(encoding="utf-8"))
-    history = tuple(EpochRecord(**record) for record in values["history"])
-    return TrainingReport(history, EpochRecord(**values["best"]), values["reached_target"])
+    """Reads what `write_report` wrote; InvalidInput where it is not that."""
+    try:
+        values = read_json(path)
+        *history, best = (
+            checked(EpochRecord, each, "training's epoch") for each in (*values["history"], values["best"])
+        )
+        reached = values["reached_target"]
+        if not history or not (reached is None or isinstance(reached, bool)):
+            raise InvalidInput("it has no epoch, or its reached_target is neither true, false nor null")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{path} holds no record of a training: {error}") from error
+    return TrainingReport(tuple(EpochRecord(**each) for each in history), EpochRecord(**best), reached)

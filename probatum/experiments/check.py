@@ -18,11 +18,12 @@ from probatum.errors import ModelError
 from probatum.experiments.cells import Arrays, Cell, CellStore
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.distributed import ALONE, Ranks
+from probatum.experiments.files import write_arrays, write_json
 from probatum.experiments.identity import identity_of
 from probatum.experiments.result import SanityResult
 from probatum.experiments.sanity import Gathered, Progress, SanityWork, Ticker
 from probatum.experiments.setup import Setup, choose_device, describe, set_up, weights_hash
-from probatum.experiments.store import read_run, write_arrays, write_json, write_results
+from probatum.experiments.store import read_run, write_results
 from probatum.experiments.unfinished import RunInWork, run_in_work
 from probatum.maps import get_reduction
 from probatum.models import save_checkpoint

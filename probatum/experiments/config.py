@@ -1,12 +1,13 @@
 """The configuration of a check: plain values that say everything about it and survive a round trip through JSON."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from probatum.attributions import METHODS
 from probatum.engine import PRECISIONS
 from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments.plain_values import checked
 from probatum.metrics import METRICS
 from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS, Identity, initialiser, preset
 
@@ -116,10 +117,5 @@ class CheckConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "CheckConfig":
-        """Reads what `to_json` wrote; InvalidInput where a value is missing its place."""
-        known = {field.name for field in fields(cls)}
-        for name in values:
-            if name not in known:
-                raise UnknownName("setting of a check", name, known)
-        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return cls(**settings)
+        """Reads what `to_json` wrote; InvalidInput where a value is unknown or of another kind."""
+        return cls(**checked(cls, values, "check"))

@@ -1,6 +1,5 @@
 """One model, its images and methods under several presets: how the verdict on each method moves from check to check."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +8,12 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.check import Say, check, run_check, set_up_together
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.distributed import ALONE, Ranks
+from probatum.experiments.files import read_json, write_json, write_table
 from probatum.experiments.identity import identity_of
 from probatum.experiments.result import SanityResult
 from probatum.experiments.sanity import Progress
 from probatum.experiments.setup import Setup, choose_device, set_up, set_up_again
-from probatum.experiments.store import read_run, write_json, write_table
+from probatum.experiments.store import read_run
 from probatum.experiments.unfinished import is_finished, run_in_work
 from probatum.experiments.verdicts import Judgement, Verdict, judge
 from probatum.randomization import PRESETS
@@ -147,7 +147,7 @@ def _verdict_rows(comparison: PresetComparison) -> Iterator[tuple[object, ...]]:
 def is_comparison(folder: Path) -> bool:
     """Whether a folder was made by `compare_presets`."""
     try:
-        return "presets" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return "presets" in read_json(folder / "config.json")
     except (OSError, ValueError, TypeError):
         return False
 
@@ -155,9 +155,13 @@ def is_comparison(folder: Path) -> bool:
 def read_comparison_config(folder: Path) -> tuple[CheckConfig, tuple[str, ...]]:
     """Reads what a comparison was asked to do; InvalidInput where the folder holds none."""
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return CheckConfig.from_json(values["config"]), tuple(values["presets"])
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        values = read_json(folder / "config.json")
+        config, presets = CheckConfig.from_json(values["config"]), values["presets"]
+        if not isinstance(presets, list) or not all(isinstance(name, str) for name in presets):
+            raise InvalidInput("its presets are no names")
+        _configurations(config, presets)  # their names are those of folders
+        return config, tuple(presets)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{folder} holds no comparison of presets: {error}") from error
 
 

@@ -1,12 +1,10 @@
 """Run folders: `config.json`, `results.csv`, `maps/`, written whole or not at all, read with numpy and pandas alone."""
 
-import csv
-import io
-import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from probatum.errors import InvalidInput
-from probatum.experiments.atomic import write_whole
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.files import read_arrays, read_json, read_table, write_arrays, write_table
 from probatum.experiments.result import Failure, SanityResult
 
 COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
 CEILING_COLUMNS = ("image", "method", "metric", "score")
 FAILURE_COLUMNS = ("image", "method", "stage", "trial", "model")
+_MAP_TYPES = (np.float32, np.float16, np.float64)
 _CONSTANT = ("", "reference", "randomized", "both")
 
 
@@ -50,27 +49,6 @@ def new_folder(path: Path) -> Iterator[Path]:
             for folder in made:
                 folder.rmdir()
         raise
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Writes readable JSON."""
-    write_whole(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes an `.npz`."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_whole(path, buffer.getvalue())
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a CSV file."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
 
 
 def write_results(folder: Path, result: SanityResult) -> None:
@@ -116,9 +94,8 @@ def map_file(number: int) -> str:
 def read_config(folder: Path) -> CheckConfig:
     """Reads the configuration of a run folder; InvalidInput where there is none."""
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return CheckConfig.from_json(values["config"])
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        return CheckConfig.from_json(read_json(folder / "config.json")["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{folder} holds no run of probatum: {error}") from error
 
 
@@ -144,33 +121,39 @@ def read_run(folder: Path) -> Run:
         InvalidInput: the folder holds no complete run.
     """
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        with open(folder / "results.csv", newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        names = ("method", "metric", "stage", "image", "trial")
-        axes = [list(dict.fromkeys(row[name] for row in rows)) for name in names]
-        scores = np.full([len(axis) for axis in axes], np.nan)
-        constant = np.zeros([len(axis) for axis in axes], dtype=np.int8)
-        places = [{name: index for index, name in enumerate(axis)} for axis in axes]
-        for row in rows:
-            place = tuple(where[row[name]] for where, name in zip(places, names, strict=True))
-            scores[place] = float(row["score"])
-            constant[place] = _CONSTANT.index(row["constant"])
-        ceiling = np.full([len(places[0]), len(places[1]), len(places[3])], np.nan)
-        with open(folder / "ceiling.csv", newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                ceiling[places[0][row["method"]], places[1][row["metric"]], places[3][row["image"]]] = row["score"]
-        targets = {row["image"]: int(row["target"]) for row in rows}
-        maps = {}
-        for number, image in enumerate(config["kept_images"]):
-            with np.load(folder / "maps" / map_file(number), allow_pickle=False) as stored:
-                maps[image] = {name: stored[name] for name in stored.files}
-        failures = tuple(_failures(folder / "failures.csv"))
+        return _read_run(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         if (folder / "unfinished" / "run.json").is_file():
             raise InvalidInput(f"the run in {folder} is not finished; give its command again to continue it") from error
         raise InvalidInput(f"{folder} holds no complete run of probatum: {error}") from error
-    methods, metrics, stages, images, _ = (tuple(axis) for axis in axes)
+
+
+def _read_run(folder: Path) -> Run:
+    config = read_json(folder / "config.json")
+    kept = config["kept_images"]
+    rows = read_table(folder / "results.csv", COLUMNS)
+    names = ("method", "metric", "stage", "image", "trial")
+    axes = [tuple(dict.fromkeys(row[name] for row in rows)) for name in names]
+    places = [{name: index for index, name in enumerate(axis)} for axis in axes]
+    found = [tuple(where[row[name]] for where, name in zip(places, names, strict=True)) for row in rows]
+    # First, for a few rows with names of their own would else claim an array of any size.
+    if not rows or len(set(found)) != len(rows) or math.prod(map(len, axes)) != len(rows):
+        raise InvalidInput("results.csv does not hold one row for each image, method, stage, trial and metric")
+    scores = np.full([len(axis) for axis in axes], np.nan)
+    constant = np.zeros([len(axis) for axis in axes], dtype=np.int8)
+    for row, place in zip(rows, found, strict=True):
+        scores[place] = float(row["score"])
+        constant[place] = _CONSTANT.index(row["constant"])
+    methods, metrics, stages, images, _ = axes
+    ceiling = np.full([len(methods), len(metrics), len(images)], np.nan)
+    for row in read_table(folder / "ceiling.csv", CEILING_COLUMNS):
+        ceiling[places[0][row["method"]], places[1][row["metric"]], places[3][row["image"]]] = float(row["score"])
+    targets = {row["image"]: int(row["target"]) for row in rows}
+    if not isinstance(kept, list) or not set(kept) <= set(images) or len(set(kept)) < len(kept):
+        raise InvalidInput("config.json says of other images than results.csv that their maps were kept")
+    maps = {image: read_arrays(folder / "maps" / map_file(number)) for number, image in enumerate(kept)}
+    for image, arrays in maps.items():
+        _require_maps(image, arrays, methods, len(stages))
     result = SanityResult(
         methods,
         metrics,
@@ -181,14 +164,21 @@ def read_run(folder: Path) -> Run:
         constant[:, 0],
         ceiling,
         maps,
-        failures,
+        tuple(_failures(folder / "failures.csv")),
     )
     return Run(folder, config, result)
 
 
+def _require_maps(image: str, arrays: Mapping[str, np.ndarray], methods: tuple[str, ...], stages: int) -> None:
+    """Raises InvalidInput unless there is a map of each method for the trained model and each stage."""
+    for method in methods:
+        maps = arrays[method]
+        if maps.ndim != 4 or len(maps) != 1 + stages or maps.size == 0 or maps.dtype not in _MAP_TYPES:
+            raise InvalidInput(f"the maps of {method} for {image} have shape {maps.shape} and type {maps.dtype}")
+
+
 def _failures(path: Path) -> Iterator[Failure]:
     if path.is_file():
-        with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                trial = int(row["trial"]) if row["trial"] else None
-                yield Failure(row["image"], row["method"], row["stage"], trial, row["model"])
+        for row in read_table(path, FAILURE_COLUMNS):
+            trial = int(row["trial"]) if row["trial"] else None
+            yield Failure(row["image"], row["method"], row["stage"], trial, row["model"])

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 
 from probatum.errors import InvalidInput, ProbatumError
-from probatum.experiments.atomic import remove_scratch, sync, write_whole
+from probatum.experiments.atomic import remove_scratch, sync
 from probatum.experiments.cells import CellStore
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.distributed import Ranks
+from probatum.experiments.files import read_json, write_json
 from probatum.experiments.identity import circumstances_of, differences, listed
 
 STATE = "unfinished"
@@ -163,10 +164,13 @@ def asked_for(folder: Path) -> dict[str, Any] | None:
 
 def _facts(folder: Path) -> dict[str, Any]:
     try:
-        values = json.loads((folder / STATE / "run.json").read_text(encoding="utf-8"))
-        if not isinstance(values, dict) or not {"config", "circumstances"} <= set(values):
-            raise ValueError("run.json says too little")
-    except (OSError, ValueError) as error:
+        values = read_json(folder / STATE / "run.json")
+        if not isinstance(values, dict) or not isinstance(values.get("config"), dict):
+            raise InvalidInput("run.json says too little")
+        found = values["circumstances"]["threads"], values["circumstances"]["memory_budget"]
+        if any(not (value is None or (type(value) is int and value > 0)) for value in found):
+            raise InvalidInput("run.json says no threads or memory budget that a run can have")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{folder} holds no unfinished run of probatum: {error}") from error
     return values
 
@@ -194,7 +198,7 @@ def _begin(folder: Path, asked: dict[str, Any]) -> list[Path]:
 
 
 def _write(state: Path, facts: dict[str, Any]) -> None:
-    write_whole(state / "run.json", (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
+    write_json(state / "run.json", facts)
 
 
 @contextmanager

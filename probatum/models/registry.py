@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pickle
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import torchvision
 from torch import nn
 
 from probatum.errors import InvalidInput, ModelError, UnknownName
-from probatum.models.checkpoints import load_checkpoint
+from probatum.models.checkpoints import known_state, load_checkpoint
 from probatum.models.small import MLP, BasicCNN
 from probatum.models.stages import GRAD_CAM_LAYERS, STAGES, Stages
 
@@ -176,20 +175,19 @@ def _build(spec: ModelSpec, num_classes: int, initialise: bool) -> nn.Module:
 
 
 def _load_published(model: nn.Module, spec: ModelSpec) -> None:
-    """Copy torchvision's weights; a last layer of another width stays as it was drawn."""
+    """Copy torchvision's weights, read as tensors only; a last layer of another width stays as it was drawn."""
     published = torchvision.models.get_model_weights(spec.name).DEFAULT
     try:
         with contextlib.redirect_stdout(sys.stderr):  # torch.hub announces a download on stdout
-            source = torchvision.models.get_model(spec.name, weights=published, progress=False)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            content = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        state = known_state(content, spec.auxiliary)
+    except Exception as error:  # of the network, the disk, or one of the dozen kinds of torch.load
         raise ModelError(
             f"the published weights of {spec.title} could not be had from {published.url} "
             f"({str(error).partition(chr(10))[0]}); give a checkpoint file, or 'none' for random weights"
         ) from error
-    own, state = model.state_dict(), source.state_dict()  # changed in place: it carries version numbers
-    for key in state.keys() - own.keys():
-        del state[key]
-    changed = {key for key in own if own[key].shape != state[key].shape}
+    own = model.state_dict()
+    changed = {key for key in own if key in state and own[key].shape != state[key].shape}
     if len({key.rpartition(".")[0] for key in changed}) > 1:
         raise InvalidInput(
             f"{spec.title} cannot change its number of classes: {', '.join(sorted(changed))} depend on it"

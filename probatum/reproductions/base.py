@@ -4,7 +4,6 @@ An experiment computes once and writes what it found into a folder of its own. I
 judged from that folder alone, so that both can be done again without computing.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,8 @@ import torch
 from matplotlib.figure import Figure
 
 from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments import files
+from probatum.experiments.plain_values import checked
 from probatum.experiments.setup import choose_device
 
 T = TypeVar("T")
@@ -58,8 +59,8 @@ class ReproductionConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ReproductionConfig":
-        """Reads what `to_json` wrote."""
-        return cls(**(dict(values) | {"figures": tuple(values["figures"])}))
+        """Reads what `to_json` wrote; InvalidInput where a value is missing or of another kind."""
+        return cls(**checked(cls, values, "reproduction"))
 
 
 @dataclass(frozen=True)
@@ -178,12 +179,12 @@ class Paper:
 
 def write_facts(folder: Path, **values: Any) -> None:
     """Writes the plain values of an experiment, `facts.json`."""
-    (folder / "facts.json").write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write_json(folder / "facts.json", values)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
     """Reads what `write_facts` wrote."""
-    values: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    values: dict[str, Any] = files.read_json(folder / "facts.json")
     return values
 
 
@@ -194,5 +195,4 @@ def write_arrays(folder: Path, **arrays: np.ndarray) -> None:
 
 def read_arrays(folder: Path) -> dict[str, np.ndarray]:
     """Reads what `write_arrays` wrote."""
-    with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    return files.read_arrays(folder / "arrays.npz")

@@ -1,13 +1,12 @@
 """Running a reproduction: experiments into a folder, figures and scorecard from it."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments.store import write_json
+from probatum.experiments.files import read_json, write_json
 from probatum.report import save_figure
 from probatum.report.html import write_report
 from probatum.reproductions.base import Context, Finding, Paper, ReproductionConfig
@@ -65,7 +64,9 @@ def redraw_reproduction(folder: Path) -> list[Finding]:
         try:
             figures = experiment.draw(place)
             findings += experiment.judge(place)
-        except (OSError, KeyError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            if isinstance(error, InvalidInput):
+                raise
             raise InvalidInput(f"{place} holds no complete results of {experiment.name}: {error}") from error
         for name, figure in figures.items():
             save_figure(figure, folder / "figures" / "-".join(filter(None, (experiment.name, name))))
@@ -81,7 +82,7 @@ def redraw_reproduction(folder: Path) -> list[Finding]:
 def is_reproduction(folder: Path) -> bool:
     """Tells a reproduction's folder from another run's, by its configuration."""
     try:
-        return "reproduction" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return "reproduction" in read_json(folder / "config.json")
     except (OSError, ValueError, TypeError):
         return False
 
@@ -89,7 +90,7 @@ def is_reproduction(folder: Path) -> bool:
 def read_reproduction(folder: Path) -> ReproductionConfig:
     """Reads the configuration of a reproduction's folder; InvalidInput where there is none."""
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = read_json(folder / "config.json")
         return ReproductionConfig.from_json(values["reproduction"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{folder} holds no reproduction of probatum: {error}") from error

@@ -10,7 +10,8 @@ from nets import ConvNet, images, seeded
 from probatum.attributions import EdgeDetector, Gradient, SmoothGrad
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments import CheckConfig, new_folder, read_run, sanity_check
-from probatum.experiments.store import COLUMNS, write_json, write_results
+from probatum.experiments.files import write_json
+from probatum.experiments.store import COLUMNS, write_results
 
 
 @pytest.fixture(scope="module")

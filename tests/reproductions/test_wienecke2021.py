@@ -9,8 +9,9 @@ import torch
 
 from probatum.data import IMAGENET
 from probatum.errors import InvalidInput
+from probatum.experiments.files import write_json
 from probatum.experiments.sanity import SanityResult
-from probatum.experiments.store import write_json, write_results
+from probatum.experiments.store import write_results
 from probatum.models import PAPER_MNIST, TrainingConfig, load_model, model_spec
 from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction
 from probatum.reproductions.base import Context, read_facts, write_arrays, write_facts

@@ -105,7 +105,7 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
     if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
         raise InvalidInput(f"there is no folder {source}")
     where = str(folder) if folder.is_dir() else source
-    options: dict[str, Any] = {"local_files_only": folder.is_dir()}
+    options: dict[str, Any] = {"local_files_only": folder.is_dir(), "trust_remote_code": False}
     head: dict[str, Any] = {}
     if new_head is not None:
         head = {"id2label": dict(enumerate(new_head)), "label2id": {name: row for row, name in enumerate(new_head)}}

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Method
 from probatum.data import ImageSet
+from probatum.experiments.files import read_arrays, write_json
 from probatum.experiments.sanity import sanity_check
 from probatum.experiments.setup import configured_metric, weights_hash
-from probatum.experiments.store import Run, read_run, write_json, write_results
+from probatum.experiments.store import Run, read_run, write_results
 from probatum.maps import REDUCTIONS, absolute, diverging
 from probatum.metrics import get_metric
 from probatum.randomization import Randomizer
@@ -117,8 +118,7 @@ def write_panels(path: Path, pictures: Tensor, maps: Mapping[str, Tensor]) -> No
 
 def read_panels(path: Path) -> dict[str, np.ndarray]:
     """Reads what `write_panels` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    return read_arrays(path)
 
 
 def draw_check(folder: Path) -> dict[str, Figure]:

@@ -13,8 +13,9 @@ from probatum.attributions import GuidedBackprop, InputXGradient, IntegratedGrad
 from probatum.data import ImageSet
 from probatum.engine import PLAIN, Evaluation, Request, View, all_logits, prepare, relu_coverage
 from probatum.experiments import Run, read_run, sanity_check
+from probatum.experiments.files import read_arrays, write_json
 from probatum.experiments.setup import describe, weights_hash
-from probatum.experiments.store import write_json, write_results
+from probatum.experiments.store import write_results
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
 from probatum.models import PAPER_MNIST, QUICK_DIGITS, ModelSpec, TrainingConfig
@@ -231,8 +232,7 @@ def stored(folder: Path) -> Run:
 
 def pictures(run: Run) -> list[np.ndarray]:
     """The kept images as a figure takes them, (height, width) or (height, width, 3) in [0, 1]."""
-    with np.load(run.folder / "images.npz", allow_pickle=False) as held:
-        values = held["pictures"].clip(0, 1)
+    values = read_arrays(run.folder / "images.npz")["pictures"].clip(0, 1)
     return [image[0] if len(image) == 1 else image.transpose(1, 2, 0) for image in values]
 
 
