@@ -102,6 +102,10 @@ class TextExplanation:
     kept: dict[str, float]
     delta: dict[str, float]
 
+    def is_rounding(self, method: str) -> bool:
+        """Whether the scores of a method are what rounding left of sums that vanish."""
+        return self.kept[method] < 100 * float(np.finfo(self.scores[method].dtype).eps)
+
 
 def token_scores(maps: Float[Tensor, "sentence token dimension"], *, normalise: bool) -> Tensor:
     """Sums maps over the embedding dimension and, if asked for, scales each sentence to length 1: (sentence, token).
@@ -111,7 +115,7 @@ def token_scores(maps: Float[Tensor, "sentence token dimension"], *, normalise: 
     scores = maps.sum(2)
     if not normalise:
         return scores
-    lengths = scores.norm(dim=1, keepdim=True)
+    lengths: Tensor = torch.linalg.vector_norm(scores, dim=1, keepdim=True)
     return scores / lengths.masked_fill(lengths == 0, 1.0)
 
 

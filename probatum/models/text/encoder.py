@@ -163,10 +163,6 @@ class _Encoder(nn.Module):
     def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
         self.layer = nn.ModuleList(_Layer(sizes) for _ in range(sizes.layers))
-        for layer in self.layer:
-            for last in (layer.attention.output, layer.feed_forward[-2]):
-                nn.init.zeros_(last.weight)
-                nn.init.zeros_(last.bias)
 
     def forward(self, states: Tensor, known: Bool[Tensor, "batch tokens"] | None) -> Tensor:
         for layer in self.layer:
@@ -188,6 +184,9 @@ class _Layer(nn.Module):
             nn.Linear(sizes.hidden, sizes.dimensions),
             _SharedDropout(sizes.dropout),
         )
+        for last in (self.attention.output, self.feed_forward[-2]):  # a layer starts as the identity
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, states: Tensor, known: Bool[Tensor, "batch tokens"] | None) -> Tensor:
         states = states + self.attention(states, known)
