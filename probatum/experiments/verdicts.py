@@ -109,7 +109,7 @@ def judge(
     3. Distances have no largest value to take a share of, and a map that only changed its scale is distant too. "Does
        not follow" if the interval reaches no higher than the ceiling; never "follows".
     4. "Undecided" in all other cases, and: with a single image, which has no interval; with a noise ceiling below 0.25;
-       where more than half of the comparisons had a constant map.
+       where more than half of the comparisons had a constant map. Images whose maps are not finite take no part.
 
     Args:
         result: the scores.
@@ -134,10 +134,19 @@ def judge(
 
 def _verdict(result: SanityResult, method: str, metric: Metric, name: str, *, control: bool) -> Verdict:
     row, column = result.methods.index(method), result.metrics.index(name)
-    scores = result.scores[row, column, -1].mean(axis=-1)  # (image,)
-    ceilings = np.where(np.isfinite(result.ceiling[row, column]), result.ceiling[row, column], metric.perfect)
+    every = result.scores[row, column]  # (stage, image, trial)
+    noise = result.ceiling[row, column]
+    noisy = bool(np.isfinite(noise).any())
+    exists = np.isfinite(every[-1])
+    judged = exists.any(axis=-1) & (np.isfinite(noise) | (not noisy))
+    if not judged.any():
+        nothing = (np.nan,) * 7
+        why = "no map has a score: all have NaN or infinite values"
+        return Verdict(method, name, metric.kind, *nothing, UNDECIDED, why)
+    scores = np.nanmean(every[-1, judged], axis=-1)  # (image,)
+    ceilings = noise[judged] if noisy else np.full(len(scores), metric.perfect)
     value, low, high, word, reason = _rule(scores, ceilings, metric.kind)
-    constant = float((result.constant[row, -1] > 0).mean())
+    constant = float((result.constant[row, -1] > 0)[exists].mean())
     if not control and len(scores) == 1:
         word, reason = UNDECIDED, "one image has no interval"
     if not control and constant > MOSTLY:
@@ -151,7 +160,7 @@ def _verdict(result: SanityResult, method: str, metric: Metric, name: str, *, co
         value,
         low,
         high,
-        float(result.scores[row, column].mean() / (ceilings.mean() if metric.kind == "similarity" else 1.0))
+        float(np.nanmean(every[:, judged]) / (ceilings.mean() if metric.kind == "similarity" else 1.0))
         if np.isfinite(value)
         else np.nan,
         constant,

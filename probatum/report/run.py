@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from probatum.attributions import METHODS
@@ -16,6 +15,8 @@ from probatum.maps import get_reduction
 from probatum.report.curves import curves_figure
 from probatum.report.grids import grid_figure, methods_figure, overlay_figure
 from probatum.report.html import write_report
+from probatum.report.html.pictures import reduced
+from probatum.report.panels import Map
 from probatum.report.save import save_figure
 from probatum.report.style import MapStyle
 
@@ -86,7 +87,7 @@ def _figures(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:
 def _grid(run: Run, number: int, image: str, style: MapStyle) -> Figure:
     maps = run.result.maps[image]
     return grid_figure(
-        [list(_reduced(maps[method], style)) for method in run.result.methods],
+        [_reduced(maps[method], style) for method in run.result.methods],
         _titles(run, run.result.methods),
         [TRAINED, *run.result.stages],
         style=style,
@@ -112,9 +113,9 @@ def _curves(run: Run, metric: str) -> Figure:
         quantity=facts.get("kind", "similarity" if facts["perfect"] == 1.0 else "distance"),
         control=control,
         ceiling={
-            title: float(np.mean(run.result.ceiling[row, run.result.metrics.index(metric)]))
+            title: float(np.nanmean(run.result.ceiling[row, run.result.metrics.index(metric)]))
             for title, row in zip(titles, rows, strict=True)
-            if np.isfinite(run.result.ceiling[row]).all()
+            if np.isfinite(run.result.ceiling[row]).any()
         },
         undefined={
             title: (run.result.constant[row] > 0).sum(axis=(1, 2)) for title, row in zip(titles, rows, strict=True)
@@ -131,7 +132,7 @@ def _side_by_side(run: Run) -> Figure:
         [[_reduced(stored[method][:1], "absolute")[0] for method in methods] for stored in maps],
         [_explained(run, number) for number in range(len(maps))],
         _titles(run, methods),
-        edges=[_reduced(stored[CONTROL][:1], "absolute")[0] for stored in maps]
+        edges=[reduced(stored[CONTROL][:1], "absolute")[0] for stored in maps]
         if CONTROL in run.result.methods
         else None,
         caption=f"{_protocol(run)}; trained model; maps: {get_reduction('absolute').title}",
@@ -151,10 +152,9 @@ def _overlays(run: Run) -> Figure:
     )
 
 
-def _reduced(maps: np.ndarray, style: MapStyle) -> np.ndarray:
-    """(stages, channel, height, width) -> (stages, height, width) in the range of the style."""
-    reduced: np.ndarray = get_reduction(style)(torch.from_numpy(maps))[:, 0].numpy()
-    return reduced
+def _reduced(maps: np.ndarray, style: MapStyle) -> list[Map | None]:
+    """(stage, channel, height, width) -> (height, width) each in the style's range; None for what is not finite."""
+    return [None if np.isnan(values).any() else values for values in reduced(maps, style)]
 
 
 def _pictures(run: Run) -> np.ndarray:

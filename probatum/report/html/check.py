@@ -180,8 +180,8 @@ def _metric(run: Run, index: int) -> Metric:
 
 
 def _judgement(run: Run) -> Judgement | None:
-    """The verdicts; None for metrics that are not in the table, or scores that do not exist at the last stage."""
-    if any(name not in METRICS for name in run.result.metrics) or not np.isfinite(run.result.scores[:, :, -1]).all():
+    """The verdicts; None for metrics that are not in the table."""
+    if any(name not in METRICS for name in run.result.metrics):
         return None
     return judge(run.result)
 
