@@ -37,7 +37,7 @@ KEY = "Green speaks for the class; red and underlined speaks against it; the str
 _FOR, _AGAINST = (0, 158, 115), (204, 51, 17)  # green and red that differ in hue for colour-blind readers too
 _DEEPEST = 0.75  # share of the hue in the full colour: dark ink stays readable on it
 _MARGIN, _PAD, _GAP = 0.06, 0.025, 0.02  # inches: edge, inside a token's box, between boxes
-_LABEL = 1.5  # inches of the longest row title
+_LABEL = 2.0  # inches of the longest row title
 _LINE = TITLE_SIZE * LINE_SPACING / 72 + 0.06  # inches of a line of tokens
 
 
@@ -104,7 +104,7 @@ def tokens_page(title: str, body: str) -> str:
 
 
 def tokens_text(tokens: TokenMap) -> Text:
-    """One sentence for a terminal, coloured where the terminal can; negative tokens are underlined everywhere."""
+    """One sentence for a terminal: coloured, negative tokens underlined, as far as the terminal can."""
     line = Text()
     for token, score, colour in zip(tokens.tokens, tokens.scores, tokens.colours(), strict=True):
         line.append(_printable(token), Style(color=INK, bgcolor=colour, underline=bool(score < 0)))

@@ -233,6 +233,8 @@ def test_hugging_face_models_cascade_block_by_block(tmp_path):
     assert all(explanation.kept["gradient"] < 1e-5 for explanation in result.trained)
     (precise,) = explain_text(tiny, SENTENCES[:1], {"gradient": Gradient()}, precision="float64")
     assert precise.kept["gradient"] < 1e-13
+    assert precise.is_rounding("gradient")
     (travelled,) = explain_text(tiny, SENTENCES[:1], {"ig": IntegratedGradients(steps=4)})
     assert travelled.kept["ig"] > 1e-3
+    assert not travelled.is_rounding("ig")
     assert tiny.network.model.config.num_labels == 2

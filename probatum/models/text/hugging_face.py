@@ -132,17 +132,20 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
 
 @contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Keeps progress bars and advice from the terminal while a model loads."""
-    logging = transformers.utils.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    """Keeps progress bars, advice and repeated attempts to connect from the terminal while a model loads."""
+    own = transformers.utils.logging
+    voices = (own, importlib.import_module("huggingface_hub.utils.logging"))
+    levels, bars = [voice.get_verbosity() for voice in voices], own.is_progress_bar_enabled()
+    for voice in voices:
+        voice.set_verbosity_error()
+    own.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        for voice, level in zip(voices, levels, strict=True):
+            voice.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            own.enable_progress_bar()
 
 
 def _check_weights(source: str, network: HuggingFaceClassifier, loading: dict[str, Any], *, headless: bool) -> None:

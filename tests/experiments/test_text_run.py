@@ -1,0 +1,93 @@
+"""Sentences explained into a folder, and the files that show them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments import text_models
+from probatum.experiments.text_models import TextRecipe
+from probatum.experiments.text_run import COLUMNS, TextConfig, explain_sentences, read_sentences
+from probatum.models.text import EncoderSizes, TextTraining
+from probatum.report.sentences import draw_sentences, sentence_maps
+
+SENTENCES = ("the film is not good", "a <b>lovely</b> plot")
+METHODS = ("gradient", "integrated-gradients")
+
+
+@pytest.fixture
+def quick(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+    recipe = TextRecipe(EncoderSizes(dimensions=8, heads=2, hidden=8), TextTraining(epochs=1, batch_size=512))
+    monkeypatch.setitem(text_models.RECIPES, "sentences", recipe)
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def test_a_folder_of_explanations(quick):
+    config = TextConfig(SENTENCES, methods=METHODS, steps=3, device="cpu")
+    found = explain_sentences(config, quick)
+    with open(quick / "tokens.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == sum(len(each.tokens) for each in found) * len(METHODS)
+    second = [row for row in rows if row["sentence"] == "1" and row["method"] == "gradient"]
+    assert [row["token"] for row in second] == list(found[1].tokens)
+    np.testing.assert_allclose([float(row["score"]) for row in second], found[1].scores["gradient"], rtol=1e-12)
+    assert second[0]["delta"] == ""
+    facts = json.loads((quick / "config.json").read_text(encoding="utf-8"))
+    assert facts["config"]["sentences"] == list(SENTENCES)
+    assert facts["methods"]["integrated-gradients"]["steps"] == 3
+    assert "tensor" not in json.dumps(facts)
+    assert len(facts["model"]["weights_sha256"]) == 64
+    page, picture = draw_sentences(found, quick, "a caption")
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    shown = page.read_text(encoding="utf-8")
+    assert shown.count(">lovely<") == len(METHODS)
+    assert shown.count(">&lt;<") == 2 * len(METHODS)
+    assert "<b>" not in shown
+    assert list(sentence_maps(found)) == [
+        "1. Gradient",
+        "1. Integrated Gradients",
+        "2. Gradient",
+        "2. Integrated Gradients",
+    ]
+
+
+def test_the_note_says_what_is_doubtful(quick):
+    (each, _) = explain_sentences(TextConfig(SENTENCES, methods=METHODS, steps=1, device="cpu"), quick)
+    each.kept["gradient"] = 1e-9
+    each.delta["integrated-gradients"] = -0.25
+    notes = [maps[0].note for maps in sentence_maps([each]).values()]
+    assert "sums are rounding only" in notes[0]
+    assert "-0.25 from complete, take more steps" in notes[1]
+
+
+def test_lines_of_a_file(tmp_path):
+    path = tmp_path / "some.txt"
+    path.write_bytes(b"\xef\xbb\xbfone\r\n\n  two words \n")
+    assert read_sentences(path) == ("one", "two words")
+    for content, message in ((b"fine\n\xff\n", "line 2 is not UTF-8"), (b"\n \n", "holds no sentence")):
+        path.write_bytes(content)
+        with pytest.raises(InvalidInput, match=message):
+            read_sentences(path)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        read_sentences(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sentences": ()},
+        {"methods": ()},
+        {"methods": ("gradiant",)},
+        {"baseline": "black"},
+        {"steps": 0},
+        {"samples": 0},
+    ],
+)
+def test_impossible_configurations_are_refused(wrong):
+    with pytest.raises((InvalidInput, UnknownName)):
+        TextConfig(**{"sentences": ("a",), **wrong})
