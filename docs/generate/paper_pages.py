@@ -24,9 +24,9 @@ def pages() -> dict[str, str]:
         "# Reproductions",
         "`probatum reproduce PAPER` reruns the experiments of a paper, draws its figures and judges its claims. Each "
         "claim is data: what the paper says, its number, ours, a verdict, and the rule that decided it. The scorecards "
-        "below come from quick runs with what the package carries, in minutes on a CPU: digits that it renders, and small "
-        "networks trained on them. What takes ImageNet's photographs and a pretrained network is not comparable there. "
-        "`--preset paper` runs the papers' own sizes, data and networks.",
+        "below come from quick runs with what the package carries, in minutes on a CPU: digits that it renders, and "
+        "small networks trained on them. What takes ImageNet's photographs and a pretrained network is not comparable "
+        "there. `--preset paper` runs the papers' own sizes, data and networks.",
         table(("", "paper", "source", "the kept quick run"), rows),
     ]
     return {"papers/index.md": "\n\n".join(overview)} | {
