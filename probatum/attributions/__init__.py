@@ -14,6 +14,7 @@ from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.registry import METHODS, MethodEntry, get_method
 from probatum.attributions.smoothgrad import SmoothGrad
+from probatum.attributions.streaming import MapBatch, attribute_stream
 from probatum.engine import NoisyBaselines
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "GuidedGradCAM",
     "InputXGradient",
     "IntegratedGradients",
+    "MapBatch",
     "Mean",
     "Method",
     "MethodEntry",
@@ -38,6 +40,7 @@ __all__ = [
     "SmoothGrad",
     "Zero",
     "attribute",
+    "attribute_stream",
     "attribute_variants",
     "get_method",
 ]

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from probatum.engine import Progress, Request, Variant, View, prepare, run_variants
 from probatum.errors import InvalidInput
@@ -104,13 +105,9 @@ def attribute(
         ModelError: the model cannot be explained by one of the methods; nothing is returned for the others.
         MemoryBudgetError: one row needs more than the budget.
     """
-    if not isinstance(methods, Mapping):
-        listed = list(methods)
-        methods = {method.title: method for method in listed}
-        if len(methods) < len(listed):
-            raise InvalidInput("two methods have the same title; give them names in a dict")
-    if not methods:
-        raise InvalidInput("no methods given")
+    methods = named_methods(methods)
+    if isinstance(images, DataLoader):
+        raise InvalidInput("the images come from a DataLoader; attribute_stream takes it and gives maps batch by batch")
     view = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     return attribute_variants(
         [Variant(view, targets)],
@@ -121,6 +118,18 @@ def attribute(
         chunk=chunk,
         progress=progress,
     )[0]
+
+
+def named_methods(methods: Mapping[str, Method] | Iterable[Method]) -> Mapping[str, Method]:
+    """Methods by name, a plain sequence by title; InvalidInput where there are none or titles are not unique."""
+    if not isinstance(methods, Mapping):
+        listed = list(methods)
+        methods = {method.title: method for method in listed}
+        if len(methods) < len(listed):
+            raise InvalidInput("two methods have the same title; give them names in a dict")
+    if not methods:
+        raise InvalidInput("no methods given")
+    return methods
 
 
 def attribute_variants(
