@@ -55,7 +55,8 @@ class GuidedReLU(TorchFunctionMode):
 
     The mode is entered for the forward pass alone. Backward passes through that graph are plain, or guided inside
     `mode.backward(...)`, so one forward pass serves both. In-place calls stay in place: who reads that tensor later
-    reads the rectified, guided one.
+    reads the rectified, guided one. A full backward hook of a module sees the same gradients, but copies them at each
+    call, and the activations too where the call is in place.
     """
 
     def __init__(self) -> None:

@@ -299,3 +299,19 @@ def test_checkpointed_blocks_are_guided_although_they_are_computed_twice():
     for method in (Gradient(), GuidedBackprop()):
         torch.testing.assert_close(method(model, images(), 1), method(plain, images(), 1), rtol=1e-12, atol=1e-15)
     assert relu_coverage(model, images()).guided == 2
+
+
+def test_a_full_backward_hook_of_each_module_sees_the_same():
+    """For ReLUs that are modules of their own, the textbook's way: bit for bit the same map."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 64, 4)
+    ).eval()
+    images = torch.randn(2, 3, 12, 12)
+    ours = GuidedBackprop()(model, images, 1)
+    for module in model:
+        if isinstance(module, nn.ReLU):
+            module.register_full_backward_hook(lambda module, inputs, outputs: (inputs[0].clamp(min=0),))
+    leaf = images.clone().requires_grad_()
+    (hooked,) = torch.autograd.grad(model(leaf)[:, 1].sum(), leaf)
+    assert torch.equal(ours, hooked)
