@@ -226,6 +226,15 @@ def test_another_network_is_named_and_random_weights_are_not_judged(tmp_path):
     assert set(verdicts(table1.judge(tmp_path)).values()) == {"not comparable"}
 
 
+def test_a_stage_of_zero_maps_is_counted_and_proves_nothing(tmp_path):
+    store_table(tmp_path, np.s_[:, :, 4], np.nan)
+    findings = table1.judge(tmp_path)
+    assert failed(findings) == {"table1-infidelity-rises", "table1-global-more-sensitive"}
+    assert all("72 of 360 scores were undefined" in finding.why for finding in findings)
+    store_table(tmp_path, np.s_[:, :, 1:], np.nan)
+    assert "table1-sensitivity-unchanged" in failed(table1.judge(tmp_path))
+
+
 # ---- figure 6
 
 

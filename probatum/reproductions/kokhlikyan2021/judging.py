@@ -66,6 +66,20 @@ def told(ratio: Interval) -> str:
     return f"{mean} [{low}, {high}]"
 
 
+def defined_mean(scores: Float[np.ndarray, "*stages image trial"]) -> Float[np.ndarray, "*stages"]:
+    """Over the images and trials whose score is defined; NaN where there is none."""
+    defined = ~np.isnan(scores)
+    sums, counts = np.where(defined, scores, 0.0).sum(axis=(-2, -1)), defined.sum(axis=(-2, -1))
+    means: Float[np.ndarray, "*stages"] = sums / np.where(counts > 0, counts, np.nan)
+    return means
+
+
+def undefined_note(scores: np.ndarray) -> str:
+    """How many scores are undefined; "" where all are defined."""
+    missing = int(np.isnan(scores).sum())
+    return f"{missing} of {scores.size} scores were undefined and left out" if missing else ""
+
+
 def geometric_mean(scores: Float[np.ndarray, "..."]) -> float:
     """Of the scores above 0; NaN where there is none."""
     positive = scores[scores > 0]  # neither NaN
@@ -75,7 +89,7 @@ def geometric_mean(scores: Float[np.ndarray, "..."]) -> float:
 def span(scores: Float[np.ndarray, "stage image trial"], first: int) -> str:
     """The geometric means of the trained network and, from row `first` on, of the randomized ones, in words."""
     means = [geometric_mean(row) for row in scores]
-    later = means[min(first, len(means) - 1) :]
+    later = [value for value in means[min(first, len(means) - 1) :] if value == value] or [float("nan")]
     return f"{number(means[0])} → {number(min(later))} to {number(max(later))}"
 
 
@@ -93,9 +107,14 @@ def rising(scores: Float[np.ndarray, "stage image trial"], first: int) -> tuple[
 
 
 def unchanged(scores: Float[np.ndarray, "stage image trial"]) -> tuple[float, float]:
-    """The least and the largest mean over images and trials of any stage, in units of the trained network's, row 0."""
-    means = np.nanmean(scores, axis=(1, 2))
-    return float((means[1:] / means[0]).min()), float((means[1:] / means[0]).max())
+    """The least and the largest mean over images and trials of any stage, in units of the trained network's, row 0.
+
+    Stages without a defined score take no part; both are NaN where none has one.
+    """
+    means = defined_mean(scores)
+    found = means[1:] / means[0]
+    found = found[~np.isnan(found)]
+    return (float(found.min()), float(found.max())) if found.size else (float("nan"), float("nan"))
 
 
 def flat_rule(which: str) -> str:

@@ -50,6 +50,7 @@ from probatum.reproductions.kokhlikyan2021.judging import (
     rising,
     span,
     unchanged,
+    undefined_note,
 )
 from probatum.reproductions.kokhlikyan2021.quality import METRICS, QUANTITIES, SHARE, TITLES, quality_metrics
 from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
@@ -96,7 +97,7 @@ class Sizes:
 
 
 PAPER = Sizes(images=10, trials=10, steps=50, samples=25, estimator="nested", baselines=10)
-QUICK_PHOTOGRAPHS = Sizes(images=2, trials=1, steps=8, samples=8, estimator="joint", baselines=2, infidelity_samples=20)
+QUICK_PHOTOGRAPHS = Sizes(images=2, trials=1, steps=5, samples=5, estimator="joint", baselines=2, infidelity_samples=20)
 QUICK_DIGITS = Sizes(images=4, trials=2, steps=15, samples=15, estimator="joint", baselines=5)
 
 
@@ -277,13 +278,12 @@ def judge(folder: Path) -> list[Finding]:
     """Judges the four claims."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     judged = [*_similar(arrays), _rises(arrays, facts["stages"]), _flat(arrays)]
-    constant, undefined = int((arrays["constant"] > 0).sum()), int(np.isnan(arrays["quality"]).sum())
-    notes = []
-    if constant:
-        notes.append(f"{constant} of {arrays['constant'].size} comparisons had a constant map")
-    if undefined:
-        notes.append(f"{undefined} of {arrays['quality'].size} scores were undefined and left out")
-    return findings(facts, judged, "; ".join(notes))
+    constant = int((arrays["constant"] > 0).sum())
+    notes = [
+        f"{constant} of {arrays['constant'].size} comparisons had a constant map" if constant else "",
+        undefined_note(arrays["quality"]),
+    ]
+    return findings(facts, judged, "; ".join(filter(None, notes)))
 
 
 def _similar(arrays: dict[str, np.ndarray]) -> list[Judged]:

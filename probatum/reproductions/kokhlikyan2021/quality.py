@@ -26,6 +26,10 @@ TITLES = {
     "max-sensitivity": QUALITY["max-sensitivity"].title,
     SHARE: "Infidelity / mean squared response",
 }
+HOMOGENEOUS = (
+    "Where all biases are 0, as Xavier randomization leaves them, a network of ReLU and MaxPool has f(αx) = αf(x), and "
+    "global IG from zero is complete up to rounding."
+)
 QUANTITIES: dict[str, Quantity] = {"infidelity": "magnitude", "max-sensitivity": "distance", SHARE: "magnitude"}
 
 

@@ -31,13 +31,22 @@ from probatum.reproductions.base import (
 from probatum.reproductions.kokhlikyan2021.judging import (
     Judged,
     counted,
+    defined_mean,
     findings,
     geometric_mean,
     number,
     ratios,
     told,
+    undefined_note,
 )
-from probatum.reproductions.kokhlikyan2021.quality import METRICS, QUANTITIES, SHARE, TITLES, quality_metrics
+from probatum.reproductions.kokhlikyan2021.quality import (
+    HOMOGENEOUS,
+    METRICS,
+    QUANTITIES,
+    SHARE,
+    TITLES,
+    quality_metrics,
+)
 from probatum.reproductions.kokhlikyan2021.subjects import Subject, load_subject, network_of
 
 METHODS = {"global": "Global IG", "local": "Local IG"}
@@ -84,7 +93,7 @@ class Sizes:
 
 
 PAPER = Sizes(images=10, trials=10, steps=50)
-QUICK_PHOTOGRAPHS = Sizes(images=4, trials=1, steps=10, samples=20, points=51)
+QUICK_PHOTOGRAPHS = Sizes(images=3, trials=1, steps=8, samples=20, points=31)
 QUICK_DIGITS = Sizes(images=10, trials=1, steps=20, points=201)
 
 
@@ -178,7 +187,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     facts, arrays = read_facts(folder), read_arrays(folder)
     figures: dict[str, Figure] = {}
     for state, name in enumerate(NETWORKS):
-        means = np.nanmean(arrays["scores"][:, :, :, state], axis=(3, 4))  # (variant, method, metric)
+        means = defined_mean(arrays["scores"][:, :, :, state])  # (variant, method, metric)
         panels = {
             variant.title: Profile(arrays["profiles"][v, state], _scored(means[v]))
             for v, variant in enumerate(VARIANTS)
@@ -204,8 +213,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             column_titles=titles,
             quantity=quantity,
             caption=f"Trained networks, and the same with all layers Xavier-randomized; {counted(facts)}, the trained "
-            "ones scored once. Where all biases are 0, as Xavier leaves them, a network of ReLU and MaxPool has "
-            f"f(αx) = αf(x), and global IG from zero is complete up to rounding. {_protocol(facts)}",
+            f"ones scored once. {HOMOGENEOUS} {_protocol(facts)}",
         )
     return figures
 
@@ -263,8 +271,12 @@ def judge(folder: Path) -> list[Finding]:
         for variant, same in zip(VARIANTS, facts["same_class"], strict=True)
         if same < count
     )
-    note = f"β = t = {facts['sharpness']:g}, which the paper does not state"
-    return findings(facts, judged, f"{note}; smoothing changes the predicted class: {changed}" if changed else note)
+    notes = [
+        f"β = t = {facts['sharpness']:g}, which the paper does not state",
+        f"smoothing changes the predicted class: {changed}" if changed else "",
+        undefined_note(arrays["scores"]),
+    ]
+    return findings(facts, judged, "; ".join(filter(None, notes)))
 
 
 def _smoother(arrays: dict[str, np.ndarray]) -> Judged:

@@ -26,6 +26,7 @@ from probatum.reproductions.kokhlikyan2021.judging import (
     UNCHANGED,
     Judged,
     counted,
+    defined_mean,
     findings,
     flat_rule,
     number,
@@ -34,8 +35,16 @@ from probatum.reproductions.kokhlikyan2021.judging import (
     span,
     told,
     unchanged,
+    undefined_note,
 )
-from probatum.reproductions.kokhlikyan2021.quality import METRICS, QUANTITIES, SHARE, TITLES, quality_metrics
+from probatum.reproductions.kokhlikyan2021.quality import (
+    HOMOGENEOUS,
+    METRICS,
+    QUANTITIES,
+    SHARE,
+    TITLES,
+    quality_metrics,
+)
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
 from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
 
@@ -115,7 +124,8 @@ def _protocol(facts: dict[str, Any]) -> str:
         f"{facts['network']}; preset {facts['preset']}; cascading Xavier randomization, batch-norm statistics kept; "
         f"the class predicted by the trained network; IG of {facts['steps']} steps from zero. Infidelity: noise "
         f"N(0, 0.03²), {facts['samples']} samples (local), x − x₀ (global): two tests in different units. "
-        f"Max-sensitivity: L∞ ball of 0.02, 5 samples, L2 norm. Units of the normalised input; seed {facts['seed']}."
+        f"Max-sensitivity: L∞ ball of 0.02, 5 samples, L2 norm. Units of the normalised input; seed {facts['seed']}. "
+        + HOMOGENEOUS
     )
 
 
@@ -160,10 +170,10 @@ def judge(folder: Path) -> list[Finding]:
     falls = {method: ratios(table[1], table[0]) for method, table in infidelity.items()}
     spans = {method: unchanged(table) for method, table in sensitivity.items()}
     gaps = [
-        float(np.nanmean(sensitivity["global"][row]) - np.nanmean(sensitivity["local"][row]))
-        for row in range(len(stages))
+        float(globally - locally)
+        for globally, locally in zip(*(defined_mean(sensitivity[method]) for method in METHODS), strict=True)
     ]
-    lowest = int(np.argmin(gaps))
+    lowest = int(np.argmin(gaps))  # the place of a NaN, where there is one
     judged = [
         Judged(
             RISES,
@@ -195,7 +205,7 @@ def judge(folder: Path) -> list[Finding]:
             "rule: the mean over images and trials of global IG is above that of local IG at every stage",
         ),
     ]
-    return findings(facts, judged)
+    return findings(facts, judged, undefined_note(scores))
 
 
 TABLE1 = Experiment(
