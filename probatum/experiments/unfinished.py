@@ -102,6 +102,7 @@ def run_in_work(
             it cannot be written, or not all processes see it.
     """
     asked = json.loads(json.dumps({"config": config.to_json(), **further}))
+    continued = asked_for(folder) is not None
     made = _begin(folder, asked) if ranks.leads else []
     with _locked(folder / STATE) if ranks.leads else nullcontext():
         try:
@@ -115,11 +116,12 @@ def run_in_work(
                 yield work
         except BaseException as error:
             if ranks.leads and not kept_by(error):
-                worth = kept(folder)
-                if worth.startswith("no ") or (isinstance(error, ProbatumError) and worth.startswith("0 ")):
+                worth, computed = _kept(folder)
+                # After a mistake a trained network alone is not worth a folder that refuses the corrected command.
+                if not continued and (not worth or (isinstance(error, ProbatumError) and not computed)):
                     _take_back(folder / STATE, made)
-                else:
-                    setattr(error, "kept", f"{worth} are stored in {folder}")  # noqa: B010
+                elif worth:
+                    setattr(error, "kept", f"{worth} stored in {folder}")  # noqa: B010
             raise
 
 
@@ -128,18 +130,19 @@ def kept_by(error: BaseException) -> str:
     return str(getattr(error, "kept", ""))
 
 
-def kept(folder: Path) -> str:
-    """What of an unfinished run is stored, in words."""
+def _kept(folder: Path) -> tuple[str, bool]:
+    """What of an unfinished run is stored, in words, and whether any of it is a result."""
     try:
         facts = _facts(folder)
     except InvalidInput:
-        return "no cells"
+        return "", False
     finished = len(list(folder.glob("*/results.csv")))
     if finished:
-        return f"{finished} of {len(facts.get('presets', []))} checks"
+        return f"{finished} of {len(facts.get('presets', []))} checks are", True
     stored = len(list((folder / STATE / "cells").glob("[!.]*.npz")))
-    trained = (folder / STATE / "weights.pt").exists()
-    return f"{stored} of {facts.get('cells', 'its')} cells" if stored or trained else "no cells"
+    if stored:
+        return f"{stored} of {facts.get('cells', 'its')} cells are", True
+    return ("the trained network is" if (folder / STATE / "weights.pt").exists() else ""), False
 
 
 def begun(folder: Path, asked: dict[str, Any]) -> bool:

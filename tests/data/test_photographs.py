@@ -50,6 +50,22 @@ def test_sub_folders_are_classes(tmp_path):
     assert few.labels.tolist() == [0, 0, 1, 2]
 
 
+def test_unreadable_images_give_way_to_the_next_of_their_class(tmp_path):
+    for name in ("dog/1.png", "dog/2.png", "cat/1.png", "cat/2.png", "cat/3.png"):
+        save(tmp_path / name)
+    for name in ("cat/1.png", "dog/2.png"):
+        (tmp_path / name).write_bytes(b"no image")
+    skipped = []
+    found = load_photographs(tmp_path, RGB, limit=3, skip=lambda name, fault: skipped.append((name, fault[:22])))
+    assert found.image_names == ("cat/2.png", "cat/3.png", "dog/1.png")
+    assert found.labels.tolist() == [0, 0, 1]
+    assert skipped == [("cat/1.png", "not a readable image ("), ("dog/2.png", "not a readable image (")]
+    for path in tmp_path.rglob("*.png"):
+        path.write_bytes(b"no image")
+    with pytest.raises(InvalidInput, match=r"none of the 5 images of .* can be read"):
+        load_photographs(tmp_path, RGB, skip=lambda name, fault: None)
+
+
 def test_one_sub_folder_is_no_class(tmp_path):
     save(tmp_path / "images" / "1.png")
     assert load_photographs(tmp_path, RGB).labels is None

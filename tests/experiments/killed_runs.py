@@ -26,6 +26,7 @@ CONFIG = CheckConfig(
     samples=2,
     keep_maps=3,
     device="cpu",
+    memory_budget="100 KiB",  # of three rows: where chunks end depends on what a row was measured to need
 )
 KILLS = 3  # of one run, before it may finish
 

@@ -179,11 +179,16 @@ def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
         stop_at(patch, 1, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt) as stopped:
             run_check(config, tmp_path / "run")
-    assert stopped.value.kept == f"0 of 3 cells are stored in {tmp_path / 'run'}"
+    assert stopped.value.kept == f"the trained network is stored in {tmp_path / 'run'}"
 
     def never(*arguments, **options):
         raise AssertionError("trained again")
 
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1, ModelError("a fault"))
+        with pytest.raises(ModelError):
+            run_check(config, tmp_path / "run")
+    assert (tmp_path / "run" / "unfinished" / "weights.pt").is_file()  # what an earlier command left stays
     shutil.copytree(tmp_path / "run", tmp_path / "other")
     monkeypatch.setattr(setup, "train", never)
     made, _ = run_check(config, tmp_path / "run")
