@@ -435,7 +435,9 @@ def test_nothing_is_left_behind_where_it_fails():
     assert torch.relu(torch.tensor(-1.0)) == 0
 
 
-@pytest.mark.parametrize("spelling", [F.relu, partial(F.relu, inplace=True), torch.relu_], ids=str)
+@pytest.mark.parametrize(
+    "spelling", [F.relu, partial(F.relu, inplace=True), torch.relu_], ids=["new", "in-place", "relu_"]
+)
 def test_a_tensor_that_is_overwritten_after_it_was_read(spelling):
     # Autograd would refuse or not notice; the rule has copies of its own.
     assert_complete(sandwich(lambda x: (spelling(x), x.mul_(0.5).tanh_(), x)[2]), points())
