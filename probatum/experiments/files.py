@@ -5,7 +5,8 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
         raise InvalidInput(f"{path.name} is nested too deeply") from error
+
+
+@contextmanager
+def understood(folder: Path, what: str = "complete run of probatum") -> Iterator[None]:
+    """Turns whatever values of a wrong kind in a folder make its reader stumble over into InvalidInput."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise InvalidInput(f"{folder} holds no {what}: {error}") from error
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

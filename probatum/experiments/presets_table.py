@@ -8,7 +8,7 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.check import Say, check, run_check, set_up_together
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.distributed import ALONE, Ranks
-from probatum.experiments.files import read_json, write_json, write_table
+from probatum.experiments.files import read_json, understood, write_json, write_table
 from probatum.experiments.identity import identity_of
 from probatum.experiments.result import SanityResult
 from probatum.experiments.sanity import Progress
@@ -169,7 +169,8 @@ def read_comparison(folder: Path) -> PresetComparison:
     """Judges the stored scores of a comparison again; InvalidInput where the folder or one of its runs is not whole."""
     config, presets = read_comparison_config(folder)
     results = {preset: read_run(folder / preset).result for preset in presets}
-    judgements = {preset: judge(result) for preset, result in results.items()}
+    with understood(folder, "comparison of presets"):
+        judgements = {preset: judge(result) for preset, result in results.items()}
     return PresetComparison(config.methods, judgements, {preset: each.metrics[0] for preset, each in results.items()})
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from probatum.experiments.files import understood
 from probatum.experiments.presets_table import read_comparison
 from probatum.experiments.store import read_run
 from probatum.report.run import draw_run
@@ -25,8 +26,10 @@ def draw_comparison(folder: Path, progress: Callable[[str], None] | None = None)
     """
     comparison = read_comparison(folder)
     facts = read_run(folder / comparison.presets[0]).config
-    caption = f"{facts['model']['title']} on {facts['data']['name']}; seed {facts['config']['seed']}"
-    written = save_figure(verdict_figure(comparison, caption), folder / "verdicts")
+    with understood(folder, "comparison of presets"):
+        caption = f"{facts['model']['title']} on {facts['data']['name']}; seed {facts['config']['seed']}"
+        drawn = verdict_figure(comparison, caption)
+    written = save_figure(drawn, folder / "verdicts")
     for preset in comparison.presets:
 
         def report(name: str, preset: str = preset) -> None:

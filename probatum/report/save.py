@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from probatum.errors import UnknownName
+from probatum.errors import InvalidInput, UnknownName
 from probatum.report.style import RESOLUTION, house_style
 
 # Dates and versions are left out of the files.
@@ -46,6 +46,14 @@ def save_figure(
             raise UnknownName("figure format", name, _METADATA)
     base.parent.mkdir(parents=True, exist_ok=True)
     return [write_whole(_rendered(figure, name, dpi), base.with_name(f"{base.name}.{name}")) for name in chosen]
+
+
+def figure_place(folder: Path, name: str) -> Path:
+    """Where a figure of a run folder belongs; InvalidInput where a stranger's name or link leads elsewhere."""
+    place = folder / "figures"
+    if place.is_symlink() or Path(name).name != name:
+        raise InvalidInput(f"the figure {name!r} would be written outside of {place}")
+    return place / name
 
 
 def _rendered(figure: Figure, name: str, dpi: int) -> bytes:

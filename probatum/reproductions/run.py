@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments.files import read_json, write_json
-from probatum.report import save_figure
+from probatum.experiments.atomic import write_whole
+from probatum.experiments.files import read_json, understood, write_json
 from probatum.report.html import write_report
+from probatum.report.save import figure_place, save_figure
 from probatum.reproductions.base import Context, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
 
@@ -61,17 +62,13 @@ def redraw_reproduction(folder: Path) -> list[Finding]:
     findings: list[Finding] = []
     for experiment in paper.chosen(config.figures):
         place = folder / experiment.name
-        try:
+        with understood(place, f"complete results of {experiment.name}"):
             figures = experiment.draw(place)
             findings += experiment.judge(place)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-            if isinstance(error, InvalidInput):
-                raise
-            raise InvalidInput(f"{place} holds no complete results of {experiment.name}: {error}") from error
         for name, figure in figures.items():
-            save_figure(figure, folder / "figures" / "-".join(filter(None, (experiment.name, name))))
+            save_figure(figure, figure_place(folder, "-".join(filter(None, (experiment.name, name)))))
     write_json(folder / "scorecard.json", [asdict(finding) for finding in findings])
-    (folder / "scorecard.md").write_text(scorecard(paper, config, findings), encoding="utf-8")
+    write_whole(folder / "scorecard.md", scorecard(paper, config, findings).encode("utf-8", "backslashreplace"))
     facts = {"name": paper.name, "title": paper.title, "citation": paper.citation}
     chosen = [{"name": one.name, "title": one.title} for one in paper.chosen(config.figures)]
     write_json(folder / "paper.json", facts | {"experiments": chosen})

@@ -25,7 +25,7 @@ def test_what_is_no_record_is_refused(tmp_path):
     values = TIMES.to_json()
     del values["entries"][0]["who"]
     path.write_text(json.dumps([values]))
-    with pytest.raises(InvalidInput, match="not whole"):
+    with pytest.raises(InvalidInput, match="lack 'who'"):
         read_records(path)
 
 
