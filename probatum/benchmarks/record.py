@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from probatum.benchmarks.timing import Spread, ratio, spread
 from probatum.errors import InvalidInput
+from probatum.experiments.files import read_json, write_json
+from probatum.experiments.plain_values import checked
 
 VERSION = 1  # of the JSON's form
 OURS = "probatum"
@@ -106,25 +108,24 @@ class Record:
         """
         if values.get("version") != VERSION:
             raise InvalidInput(f"this is no benchmark record of version {VERSION}")
-        try:
-            given = {item.name: values[item.name] for item in fields(cls)}
-            entries = tuple(Entry(**{**entry, "seconds": tuple(entry["seconds"])}) for entry in given["entries"])
-            return cls(**{**given, "entries": entries, "lines": tuple(given["lines"])})
-        except (KeyError, TypeError) as error:
-            raise InvalidInput(f"the benchmark record is not whole: {error}") from error
+        listed = values.get("entries")
+        if not isinstance(listed, list):
+            raise InvalidInput("the benchmark record has no list of entries")
+        entries = tuple(Entry(**checked(Entry, entry, "benchmark's entry")) for entry in listed)
+        others = {name: value for name, value in values.items() if name not in ("version", "entries")}
+        return cls(**checked(cls, others | {"entries": entries}, "benchmark record"))
 
 
 def write_records(records: Sequence[Record], path: Path) -> None:
     """Writes records to a file."""
-    text = json.dumps([record.to_json() for record in records], indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_json(path, [record.to_json() for record in records])
 
 
 def read_records(path: Path) -> tuple[Record, ...]:
     """Reads a file of records; InvalidInput where it is none."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+        values = read_json(path)
+    except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read as benchmark records: {error}") from error
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise InvalidInput(f"{path} holds no benchmark records")

@@ -1,14 +1,14 @@
 """Cells: the parts of a check that are computed one by one and stored as they come, so that a run can stop anywhere."""
 
 import hashlib
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from probatum.experiments.atomic import write_whole
+from probatum.errors import InvalidInput
+from probatum.experiments.files import read_arrays, write_arrays
 
 Arrays = dict[str, np.ndarray]
 _SEAL = "seal"
@@ -60,19 +60,16 @@ class CellStore:
 
     def save(self, cell: Cell, arrays: Arrays) -> None:
         """Stores a cell whole or not at all."""
-        path, buffer = self.path(cell), io.BytesIO()
-        seal = np.frombuffer(_seal(path.stem, arrays), dtype=np.uint8)
-        np.savez(buffer, allow_pickle=False, **arrays, **{_SEAL: seal})
-        write_whole(path, buffer.getvalue())
+        path = self.path(cell)
+        write_arrays(path, arrays | {_SEAL: np.frombuffer(_seal(path.stem, arrays), dtype=np.uint8)})
 
     def load(self, cell: Cell) -> Arrays | None:
         """Reads a cell; None where there is none that is whole."""
         path = self.path(cell)
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+            arrays = read_arrays(path)
             sealed = arrays.pop(_SEAL).tobytes()
-        except Exception:  # a damaged archive makes zipfile and numpy raise a dozen kinds of error
+        except (InvalidInput, OSError, KeyError):
             return None
         return arrays if sealed == _seal(path.stem, arrays) else None
 

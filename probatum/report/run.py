@@ -1,5 +1,6 @@
 """The figures of a run folder, drawn from what is stored there and nothing else."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from probatum.attributions import METHODS
 from probatum.experiments.attribute import Explanation
+from probatum.experiments.files import read_arrays, understood
 from probatum.experiments.store import Run, read_run
 from probatum.maps import get_reduction
 from probatum.report.curves import curves_figure
@@ -17,7 +19,7 @@ from probatum.report.grids import grid_figure, methods_figure, overlay_figure
 from probatum.report.html import write_report
 from probatum.report.html.pictures import reduced
 from probatum.report.panels import Map
-from probatum.report.save import save_figure
+from probatum.report.save import figure_place, save_figure
 from probatum.report.style import MapStyle
 
 CONTROL = "edge-detector"
@@ -45,7 +47,9 @@ def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> lis
     for name, draw in _figures(read_run(folder)):
         if progress is not None:
             progress(name)
-        written += save_figure(draw(), folder / "figures" / name)
+        with understood(folder):
+            figure = draw()
+        written += save_figure(figure, figure_place(folder, name))
     if progress is not None:
         progress("report.html")
     return [*written, write_report(folder)]
@@ -74,8 +78,9 @@ def draw_explanation(found: Explanation, folder: Path, caption: str) -> list[Pat
 
 
 def _figures(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    for metric in run.result.metrics:
-        yield f"curves-{metric}", partial(_curves, run, metric)
+    for number, metric in enumerate(run.result.metrics):
+        name = metric if re.fullmatch(r"[\w.-]{1,80}", metric, re.ASCII) else f"metric-{number}"
+        yield f"curves-{name}", partial(_curves, run, metric)
     for number, image in enumerate(run.result.maps):
         for style in STYLES:
             yield f"grid-{number:03d}-{style}", partial(_grid, run, number, image, style)
@@ -159,8 +164,7 @@ def _reduced(maps: np.ndarray, style: MapStyle) -> list[Map | None]:
 
 def _pictures(run: Run) -> np.ndarray:
     """(kept images, height, width) or (..., 3), in [0, 1]."""
-    with np.load(run.folder / "images.npz", allow_pickle=False) as stored:
-        return _displayed(stored["pictures"][: len(run.result.maps)])
+    return _displayed(read_arrays(run.folder / "images.npz")["pictures"][: len(run.result.maps)])
 
 
 def _displayed(pictures: np.ndarray) -> np.ndarray:

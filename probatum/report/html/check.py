@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from probatum.attributions import METHODS
+from probatum.experiments.files import read_arrays
 from probatum.experiments.store import Run, read_run
 from probatum.experiments.verdicts import (
     FOLLOWS,
@@ -208,8 +209,7 @@ def _images(run: Run) -> list[dict[str, Any]]:
     stored = run.folder / "images.npz"
     pictures = None
     if stored.is_file():
-        with np.load(stored, allow_pickle=False) as arrays:
-            pictures = arrays["pictures"]
+        pictures = read_arrays(stored)["pictures"]
     shown = pictures_of(pictures, kept)
     return [
         {

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from probatum.attributions import METHODS
+from probatum.experiments.files import read_arrays
 from probatum.experiments.store import map_file
 from probatum.report.html.explorer import explorer, pictures_of
 from probatum.report.html.page import render
@@ -17,8 +18,7 @@ def explanation_page(folder: Path, run: dict[str, Any]) -> str:
     names, title = list(run["methods"]), str(run["model"]["title"])
     pictures = None
     if (folder / "images.npz").is_file():
-        with np.load(folder / "images.npz", allow_pickle=False) as arrays:
-            pictures = arrays["pictures"]
+        pictures = read_arrays(folder / "images.npz")["pictures"]
     shown = pictures_of(pictures, len(run["images"]))
     images = [
         facts
@@ -32,8 +32,8 @@ def explanation_page(folder: Path, run: dict[str, Any]) -> str:
 
     def read(image: int) -> list[np.ndarray]:
         # The name of the file is ours, not the one that config.json may give.
-        with np.load(folder / "maps" / map_file(image), allow_pickle=False) as stored:
-            return [stored[name][None] for name in names]
+        stored = read_arrays(folder / "maps" / map_file(image))
+        return [stored[name][None] for name in names]
 
     methods = [
         {

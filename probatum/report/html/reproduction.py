@@ -1,11 +1,11 @@
 """The page of a reproduction: its scorecard and its figures."""
 
-import json
 import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from probatum.experiments.files import read_json
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
 from probatum.report.html.words import count, short_name
@@ -17,7 +17,7 @@ _VERDICTS = {"reproduced": "good", "not reproduced": "bad", "not comparable": "o
 def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
     """The page of a folder of `probatum reproduce`, whose `config.json` was read."""
     settings = config["reproduction"]
-    findings = json.loads((folder / "scorecard.json").read_text(encoding="utf-8"))
+    findings = read_json(folder / "scorecard.json")
     paper = _paper(folder, settings["paper"])
     figures, left_out = _figures(folder, paper)
     counts = Counter(str(finding["verdict"]) for finding in findings)
@@ -66,7 +66,7 @@ def _paper(folder: Path, name: str) -> dict[str, Any]:
     """Title, citation and experiments, from `paper.json`; where a folder has none, its name alone."""
     paper: dict[str, Any] = {"title": f"Reproduction of {name}", "citation": "", "experiments": []}
     if (folder / "paper.json").is_file():
-        paper |= json.loads((folder / "paper.json").read_text(encoding="utf-8"))
+        paper |= read_json(folder / "paper.json")
     return paper
 
 

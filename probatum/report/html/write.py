@@ -1,9 +1,9 @@
 """Which page a folder gets, and writing it."""
 
-import json
 from pathlib import Path
 
 from probatum.errors import InvalidInput
+from probatum.experiments.files import read_json, understood
 from probatum.report.html.check import check_page
 from probatum.report.html.explanation import explanation_page
 from probatum.report.html.reproduction import reproduction_page
@@ -27,18 +27,14 @@ def write_report(folder: Path) -> Path:
     Raises:
         InvalidInput: the folder holds no complete run, or the page cannot be written.
     """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    with understood(folder):
+        config = read_json(folder / "config.json")
         if "reproduction" in config:
             page = reproduction_page(folder, config)
         elif "randomization" in config:
             page = check_page(folder)
         else:
             page = explanation_page(folder, config)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"{folder} holds no complete run of probatum: {error}") from error
     try:
         return write_whole(page.encode(), folder / NAME)
     except OSError as error:
