@@ -1,0 +1,63 @@
+"""Sentences in the terminal: what is shown, what is left on disk, and one clear line for each mistake."""
+
+import csv
+
+import pytest
+
+from probatum.cli import main
+from probatum.experiments import text_models
+from probatum.experiments.text_models import TextRecipe
+from probatum.models.text import EncoderSizes, TextTraining
+
+
+def run(*arguments: object) -> int:
+    """The exit code of a command line."""
+    with pytest.raises(SystemExit) as stop:
+        main(["attribute-text", *(str(argument) for argument in arguments)])
+    return stop.value.code or 0
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+    recipe = TextRecipe(EncoderSizes(dimensions=8, heads=2, hidden=8), TextTraining(epochs=1, batch_size=512))
+    monkeypatch.setitem(text_models.RECIPES, "sentences", recipe)
+    return tmp_path
+
+
+def test_sentences_are_shown_and_kept(here, capsys):
+    (here / "more.txt").write_text("the film was dull\n", encoding="utf-8")
+    options = ["--file", "more.txt", "--methods", "gradient,integrated-gradients", "--steps", "3", "--out", "tokens"]
+    assert run("The plot isn't [bold]bad[/bold]", *options) == 0
+    shown = capsys.readouterr().out
+    assert "1. Gradient" in shown
+    assert "[CLS] the plot is n't [ bold ] bad [ / bold ] [SEP]" in " ".join(shown.split())
+    assert "2. Integrated Gradients" in shown
+    assert sorted(path.name for path in (here / "tokens").iterdir()) == [
+        *("config.json", "tokens.csv", "tokens.html", "tokens.png")
+    ]
+    with open(here / "tokens" / "tokens.csv", newline="", encoding="utf-8") as file:
+        assert {row["sentence"] for row in csv.DictReader(file)} == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give at least one sentence"),
+        ([" "], "has no words"),
+        (["film " * 70], "takes at most 64"),
+        (["a film", "--model", "sst2"], "give the data folder"),
+        (["a film", "--methods", "gradiant"], "did you mean 'gradient'"),
+        (["a film", "--baseline", "black"], "no baseline of text"),
+        (["a film", "--target", "2"], "target 2 is out of range"),
+        (["a film", "--file", "absent.txt"], "absent.txt cannot be read"),
+        (["a film", "--model", "./absent"], "there is no folder ./absent"),
+    ],
+)
+def test_mistakes_end_in_one_line(arguments, message, here, capsys):
+    assert run(*arguments, "--out", "tokens") == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (here / "tokens").exists()
