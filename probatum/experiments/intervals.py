@@ -30,7 +30,7 @@ def bootstrap_interval(
     r"""Percentile bootstrap interval of the mean over images and trials.
 
     With shared trials, images and trials are resampled independently and every pair (image, trial) keeps its score:
-    $\bar s^* = \sum_{it} u_i v_t s_{it} / \sum_{it} u_i v_t$, where $u$ and $v$ count the draws with replacement (Owen,
+    mean* = Σ_it u_i v_t s_it / Σ_it u_i v_t, where u and v count the draws with replacement (Owen,
     "The pigeonhole bootstrap", 2007, arXiv:0712.1111). Otherwise trials are resampled within each drawn image. All
     stages see the same draws.
 
