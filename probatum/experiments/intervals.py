@@ -27,7 +27,7 @@ def bootstrap_interval(
     resamples: int = RESAMPLES,
     shared_trials: bool = True,
 ) -> Interval:
-    r"""Percentile bootstrap interval of the mean over images and trials.
+    """Percentile bootstrap interval of the mean over images and trials.
 
     With shared trials, images and trials are resampled independently and every pair (image, trial) keeps its score:
     mean* = Σ_it u_i v_t s_it / Σ_it u_i v_t, where u and v count the draws with replacement (Owen,
