@@ -4,12 +4,10 @@ import os
 import uuid
 from pathlib import Path
 
-_SUFFIX = ".part"
-
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes beside the place, down to the disk, and then renames: a reader meets the old file or the new one."""
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_SUFFIX}")
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         with open(scratch, "wb") as file:
             file.write(content)
@@ -31,6 +29,7 @@ def sync(path: Path) -> None:
 
 
 def remove_scratch(folder: Path) -> None:
-    """Removes what a killed process left of files that it had begun, below a folder."""
-    for path in folder.rglob(f".*{_SUFFIX}"):
-        path.unlink(missing_ok=True)
+    """Removes what killed processes left of files that they had begun: all that is hidden below a run folder."""
+    for path in folder.rglob(".*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
