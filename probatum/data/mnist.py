@@ -44,7 +44,7 @@ def read_mnist(
     raw = Path(data_dir) / variant / "raw"
     prefix = "train" if split == "train" else "t10k"
     archives = [(name, md5) for name, md5 in source.resources if name.startswith(prefix)]
-    missing = [name for name, _ in archives if not ((raw / name).is_file() or (raw / name).with_suffix("").is_file())]
+    missing = [name for name, _ in archives if not any(map(os.path.isfile, (raw / name, (raw / name).with_suffix(""))))]
     if missing and download:
         try:
             source(os.fspath(data_dir), train=split == "train", download=True)

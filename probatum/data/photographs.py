@@ -131,13 +131,13 @@ def _find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     if not isinstance(source, str | os.PathLike):
         return _listed("photographs", [Path(path) for path in source])
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         found = [file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()]
         files = sorted(file for file in found if not _is_hidden(file.relative_to(path)))
         if not files:
             raise InvalidInput(f"the folder {path} holds no image ({', '.join(EXTENSIONS)})")
         return path.resolve().name, path, files
-    if not path.exists():
+    if not os.path.exists(path):
         raise InvalidInput(f"there is no file or folder {path}")
     if path.suffix.lower() != ".txt":
         return _listed(path.stem, [path])
@@ -152,7 +152,7 @@ def _listed(title: str, paths: list[Path]) -> tuple[str, Path, list[Path]]:
     if not paths:
         raise InvalidInput(f"{title}: the list names no image")
     for path in paths:
-        if not path.is_file():
+        if not os.path.isfile(path):  # which takes a name that no file can have, too
             raise InvalidInput(f"there is no image file {path}")
     absolute = [Path(os.path.abspath(path)) for path in paths]
     if len(set(absolute)) < len(absolute):

@@ -30,7 +30,7 @@ def read_sst2(data_dir: str | os.PathLike[str] | None, split: str = "train") -> 
     if data_dir is None:
         raise InvalidInput("SST-2 is read from disk: give the data folder that holds sst2/train.tsv and sst2/dev.tsv")
     folder = Path(data_dir)
-    folder = folder / "sst2" if (folder / "sst2").is_dir() else folder
+    folder = folder / "sst2" if os.path.isdir(folder / "sst2") else folder
     return read_tsv(folder / f"{split}.tsv", f"sst2-{split}")
 
 
@@ -47,9 +47,9 @@ def read_tsv(path: str | os.PathLike[str], name: str) -> SentenceSet:
     path = Path(path)
     try:
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with NUL is a ValueError
         raise InvalidInput(
-            f"{path} cannot be read ({error.strerror}); it should hold lines 'sentence<TAB>label'"
+            f"{path} cannot be read ({getattr(error, 'strerror', error)}); it should hold lines 'sentence<TAB>label'"
         ) from None
     lines = [line.removesuffix(b"\r") for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
     sentences: list[str] = []

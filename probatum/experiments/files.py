@@ -61,14 +61,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         InvalidInput: the file is damaged, compressed, or holds Python objects.
         OSError: there is none.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            require_stored(archive, path.stat().st_size)
-            return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in archive.infolist()}
-    except OSError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds of error for damaged bytes
-        raise InvalidInput(f"{path.name} is no whole archive of arrays: {error}") from error
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                require_stored(archive, path.stat().st_size)
+                return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in archive.infolist()}
+        except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds of error for damaged bytes
+            raise InvalidInput(f"{path.name} is no whole archive of arrays: {error}") from error
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -192,7 +193,7 @@ def load_images(
         enough = max(20 * count, 40 * classes) if DATASETS[source].endless else None
         pool = load_dataset(source, "test", enough, data_dir, seed)
         return _evenly(pool, count)
-    if not Path(source).exists():
+    if not os.path.exists(source):
         raise UnknownName("data set, file or folder", source, DATASETS)
     if spec.channels != 3:
         raise InvalidInput(

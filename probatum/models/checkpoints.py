@@ -68,7 +68,7 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], ignore: tupl
 
 def read_state(path: Path, ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """Reads the state dict of a file: see `load_checkpoint`."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InvalidInput(f"there is no checkpoint file {path}")
     try:
         if zipfile.is_zipfile(path):

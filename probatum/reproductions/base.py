@@ -4,6 +4,7 @@ An experiment computes once and writes what it found into a folder of its own. I
 judged from that folder alone, so that both can be done again without computing.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -122,7 +123,7 @@ class Context:
         """A sub-folder of the data folder where it exists; InvalidInput where the preset "paper" misses it."""
         root = self.config.data_dir
         folder = Path(root) / name if root else None
-        if folder is not None and folder.is_dir():
+        if folder is not None and os.path.isdir(folder):
             return folder
         if self.config.preset == "paper":
             raise InvalidInput(

@@ -7,9 +7,10 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
+from probatum.errors import InvalidInput
 from probatum.report.html.pictures import DataURI
 from probatum.report.html.words import count, number, plain
 
@@ -23,9 +24,15 @@ def render(template: str, **values: Any) -> str:
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     )
-    page = _templates().get_template(template).render(
-        **values | {"data": json_text(values.get("data"))}, policy=policy, style=Markup(style), script=Markup(script)
-    )  # fmt: skip
+    values |= {"data": json_text(values.get("data"))}
+    try:
+        page = (
+            _templates()
+            .get_template(template)
+            .render(**values, policy=policy, style=Markup(style), script=Markup(script))
+        )
+    except UndefinedError as error:
+        raise InvalidInput(f"a value that the page shows is not there: {error}") from error
     return _dense(page)
 
 
