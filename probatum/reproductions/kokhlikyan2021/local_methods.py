@@ -228,7 +228,9 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 
 def _short(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.1e}" if value < 0.01 or value >= 1000 else f"{value:.2f}"
+    if np.isnan(value):
+        return "–"
+    return f"{value:.2f}" if 0.01 <= value < 1000 else f"{value:.1e}" if value else "0"
 
 
 def _protocol(facts: dict[str, Any]) -> str:
