@@ -1,21 +1,16 @@
 """The terminal: each command reads options, builds a configuration, calls one function and writes what it returns."""
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 import probatum
-from probatum.attributions import METHODS
 from probatum.benchmarks import (
     SUITES,
     USUAL,
@@ -30,47 +25,54 @@ from probatum.benchmarks import (
 )
 from probatum.benchmarks import table as bench_table
 from probatum.data import DATASETS, load_dataset
-from probatum.errors import InvalidInput, ModelError, ProbatumError
+from probatum.errors import InvalidInput, ModelError
 from probatum.experiments import (
     CheckConfig,
-    PresetComparison,
-    SanityResult,
-    Setup,
     compare_presets,
     new_folder,
     run_check,
 )
-from probatum.experiments.attribute import explain, is_explanation
+from probatum.experiments.attribute import Request, explain, is_explanation, read_request
 from probatum.experiments.config import DEFAULT_METRICS, PAPER_METHODS
-from probatum.experiments.distributed import Ranks, current_rank, joined_ranks
+from probatum.experiments.distributed import Ranks, joined_ranks
 from probatum.experiments.presets_table import is_comparison, read_comparison, read_comparison_config
 from probatum.experiments.setup import choose_device
 from probatum.experiments.store import read_config
 from probatum.experiments.text_run import USUAL_METHODS, TextConfig, explain_sentences, read_sentences
-from probatum.experiments.unfinished import begun, kept_by
-from probatum.metrics import METRICS
-from probatum.metrics.quality import QUALITY
-from probatum.models import MODELS, PAPER_MNIST, QUICK_DIGITS, load_model, model_spec, save_checkpoint
+from probatum.experiments.unfinished import begun
+from probatum.models import PAPER_MNIST, QUICK_DIGITS, load_model, model_spec, save_checkpoint
 from probatum.models import train as train_model
 from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
-from probatum.report import bootstrap_interval, save_figure
+from probatum.report import save_figure
 from probatum.report.comparison import draw_comparison
 from probatum.report.html import write_report
-from probatum.report.run import CONTROL, draw_explanation, draw_run
+from probatum.report.run import draw_explanation, draw_run
 from probatum.report.sentences import draw_sentences, sentence_maps
 from probatum.report.tokens import tokens_text
-from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import (
     PAPERS,
-    Finding,
     ReproductionConfig,
-    get_paper,
+    asked_of,
     is_reproduction,
     read_reproduction,
     redraw_reproduction,
     run_reproduction,
 )
-from probatum.terminal import Meter, complain, metered, show, show_table
+from probatum.terminal import (
+    Kind,
+    Meter,
+    keep_freed_memory,
+    metered,
+    one_line,
+    show,
+    show_check,
+    show_findings,
+    show_skipped,
+    show_table,
+    show_verdicts,
+    stoppable,
+    table_of,
+)
 
 app = typer.Typer(
     name="probatum",
@@ -86,19 +88,6 @@ _ALL_METHODS = ",".join(PAPER_METHODS)
 _SUITES = ", ".join(f"{suite.name} ({suite.minutes} min)" for suite in SUITES.values())
 _TEXT_METHODS = ",".join(USUAL_METHODS)
 _USUAL_METRICS = ",".join(DEFAULT_METRICS)
-
-
-class Kind(str, Enum):
-    """What `probatum list` can list."""
-
-    methods = "methods"
-    metrics = "metrics"
-    quality = "quality"
-    models = "models"
-    data = "data"
-    papers = "papers"
-    presets = "presets"
-    initialisers = "initialisers"
 
 
 Model = Annotated[str | None, typer.Option(help="Model by name: basic_cnn, mlp, or any torchvision classifier.")]
@@ -225,7 +214,7 @@ def check(
 )
 def attribute(
     sources: Annotated[list[str], typer.Argument(help="Images, a folder, a .txt list, or the name of a data set.")],
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    out: Annotated[Path, typer.Option(help="Folder to make or to continue.")],
     model: Model = None,
     weights: Weights = None,
     methods: Methods = _ALL_METHODS,
@@ -245,7 +234,10 @@ def attribute(
     memory_budget: MemoryBudget = None,
     on_error: OnError = "stop",
 ) -> None:
-    """Compute attribution maps of images, as arrays and as pictures."""
+    """Compute attribution maps of images, as arrays and as pictures.
+
+    A run that was interrupted continues when the same command is given again.
+    """
     chosen_model, chosen_weights = _defaults(sources[0], model, weights)
     config = CheckConfig(
         data=sources[0],
@@ -267,14 +259,7 @@ def attribute(
         memory_budget=memory_budget,
         on_error=on_error,
     )
-    with new_folder(out) as scratch, metered() as meter:
-        found = explain(config, sources, target, scratch, meter)
-        draw_explanation(found, scratch, f"{model_spec(chosen_model).title}, seed {seed}")
-    rows = zip(found.image_names, found.class_names, found.targets, found.confidences, strict=True)
-    cells = [(image, name, str(index), f"{confidence:.3f}") for image, name, index, confidence in rows]
-    show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
-    _report_skipped(found.skipped)
-    show(f"report.html and the maps of {len(found.maps)} methods are in {out}")
+    _run_attribution(Request(config, tuple(sources), target), out)
 
 
 @app.command(
@@ -398,7 +383,10 @@ def reproduce(
     memory_budget: MemoryBudget = None,
     out: Annotated[Path | None, typer.Option(help="Folder to make; else one below runs/.")] = None,
 ) -> None:
-    """Rerun a paper's experiments: its figures, and a scorecard of its claims."""
+    """Rerun a paper's experiments: its figures, and a scorecard of its claims.
+
+    A reproduction that was interrupted continues when the same command is given again.
+    """
     if preset not in ("quick", "paper"):
         raise InvalidInput(f"preset {preset!r} does not exist; choose quick or paper")
     config = ReproductionConfig(
@@ -414,20 +402,20 @@ def reproduce(
         seed=seed,
         memory_budget=memory_budget,
     )
-    _run_reproduction(config, out or _free(Path("runs") / f"{paper}-{preset}"))
+    _run_reproduction(config, out or _free(Path("runs") / f"{paper}-{preset}", asked_of(config)))
 
 
 @app.command(epilog="Example: probatum report runs/check-digits-basic_cnn")
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     """Draw the figures of a run or a reproduction and its page, report.html, again from its stored results."""
     if is_reproduction(run):
-        _report_findings(redraw_reproduction(run))
+        show_findings(redraw_reproduction(run))
         return
     if is_explanation(run):
         paths = [write_report(run)]
     elif is_comparison(run):
         paths = draw_comparison(run)
-        _report_verdicts(read_comparison(run))
+        show_verdicts(read_comparison(run))
     else:
         paths = draw_run(run)
     for path in paths:
@@ -436,12 +424,14 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
 
 @app.command(epilog="Example: probatum rerun runs/check-digits-basic_cnn --out again")
 def rerun(
-    run: Annotated[Path, typer.Argument(help="A folder that check or reproduce made.")],
+    run: Annotated[Path, typer.Argument(help="A folder that check, attribute or reproduce made.")],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
 ) -> None:
     """Compute a run or a reproduction again, from nothing but its config.json."""
     if is_reproduction(run):
         _run_reproduction(read_reproduction(run), out)
+    elif is_explanation(run):
+        _run_attribution(read_request(run), out)
     elif is_comparison(run):
         _run_checks(*read_comparison_config(run), out)
     else:
@@ -495,112 +485,17 @@ def bench(
 @app.command("list", epilog="Example: probatum list methods")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
     """List what there is, and where each is implemented."""
-    tables: dict[Kind, tuple[Sequence[str], Sequence[Sequence[str]]]] = {
-        Kind.methods: (
-            ("name", "title", "source", "module"),
-            [(name, entry.title, entry.source, entry.where) for name, entry in METHODS.items()],
-        ),
-        Kind.metrics: (
-            ("name", "title", "maps", "source", "module"),
-            [(n, m.title, m.reduction, m.source, type(m.measure).__module__) for n, m in METRICS.items()],
-        ),
-        Kind.quality: (
-            ("name", "title", "better", "source", "module"),
-            [
-                (n, q.title, "lower" if q.lower_is_better else "higher", q.source, type(q.measure).__module__)
-                for n, q in QUALITY.items()
-            ],
-        ),
-        Kind.models: (
-            ("name", "title", "input", "stages", "module"),
-            [
-                (n, s.title, f"{s.channels}×{s.input_size}×{s.input_size}", _stages(s.stages), s.where)
-                for n, s in MODELS.items()
-            ],
-        ),
-        Kind.data: (
-            ("name", "title", "training", "test", "module"),
-            [(n, s.title, f"{s.sizes[0]}", f"{s.sizes[1]}", s.where) for n, s in DATASETS.items()],
-        ),
-        Kind.papers: (
-            ("name", "title", "citation", "figures", "module"),
-            [(n, p.title, p.citation, ", ".join(e.name for e in p.experiments), p.module) for n, p in PAPERS.items()],
-        ),
-        Kind.presets: (
-            ("name", "order", "initialiser", "batch norm", "trials", "metrics", "methods", "source"),
-            [
-                (
-                    n,
-                    p.order,
-                    type(p.initialiser).__name__,
-                    p.batch_norm,
-                    str(p.trials),
-                    ", ".join(p.metrics or ("any",)),
-                    f"averaged over {p.smoothing.samples} noisy images" if p.smoothing else "as they are",
-                    p.source,
-                )
-                for n, p in PRESETS.items()
-            ],
-        ),
-        Kind.initialisers: (
-            ("name", "what it draws", "module"),
-            [(n, (type(i).__doc__ or "").splitlines()[0], type(i).__module__) for n, i in INITIALISERS.items()],
-        ),
-    }
-    columns, rows = tables[kind]
-    show_table(kind.value, columns, rows)
+    show_table(kind.value, *table_of(kind))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line: exit code 0 when done, 2 for wrong usage, 1 for what failed, each with one clear line."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with _stoppable(), _one_line("--debug" in words):
+    if arguments is None and "bench" not in words[:2]:  # which measures what happens in a process like any other
+        keep_freed_memory()
+    with stoppable(), one_line("--debug" in words):
         # --debug is welcome anywhere on the line.
         app([word for word in words if word != "--debug"])
-
-
-class Stopped(BaseException):
-    """The command was asked to end, by Ctrl-C or SIGTERM; not KeyboardInterrupt, which typer takes for itself."""
-
-    def __init__(self, number: int) -> None:
-        self.code = 128 + number  # as shells count
-        super().__init__("interrupted")
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM end the command with what was computed in place."""
-
-    def stop(number: int, frame: object) -> None:
-        raise Stopped(number)
-
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
-        yield
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _one_line(debug: bool) -> Iterator[None]:
-    try:
-        yield
-    except (ProbatumError, OSError, Stopped) as error:
-        if debug:
-            raise
-        what, kept, rank = str(error), kept_by(error), current_rank()
-        if kept:
-            what = f"{what}; {kept}: give the same command again to continue"
-        elif isinstance(error, Stopped):
-            what = f"{what}; nothing was written"
-        if not (rank and isinstance(error, Stopped)):  # all processes are stopped together; the first one says so
-            complain(what if rank is None else f"process {rank}: {what}")
-        code = error.code if isinstance(error, Stopped) else 2 if isinstance(error, InvalidInput) else 1
-        raise SystemExit(code) from None
 
 
 def _run_checks(config: CheckConfig, presets: Sequence[str], folder: Path, *, named: bool = True) -> None:
@@ -609,6 +504,7 @@ def _run_checks(config: CheckConfig, presets: Sequence[str], folder: Path, *, na
     A folder that was not named by the user gives way to one that is free or holds this run, unfinished.
     """
     several = {"presets": list(presets)} if len(presets) > 1 else {}
+    config = replace(config, preset=presets[0])
     with joined_ranks() as ranks:
         if not named:
             folder = Path(ranks.told(str(_free(folder, {"config": config.to_json(), **several}))))
@@ -630,7 +526,7 @@ def _run_check(config: CheckConfig, folder: Path, ranks: Ranks, meter: Meter | N
         say=meter.say if meter else None,
     )
     if ranks.leads:
-        _report_check(setup, result)
+        show_check(setup, result)
         show(f"report.html, {len(drawn) - 1} figures, results.csv and maps are in {folder}")
 
 
@@ -646,39 +542,34 @@ def _run_presets(config: CheckConfig, presets: Sequence[str], folder: Path, rank
         say=meter.say if meter else None,
     )
     if ranks.leads:
-        count = len(drawn) - len(presets)  # each preset's run has a page among its files
-        show(f"{count} figures, verdicts.csv and a run folder with its report.html for each preset are in {folder}")
-        _report_verdicts(comparison)
+        count = len(drawn) - len(presets) - 1  # each preset's run has a page among its files, and the comparison one
+        show(f"report.html, verdicts.csv, {count} figures and a run folder for each preset are in {folder}")
+        show_verdicts(comparison)
 
 
-def _report_verdicts(comparison: PresetComparison) -> None:
-    """Shows the table of verdicts, and whether the controls did their work."""
-    columns, rows = verdict_rows(comparison)
-    show_table("verdicts", columns, rows)
-    for sentence in verdict_key(comparison):
-        show(sentence)
-    broken = [preset for preset, judgement in comparison.judgements.items() if judgement.broken]
-    if broken:
-        raise ModelError(f"a control failed under {', '.join(broken)}; these results cannot be trusted")
+def _run_attribution(request: Request, folder: Path) -> None:
+    title = f"{model_spec(request.config.model).title}, seed {request.config.seed}"
+    with metered() as meter:
+        found = explain(
+            request, folder, meter, draw=lambda found, folder: draw_explanation(found, folder, title), say=meter.say
+        )
+    rows = zip(found.image_names, found.class_names, found.targets, found.confidences, strict=True)
+    cells = [(image, name, str(index), f"{confidence:.3f}") for image, name, index, confidence in rows]
+    show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
+    show_skipped(found.skipped)
+    show(f"report.html and the maps of {len(found.maps)} methods are in {folder}")
 
 
 def _run_reproduction(config: ReproductionConfig, folder: Path) -> None:
-    get_paper(config.paper).chosen(config.figures)
-    with new_folder(folder) as scratch, metered() as meter:
-        findings = run_reproduction(config, scratch, meter)
-    _report_findings(findings)
+    with metered() as meter:
+        findings = run_reproduction(config, folder, meter, meter.say)
+    show_findings(findings)
     show(f"report.html, figures, scorecard.md and all results are in {folder}")
 
 
 def _report_suite(meter: Meter, done: int, total: int, suite: str, what: str) -> None:
     """Passes on what a suite of benchmarks is doing."""
     meter(done, total, f"{suite}: {what}")
-
-
-def _report_findings(findings: Sequence[Finding]) -> None:
-    """Shows the scorecard."""
-    rows = [(f.claim.where, f.claim.statement, f.claim.paper, f.ours, f.verdict, f.why) for f in findings]
-    show_table("scorecard", ("where", "claim", "paper", "ours", "verdict", "why"), rows)
 
 
 def _defaults(data: str, model: str | None, weights: str | None) -> tuple[str, str]:
@@ -698,61 +589,3 @@ def _free(folder: Path, asked: dict[str, Any] | None = None) -> Path:
     while candidate.exists() and (asked is None or not begun(candidate, asked)):
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return candidate
-
-
-def _stages(stages: Sequence[object] | None) -> str:
-    return f"{len(stages)}, by table" if stages else "by layer"
-
-
-def _report_check(setup: Setup, result: SanityResult) -> None:
-    """Shows the mean similarity of each method at the last stage, and whether the control did its work."""
-    if setup.training is not None:
-        show(f"{setup.spec.title} was trained to a test accuracy of {setup.training.best_accuracy:.4f}")
-    rows = []
-    for method in result.methods:
-        cells = []
-        for metric in result.metrics:
-            # Adding zero turns a rounded −0 into 0.
-            interval = bootstrap_interval(result.of(method, metric))
-            mean, low, high = (round(float(value[-1]), 2) + 0.0 for value in interval)
-            cells.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]")
-        rows.append((METHODS[method].title, *cells))
-    stage, images = result.stages[-1], len(result.image_names)
-    title = (
-        f"similarity to the trained model's maps after the last stage, {stage}: mean of {images} images [95 % interval]"
-    )
-    show_table(title, ("method", *result.metrics), rows, numeric=len(result.metrics))
-    if CONTROL in result.methods:
-        perfect = all(
-            np.allclose(result.of(CONTROL, metric), METRICS[metric].perfect, atol=1e-5) for metric in result.metrics
-        )
-        if not perfect:
-            raise ModelError(
-                "the edge detector did not score perfectly at every stage; these results cannot be trusted"
-            )
-        show("control: the edge detector, which knows no model, scores perfectly at every stage")
-    noisy = [row for row in range(len(result.methods)) if np.isfinite(result.ceiling[row]).any()]
-    if noisy:
-        rows = [
-            (METHODS[result.methods[row]].title, *(f"{mean:.2f}" for mean in np.nanmean(result.ceiling[row], axis=-1)))
-            for row in noisy
-        ]
-        title = "noise ceiling: the same for the trained model's own maps under another seed"
-        show_table(title, ("method", *result.metrics), rows, numeric=len(result.metrics))
-    constant = int((result.constant > 0).sum())
-    if constant:
-        show(f"{constant} of {result.constant.size} comparisons had a constant map; results.csv marks them")
-    _report_skipped(setup.skipped)
-    if result.failures:
-        count, first = len(result.failures), result.failures[0]
-        show(f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ...")
-    tested = [row for row, method in enumerate(result.methods) if not METHODS[method].control]
-    if tested and not np.isfinite(result.scores[tested]).any():
-        raise ModelError(f"not one score exists: all maps of {setup.spec.title} have NaN or infinite values")
-
-
-def _report_skipped(skipped: Sequence[tuple[str, str]]) -> None:
-    """Shows which images were left out."""
-    if skipped:
-        named = ", ".join(f"{name}: {fault}" for name, fault in skipped[:5]) + ", ..." * (len(skipped) > 5)
-        show(f"{len(skipped)} images cannot be read and were left out: {named}")

@@ -57,6 +57,7 @@ def test_several_presets_make_a_table_of_verdicts(here, weights, capsys):
         "config.json",
         "emprt",
         "random-logit",
+        "report.html",
         "verdicts.csv",
         "verdicts.png",
     ]

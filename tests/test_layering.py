@@ -1,6 +1,8 @@
 """Imports go downward only, and what lies below the experiments neither prints nor reads a clock nor picks a device."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ BELOW = {
     "report": MIDDLE | {"engine", "experiments"},
     "benchmarks": MIDDLE | {"engine", "experiments"},
     "reproductions": MIDDLE | {"engine", "experiments", "report"},
-    "terminal": set(),
+    "terminal": MIDDLE | {"experiments", "report", "reproductions"},
     "cli": MIDDLE | {"engine", "experiments", "report", "benchmarks", "reproductions", "terminal"},
     "__main__": {"cli"},
     "__init__": {"attributions"},
@@ -72,3 +74,12 @@ def test_below_the_experiments_nothing_reads_a_clock_prints_or_picks_a_device(pa
             assert called != "print"
             assert called not in ("warnings.warn", "torch.manual_seed", "torch.set_default_device")
             assert called != "torch.cuda.is_available"
+
+
+def test_the_engine_and_its_methods_import_nothing_that_is_slow_and_not_needed():
+    script = "import sys, probatum; print(*sys.modules)"
+    made = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=PACKAGE.parent
+    )
+    slow = {"torchvision", "scipy", "skimage", "cv2", "matplotlib", "typer", "transformers", "captum"}
+    assert not slow & set(made.stdout.split())

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from probatum.engine import Distribution, GivenBaselines, NoisyBaselines
 from probatum.errors import InvalidInput, UnknownName
@@ -61,6 +60,9 @@ class Blurred:
         """(batch, channel, height, width), each blurred."""
         if images.ndim != 4:
             raise InvalidInput(f"a blurred baseline needs (batch, channel, height, width), got {tuple(images.shape)}")
+        # Here, because importing torchvision takes as long as importing torch.
+        from torchvision.transforms.functional import gaussian_blur
+
         height, width = (2 * min(round(3 * self.sigma), size - 1) + 1 for size in images.shape[2:])
         blurred: Tensor = gaussian_blur(images, [width, height], [self.sigma, self.sigma])
         return blurred

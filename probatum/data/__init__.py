@@ -2,7 +2,7 @@
 
 from probatum.data.datasets import DATASETS, SPLITS, DatasetSpec, load_dataset
 from probatum.data.digits import render_digits
-from probatum.data.image_set import ImageSet
+from probatum.data.image_set import ImageSet, is_text, storable
 from probatum.data.mnist import read_mnist
 from probatum.data.photographs import EXTENSIONS, load_photographs, open_photograph
 from probatum.data.preprocessing import (
@@ -26,9 +26,11 @@ __all__ = [
     "DatasetSpec",
     "ImageSet",
     "Preprocessing",
+    "is_text",
     "load_dataset",
     "load_photographs",
     "open_photograph",
     "read_mnist",
     "render_digits",
+    "storable",
 ]

@@ -47,6 +47,9 @@ class ImageSet:
             self.labels is not None and self.labels.shape != self.images.shape[:1]
         ):
             raise InvalidInput(f"{self.name}: every image needs one name and, if any has one, one label")
+        for name in self.image_names:
+            if not is_text(name):
+                raise InvalidInput(f"{self.name}: the name {name!r} is no text that a file can hold; use data.storable")
         if len(set(self.image_names)) != len(self.image_names):
             raise InvalidInput(f"{self.name}: two images share a name; results could not tell them apart")
         if self.labels is not None and self.class_names is not None and len(self.labels):
@@ -96,6 +99,11 @@ class ImageSet:
     def pictures(self) -> Float[Tensor, "image channel height width"]:
         """The images in [0, 1], for display."""
         return self.preprocessing.undo(self.images)
+
+
+def is_text(text: str) -> bool:
+    """Whether every file of text can hold it: it has no NUL and no half of a pair of surrogates."""
+    return not any(sign == "\0" or unicodedata.category(sign) == "Cs" for sign in text)
 
 
 def storable(name: str) -> str:

@@ -27,7 +27,7 @@ from probatum.engine.relu import GuidedReLU, ReLUCoverage
 from probatum.engine.sampling import Expansion, Noise, Path, PointStream, Rows
 from probatum.engine.targets import Targets
 from probatum.engine.trace import LayerCall, execution_order, find_layer, last_convolution, used_parameters
-from probatum.engine.view import View, prepare
+from probatum.engine.view import View, prepare, prepare_like
 
 __all__ = [
     "GUIDED",
@@ -66,6 +66,7 @@ __all__ = [
     "image_keys",
     "last_convolution",
     "prepare",
+    "prepare_like",
     "relu_coverage",
     "run",
     "run_variants",

@@ -51,7 +51,7 @@ class GuidedReLU(TorchFunctionMode):
     """Hooks the place of each ReLU call in the graph, so that a backward pass can be guided there.
 
     The rule of Springenberg et al. (2014, arXiv:1412.6806): R_in = 1[x > 0] · 1[R_out > 0] · R_out. The call's own
-    backward applies 1[x > 0]; the hook drops what is negative before it.
+    backward makes 1[x > 0] · R_out; the hook then drops what is negative, in that new tensor, which saves a copy.
 
     The mode is entered for the forward pass alone. Backward passes through that graph are plain, or guided inside
     `mode.backward(...)`, so one forward pass serves both. In-place calls stay in place: who reads that tensor later
@@ -90,12 +90,13 @@ class GuidedReLU(TorchFunctionMode):
             copied = in_place and x._is_view()
             y: Tensor = torch.relu_(x) if in_place and not copied else torch.relu(x)
             if y.grad_fn is not None:
-                y.grad_fn.register_prehook(self._guide)
+                y.grad_fn.register_hook(self._guide)
             return x.copy_(y) if copied else y
         if func in _OTHER_RECTIFIERS:
             is_relu6 = (kwargs.get("min_val"), kwargs.get("max_val")) == (0, 6)  # nn.ReLU6 calls F.hardtanh
             self._others["relu6" if is_relu6 else func.__name__.lstrip("_")] += 1
         return func(*args, **kwargs)
 
-    def _guide(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor] | None:
-        return (outputs[0].clamp(min=0),) if self._guiding else None
+    def _guide(self, inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]) -> None:
+        if self._guiding and inputs[0] is not None:  # as it is where nothing arrives from above
+            inputs[0].clamp_(min=0)

@@ -1,6 +1,7 @@
 """The prepared view of a model: frozen, in eval mode, in one precision, free to write into its buffers."""
 
 from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,10 @@ from probatum.engine.folding import Fold, find_folds, fold
 from probatum.engine.precision import dtype_of, require_precision
 from probatum.engine.trace import last_convolution
 from probatum.errors import InvalidInput, ModelError
+
+# What a row needs, by the caller's model, by its layers and the options of its view, and by the kind of row: a model
+# that is explained again is not measured again.
+_MEASURED: WeakKeyDictionary[nn.Module, dict[object, dict[object, int]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +162,25 @@ def prepare(
         for parameter in frozen.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    alike = like is not None and all(
-        getattr(like, option) == getattr(view, option) for option in ("dtype", "precision", "channels_last", "folds")
-    )
-    return replace(view, row_bytes=like.row_bytes) if like is not None and alike else view
+    alike = like is not None and _options(like) == _options(view)
+    return replace(view, row_bytes=like.row_bytes if like is not None and alike else _measured(model, view))
+
+
+def prepare_like(model: nn.Module, view: View) -> View:
+    """The view of another model of the same structure: with the same options, measurements and folds."""
+    folded = bool(view.folds)
+    return prepare(model, view.precision, channels_last=view.channels_last, fold_batch_norm=folded, like=view)
+
+
+def _options(view: View) -> tuple[object, ...]:
+    return view.dtype, view.device, view.precision, view.channels_last, view.folds
+
+
+def _measured(model: nn.Module, view: View) -> dict[object, int]:
+    """What was measured of the caller's model under these options; new measurements are added to it."""
+    layers = tuple(type(module) for module in view.model.modules())
+    shapes = tuple(tensor.shape for tensor in view.model.parameters())
+    return _MEASURED.setdefault(model, {}).setdefault((layers, shapes, *_options(view)), {})
 
 
 def _require_options(view: View, precision: str | None, channels_last: bool, fold_batch_norm: bool) -> None:

@@ -28,8 +28,13 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def sync_all(folder: Path) -> None:
+    """Brings a folder and everything in it down to the disk."""
+    for path in [folder, *folder.rglob("*")]:
+        sync(path)
+
+
 def remove_scratch(folder: Path) -> None:
-    """Removes what killed processes left of files that they had begun: all that is hidden below a run folder."""
-    for path in folder.rglob(".*"):
-        if path.is_file():
-            path.unlink(missing_ok=True)
+    """Removes what killed processes left of files that they had begun."""
+    for path in folder.rglob(".*.part"):
+        path.unlink(missing_ok=True)

@@ -1,20 +1,24 @@
 """Maps and pictures for a few images: what `probatum attribute` does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from probatum.attributions import METHODS, attribute
-from probatum.data import load_photographs
-from probatum.engine import all_logits, prepare
+from probatum.attributions import METHODS, Method, attribute
+from probatum.data import ImageSet, load_photographs
+from probatum.engine import View, all_logits, prepare
 from probatum.errors import InvalidInput
+from probatum.experiments.cells import Arrays, Cell, CellStore
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.files import read_json, write_json
-from probatum.experiments.sanity import Progress
+from probatum.experiments.distributed import ALONE
+from probatum.experiments.files import read_json, understood, write_arrays, write_json
+from probatum.experiments.identity import exactly, identity_of_inputs, identity_of_software
+from probatum.experiments.sanity import Progress, block_size
 from probatum.experiments.setup import (
     choose_device,
     configured_method,
@@ -22,10 +26,12 @@ from probatum.experiments.setup import (
     load_images,
     load_or_train,
     preprocessing_of,
+    software,
     weights_hash,
 )
 from probatum.experiments.store import map_file
-from probatum.models import model_spec
+from probatum.experiments.unfinished import run_in_work
+from probatum.models import ModelSpec, model_spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,94 +57,172 @@ class Explanation:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
-def explain(
-    config: CheckConfig,
-    sources: Sequence[str],
-    target: int | None,
-    folder: Path,
-    progress: Progress | None = None,
-) -> Explanation:
-    """Computes the maps of all methods of a configuration and writes them into a folder.
-
-    The folder receives `config.json`, `images.npz` with the pictures, and `maps/`, one file per image with an array
-    (channel, height, width) per method.
+@dataclass(frozen=True)
+class Request:
+    """What `probatum attribute` was asked to do.
 
     Args:
         config: model, weights, methods and their settings; the settings of the randomization play no part.
         sources: image files or folders, or the name of one data set.
         target: the class to explain, or None for the predicted one.
-        folder: an existing, empty folder.
+    """
+
+    config: CheckConfig
+    sources: tuple[str, ...]
+    target: int | None = None
+
+
+def explain(
+    request: Request,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    draw: Callable[[Explanation, Path], object] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Explanation:
+    """Computes the maps of all methods, or what is left of them, and writes them into a folder.
+
+    The folder receives `config.json`, `images.npz` with the pictures, and `maps/`, one file per image with an array
+    (channel, height, width) per method. The images are explained in blocks; where a run was interrupted, the blocks
+    that it stored are not computed again.
+
+    Args:
+        request: what to do.
+        folder: none, an empty one, or that of an unfinished run of the same request.
         progress: called with (done, in all, what is being done).
+        draw: called with the explanation and the folder, before the run counts as finished.
+        say: called with sentences about a run that continues.
 
     Raises:
         InvalidInput, ModelError: what the parts raise.
     """
-    spec = model_spec(config.model)
-    skipped: list[tuple[str, str]] = []
+    config, device = request.config, choose_device(request.config.device)
+    asked = {"sources": list(request.sources), "target": request.target}
+    with run_in_work(folder, config, device, ALONE, **asked) as work:
+        spec, skipped = model_spec(config.model), list[tuple[str, str]]()
+        data = _load(request, spec, skipped)
+        model, _ = load_or_train(config, spec, progress, device, work.weights)
+        images = data.images.to(device)
+        view = prepare(
+            model.to(device),
+            config.precision,
+            channels_last=config.channels_last,
+            fold_batch_norm=config.fold_batch_norm,
+            example=images,
+        )
+        budget = work.circumstances["memory_budget"] or config.memory_budget
+        probabilities = all_logits(view, images, memory_budget=budget).softmax(1)
+        targets = _targets(request.target, probabilities, spec)
+        methods = {name: configured_method(name, config, spec, data.preprocessing) for name in config.methods}
+        size = block_size(images, len(methods), 1)
+        blocks = [images[first : first + size] for first in range(0, len(images), size)]
+        inputs = identity_of_inputs(model, images, targets) | {"image names": list(data.image_names)}
+        settings = {"config": config.to_json(), "methods": exactly(methods)}
+        store = work.identify(asked | settings | inputs | identity_of_software(device), len(blocks))
+        maps = _maps(view, blocks, targets, methods, config.seed, budget, store, progress, say)
+        names = spec.class_names or data.class_names
+        found = Explanation(
+            image_names=data.image_names,
+            targets=tuple(targets.tolist()),
+            class_names=tuple(names[index] if names else str(index) for index in targets.tolist()),
+            confidences=tuple(probabilities.gather(1, targets[:, None])[:, 0].tolist()),
+            pictures=data.pictures().numpy(),
+            maps=maps,
+            skipped=tuple(skipped),
+        )
+        write_arrays(folder / "images.npz", {"pictures": found.pictures})
+        (folder / "maps").mkdir(exist_ok=True)
+        for row in range(len(found.image_names)):
+            write_arrays(folder / "maps" / map_file(row), {name: values[row] for name, values in maps.items()})
+        write_json(folder / "config.json", _record(request, found, spec, model, methods))
+        if draw is not None:
+            draw(found, folder)
+        work.finish()
+    return found
+
+
+def _load(request: Request, spec: ModelSpec, skipped: list[tuple[str, str]]) -> ImageSet:
+    """The images; name and fault of those that cannot be read are added where they may be skipped."""
+    config, sources = request.config, request.sources
     skip = None if config.on_error == "stop" else lambda name, fault: skipped.append((name, fault))
     if len(sources) == 1:
-        data = load_images(sources[0], spec, config.images, config.data_dir, config.seed, skip)
-    else:
-        data = load_photographs(list(sources), preprocessing_of(spec), limit=config.images, skip=skip)
-    device = choose_device(config.device)
-    model, _ = load_or_train(config, spec, progress)
-    images = data.images.to(device)
-    view = prepare(
-        model.to(device),
-        config.precision,
-        channels_last=config.channels_last,
-        fold_batch_norm=config.fold_batch_norm,
-        example=images,
-    )
-    probabilities = all_logits(view, images, memory_budget=config.memory_budget).softmax(1)
+        return load_images(sources[0], spec, config.images, config.data_dir, config.seed, skip)
+    return load_photographs(list(sources), preprocessing_of(spec), limit=config.images, skip=skip)
+
+
+def _targets(target: int | None, probabilities: Tensor, spec: ModelSpec) -> Tensor:
+    predicted = probabilities.argmax(1)
     if target is not None and not 0 <= target < probabilities.shape[1]:
         raise InvalidInput(
             f"target {target} is out of range: {spec.title} has classes 0 to {probabilities.shape[1] - 1}"
         )
-    targets = probabilities.argmax(1) if target is None else torch.full_like(probabilities.argmax(1), target)
-    methods = {name: configured_method(name, config, spec, data.preprocessing) for name in config.methods}
-    maps = attribute(
-        view,
-        images,
-        targets,
-        methods,
-        seed=config.seed,
-        memory_budget=config.memory_budget,
-        progress=lambda done, total: progress(done, total, "attributing") if progress else None,
-    )
-    names = spec.class_names or data.class_names
-    found = Explanation(
-        image_names=data.image_names,
-        targets=tuple(targets.tolist()),
-        class_names=tuple(names[index] if names else str(index) for index in targets.tolist()),
-        confidences=tuple(probabilities.gather(1, targets[:, None])[:, 0].tolist()),
-        pictures=data.pictures().numpy(),
-        maps={name: values.float().cpu().numpy() for name, values in maps.items()},
-        skipped=tuple(skipped),
-    )
+    return predicted if target is None else torch.full_like(predicted, target)
+
+
+def _maps(
+    view: View,
+    blocks: Sequence[Tensor],
+    targets: Tensor,
+    methods: Mapping[str, Method],
+    seed: int,
+    budget: int | str | None,
+    store: CellStore,
+    progress: Progress | None,
+    say: Callable[[str], None] | None,
+) -> dict[str, np.ndarray]:
+    """By method, (image, channel, height, width); blocks that are not stored yet are computed and stored."""
+    found: list[Arrays] = []
+    starts = np.cumsum([0, *map(len, blocks)]).tolist()
+    cells = [Cell(start, start + len(block)) for start, block in zip(starts, blocks, strict=False)]
+    there = sum(cell.stop - cell.first for cell in cells if store.path(cell).exists())
+    if there and say is not None:
+        say(f"continuing: the maps of {there} of {starts[-1]} images are there")
+    for number, (cell, block) in enumerate(zip(cells, blocks, strict=True)):
+        arrays = store.load(cell)
+        if arrays is None:
+
+            def tick(done: int, total: int, before: int = number) -> None:
+                if progress is not None:
+                    progress(before * total + done, len(blocks) * total, "attributing")
+
+            maps = attribute(view, block, targets[cell.part], methods, seed=seed, memory_budget=budget, progress=tick)
+            arrays = {f"maps/{row}": values.float().cpu().numpy() for row, values in enumerate(maps.values())}
+            store.save(cell, arrays)
+        found.append(arrays)
+    return {name: np.concatenate([each[f"maps/{row}"] for each in found]) for row, name in enumerate(methods)}
+
+
+def _record(
+    request: Request, found: Explanation, spec: ModelSpec, model: nn.Module, methods: Mapping[str, Method]
+) -> dict[str, Any]:
+    """Everything that determines the maps or is needed to read them, as JSON values."""
     facts: list[dict[str, Any]] = [
         {"file": map_file(row), "image": image, "target": found.targets[row], "class": found.class_names[row]}
         | {"confidence": found.confidences[row]}
         for row, image in enumerate(found.image_names)
     ]
-    write_json(
-        folder / "config.json",
-        {
-            "config": config.to_json(),
-            "sources": list(sources),
-            "target": target,
-            "model": {"name": spec.name, "title": spec.title, "weights_sha256": weights_hash(model)},
-            "images": facts,
-            "skipped": [{"name": name, "fault": fault} for name, fault in skipped],
-            "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in methods.items()},
-        },
-    )
-    np.savez(folder / "images.npz", allow_pickle=False, pictures=found.pictures)
-    (folder / "maps").mkdir()
-    for row in range(len(found.image_names)):
-        arrays = {name: values[row] for name, values in found.maps.items()}
-        np.savez(folder / "maps" / map_file(row), allow_pickle=False, **arrays)
-    return found
+    return {
+        "config": request.config.to_json(),
+        "sources": list(request.sources),
+        "target": request.target,
+        "software": software(),
+        "model": {"name": spec.name, "title": spec.title, "weights_sha256": weights_hash(model)},
+        "images": facts,
+        "skipped": [{"name": name, "fault": fault} for name, fault in found.skipped],
+        "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in methods.items()},
+    }
+
+
+def read_request(folder: Path) -> Request:
+    """Reads what an explanation was asked to do; InvalidInput where the folder holds none."""
+    with understood(folder, "maps of probatum attribute"):
+        values = read_json(folder / "config.json")
+        sources, target = values["sources"], values["target"]
+        if not isinstance(sources, list) or not sources or not all(isinstance(source, str) for source in sources):
+            raise ValueError("its sources are no names of files")
+        if not (target is None or type(target) is int):
+            raise ValueError("its target is no class index")
+        return Request(CheckConfig.from_json(values["config"]), tuple(sources), target)
 
 
 def is_explanation(folder: Path) -> bool:

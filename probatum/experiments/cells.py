@@ -21,7 +21,7 @@ class Cell:
     Args:
         first: number of the block's first image.
         stop: number after its last.
-        trial: which randomization, or None.
+        trial: which randomization, or None; where versions of a model are not grouped by trial, which version.
     """
 
     first: int

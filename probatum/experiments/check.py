@@ -1,17 +1,13 @@
 """A whole check: configuration in, run folder out."""
 
 import json
-import platform
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy
 import torch
-import torchvision
 
-import probatum
 from probatum.attributions import METHODS
 from probatum.engine import prepare, relu_coverage
 from probatum.errors import ModelError
@@ -22,7 +18,7 @@ from probatum.experiments.files import write_arrays, write_json
 from probatum.experiments.identity import identity_of
 from probatum.experiments.result import SanityResult
 from probatum.experiments.sanity import Gathered, Progress, SanityWork, Ticker
-from probatum.experiments.setup import Setup, choose_device, describe, set_up, weights_hash
+from probatum.experiments.setup import Setup, choose_device, describe, set_up, software, weights_hash
 from probatum.experiments.store import read_run, write_results
 from probatum.experiments.unfinished import RunInWork, run_in_work
 from probatum.maps import get_reduction
@@ -165,13 +161,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
     account = randomizer.account()
     return {
         "config": config.to_json(),
-        "software": {
-            "probatum": probatum.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "numpy": numpy.__version__,
-        },
+        "software": software(),
         "device": setup.images.device.type,
         "model": {
             "name": spec.name,

@@ -89,12 +89,18 @@ def _require_size(file: Any, size: int) -> None:
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a CSV file."""
+    """Writes a CSV file; InvalidInput where a name holds NUL or is no Unicode, which not every reader of CSV takes."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    write_whole(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    try:
+        content = text.getvalue().encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{path.name} cannot hold {error.object[error.start]!r}; see data.storable") from error
+    if b"\0" in content:
+        raise InvalidInput(f"{path.name} cannot hold a name with NUL; see data.storable")
+    write_whole(path, content)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

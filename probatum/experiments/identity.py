@@ -1,41 +1,144 @@
 """What determines the numbers of a run, and in what two runs differ."""
 
 import hashlib
-from functools import lru_cache
+import inspect
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
+import torchvision
+from torch import Tensor, nn
 
 import probatum
+from probatum.engine import View, all_logits
 from probatum.engine.budget import default_budget
+from probatum.experiments.cells import CellStore
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.setup import Setup, weights_hash
 
-_NUMERICS = ("attributions", "engine", "experiments/sanity.py", "maps.py", "metrics", "models", "randomization")
+_NUMERICS = (
+    *("attributions", "engine", "maps.py", "metrics", "models", "randomization"),
+    *(f"experiments/{name}.py" for name in ("attribute", "quality", "sanity", "setup")),
+)
 _SHOWN = 5  # differences that a message names
 _GIB = 1 << 30
 
 
+@runtime_checkable
+class Configuration(Protocol):
+    """What a run was asked to do, of whatever kind it is."""
+
+    @property
+    def memory_budget(self) -> str | None:
+        """For activations; None is the device's default."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+
+
 def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
     """Everything that determines the numbers of a check, as JSON values."""
-    device = setup.images.device
     return {
         "config": config.to_json(),
-        "weights": weights_hash(setup.model),
-        "images": tensor_hash(setup.images),
+        **identity_of_inputs(setup.model, setup.images, setup.targets),
         "image names": list(setup.data.image_names),
-        "targets": setup.targets.tolist(),
-        "device": device.type,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "probatum": f"{probatum.__version__} {numerics_hash()[:16]}",
+        **identity_of_software(setup.images.device),
     }
 
 
-def circumstances_of(config: CheckConfig, device: torch.device) -> dict[str, int | None]:
+def identity_of_inputs(model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Any]:
+    """Weights, images and targets, by their hashes."""
+    return {"weights": weights_hash(model), "images": tensor_hash(images), "targets": targets.tolist()}
+
+
+def identity_of_software(device: torch.device, rooms: tuple[str, ...] = _NUMERICS) -> dict[str, Any]:
+    """What computes: the kind of device, the libraries, and the package with a hash of its sources."""
+    return {
+        "device": device.type,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": np.__version__,
+        "probatum": f"{probatum.__version__} {numerics_hash(rooms)[:16]}",
+    }
+
+
+def cell_store(
+    folder: Path, view: View, images: Tensor, targets: Tensor, budget: int | str | None, *settings: Any
+) -> CellStore:
+    """The place of a computation's cells in a folder, which is made where there is none.
+
+    Args:
+        folder: may hold the cells of other computations.
+        view: the model as it computes. Weights do not say what a network makes of them, so its layers and logits
+            determine the cells, too.
+        images: (batch, ...).
+        targets: class indices (batch,).
+        budget: for memory.
+        settings: everything else that determines the numbers, see `exactly`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = [view.precision, view.dtype, view.channels_last, view.folds, budget]
+    function = [view.name, str(view.model), tensor_hash(all_logits(view, images, memory_budget=budget))]
+    identity = [identity_of_inputs(view.model, images, targets), identity_of_software(images.device), function]
+    return CellStore(folder, json.dumps([*identity, exactly(options), exactly(settings)]))
+
+
+def exactly(value: Any) -> Any:
+    """Any value as JSON that another value shares only if the two compute the same.
+
+    Tensors and weights become hashes, functions and classes of the package their names (`numerics_hash` covers their
+    sources), and dataclasses from elsewhere their fields with a hash of the file that defines them. What has no content
+    to go by, such as a function of one's own, is another value each time.
+    """
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    if isinstance(value, (torch.dtype, torch.device, Path)):
+        return str(value)
+    if isinstance(value, Tensor):
+        return tensor_hash(value)
+    if isinstance(value, np.ndarray):
+        return tensor_hash(torch.from_numpy(np.ascontiguousarray(value)))
+    if isinstance(value, nn.Module):
+        return [str(value), weights_hash(value)]
+    if isinstance(value, Mapping):
+        return {str(key): exactly(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [exactly(item) for item in value]
+    if isinstance(value, partial):
+        return ["partial", exactly(value.func), exactly(value.args), exactly(value.keywords)]
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: exactly(getattr(value, field.name)) for field in fields(value)}
+        return {"class": _known(type(value))} | parts
+    if isinstance(value, (type, FunctionType)) and _ours(value):
+        return _known(value)
+    return uuid.uuid4().hex
+
+
+def _ours(thing: Any) -> bool:
+    """Whether a class or function stands in a module of the package, by the name that it has there."""
+    return f"{thing.__module__}.".startswith("probatum.") and "<" not in thing.__qualname__
+
+
+def _known(thing: Any) -> str:
+    """The name of a class or function, with a hash of its file where that is not the package's."""
+    name = f"{thing.__module__}.{thing.__qualname__}"
+    if _ours(thing):
+        return name
+    try:
+        source = inspect.getsourcefile(thing)
+        return f"{name} {hashlib.sha256(Path(source or '').read_bytes()).hexdigest()}"
+    except (OSError, TypeError):  # typed into a notebook
+        return f"{name} {uuid.uuid4().hex}"
+
+
+def circumstances_of(config: Configuration, device: torch.device) -> dict[str, int | None]:
     """What decides how sums are cut into parts, and so their rounding; a run that is continued keeps to it.
 
     Returns:
@@ -73,12 +176,12 @@ def tensor_hash(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1)
-def numerics_hash() -> str:
-    """SHA-256 of the package's sources that a number of a check depends on."""
+@lru_cache(maxsize=4)
+def numerics_hash(rooms: tuple[str, ...] = _NUMERICS) -> str:
+    """SHA-256 of those sources of the package that a number depends on; of a check, where no others are named."""
     root = Path(probatum.__file__).parent
     digest = hashlib.sha256()
-    for room in _NUMERICS:
+    for room in rooms:
         for path in sorted((root / room).rglob("*.py")) if (root / room).is_dir() else [root / room]:
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

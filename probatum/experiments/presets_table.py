@@ -1,5 +1,6 @@
 """One model, its images and methods under several presets: how the verdict on each method moves from check to check."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from probatum.experiments.result import SanityResult
 from probatum.experiments.sanity import Progress
 from probatum.experiments.setup import Setup, choose_device, set_up, set_up_again
 from probatum.experiments.store import read_run
-from probatum.experiments.unfinished import is_finished, run_in_work
+from probatum.experiments.unfinished import STATE, is_finished, run_in_work
 from probatum.experiments.verdicts import Judgement, Verdict, judge
 from probatum.randomization import PRESETS
 
@@ -103,6 +104,8 @@ def compare_presets(
         found = {}
         for name, each in configs.items():
             if is_finished(folder / name):
+                if ranks.leads:  # the run may have been killed when it was finished
+                    shutil.rmtree(folder / name / STATE, ignore_errors=True)
                 found[name] = read_run(folder / name).result
             else:
                 report, told = _named(name, progress), _said(name, say)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 
 from probatum.attributions import InputXGradient, Method, SmoothGrad, attribute
 from probatum.attributions.baselines import Baseline, as_baseline
-from probatum.engine import View, all_logits, prepare
+from probatum.engine import View, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput
+from probatum.experiments.cells import Cell
+from probatum.experiments.identity import cell_store
 from probatum.experiments.sanity import Progress
 from probatum.metrics.quality import Case, Explain, Forward, Product, Quality, get_quality
 from probatum.randomization import Randomizer
@@ -77,7 +80,10 @@ def quality_scores(
     seed: int = 0,
     image_names: Sequence[str] | None = None,
     precision: str | None = None,
+    channels_last: bool = False,
+    fold_batch_norm: bool = False,
     memory_budget: int | str | None = None,
+    cells: Path | None = None,
     progress: Progress | None = None,
 ) -> QualityResult:
     """Scores each method's maps of a model, and of its randomized versions where there is a randomizer.
@@ -103,23 +109,27 @@ def quality_scores(
         reduce: applied to the maps before max-sensitivity compares them, as the sum over the embedding is.
         seed: of the methods' noise and of the disturbances.
         image_names: one for each image; numbers where not given.
-        precision: as in `attribute`.
+        precision: as in `sanity_check`, like the next two.
+        channels_last: the layout of images and activations.
+        fold_batch_norm: whether batch norms become part of convolutions.
         memory_budget: as in `attribute`.
+        cells: a folder where the scores of each version of the model on each 16 images are stored as they come, so that
+            an interrupted call continues, as in `sanity_check`.
         progress: called with (versions of the model scored, in all, the next one), for every 16 images.
 
     Raises:
         InvalidInput, ModelError: what the parts raise.
     """
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
-    if len(names) != len(images):
-        raise InvalidInput(f"{len(names)} image names for {len(images)} images; give one each")
+    if len(names) != len(images) or len(set(names)) < len(names):
+        raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
     if trials < 1:
         raise InvalidInput(f"trials is {trials}; there is at least one")
     if unknown := set(products or {}) - set(methods):
         raise InvalidInput(f"products name {', '.join(sorted(unknown))}, which is none of the methods")
     table = metrics if isinstance(metrics, Mapping) else {name: get_quality(name) for name in metrics}
     kinds = {name: product_of(method) for name, method in methods.items()} | dict(products or {})
-    trained = prepare(model, precision)
+    trained = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     images = trained.accept(images)
     if targets is None:
         targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
@@ -128,11 +138,18 @@ def quality_scores(
     baselines = as_baseline(baseline)(images)
     parts = [slice(first, min(first + IMAGES_AT_ONCE, len(images))) for first in range(0, len(images), IMAGES_AT_ONCE)]
     total, done = len(parts) * (1 + trials * (len(stages) - 1)), 0
+    settings = ("quality", methods, table, randomizer, kinds, baselines, together, reduce, seed)
+    store = None if cells is None else cell_store(cells, trained, images, targets, memory_budget, *settings)
     for part in parts:
-        for stage, trial, view in _versions(trained, randomizer, trials, precision):
+        for version, (stage, trial, view) in enumerate(_versions(trained, randomizer, trials)):
             if progress is not None:
                 progress(done, total, stages[stage])
             done += 1
+            cell = Cell(part.start, part.stop, version)
+            stored = store.load(cell) if store is not None else None
+            if stored is not None:
+                scores[:, :, stage, part, trial] = stored["scores"][..., None]
+                continue
             explain, forward, probability = _callables(view, targets[part], methods, seed, memory_budget)
             everything = torch.arange(part.stop - part.start, device=images.device)
             maps = explain(images[part], everything)
@@ -152,20 +169,20 @@ def quality_scores(
                 found = metric.measure.scores(case)
                 for row, name in enumerate(methods):
                     scores[row, column, stage, part, trial] = found[name].cpu().double().numpy()[:, None]
+            if store is not None:
+                store.save(cell, {"scores": scores[:, :, stage, part, trial][..., 0]})
     return QualityResult(
         tuple(methods), tuple(table), stages, names, tuple(int(target) for target in targets), kinds, scores
     )
 
 
-def _versions(
-    trained: View, randomizer: Randomizer | None, trials: int, precision: str | None
-) -> Iterator[tuple[int, slice, View]]:
+def _versions(trained: View, randomizer: Randomizer | None, trials: int) -> Iterator[tuple[int, slice, View]]:
     """The models: the number of their stage, the trials that they count for, and their view."""
     yield 0, slice(None), trained
     for trial in range(trials if randomizer else 0):
         assert randomizer is not None
         for step, _, randomized in randomizer.steps(trial, start=1):
-            yield step, slice(trial, trial + 1), prepare(randomized, precision, like=trained)
+            yield step, slice(trial, trial + 1), prepare_like(randomized, trained)
 
 
 def _callables(

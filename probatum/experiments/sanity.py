@@ -6,6 +6,7 @@ This is where attributions, randomization, map reductions and metrics meet.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,9 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute_variants
-from probatum.engine import Variant, View, all_logits, prepare
+from probatum.engine import Variant, View, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput, ModelError
-from probatum.experiments.cells import Arrays, Cell
+from probatum.experiments.cells import Arrays, Cell, CellStore
+from probatum.experiments.identity import cell_store
 from probatum.experiments.result import Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
@@ -47,6 +49,7 @@ def sanity_check(
     fold_batch_norm: bool = False,
     memory_budget: int | str | None = None,
     keep_going: bool = False,
+    cells: Path | None = None,
     progress: Progress | None = None,
 ) -> SanityResult:
     """Compares each method's maps before and after randomizing a model, stage by stage.
@@ -74,18 +77,22 @@ def sanity_check(
         fold_batch_norm: whether batch norms become part of convolutions; folded anew for each randomized model.
         memory_budget: as in `attribute`.
         keep_going: whether a map with NaN or infinite values becomes one of the result's failures instead of an error.
+        cells: a folder where parts are stored as they are computed. A check that was interrupted continues when it is
+            called again with the same folder, and its scores are those of one that was not, to the bit on the same
+            machine with as many threads (on CUDA, with a memory budget that is given). The parts of other checks may
+            lie there too; none is removed. Functions of your own and classes from a notebook begin anew each time.
         progress: see `Progress`.
 
     Raises:
         InvalidInput, ModelError: what the parts raise; NaN maps among it, unless `keep_going`.
     """
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
-    if len(names) != len(images):
-        raise InvalidInput(f"{len(names)} image names for {len(images)} images; give one each")
+    if len(names) != len(images) or len(set(names)) < len(names):
+        raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
     view = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     if targets is None:
         targets = all_logits(view, images, memory_budget=memory_budget).argmax(1)
-    return SanityWork(
+    work = SanityWork(
         trained=view,
         images=images,
         targets=targets,
@@ -98,7 +105,8 @@ def sanity_check(
         keep_maps=keep_maps,
         memory_budget=memory_budget,
         keep_going=keep_going,
-    ).result(progress)
+    )
+    return work.result(progress, None if cells is None else work.store(cells))
 
 
 def block_size(images: Tensor, methods: int, stages: int) -> int:
@@ -161,15 +169,30 @@ class SanityWork:
             for trial in (None, *range(self.trials))
         ]
 
-    def result(self, progress: Progress | None = None) -> SanityResult:
-        """Computes all cells one after another and keeps nothing of them but the result."""
-        gathered, ticker = Gathered(self), Ticker(self, progress)
+    def store(self, folder: Path) -> CellStore:
+        """The place of this work's cells in a folder that is made where there is none."""
+        settings = (self.methods, self.metrics, self.randomizer, self.trials, self.seed, self.keep_maps)
+        data = (self.images, self.targets, self.memory_budget)
+        return cell_store(folder, self.trained, *data, "sanity", *settings, self.keep_going)
+
+    def result(self, progress: Progress | None = None, store: CellStore | None = None) -> SanityResult:
+        """Computes all cells one after another, save those that are stored, and keeps nothing but the result."""
+        gathered, reference = Gathered(self), None
+        trained: Arrays = {}
+        todo = [cell for cell in self.cells if store is None or store.load(cell) is None]
+        ticker = Ticker(self, progress, todo)
         for cell in self.cells:
+            found = None if store is None else store.load(cell)
+            if found is None:
+                if cell.trial is None:
+                    found = self.explain_trained(cell, ticker)
+                else:
+                    reference = reference or self.reference(trained)
+                    found = self.compare_randomized(cell, reference, ticker)
+                if store is not None:
+                    store.save(cell, found)
             if cell.trial is None:
-                found = self.explain_trained(cell, ticker)
-                reference = self.reference(found)
-            else:
-                found = self.compare_randomized(cell, reference, ticker)
+                trained, reference = found, None
             gathered.add(cell, found)
         return gathered.result()
 
@@ -210,7 +233,7 @@ class SanityWork:
         """Scores (method, metric, stage, image), constant maps and failures (method, stage, image), and kept maps."""
         assert cell.trial is not None
         aimed = self.randomizer.targets(self.images[cell.part], self.targets[cell.part], cell.trial)
-        views = [self._prepared(step.model) for step in self.randomizer.steps(cell.trial, start=1)]
+        views = [prepare_like(step.model, self.trained) for step in self.randomizer.steps(cell.trial, start=1)]
         count = cell.stop - cell.first
         what = "randomized models" + (f", trial {cell.trial + 1} of {self.trials}" if self.trials > 1 else "")
         tick = ticker.started(what, len(views) * count)
@@ -230,16 +253,6 @@ class SanityWork:
         found: Arrays = {"scores": scores, "constant": constant, "failed": failed}
         # (kept image, stage, ...)
         return found | {f"maps/{row}": np.stack(values, axis=1) for row, values in enumerate(kept.values())}
-
-    def _prepared(self, model: nn.Module) -> View:
-        like = self.trained
-        return prepare(
-            model,
-            like.precision,
-            channels_last=like.channels_last,
-            fold_batch_norm=bool(like.folds),
-            like=like,
-        )
 
     def _explain(
         self,
@@ -294,7 +307,7 @@ class Reference:
     def compare(self, name: str, maps: Tensor) -> Float[np.ndarray, "metric image"]:
         """Scores the maps of one method under every metric; what is not finite counts as a map of zeros."""
         scores = [
-            metric.compare(self._prepared[name, key], metric.prepare(_reduced(metric, maps)))
+            metric.compare_maps(self._prepared[name, key], _reduced(metric, maps))
             for key, metric in self._metrics.items()
         ]
         return torch.stack(scores).cpu().double().numpy()

@@ -3,14 +3,18 @@
 import hashlib
 import math
 import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
+import torchvision
 from torch import Tensor, nn
 
+import probatum
 from probatum.attributions import (
     Black,
     DeepLIFT,
@@ -333,6 +337,17 @@ def describe(value: Any) -> Any:
     if isinstance(value, Tensor):
         return f"tensor {tuple(value.shape)}"
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def software() -> dict[str, str]:
+    """The versions of what computes."""
+    return {
+        "probatum": probatum.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": numpy.__version__,
+    }
 
 
 def weights_hash(model: nn.Module) -> str:

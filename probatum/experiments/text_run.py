@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from probatum.attributions import METHODS
+from probatum.data import is_text
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.files import write_json, write_table
 from probatum.experiments.setup import choose_device, describe, weights_hash
@@ -51,6 +52,9 @@ class TextConfig:
     def __post_init__(self) -> None:
         if not self.sentences or not self.methods:
             raise InvalidInput("give at least one sentence and one method")
+        for number, sentence in enumerate(self.sentences, 1):
+            if not is_text(sentence):
+                raise InvalidInput(f"sentence {number}, {sentence!r}, is no text; give it as UTF-8")
         tables = (("method", self.methods, METHODS), ("baseline of text", (self.baseline,), BASELINES))
         for kind, names, table in tables:
             for name in names:

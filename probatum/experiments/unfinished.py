@@ -6,6 +6,7 @@ written again.
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,14 +17,14 @@ from typing import Any
 import torch
 
 from probatum.errors import InvalidInput, ProbatumError
-from probatum.experiments.atomic import remove_scratch, sync
+from probatum.experiments.atomic import remove_scratch, sync, sync_all
 from probatum.experiments.cells import CellStore
-from probatum.experiments.config import CheckConfig
 from probatum.experiments.distributed import Ranks
 from probatum.experiments.files import read_json, write_json
-from probatum.experiments.identity import circumstances_of, differences, listed
+from probatum.experiments.identity import Configuration, circumstances_of, differences, listed
 
 STATE = "unfinished"
+FINISHED = "the finished run is"
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,7 @@ class RunInWork:
     def finish(self) -> None:
         """Makes the run a finished one: removes what only continuing needs."""
         remove_scratch(self.folder)
-        for path in [self.folder, *self.folder.rglob("*")]:
-            if self.state not in (path, *path.parents):
-                sync(path)
+        sync_all(self.folder)
         (self.state / "run.json").unlink()
         sync(self.state)
         shutil.rmtree(self.state)
@@ -83,7 +82,7 @@ class RunInWork:
 
 @contextmanager
 def run_in_work(
-    folder: Path, config: CheckConfig, device: torch.device, ranks: Ranks, **further: Any
+    folder: Path, config: Configuration, device: torch.device, ranks: Ranks, **further: Any
 ) -> Iterator[RunInWork]:
     """Makes a run folder, or takes up the unfinished run in it.
 
@@ -95,22 +94,20 @@ def run_in_work(
         config: of the run.
         device: of this process.
         ranks: the processes; the first one makes the folder.
-        further: other JSON values that determine what is asked for.
+        further: other JSON values that determine what is asked for. "presets" and "experiments" name parts that have a
+            sub-folder each, which the part's results enter when it is finished.
 
     Raises:
         InvalidInput: something else is at `folder`, another run is unfinished there, another process works on it,
             it cannot be written, or not all processes see it.
     """
     asked = json.loads(json.dumps({"config": config.to_json(), **further}))
-    continued = asked_for(folder) is not None
-    made = _begin(folder, asked) if ranks.leads else []
-    with _locked(folder / STATE) if ranks.leads else nullcontext():
+    state = folder / STATE
+    made = _make(folder) if ranks.leads else []
+    with _locked(state) if ranks.leads else nullcontext():
+        continued = ranks.leads and _take_up(folder, asked, made, config, device)
         try:
-            if ranks.leads:
-                remove_scratch(folder / STATE)
-                if asked_for(folder) is None:
-                    _write(folder / STATE, asked | {"circumstances": circumstances_of(config, device)})
-            ranks.require_shared(folder / STATE)
+            ranks.require_shared(state)
             work = RunInWork(folder, ranks, _facts(folder)["circumstances"])
             with _threads(work.circumstances["threads"]):
                 yield work
@@ -118,9 +115,9 @@ def run_in_work(
             if ranks.leads and not kept_by(error):
                 worth, computed = _kept(folder)
                 # After a mistake a trained network alone is not worth a folder that refuses the corrected command.
-                if not continued and (not worth or (isinstance(error, ProbatumError) and not computed)):
-                    _take_back(folder / STATE, made)
-                elif worth:
+                if not worth or (isinstance(error, ProbatumError) and not computed and not continued):
+                    _take_back(state, made)
+                else:
                     setattr(error, "kept", f"{worth} stored in {folder}")  # noqa: B010
             raise
 
@@ -131,17 +128,25 @@ def kept_by(error: BaseException) -> str:
 
 
 def _kept(folder: Path) -> tuple[str, bool]:
-    """What of an unfinished run is stored, in words, and whether any of it is a result."""
+    """What of a run is stored, in words, and whether any of it is a result."""
+    if is_finished(folder):
+        return FINISHED, True
     try:
         facts = _facts(folder)
     except InvalidInput:
         return "", False
-    finished = len(list(folder.glob("*/results.csv")))
-    if finished:
-        return f"{finished} of {len(facts.get('presets', []))} checks are", True
+    experiments, presets = facts.get("experiments", []), facts.get("presets", [])
+    if there := sum((folder / name).is_dir() for name in experiments):
+        return f"{there} of {len(experiments)} experiments are", True
+    if there := sum(is_finished(folder / name) for name in presets):
+        return f"{there} of {len(presets)} checks are", True
+    for name in presets:
+        worth, computed = _kept(folder / name)
+        if worth:
+            return f"of {name}, {worth}", computed
     stored = len(list((folder / STATE / "cells").glob("[!.]*.npz")))
     if stored:
-        return f"{stored} of {facts.get('cells', 'its')} cells are", True
+        return f"{stored} of {facts.get('cells') or 'its'} cells are", True
     return ("the trained network is" if (folder / STATE / "weights.pt").exists() else ""), False
 
 
@@ -178,26 +183,60 @@ def _facts(folder: Path) -> dict[str, Any]:
     return values
 
 
-def _begin(folder: Path, asked: dict[str, Any]) -> list[Path]:
-    """Makes the folder of a new run, or compares what its unfinished run was asked to do; the folders that are new."""
+def _make(folder: Path) -> list[Path]:
+    """Makes the folder of a run that has none; the folders to remove where nothing comes of it."""
     state = folder / STATE
-    old = asked_for(folder)
-    if old is not None:
-        _require_same(folder, old, asked)
-        return []
-    # A folder of nothing but the state is that of a run which was killed before it said what it is.
-    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= {STATE}):
-        if (folder / "config.json").exists():
-            shutil.rmtree(state, ignore_errors=True)  # of a run that was killed when it was finished
-        raise InvalidInput(f"{folder} exists already; choose another --out, or remove it yourself")
+    if asked_for(folder) is None and folder.exists():
+        # A folder of nothing but the state is that of a run which was killed before it said what it is.
+        if not (folder.is_dir() and {path.name for path in folder.iterdir()} <= {STATE}):
+            if (folder / "config.json").exists() and not state.is_symlink():
+                shutil.rmtree(state, ignore_errors=True)  # of a run that was killed when it was finished
+            raise InvalidInput(f"{folder} exists already; choose another --out, or remove it yourself")
+    elif folder.exists():
+        _refuse_links(folder)
+        return [folder]
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        (state / "cells").mkdir(parents=True, exist_ok=True)
-        (state / "lock").touch()
+        state.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _take_back(state, made)
         raise InvalidInput(f"the results cannot be written to {folder}: {error.strerror}") from error
+    _refuse_links(folder)
     return made
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raises InvalidInput where something in a folder lies elsewhere: continuing writes and removes files."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise InvalidInput(f"{path} is a link; a run is continued only in a folder that has none")
+
+
+def _take_up(
+    folder: Path, asked: dict[str, Any], made: list[Path], config: Configuration, device: torch.device
+) -> bool:
+    """Whether the locked folder holds what is asked for, unfinished; else it becomes that of a new run.
+
+    Raises:
+        InvalidInput: it holds results of something else.
+    """
+    state, old = folder / STATE, asked_for(folder)
+    if old is not None and (not differences(old, asked) or _kept(folder)[0]):
+        _require_same(folder, old, asked)
+        remove_scratch(state)
+        return True
+    try:
+        for path in state.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "lock":
+                path.unlink()
+        (state / "cells").mkdir()
+        _write(state, asked | {"circumstances": circumstances_of(config, device)})
+    except OSError as error:
+        _take_back(state, made)
+        raise InvalidInput(f"the results cannot be written to {folder}: {error.strerror}") from error
+    return False
 
 
 def _write(state: Path, facts: dict[str, Any]) -> None:
@@ -233,11 +272,17 @@ def _require_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> Non
 @contextmanager
 def _locked(state: Path) -> Iterator[None]:
     """Keeps other commands away from a run in work; the system opens the lock of a process that was killed."""
-    with open(state / "lock", "wb") as file:
+    try:
+        handle = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise InvalidInput(f"the run in {state.parent} cannot be taken up: {error.strerror}; try again") from error
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InvalidInput(f"another process works on the run in {state.parent}; wait for it") from None
         except OSError:  # a file system without locks
             pass
         yield
+    finally:
+        os.close(handle)

@@ -38,14 +38,35 @@ def prepare(measure: Measure, maps: Tensor) -> Features:
 
 def compare(measure: Measure, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
     """Score each pair of prepared maps."""
+    _require_match(features_a, features_b)
+    count = len(features_a)
+    return in_chunks(lambda *pair: (measure.similarity(pair[:count], pair[count:]),), *features_a, *features_b)[0]
+
+
+def compare_maps(measure: Measure, features_a: Features, maps: Tensor) -> Float[Tensor, " batch"]:
+    """Score each pair of a prepared map and another: `compare` with the other's features, of which none are kept."""
+    maps = check_maps(maps, images=measure.images)
+    if len(maps) != len(features_a[0]) or maps.device != features_a[0].device:
+        raise InvalidInput(
+            f"{len(features_a[0])} prepared maps on {features_a[0].device} cannot be compared with {len(maps)} maps on "
+            f"{maps.device}"
+        )
+
+    def similarity(part: Tensor, *prepared: Tensor) -> Features:
+        features = measure.features(part)
+        _require_match(prepared, features)
+        return (measure.similarity(prepared, features),)
+
+    return in_chunks(similarity, maps, *features_a)[0]
+
+
+def _require_match(features_a: Features, features_b: Features) -> None:
     for a, b in zip(features_a, features_b, strict=True):
         if a.shape != b.shape or a.device != b.device:
             raise InvalidInput(
                 f"prepared maps do not match: {tuple(a.shape)} on {a.device} and {tuple(b.shape)} on {b.device}; "
                 "prepare both from maps of one shape, on one device"
             )
-    count = len(features_a)
-    return in_chunks(lambda *pair: (measure.similarity(pair[:count], pair[count:]),), *features_a, *features_b)[0]
 
 
 def score(measure: Measure, a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:

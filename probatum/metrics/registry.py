@@ -9,7 +9,7 @@ from torch import Tensor
 from probatum.errors import UnknownName
 from probatum.metrics.entropy import EntropyRise
 from probatum.metrics.histograms import HOGCorrelation
-from probatum.metrics.inputs import Features, Measure, compare, prepare, score
+from probatum.metrics.inputs import Features, Measure, compare, compare_maps, prepare, score
 from probatum.metrics.ranks import Spearman
 from probatum.metrics.structural import SSIM_PRESETS
 from probatum.metrics.vectors import Cosine, Euclidean, Pearson
@@ -53,6 +53,10 @@ class Metric:
     def compare(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Score each pair of prepared maps."""
         return compare(self.measure, features_a, features_b)
+
+    def compare_maps(self, features_a: Features, maps: Tensor) -> Float[Tensor, " batch"]:
+        """Score each pair of a prepared map and another that is compared only once."""
+        return compare_maps(self.measure, features_a, maps)
 
     def __call__(self, a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
         """Score each pair of maps."""

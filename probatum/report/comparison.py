@@ -1,4 +1,4 @@
-"""The figures of a comparison of presets, drawn from what is stored there and nothing else."""
+"""The figures and the page of a comparison of presets, drawn from what is stored there and nothing else."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 from probatum.experiments.files import understood
 from probatum.experiments.presets_table import read_comparison
 from probatum.experiments.store import read_run
+from probatum.report.html import write_report
 from probatum.report.run import draw_run
 from probatum.report.save import save_figure
 from probatum.report.verdict_table import verdict_figure
 
 
 def draw_comparison(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
-    """Draws the table of verdicts, `verdicts.png`, and the figures of each preset's run.
+    """Draws the table of verdicts, `verdicts.png`, the figures of each preset's run, and `report.html`.
 
     Args:
         folder: what `compare_presets` made.
@@ -37,4 +38,4 @@ def draw_comparison(folder: Path, progress: Callable[[str], None] | None = None)
                 progress(f"{preset}: {name}")
 
         written += draw_run(folder / preset, report)
-    return written
+    return [*written, write_report(folder)]

@@ -51,7 +51,7 @@ def save_figure(
 def figure_place(folder: Path, name: str) -> Path:
     """Where a figure of a run folder belongs; InvalidInput where a stranger's name or link leads elsewhere."""
     place = folder / "figures"
-    if place.is_symlink() or Path(name).name != name:
+    if place.is_symlink() or Path(name).name != name or name in ("", ".."):
         raise InvalidInput(f"the figure {name!r} would be written outside of {place}")
     return place / name
 

@@ -3,6 +3,7 @@
 from probatum.reproductions.base import Claim, Context, Experiment, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
 from probatum.reproductions.run import (
+    asked_of,
     get_paper,
     is_reproduction,
     read_reproduction,
@@ -18,6 +19,7 @@ __all__ = [
     "Finding",
     "Paper",
     "ReproductionConfig",
+    "asked_of",
     "get_paper",
     "is_reproduction",
     "read_reproduction",

@@ -105,10 +105,13 @@ class Context:
     Args:
         config: what was asked for.
         progress: called with (done, in all, what is being done).
+        cells: where sanity checks and quality scores store their parts, so that an interrupted experiment continues;
+            None where it begins anew.
     """
 
     config: ReproductionConfig
     progress: Callable[[int, int, str], None] = field(default=lambda done, total, what: None, repr=False)
+    cells: Path | None = None
 
     def pick(self, *, quick: T, paper: T) -> T:
         """The value of the chosen preset."""

@@ -49,6 +49,15 @@ def test_a_run_loads_with_the_package(here):
     assert names["result"].methods == ("gradient", "smoothgrad")
 
 
+def test_a_check_keeps_its_cells(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    block = python_blocks("runs.md")[2].replace("samples=50", "samples=2").replace("trials=10", "trials=3")
+    names = {"model": seeded(ConvNet), "images": images(2, (2, 16, 16))}
+    exec(block, names)
+    assert len(list((tmp_path / "cells").iterdir())) == 1 + 3
+    assert names["result"].of("sg", "spearman").shape[1:] == (2, 3)
+
+
 def test_verdicts_are_read_from_a_run(here):
     names = {}
     exec(python_blocks("verdicts.md")[0], names)

@@ -97,6 +97,17 @@ def test_views_of_one_structure_measure_once():
     assert counter.calls == [5], "a first row was measured again"
 
 
+def test_a_model_that_is_explained_again_is_not_measured_again():
+    counter = CallCounter(seeded(ConvNet))
+    Gradient()(counter, images(), 0)
+    assert counter.calls == [1, 5]
+    Gradient()(counter, images(), 0)
+    assert counter.calls == [1, 5, 5]
+    assert prepare(counter).row_bytes is prepare(counter).row_bytes
+    assert prepare(counter).row_bytes is not prepare(counter, "float32").row_bytes
+    assert prepare(seeded(ConvNet)).row_bytes == {}
+
+
 class Live:
     """The bytes that autograd keeps alive, counted as tensors come and go."""
 
@@ -168,10 +179,9 @@ def test_a_chunk_holds_as_many_rows_as_fit(rows):
     chunks = [min(rows, 20 - start) for start in range(0, 20, rows)]
     assert counter.calls == [1, *chunks]  # one row is measured apart, so that it moves no chunk
     counter.calls.clear()
-    view = prepare(counter)
-    for first in ([1], []):
-        SmoothGrad(samples=5)(view, images(4), 0, memory_budget=rows * row)
-        assert counter.calls == [*first, *chunks]
+    for again in (counter, prepare(counter)):
+        SmoothGrad(samples=5)(again, images(4), 0, memory_budget=rows * row)
+        assert counter.calls == chunks
         counter.calls.clear()
 
 

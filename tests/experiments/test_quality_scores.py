@@ -134,7 +134,7 @@ def test_model_calls_are_shared():
     x = images(4)
     quality_scores(counter, x, torch.zeros(4, dtype=torch.long), methods={"a": Gradient()})
     alone = sum(counter.calls)
-    counter.calls.clear()
+    counter = CallCounter(seeded(Perceptron))
     both = {"a": Gradient(), "b": GuidedBackprop()}
     quality_scores(counter, x, torch.zeros(4, dtype=torch.long), methods=both)
     assert sum(counter.calls) == alone  # one forward pass serves both methods, and both metrics' disturbances
@@ -240,3 +240,13 @@ def test_bad_input():
             quality_scores(model(), x, methods=methods, **options)
     with pytest.raises(UnknownName, match="max-sensitivity"):
         quality_scores(model(), x, methods=methods, metrics=["maxsensitivity"])
+
+
+def test_folded_and_channels_last_scores_are_the_same_up_to_rounding():
+    network, x = model(), images()
+    randomizer = Randomizer(network, automatic_stages(network, x), Xavier(), "full")
+    options = {"methods": {"gradient": Gradient()}, "metrics": ("infidelity",), "randomizer": randomizer}
+    plain = quality_scores(network, x, **options).scores
+    other = quality_scores(network, x, **options, channels_last=True, fold_batch_norm=True).scores
+    assert not np.array_equal(other, plain)  # it did compute in another order
+    np.testing.assert_allclose(other, plain, rtol=1e-9)

@@ -152,6 +152,56 @@ def test_another_configuration_is_refused_with_the_difference(change, message, t
     assert contents(tmp_path / "run") == before
 
 
+@pytest.mark.parametrize("place", ["unfinished", "unfinished/lock", "unfinished/cells", "maps"])
+def test_a_folder_with_links_is_not_continued_and_nothing_elsewhere_is_touched(place, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            run_check(CONFIG, tmp_path / "run")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".hidden.part").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    link = tmp_path / "run" / place
+    if place == "unfinished":
+        shutil.copy(link / "run.json", elsewhere)
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(tmp_path / "file" if place.endswith("lock") else elsewhere)
+    before = contents(elsewhere)
+    with pytest.raises(InvalidInput, match="is a link; a run is continued only in a folder that has none"):
+        run_check(CONFIG, tmp_path / "run")
+    assert contents(elsewhere) == before
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_a_run_left_that_never_said_what_it_is_is_not_used(tmp_path):
+    run_check(CONFIG, tmp_path / "whole")
+    state = tmp_path / "run" / "unfinished"
+    state.mkdir(parents=True)
+    (state / "weights.pt").write_bytes(b"of another network")
+    (state / "weights.json").write_text("{}")
+    (state / "cells").mkdir()
+    (state / "cells" / "x.npz").write_bytes(b"")
+    run_check(CONFIG, tmp_path / "run")
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_a_run_of_which_nothing_was_computed_gives_way_to_a_corrected_command(tmp_path, monkeypatch):
+    def killed(*_arguments, **_options):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("probatum.experiments.check.set_up_together", killed)
+        patch.setattr("probatum.experiments.unfinished._take_back", lambda *_: None)  # no time for it
+        with pytest.raises(SystemExit):
+            run_check(CONFIG, tmp_path / "run")
+    assert asked_for(tmp_path / "run")["config"]["images"] == 5
+    run_check(replace(CONFIG, images=3), tmp_path / "run")
+    assert len(read_run(tmp_path / "run").result.image_names) == 3
+
+
 def test_other_numerics_weights_or_images_are_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(patch, 4, KeyboardInterrupt())

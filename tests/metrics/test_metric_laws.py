@@ -89,6 +89,7 @@ def test_prepared_maps_score_as_plain_ones(metric: Metric):
     reference = metric.prepare(a)
     assert all(len(part) == len(a) for part in reference)
     assert torch.equal(metric.compare(reference, metric.prepare(b)), metric(a, b))
+    assert torch.equal(metric.compare_maps(reference, b), metric(a, b))
     assert torch.equal(metric.compare(reference, reference), metric(a, a))
 
 
@@ -159,6 +160,8 @@ def test_refuses_other_shapes(metric: Metric):
             metric(maps, other)
     with pytest.raises(InvalidInput, match="do not match"):
         metric.compare(metric.prepare(maps), metric.prepare(maps[:2]))
+    with pytest.raises(InvalidInput, match="cannot be compared"):
+        metric.compare_maps(metric.prepare(maps), maps[:2])
     for empty in (maps[:0], maps[:, :0], maps[0, 0, 0]):
         with pytest.raises(InvalidInput):
             metric(empty, empty)

@@ -93,6 +93,15 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
     return folder
 
 
+def comparison_folder(folder, names=("one", "two", "three"), *, presets=("adebayo", "random-logit"), **options):
+    """A folder as `probatum check` with several presets leaves it."""
+    for preset in presets:
+        stored = json.loads((check_folder(folder / preset, names, **options) / "config.json").read_text("utf-8"))
+        config = stored["config"]
+    write_json(folder / "config.json", {"config": config, "presets": list(presets)})
+    return folder
+
+
 def explanation_folder(folder, names=("one.jpg", "two.jpg"), *, label="cat", pictures=True):
     """A folder as `probatum attribute` leaves it."""
     generator = np.random.default_rng(0)

@@ -20,6 +20,7 @@ def test_a_comparison_draws_its_table_and_each_run(tmp_path):
     assert (tmp_path / "emprt" / "figures" / "curves-entropy-rise.png") in written
     assert (tmp_path / "random-logit" / "figures" / "curves-ssim.png") in written
     assert all(path.is_file() for path in written)
+    assert written[-1] == tmp_path / "report.html"
     assert {name.split(":")[0] for name in named} == {"emprt", "random-logit"}
     first = written[0].read_bytes()
     assert draw_comparison(tmp_path)[0].read_bytes() == first

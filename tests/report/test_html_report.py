@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_folders import HOSTILE, METHODS, STAGES, check_folder, explanation_folder, reproduction_folder
+from report_folders import (
+    HOSTILE,
+    METHODS,
+    STAGES,
+    check_folder,
+    comparison_folder,
+    explanation_folder,
+    reproduction_folder,
+)
 
 from probatum.errors import InvalidInput
 from probatum.report.html import write_report
@@ -24,7 +32,13 @@ from probatum.report.html.words import LONGEST, command, count, listed, number, 
 from probatum.report.html.words import settings as settings_in_words
 from probatum.report.intervals import Interval
 
-FOLDERS = {"check": check_folder, "explanation": explanation_folder, "reproduction": reproduction_folder}
+FOLDERS = {
+    "check": check_folder,
+    "comparison": comparison_folder,
+    "explanation": explanation_folder,
+    "reproduction": reproduction_folder,
+}
+PAGES = {"adebayo/report.html", "random-logit/report.html"}  # of a comparison's checks, which lie in its folder
 VOID = {"meta", "img", "input"}
 
 
@@ -83,7 +97,7 @@ def test_a_page_is_a_complete_document(page):
             assert set((attributes.get(name) or "").split()) <= set(ids)
     links = [attributes["href"] for attributes in document.all("a")]
     assert links[0] == "#main"
-    assert {link.removeprefix("#") for link in links} <= set(ids)
+    assert {link.removeprefix("#") for link in links} <= {*ids, *PAGES}
 
 
 def test_headings_do_not_skip_a_level(page):
@@ -143,8 +157,9 @@ def test_no_text_of_a_folder_becomes_markup(tmp_path, make):
     assert [tag for tag, _ in document.elements] == [tag for tag, _ in expected.elements]
     assert [set(attributes) for _, attributes in document.elements] == [set(a) for _, a in expected.elements]
     shown = "".join(document.text)
-    assert plain(text) in shown
-    assert make is reproduction_folder or all(plain(name) in shown for name in HOSTILE)
+    if make is not comparison_folder:  # whose page names no image
+        assert plain(text) in shown
+        assert make is reproduction_folder or all(plain(name) in shown for name in HOSTILE)
     assert not [sign for sign in page if sign != "\n" and unicodedata.category(sign) in ("Cc", "Cf", "Cs")]
     for _, attributes, script in document.raw:
         if attributes.get("id") == "data":
@@ -152,9 +167,9 @@ def test_no_text_of_a_folder_becomes_markup(tmp_path, make):
             assert names == [plain(name) for name in HOSTILE[: len(names)]]
 
 
-def test_every_text_of_the_configuration_is_escaped(tmp_path):
-    folder = check_folder(tmp_path / "run")
-    stored = json.loads((folder / "config.json").read_text())
+@pytest.mark.parametrize("make", [check_folder, comparison_folder], ids=["check", "comparison"])
+def test_every_text_of_the_configuration_is_escaped(make, tmp_path):
+    folder = make(tmp_path / "run")
 
     def poisoned(value, key=""):
         if isinstance(value, dict):
@@ -164,9 +179,11 @@ def test_every_text_of_the_configuration_is_escaped(tmp_path):
         keep = key in ("preset", "order", "kept_images", "kind") or not isinstance(value, str)
         return value if keep else f"{value}<script>alert(1)</script>\ud800"
 
-    (folder / "config.json").write_text(json.dumps(poisoned(stored)))
+    for place in [folder] if make is check_folder else [folder / "adebayo", folder / "random-logit"]:
+        stored = json.loads((place / "config.json").read_text())
+        (place / "config.json").write_text(json.dumps(poisoned(stored)))
     document = Document(page_of(folder))
-    assert len(document.all("script")) == 2
+    assert len(document.all("script")) == (2 if make is check_folder else 1)
     assert "⟨U+D800⟩" in "".join(document.text)
 
 
@@ -209,6 +226,26 @@ def test_a_check_tells_what_was_run_and_found(tmp_path):
     assert "probatum rerun . --out ../again" in text
     assert "SHA-256 " + "0" * 64 in text
     assert "trained for this run, test accuracy 97.00%" in text
+
+
+def test_a_comparison_has_a_verdict_for_each_method_and_check(tmp_path):
+    folder = comparison_folder(tmp_path / "run")
+    results = folder / "random-logit" / "results.csv"
+    results.write_text(re.sub(r"(edge-detector,conv1,3,\d,ssim),1.0", r"\1,0.1", results.read_text()))
+    page = page_of(folder)
+    text = " ".join("".join(Document(page).text).split())
+    assert "2 sanity checks of basic CNN on digits" in text
+    assert "the maps were put to adebayo and random-logit" in text
+    assert text.count("broken check") == len(METHODS)
+    assert "random-logit: The check is broken: edge-detector knows no model" in text
+    assert "3 images only" in text
+    assert "adebayo: 1 comparison of 54 had a constant map" in text
+    assert re.search(
+        r"probatum check .*--methods gradient,smoothgrad,edge-detector .*--preset adebayo,random-logit", text
+    )
+    rows = re.search(r'id="verdict-table">.*?</tbody>', page, re.DOTALL)[0]
+    assert rows.count('<td class="verdict"') == len(METHODS) * 2
+    assert {attributes["href"] for attributes in Document(page).all("a")} >= PAGES
 
 
 def test_the_data_of_the_script_are_the_scores_of_the_folder(tmp_path):

@@ -84,7 +84,7 @@ def contestants(metric: Metric, a: Tensor, b: Tensor) -> list[Contestant]:
     found = [
         Contestant(
             OURS,
-            lambda: metric.compare(reference, metric.prepare(b)),
+            lambda: metric.compare_maps(reference, b),
             "first maps prepared",
             judged(lambda: metric(a[:8], b[:8]).cpu().double().numpy()),
             maps=len(a),

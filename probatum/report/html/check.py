@@ -12,22 +12,19 @@ from probatum.attributions import METHODS
 from probatum.experiments.files import read_arrays
 from probatum.experiments.store import Run, read_run
 from probatum.experiments.verdicts import (
-    FOLLOWS,
     FOLLOWS_UP_TO,
-    IGNORES,
     IGNORES_FROM,
     MEASURABLE,
-    UNDECIDED,
     Judgement,
     Verdict,
     judge,
 )
 from probatum.metrics import METRICS, Kind
 from probatum.report.html import charts
-from probatum.report.html.check_words import facts_of, story, warnings
+from probatum.report.html.check_words import BADGES, check_warnings, model_warnings, randomization_of, setting_of, story
 from probatum.report.html.explorer import SHOWN_PICTURES, Explorer, explorer, pictures_of
 from probatum.report.html.page import render
-from probatum.report.html.words import command, number, settings, short_name
+from probatum.report.html.words import command, count, number, settings, short_name
 from probatum.report.intervals import Interval, bootstrap_interval
 
 TRAINED = "Original"
@@ -98,9 +95,6 @@ class Judged:
         )
 
 
-BADGES = {FOLLOWS: "good", UNDECIDED: "open", IGNORES: "bad"}
-
-
 def check_page(folder: Path) -> str:
     """The page of a run folder of `probatum check`."""
     run = read_run(folder)
@@ -114,7 +108,7 @@ def check_page(folder: Path) -> str:
         title=f"Sanity check of {run.config['model']['title']} on {short_name(run.config['data']['name'])}",
         run=run.config,
         story=story(run),
-        warnings=warnings(run, judgement, browser.left_out if browser else 0),
+        warnings=[*check_warnings(run, judgement), *model_warnings(run), *_left_out(browser)],
         rows=rows,
         judged=_judged(judgement, rows, metrics),
         badges=BADGES,
@@ -127,7 +121,7 @@ def check_page(folder: Path) -> str:
         image_count=len(images),
         last=_last_stage(run),
         browser=browser,
-        facts=facts_of(run),
+        facts=[*setting_of(run), *randomization_of(run)],
         commands=[
             ("In the folder of this page:", "probatum rerun . --out ../again"),
             ("Or from anywhere:", command("check", run.config["config"])),
@@ -254,6 +248,13 @@ def _browser(run: Run, rows: list[Row], metrics: list[Metric], images: list[dict
             for image in positions
         ],
     )
+
+
+def _left_out(browser: Explorer | None) -> list[str]:
+    if browser is None or not browser.left_out:
+        return []
+    kept = count(browser.left_out, "kept image")
+    return [f"The maps of {kept} are left out of this page to keep it small; they are in the folder maps."]
 
 
 def _last_stage(run: Run) -> list[list[list[float]]]:

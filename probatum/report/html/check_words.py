@@ -4,11 +4,19 @@ import numpy as np
 
 from probatum.attributions import METHODS
 from probatum.experiments.store import Run
-from probatum.experiments.verdicts import Judgement
+from probatum.experiments.verdicts import FOLLOWS, IGNORES, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
 from probatum.report.html.words import count, listed, settings, short_name
 
 _FEW_IMAGES, _FEW_TRIALS = 10, 3
+BADGES = {FOLLOWS: "good", UNDECIDED: "open", IGNORES: "bad"}
+ORDERS_IN_WORDS = {
+    "cascading": "from the output down, each stage on top of those before",
+    "bottom-up": "from the input up, each stage on top of those before",
+    "independent": "one at a time, all others as trained",
+    "full": "all at once",
+    "logit": "nothing; another class is explained",
+}
 
 
 def story(run: Run) -> str:
@@ -17,12 +25,7 @@ def story(run: Run) -> str:
     methods = sum(not (name in METHODS and METHODS[name].control) for name in result.methods)
     control = " and a control that knows no model" if methods < len(result.methods) else ""
     source = PRESETS[facts["preset"]].source if facts["preset"] in PRESETS else ""
-    order = {
-        "cascading": "from the output down, each stage on top of those before",
-        "bottom-up": "from the input up, each stage on top of those before",
-        "independent": "one at a time, all others as trained",
-        "full": "all at once",
-    }.get(facts["order"], facts["order"])
+    order = ORDERS_IN_WORDS.get(facts["order"], facts["order"])
     change = (
         f"Its weights were then randomized in {count(len(result.stages), 'stage')}, {order}, in "
         f"{count(facts['trials'], 'independent trial')}; at every stage each method's maps were compared with those of "
@@ -41,21 +44,29 @@ def story(run: Run) -> str:
     )
 
 
-def warnings(run: Run, judgement: Judgement | None, left_out: int) -> list[str]:
-    """What a reader must know before trusting a number."""
-    result, facts, model = run.result, run.config["randomization"], run.config["model"]
-    found = (
-        [f"The check is broken: {what}. These results cannot be trusted." for what in judgement.broken]
-        if judgement
-        else []
-    )
-    if run.config["config"]["weights"] == "none":
+def model_warnings(run: Run) -> list[str]:
+    """What a reader must know of the model and the images before trusting a number."""
+    config, model, found = run.config["config"], run.config["model"], list[str]()
+    if config["weights"] == "none":
         found.append("The model was not trained: its weights are random, so there was nothing to explain.")
     elif model.get("test_accuracy") is not None and model["test_accuracy"] < 0.9:
         found.append(
             f"The model reached a test accuracy of only {model['test_accuracy']:.1%}: it has learnt little that maps "
             "could show."
         )
+    if len(run.result.image_names) < _FEW_IMAGES:
+        found.append(f"{count(len(run.result.image_names), 'image')} only: the intervals are rough.")
+    return found
+
+
+def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
+    """What a reader must know of the check itself."""
+    result, facts = run.result, run.config["randomization"]
+    found = (
+        [f"The check is broken: {what}. These results cannot be trusted." for what in judgement.broken]
+        if judgement
+        else []
+    )
     constant = int((result.constant > 0).sum())
     if constant:
         counts = zip(result.methods, (result.constant > 0).sum(axis=(1, 2, 3)).tolist(), strict=True)
@@ -72,25 +83,18 @@ def warnings(run: Run, judgement: Judgement | None, left_out: int) -> list[str]:
             f"{facts['re-drawn']:,} of {facts['parameters']:,} parameters were drawn anew; the others kept their "
             "values."
         )
-    if len(result.image_names) < _FEW_IMAGES:
-        found.append(f"{count(len(result.image_names), 'image')} only: the intervals are rough.")
     if facts["trials"] < _FEW_TRIALS:
         found.append(
             "One trial: the intervals do not hold how much randomizations differ."
             if facts["trials"] == 1
             else f"{facts['trials']} trials: the intervals hold little of how much randomizations differ."
         )
-    if left_out:
-        found.append(
-            f"The maps of {count(left_out, 'kept image')} are left out of this page to keep it small; they are "
-            "in the folder maps."
-        )
     return found
 
 
-def facts_of(run: Run) -> list[tuple[str, str]]:
-    """What determines the run, for the section on the setting."""
-    config, facts, model = run.config["config"], run.config["randomization"], run.config["model"]
+def setting_of(run: Run) -> list[tuple[str, str]]:
+    """Model, images and machine, for the section on the setting."""
+    config, model = run.config["config"], run.config["model"]
     kept = {"train": "trained for this run", "default": "published weights", "none": "random, untrained"}
     weights = kept.get(config["weights"]) or f"checkpoint {short_name(config['weights'])}"
     accuracy = model.get("test_accuracy")
@@ -100,13 +104,20 @@ def facts_of(run: Run) -> list[tuple[str, str]]:
         ("Hash of the weights", f"SHA-256 {model['weights_sha256']}"),
         ("Images", f"{len(run.result.image_names)} of {run.config['data']['name']}"),
         ("Preprocessing", settings(run.config["data"]["preprocessing"])),
+        ("Seed", str(run.config["randomization"]["seed"])),
+        ("Precision", f"{config['precision']} on {run.config['device']}"),
+        ("Software", ", ".join(f"{name} {version}" for name, version in run.config["software"].items())),
+    ]
+
+
+def randomization_of(run: Run) -> list[tuple[str, str]]:
+    """What was randomized and how, for the same section."""
+    facts = run.config["randomization"]
+    return [
         ("Randomization", f"{facts['order']}, preset {facts['preset']}"),
         ("Initialiser", settings(facts["initialiser"])),
         ("Batch norm", facts["batch_norm"].replace("-", " ")),
         ("Parameters drawn anew", f"{facts['re-drawn']:,} of {facts['parameters']:,}"),
         ("Stages", " → ".join(run.result.stages)),
         ("Trials", str(facts["trials"])),
-        ("Seed", str(facts["seed"])),
-        ("Precision", f"{config['precision']} on {run.config['device']}"),
-        ("Software", ", ".join(f"{name} {version}" for name, version in run.config["software"].items())),
     ]

@@ -5,6 +5,7 @@ from pathlib import Path
 from probatum.errors import InvalidInput
 from probatum.experiments.files import read_json, understood
 from probatum.report.html.check import check_page
+from probatum.report.html.comparison import comparison_page
 from probatum.report.html.explanation import explanation_page
 from probatum.report.html.reproduction import reproduction_page
 from probatum.report.save import write_whole
@@ -31,6 +32,8 @@ def write_report(folder: Path) -> Path:
         config = read_json(folder / "config.json")
         if "reproduction" in config:
             page = reproduction_page(folder, config)
+        elif "presets" in config:
+            page = comparison_page(folder, config)
         elif "randomization" in config:
             page = check_page(folder)
         else:

@@ -67,6 +67,7 @@ def run_check(
         image_names=data.image_names,
         keep_maps=drawn,
         memory_budget=context.config.memory_budget,
+        cells=context.cells,
         progress=lambda done, total, what: context.progress(done, total, f"{facts['title']}, {what}"),
     )
     kept = {

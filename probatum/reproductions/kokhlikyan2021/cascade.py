@@ -73,6 +73,7 @@ def compute(context: Context, folder: Path) -> None:
         image_names=subject.data.image_names,
         keep_maps=len(images),
         memory_budget=config.memory_budget,
+        cells=context.cells,
         progress=context.progress,
     )
     shown = result.maps[subject.data.image_names[0]]

@@ -139,6 +139,7 @@ def compute(context: Context, folder: Path) -> None:
         image_names=names,
         keep_maps=len(images),
         memory_budget=config.memory_budget,
+        cells=context.cells,
         progress=context.progress,
     )
     quality = quality_scores(
@@ -152,6 +153,7 @@ def compute(context: Context, folder: Path) -> None:
         seed=config.seed,
         image_names=names,
         memory_budget=config.memory_budget,
+        cells=context.cells,
         progress=context.progress,
     )
     shown = compared.maps[names[0]]

@@ -124,6 +124,7 @@ def compute(context: Context, folder: Path) -> None:
             seed=config.seed,
             image_names=subject.data.image_names,
             memory_budget=config.memory_budget,
+            cells=context.cells,
             progress=report,
         )
         scores.append(result.scores)

@@ -80,6 +80,7 @@ def _check(context: Context, subject: Subject) -> tuple[dict[str, Any], dict[str
         image_names=subject.data.image_names,
         keep_maps=1,
         memory_budget=context.config.memory_budget,
+        cells=context.cells,
         progress=lambda done, total, what: context.progress(done, total, f"{subject.title}, {what}"),
     )
     kept = result.maps[subject.data.image_names[0]]

@@ -203,6 +203,7 @@ def run_cascade(
         image_names=data.image_names,
         keep_maps=keep,
         memory_budget=config.memory_budget,
+        cells=context.cells,
         progress=context.progress,
     )
     write_results(folder, result)

@@ -1,0 +1,106 @@
+"""The page of a comparison of presets: one verdict for each method and preset, and the way to each check's own page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from probatum.attributions import METHODS
+from probatum.experiments.presets_table import PresetComparison, read_comparison
+from probatum.experiments.store import Run, read_run
+from probatum.experiments.verdicts import FOLLOWS_UP_TO, IGNORES_FROM, MEASURABLE
+from probatum.metrics import METRICS
+from probatum.randomization import PRESETS
+from probatum.report.html.check_words import BADGES, ORDERS_IN_WORDS, check_warnings, model_warnings, setting_of
+from probatum.report.html.page import render
+from probatum.report.html.words import command, count, listed, settings, short_name
+
+
+@dataclass(frozen=True)
+class Column:
+    """One preset of the comparison."""
+
+    preset: str
+    source: str
+    metric: str
+    order: str
+    initialiser: str
+    stages: int
+    trials: int
+    last: str
+    broken: tuple[str, ...]
+
+    @property
+    def page(self) -> str:
+        """Where its check has its own page, beside this one."""
+        return f"{self.preset}/report.html"
+
+
+def comparison_page(folder: Path, config: dict[str, Any]) -> str:
+    """The page of a folder of `probatum check` with several presets, whose `config.json` was read."""
+    comparison = read_comparison(folder)
+    runs = {preset: read_run(folder / preset) for preset in comparison.presets}
+    first = next(iter(runs.values()))
+    columns = [_column(preset, run, comparison) for preset, run in runs.items()]
+    model = first.config["model"]["title"]
+    tested = [name for name in comparison.methods if not _is_control(name)]
+    return render(
+        "comparison.html.j2",
+        title=f"{count(len(columns), 'sanity check')} of {model} on {short_name(first.config['data']['name'])}",
+        story=(
+            f"{model[:1].upper()}{model[1:]} was explained on {count(len(first.result.image_names), 'image')} by "
+            f"{count(len(tested), 'method')}, and the maps were put to {listed(comparison.presets)}. Checks ask "
+            "different questions of a method; one that passes some and fails others is not thereby trusted."
+        ),
+        warnings=_warnings(comparison, runs),
+        columns=columns,
+        rows=[
+            {
+                "title": METHODS[name].title if name in METHODS else name,
+                "control": _is_control(name),
+                "verdicts": [comparison.cell(name, preset) for preset in comparison.presets],
+            }
+            for name in comparison.methods
+        ],
+        badges=BADGES,
+        bounds=(FOLLOWS_UP_TO, IGNORES_FROM),
+        measurable=MEASURABLE,
+        facts=setting_of(first),
+        commands=[
+            ("In the folder of this page:", "probatum rerun . --out ../again"),
+            ("Or from anywhere:", command("check", config["config"] | {"preset": ",".join(comparison.presets)})),
+        ],
+        data=None,
+    )
+
+
+def _column(preset: str, run: Run, comparison: PresetComparison) -> Column:
+    judgement, facts = comparison.judgements[preset], run.config["randomization"]
+    metric = comparison.metrics[preset]
+    return Column(
+        preset,
+        PRESETS[preset].source,
+        METRICS[metric].title if metric in METRICS else metric,
+        ORDERS_IN_WORDS.get(facts["order"], facts["order"]),
+        settings(facts["initialiser"]),
+        len(judgement.stages),
+        judgement.trials,
+        judgement.stages[-1],
+        judgement.broken,
+    )
+
+
+def _warnings(comparison: PresetComparison, runs: dict[str, Run]) -> list[str]:
+    """What a reader must know before trusting a verdict; of each check, the preset before it."""
+    first = next(iter(runs.values()))
+    return [
+        *model_warnings(first),
+        *(
+            f"{preset}: {warning}"
+            for preset, run in runs.items()
+            for warning in check_warnings(run, comparison.judgements[preset])
+        ),
+    ]
+
+
+def _is_control(name: str) -> bool:
+    return name in METHODS and METHODS[name].control

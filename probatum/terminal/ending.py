@@ -1,0 +1,58 @@
+"""How a command ends that does not come to its end: by a signal, or by an error in one line."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from probatum.errors import InvalidInput, ProbatumError
+from probatum.experiments.distributed import current_rank
+from probatum.experiments.unfinished import FINISHED, kept_by
+from probatum.terminal.output import complain
+
+
+class Stopped(BaseException):
+    """The command was asked to end, by Ctrl-C or SIGTERM; not KeyboardInterrupt, which typer takes for itself."""
+
+    def __init__(self, number: int) -> None:
+        self.code = 128 + number  # as shells count
+        super().__init__("interrupted")
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM end the command with what was computed in place."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def one_line(debug: bool) -> Iterator[None]:
+    """Turns what went wrong into one line and an exit code: 2 for wrong usage, 128 + signal when stopped, else 1."""
+    try:
+        yield
+    except (ProbatumError, OSError, Stopped) as error:
+        if debug:
+            raise
+        what, kept, rank = str(error), kept_by(error), current_rank()
+        if kept:
+            what = f"{what}; {kept}"
+            if not kept.startswith(FINISHED):
+                what += ": give the same command again to continue"
+        elif isinstance(error, Stopped):
+            what = f"{what}; nothing was written"
+        if not (rank and isinstance(error, Stopped)):  # all processes are stopped together; the first one says so
+            complain(what if rank is None else f"process {rank}: {what}")
+        code = error.code if isinstance(error, Stopped) else 2 if isinstance(error, InvalidInput) else 1
+        raise SystemExit(code) from None
