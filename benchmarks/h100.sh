@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What one CUDA machine is worth, in about ten minutes: gradients per second in each precision beside the bare model, the
-# whole check of Adebayo et al. (50 images, 18 stages of Inception v3 and ResNet-50, 10 maps), metrics, the CUDA tests.
+# whole check of Adebayo et al. (50 images; 17 stages of Inception v3, 18 of ResNet-50; 10 maps), metrics, the CUDA tests.
 # Usage: benchmarks/h100.sh OUT. SMALL=1 runs the same commands on the CPU in tiny form; PYTHON chooses the interpreter.
 set -uo pipefail
 out=$(mkdir -p "${1:?give the folder to write into}" && cd "$1" && pwd)

@@ -173,7 +173,7 @@ def check(
 ) -> None:
     """Run the model-randomization sanity check.
 
-    Without options: train the basic CNN on rendered digits and compare every method's maps with those of the network
+    Without options: train the basic CNN on rendered digits and compare the maps of ten methods with those of networks
     whose layers are randomized one after another, from the output down. Several presets make a table of verdicts. A run
     that was interrupted continues when the same command is given again; torchrun shares it among processes.
     """
@@ -381,7 +381,7 @@ def reproduce(
     seed: Seed = 0,
     device: Device = "auto",
     memory_budget: MemoryBudget = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to make; else one below runs/.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to make or to continue; else one below runs/.")] = None,
 ) -> None:
     """Rerun a paper's experiments: its figures, and a scorecard of its claims.
 
@@ -451,9 +451,7 @@ def bench(
     ] = "none",
     batch: Annotated[int | None, typer.Option(help="Images in one call (suite metrics: pairs of maps).")] = None,
     rounds: Annotated[int | None, typer.Option(help="Windows of each contestant.")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Every suite in tiny form, two minutes in all; its times mean nothing.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Suites in tiny form; their times mean nothing.")] = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder with imagenet-samples/ and MNIST/.")] = None,
     seed: Seed = 0,

@@ -9,7 +9,7 @@ from method_pages import grouped, page_of
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("attributions", "randomization", "metrics", "metrics.quality", "maps", "models", "models.text", "data"),
-    *("engine", "experiments", "reproductions", "report", "benchmarks", "errors"),
+    *("engine", "experiments", "reproductions", "report", "report.html", "benchmarks", "errors"),
 )
 
 
@@ -46,9 +46,10 @@ def _overview(modules: dict[str, griffe.Object]) -> str:
     return "\n\n".join(
         (
             "# Python",
-            "`probatum.attribute` is [`attribute`][probatum.attributions.base.attribute]; everything else is imported "
-            "from its room. Imports go downward only: `cli` → `reproductions`, `benchmarks`, `report` → `experiments` "
-            "→ `attributions`, `randomization`, `metrics`, `maps`, `models`, `data` → `engine`.",
+            "`probatum.attribute` is [`attribute`][probatum.attributions.base.attribute], and `attribute_stream` takes "
+            "a DataLoader; everything else is imported from its room. Imports go downward only: `cli` → "
+            "`reproductions`, `benchmarks`, `report` → `experiments` → `attributions`, `randomization`, `metrics`, "
+            "`maps`, `models`, `data` → `engine`.",
             table(("room", "what is in it"), rows),
         )
     )

@@ -6,8 +6,10 @@ Terms that all methods share:
   (batch, channel, height, width).
 - *targets*: class indices (batch,), one index for all images, or None for the predicted classes. What is explained is
   the target's logit, before any softmax.
-- *map*: signed, of the shape of the images ((batch, 1, height, width) for Grad-CAM); positive where more of the input
-  means a larger logit. Nothing is made absolute, summed over channels or normalised: that is `probatum.maps`.
+- *map*: of the shape of the images ((batch, 1, height, width) for Grad-CAM). Gradients are positive where more of the
+  input raises the logit, products with x − x′ where this input raises it above the baseline's; Grad-CAM, SmoothGrad²,
+  VarGrad and the edge detector are not negative. Nothing is made absolute, summed over channels or normalised: that is
+  `probatum.maps`.
 - *baseline*: the input that stands for "nothing there".
 """
 
@@ -46,7 +48,14 @@ class Method(ABC):
         fold_batch_norm: bool = False,
         progress: Progress | None = None,
     ) -> Tensor:
-        """Computes the maps of this method alone; the arguments are those of `attribute`."""
+        """Computes the maps of this method alone; the arguments are those of `attribute`.
+
+        Returns:
+            (batch, ...) as the images, (batch, 1, height, width) for Grad-CAM; on their device.
+
+        Raises:
+            InvalidInput, ModelError, MemoryBudgetError: as `attribute`, and what the method's own page names.
+        """
         return attribute(
             model,
             images,
@@ -143,7 +152,9 @@ def attribute_variants(
     finite: bool = True,
     progress: Progress | None = None,
 ) -> list[dict[str, Tensor]]:
-    """Computes the maps of several versions of a model at once: bit for bit those of `attribute`, for equal chunks.
+    """Computes the maps of several versions of a model at once: those of `attribute`, bit for bit for equal chunks.
+
+    On CUDA sums of rows have no fixed order, so there, as between any two runs, they are equal up to rounding.
 
     The versions meet the same points and noise, and what they compute alike before the first layer that differs is
     computed once, as long as the version given first has it.

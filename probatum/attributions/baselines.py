@@ -103,6 +103,9 @@ def as_baseline(baseline: "Baseline | Tensor | str") -> Baseline:
     if isinstance(baseline, Tensor):
         return Given(baseline)
     if not isinstance(baseline, str):
+        if not callable(baseline):
+            kind = type(baseline).__name__
+            raise InvalidInput(f"the baseline is a {kind}; give a name, a tensor, or a function of the images")
         return baseline
     if baseline == "black":
         raise InvalidInput(
@@ -123,4 +126,4 @@ def as_distribution(baselines: Baselines, images: Tensor) -> Distribution:
             f"the baselines have shape {tuple(given.shape[1:])}; give (K, {', '.join(map(str, images.shape[1:]))}), "
             "one or more baselines for all images, or a function that makes (batch, K, ...) of the images"
         )
-    return GivenBaselines(given.to(images))
+    return GivenBaselines(given.detach().to(images))

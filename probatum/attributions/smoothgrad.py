@@ -1,5 +1,6 @@
 """SmoothGrad: any method, averaged over noisy versions of the image."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -59,8 +60,8 @@ class SmoothGrad(Method):
             raise InvalidInput("SmoothGrad of SmoothGrad is SmoothGrad with more noise; wrap the inner method once")
         if self.samples < 1:
             raise InvalidInput(f"SmoothGrad needs at least one sample, got samples={self.samples}")
-        if min(self.noise_fraction, self.noise_std or 0.0) < 0:
-            raise InvalidInput("the standard deviation of SmoothGrad's noise is negative")
+        if not all(0 <= number < math.inf for number in (self.noise_fraction, self.noise_std or 0.0)):
+            raise InvalidInput("the standard deviation of SmoothGrad's noise must be finite and at least 0")
         if self.statistic not in ("mean", "square", "variance"):
             raise InvalidInput(f"statistic {self.statistic!r} does not exist; choose from mean, square, variance")
         if self.estimator not in ("nested", "joint"):

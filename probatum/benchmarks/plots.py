@@ -115,7 +115,7 @@ def _curves(record: Record) -> Figure:
     """Each score against gradients, a curve for each estimator and subject."""
     names = list(dict.fromkeys(name for entry in record.entries for name in entry.scores))
     height = 2.2
-    canvas, first = _canvas(record, height * len(names) + 0.5 * (len(names) - 1), left=0.6)
+    canvas, first = _canvas(record, height * len(names) + 0.5 * (len(names) - 1), left=0.6, legend=0.3)
     panels = [first] + [canvas.add_axes((0, 0, 0.1, 0.1), label=name) for name in names[1:]]
     box = first.get_position()
     each = box.height * height / (height * len(names) + 0.5 * (len(names) - 1))
@@ -134,7 +134,7 @@ def _curves(record: Record) -> Figure:
         axes.set_ylabel(name)
         axes.grid(visible=True, color=_RULE, linewidth=0.5)
     panels[-1].set_xlabel("gradients of one map")
-    _legend(panels[0])
+    _legend(panels[0], above=True)
     return canvas
 
 
@@ -158,11 +158,11 @@ def _dash(number: int) -> tuple[float, tuple[float, ...]]:
     return (0.0, dashes[number % 3])
 
 
-def _canvas(record: Record, plot: float, left: float = _LABEL) -> tuple[Figure, Axes]:
-    """A page with its title and caption, and axes of a height in inches."""
+def _canvas(record: Record, plot: float, left: float = _LABEL, legend: float = 0.0) -> tuple[Figure, Axes]:
+    """A page with its title and caption, and axes of a height in inches, with room for a legend above them."""
     quick = ["a quick run, whose times mean nothing"] if record.config.get("quick") else []
     caption = fill("; ".join([protocol(record), *quick]), 165)
-    below, above = 0.55 + 0.115 * (caption.count("\n") + 1), 0.32
+    below, above = 0.55 + 0.115 * (caption.count("\n") + 1), 0.32 + legend
     height = above + plot + below
     canvas = Figure(figsize=(_WIDTH, height), dpi=200, facecolor="white")
     box = (left / _WIDTH, below / height, 1 - (left + 0.15) / _WIDTH, plot / height)
@@ -189,8 +189,10 @@ def _plain_ticks(*logarithmic: Axis) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(frameon=False, fontsize=6.0, handlelength=3.0)
+def _legend(axes: Axes, *, above: bool = False) -> None:
+    """Names the lines, within the axes or, where lines fill them, above."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2} if above else {}
+    axes.legend(frameon=False, fontsize=6.0, handlelength=3.0, **place)
 
 
 @contextmanager

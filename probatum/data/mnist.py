@@ -53,7 +53,10 @@ def read_mnist(
                 f"{variant} could not be downloaded into {raw}; put its files there ({error})"
             ) from error
     elif missing:
-        raise InvalidInput(f"{raw} lacks {' and '.join(missing)}; put the official file there or allow the download")
+        raise InvalidInput(
+            f"{raw} lacks {' and '.join(missing)}; put the official file there, or let "
+            "probatum.data.load_dataset(..., download=True) fetch it"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         (images_file, labels_file) = (_unpacked(raw / name, md5, Path(scratch)) for name, md5 in archives)
         try:

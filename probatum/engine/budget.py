@@ -1,5 +1,6 @@
 """The memory budget: how many points one model call may hold, from the bytes that a row was measured to need."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,22 +25,24 @@ _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 _UNITS = {"b": 1, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
-def parse_bytes(size: int | str) -> int:
+def parse_bytes(size: int | float | str) -> int:
     """Reads a number of bytes, or a text such as "2 GiB", "512MiB" or "1.5 GB"."""
     if isinstance(size, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", size.lower())
         if match is None or (match[2] or "b") not in _UNITS:
             raise InvalidInput(f"memory budget {size!r} is not a size; write '512 MiB', '2 GiB' or a number of bytes")
-        size = int(float(match[1]) * _UNITS[match[2] or "b"])
-    if size <= 0:
-        raise InvalidInput(f"memory budget {size} is not positive")
-    return size
+        size = float(match[1]) * _UNITS[match[2] or "b"]
+    if not 1 <= size < math.inf:
+        raise InvalidInput(f"memory budget {size} is no positive number of bytes")
+    return int(size)
 
 
 def default_budget(device: torch.device) -> int:
     """Returns 512 MiB on the CPU, half of the free memory on CUDA."""
     if device.type == "cuda":
-        return int(CUDA_SHARE * torch.cuda.mem_get_info(device)[0])
+        free = torch.cuda.mem_get_info(device)[0]
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # free, too: torch holds it
+        return int(CUDA_SHARE * (free + cached))
     return CPU_DEFAULT
 
 

@@ -44,23 +44,38 @@ def copy_model(model: nn.Module, *, own: Callable[[str], bool] | None = None) ->
             alias = alias.clone()
         is_parameter = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(alias, requires_grad=tensor.requires_grad) if is_parameter else alias
-    # deepcopy refuses plain tensor attributes that autograd made (old-style weight norm keeps one): share those as
-    # well.
+    # Plain tensor attributes are handed to deepcopy too, which refuses those that autograd made (old-style weight norm
+    # keeps one). A model may write into them, so a copy with storage of its own gets them as its own.
     for module in model.modules():
         for value in vars(module).values():
             if isinstance(value, Tensor):
-                memo.setdefault(id(value), value.detach())
+                alias = value.detach()
+                memo.setdefault(id(value), alias if own is None else alias.clone())
     try:
         return copy.deepcopy(model, memo)
     except (TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
         raise ModelError(f"{type(model).__name__} cannot be copied: {error}") from error
 
 
+def written_module(model: nn.Module) -> nn.Module:
+    """The module that somebody wrote, inside those of torch.compile and data parallelism.
+
+    Hooks and dotted paths belong to it. The wrappers would compile operations away that have to be seen, run in threads
+    that modes do not reach, or wait for other processes.
+    """
+    while True:
+        if isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+            model = inner
+        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        else:
+            return model
+
+
 def frozen_copy(model: nn.Module) -> nn.Module:
     """Copies a model for evaluation: eval mode, no parameter requires a gradient, weights shared, buffers its own."""
-    buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)}
-    # torch.compile wraps the module that was written; hooks and dotted paths belong to the latter.
-    original = getattr(model, "_orig_mod", model)
+    original = written_module(model)
+    buffers = {name for name, _ in original.named_buffers(remove_duplicate=False)}
     with torch.inference_mode(False):
         return copy_model(original, own=buffers.__contains__).eval().requires_grad_(False)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -44,8 +44,22 @@ Need = InputGradient | LayerGradient | Multipliers
 PLAIN = InputGradient("plain")
 GUIDED = InputGradient("guided")
 MULTIPLIERS = Multipliers()
-# A layer's output and the place in the graph where its gradient arrives, which in-place operations do not move.
-_Activation = tuple[Tensor, GradientEdge]
+
+
+class _Output(NamedTuple):
+    """A layer's output.
+
+    Args:
+        activation: a copy of it as it left the layer.
+        edge: the place in the graph where its gradient arrives, which in-place operations do not move.
+        left: the tensor itself.
+        version: of that tensor when it left the layer.
+    """
+
+    activation: Tensor
+    edge: GradientEdge
+    left: Tensor
+    version: int
 
 
 @dataclass(frozen=True)
@@ -159,20 +173,18 @@ def evaluate(
         if not selected.requires_grad:
             raise ModelError(f"the logits of {view.name} do not depend on its input by differentiable operations")
 
-        activations = [_single(view, path, captured[path]) for path in paths]
-        edges = [edge for _, edge in activations]
+        outputs = [_single(view, path, captured[path]) for path in paths]
+        edges = [output.edge for output in outputs]
         wanted = [get_gradient_edge(leaf), *edges] if PLAIN in needs else edges
         results: dict[Need, tuple[Tensor, ...]] = {}
         retain = guide is not None or shared is not None
         if wanted:
             gradients = torch.autograd.grad(selected, wanted, retain_graph=retain, allow_unused=True)
-            for path, (activation, _), gradient in zip(paths, activations, gradients[-len(paths) :], strict=False):
+            of_layers = gradients[1:] if PLAIN in needs else gradients
+            for path, output, gradient in zip(paths, outputs, of_layers, strict=True):
                 if gradient is None:
-                    raise ModelError(
-                        f"the logits of {view.name} do not depend on layer {path!r}, or its output is a view that the "
-                        "model overwrites; name another layer"
-                    )
-                results[LayerGradient(path)] = (activation.to(view.dtype), gradient.to(view.dtype))
+                    raise _detached(view, path)
+                results[LayerGradient(path)] = (output.activation.to(view.dtype), gradient.to(view.dtype))
             if PLAIN in needs:
                 results[PLAIN] = (_connected(view, gradients[0]),)
         if guide is not None:
@@ -197,14 +209,14 @@ def relu_coverage(model: nn.Module | View, images: Tensor) -> ReLUCoverage:
     view = prepare(model)
     guide = GuidedReLU()
     with computing(view.device), guide:
-        view.logits(view.accept(images[:1]).clone())
+        view.logits(view.accept(images[:1]).clone().requires_grad_().clone())
     return guide.coverage
 
 
 @contextmanager
-def _capture(view: View, path: str) -> Iterator[list[_Activation]]:
+def _capture(view: View, path: str) -> Iterator[list[_Output]]:
     """Collects a layer's outputs as they leave it, whatever the model writes into them later, and changes nothing."""
-    outputs: list[_Activation] = []
+    outputs: list[_Output] = []
 
     def keep(module: nn.Module, inputs: object, output: object) -> None:
         if not isinstance(output, Tensor):
@@ -214,7 +226,7 @@ def _capture(view: View, path: str) -> Iterator[list[_Activation]]:
                 f"layer {path!r} of {view.name} does not depend on the input by differentiable operations; "
                 "name another layer"
             )
-        outputs.append((output.detach().clone(), get_gradient_edge(output)))
+        outputs.append(_Output(output.detach().clone(), get_gradient_edge(output), output, output._version))
 
     view.require_unfolded(path)
     handle = find_layer(view.model, path).register_forward_hook(keep)
@@ -225,13 +237,22 @@ def _capture(view: View, path: str) -> Iterator[list[_Activation]]:
         outputs.clear()
 
 
-def _single(view: View, path: str, outputs: list[_Activation]) -> _Activation:
+def _single(view: View, path: str, outputs: list[_Output]) -> _Output:
     if len(outputs) != 1:
         raise ModelError(
             f"layer {path!r} of {view.name} is called {len(outputs)} times in a forward pass, so its gradient is not "
             "that of one activation; name a layer that is called once"
         )
+    if outputs[0].left._is_view() and outputs[0].left._version != outputs[0].version:
+        raise _detached(view, path)  # who reads the overwritten view is not behind the edge
     return outputs[0]
+
+
+def _detached(view: View, path: str) -> ModelError:
+    return ModelError(
+        f"the logits of {view.name} do not depend on layer {path!r}, or its output is a view that the model "
+        "overwrites; name another layer"
+    )
 
 
 def _connected(view: View, gradient: Tensor | None) -> Tensor:

@@ -45,6 +45,7 @@ def image_keys(images: Float[Tensor, "batch *shape"], seed: int) -> Int64[Tensor
     """
     words = (images.detach().float().flatten(1) + 0.0).view(torch.int32).long()  # (batch, pixels)
     positions = torch.arange(1, words.shape[1] + 1, device=words.device)
+    seed = (int(seed) + (1 << 63)) % (1 << 64) - (1 << 63)  # of any integer, its last 64 bits
     content = (words * (scramble(positions * _STEP) | 1)).sum(1)
     return scramble(content + scramble(torch.full_like(content, seed) * _STEP + _FIRST))
 

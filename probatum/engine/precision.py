@@ -1,5 +1,6 @@
 """The numerical state that attributions are computed in, and the caller's state put back afterwards."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
@@ -10,6 +11,7 @@ from probatum.errors import InvalidInput
 
 Precision = Literal["float32", "tf32", "bfloat16", "float64"]
 PRECISIONS = get_args(Precision)
+_TURN = threading.RLock()
 _AMPERE = (8, 0)  # the first compute capability with units for tf32 and bfloat16
 
 
@@ -39,10 +41,12 @@ def require_precision(precision: str, device: torch.device) -> None:
 def computing(device: torch.device, precision: str | None = None) -> Iterator[None]:
     """Enables gradients, sets float32 products to those of a precision, autocast off; restores all afterwards.
 
-    Autocast to bfloat16 is for the model alone (`View.logits`), not for what methods do with its gradients.
+    Autocast to bfloat16 is for the model alone (`View.logits`), not for what methods do with its gradients. Some of
+    this state belongs to the whole process, so threads take turns.
     """
     cuda_devices = [device] if device.type == "cuda" else []
     with (
+        _TURN,
         torch.random.fork_rng(cuda_devices),
         torch.inference_mode(False),
         torch.enable_grad(),

@@ -21,6 +21,12 @@ _DATA: Any = Tensor.data
 _HIDES_WRITES = {_DATA.__get__, _DATA.__set__}  # what is written through `.data` changes no version
 
 
+_COMPARABLE = (
+    *(int, float, complex, str, bytes, slice, tuple, type(None), type(...)),
+    *(torch.dtype, torch.device, torch.layout, torch.memory_format),
+)
+
+
 class StaleTensorError(Exception):
     """An operation that differs wants a kept tensor as it was before an operation in place; it must be made again."""
 
@@ -77,9 +83,11 @@ class _Operation:
 class Prefix(TorchFunctionMode):
     """The operations of one chunk that variants share; a mode to run each one's forward pass in, the first's first.
 
-    A variant is handed the kept results in order until it does something else. Operations in place are kept too: until
-    then nobody but kept operations reads a tensor as it was before one. What cannot be followed (tensors that arise
-    without a torch function, such as those of a custom autograd function) switches the keeping off.
+    A variant is handed the kept results in order until it does something else. Operations in place are kept as well.
+    While a variant still follows the kept operations, it only ever receives kept results, so nobody looks at a tensor's
+    earlier content. The first operation of its own may: if it reads a tensor that a later kept operation has
+    overwritten, `StaleTensorError` is raised, and the pass is made afresh without sharing. What cannot be followed
+    (tensors that arise without a torch function, such as those of a custom autograd function) switches the keeping off.
 
     Args:
         weights: of all variants.
@@ -157,7 +165,9 @@ class Prefix(TorchFunctionMode):
         if isinstance(value, Tensor):
             name = self._weights.name(value)
             return value is kept if name is None else name == id(kept)
-        return type(value) is type(kept) and bool(value == kept)
+        # Of other values, such as NumPy's arrays, it is not known what being equal means.
+        comparable = isinstance(value, _COMPARABLE) or callable(value)
+        return value is kept or (comparable and type(value) is type(kept) and bool(value == kept))
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from probatum.engine.noise import scramble, standard_normal, uniform
-from probatum.engine.sampling import Rows, per_row
+from probatum.engine.sampling import Rows, accepted_baselines, on_path, per_row
 from probatum.errors import InvalidInput
 
 # What a number is drawn for; each has a stream of its own, also beside SmoothGrad's noise.
@@ -34,7 +34,7 @@ class Reference:
 
     def prepare(self, images: Tensor) -> Tensor:
         """The baseline of each image."""
-        return _accepted(self.baseline(images), images)
+        return accepted_baselines(self.baseline(images), images)
 
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
         """Sets the baselines."""
@@ -81,7 +81,7 @@ class NoisyBaselines:
 
     def prepare(self, images: Tensor) -> Tensor:
         """The center of each image's baselines."""
-        return _accepted(self.center(images), images)
+        return accepted_baselines(self.center(images), images)
 
     def draw(self, rows: Rows, prepared: Tensor, number: Tensor) -> Tensor:
         """Adds the noise of each row's baseline."""
@@ -106,7 +106,7 @@ class GivenBaselines:
 
     def prepare(self, images: Tensor) -> Tensor:
         """Which row of the tensor an image has."""
-        _accepted(self.tensor, images[:, None].expand(-1, max(self.count, 1), *images.shape[1:]))
+        accepted_baselines(self.tensor, images[:, None].expand(-1, max(self.count, 1), *images.shape[1:]))
         number = torch.arange(len(images), device=images.device)
         return number if len(self.tensor) > 1 else torch.zeros_like(number)
 
@@ -175,7 +175,7 @@ class RandomPath:
             noise = standard_normal(_stream(rows.keys, _NOISE), draw, origins.shape[1:], origins.dtype)
             origins = origins + per_row(self.noise_fraction * _range(rows.images), noise) * noise
         alpha = uniform(_stream(rows.keys, _POSITION), draw, rows.weights.dtype)
-        points = baselines + per_row(alpha, origins) * (origins - baselines)
+        points = on_path(origins, baselines, alpha)
         return replace(rows, origins=origins, points=points, baselines=baselines, weights=rows.weights / self.count)
 
 
@@ -186,12 +186,3 @@ def _stream(keys: Int64[Tensor, " rows"], purpose: int) -> Int64[Tensor, " rows"
 def _range(images: Float[Tensor, "rows *shape"]) -> Float[Tensor, " rows"]:
     flat = images.flatten(1)
     return flat.amax(1) - flat.amin(1)
-
-
-def _accepted(baselines: Tensor, images: Tensor) -> Tensor:
-    """Brings baselines to the images' type; InvalidInput where they do not fit the images or are not finite."""
-    if baselines.shape[1:] != images.shape[1:] or len(baselines) not in (1, len(images)):
-        raise InvalidInput(f"the baselines have shape {tuple(baselines.shape)}, the images {tuple(images.shape)}")
-    if not bool(torch.isfinite(baselines).all()):
-        raise InvalidInput("the baseline has NaN or infinite values")
-    return baselines.to(images)

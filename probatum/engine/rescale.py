@@ -29,7 +29,7 @@ class _Linearized(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, surrogate: Tensor, value: list[Tensor]) -> Tensor:
-        # In a list, because autograd would make an alias of an input that is returned.
+        # In a list, so that autograd does not see it as an input, of which a returned one would come back as an alias.
         return value.pop()
 
     @staticmethod

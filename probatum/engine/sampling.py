@@ -15,6 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from probatum.engine.noise import standard_normal, uniform
+from probatum.engine.statistics import wide
 from probatum.errors import InvalidInput
 
 
@@ -120,7 +121,8 @@ class Path:
         alpha, weights = (
             _constant(values, rows.weights.dtype, sample.device)[sample] for values in (self.alphas, self.quadrature)
         )
-        return replace(_on_path(rows, prepared, alpha), weights=rows.weights * weights)
+        points = on_path(rows.origins, prepared, alpha)
+        return replace(rows, points=points, baselines=prepared, weights=rows.weights * weights)
 
     def drawn(self, strata: int) -> "DrawnPath":
         """The same path with one drawn point for each of so many noise samples."""
@@ -155,19 +157,30 @@ class DrawnPath:
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
         """Places each row on the path to its noisy origin."""
         jitter = uniform(rows.keys, rows.sample, rows.weights.dtype)
-        return _on_path(rows, prepared, (rows.sample + jitter) / self.strata)
+        points = on_path(rows.origins, prepared, (rows.sample + jitter) / self.strata)
+        return replace(rows, points=points, baselines=prepared)
+
+
+def accepted_baselines(baselines: Tensor, images: Tensor) -> Tensor:
+    """Brings baselines to the images' type, without a graph that they may come with.
+
+    Raises:
+        InvalidInput: there is not one for each image or one for all, or they do not fit the images or are not finite.
+    """
+    if baselines.shape[1:] != images.shape[1:] or len(baselines) not in (1, len(images)):
+        raise InvalidInput(f"the baselines have shape {tuple(baselines.shape)}, the images {tuple(images.shape)}")
+    if not bool(torch.isfinite(baselines).all()):
+        raise InvalidInput("the baseline has NaN or infinite values")
+    return baselines.detach().to(images)
 
 
 def _baselines(baseline: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    baselines = baseline(images)
-    if baselines.shape != images.shape:
-        raise InvalidInput(f"the baselines have shape {tuple(baselines.shape)}, the images {tuple(images.shape)}")
-    return baselines.to(images)
+    return accepted_baselines(baseline(images), images).expand_as(images)
 
 
-def _on_path(rows: Rows, baselines: Tensor, alpha: Tensor) -> Rows:
-    points = baselines + per_row(alpha, rows.points) * (rows.origins - baselines)
-    return replace(rows, points=points, baselines=baselines)
+def on_path(origins: Tensor, baselines: Tensor, alpha: Tensor) -> Tensor:
+    """x′ + α (x − x′) for each row, in the type of the images whatever the type of α."""
+    return (baselines + per_row(alpha, origins) * (origins - baselines)).to(origins.dtype)
 
 
 @lru_cache(maxsize=64)
@@ -211,7 +224,8 @@ class PointStream:
         first, last = start // inner, (stop - 1) // inner
         images, keys = self.images[first : last + 1], self.keys[first : last + 1]
         image = torch.arange(first, last + 1, device=images.device)
-        rows = Rows(image, images, keys, images, images, None, images.new_ones(len(image)), torch.zeros_like(image))
+        weights = images.new_ones(len(image), dtype=wide(images.dtype))
+        rows = Rows(image, images, keys, images, images, None, weights, torch.zeros_like(image))
         for expansion, prepared in zip(self.chain, self.prepared, strict=True):
             inner //= expansion.count
             parent, first, last = first, start // inner, (stop - 1) // inner

@@ -20,6 +20,11 @@ class Accumulator(Protocol):
         """The statistic, (batch, ...)."""
 
 
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The type that sums are kept in: float32 at least, for a bfloat16 that has grown swallows what is added to it."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 class WeightedSum:
     """Σ_j w_j m_j over all points of an image: what a mean and a quadrature are.
 
@@ -30,17 +35,19 @@ class WeightedSum:
     def __init__(self, batch: int) -> None:
         self._batch = batch
         self._sum: Tensor | None = None
+        self._dtype = torch.float32  # of the maps
 
     def add(self, maps: Float[Tensor, "rows *shape"], image: Tensor, weights: Tensor) -> None:
         """Adds the weighted maps of a chunk to their images."""
         if self._sum is None:
-            self._sum = maps.new_zeros(self._batch, *maps.shape[1:])
+            self._sum = maps.new_zeros(self._batch, *maps.shape[1:], dtype=wide(maps.dtype))
+            self._dtype = maps.dtype
         self._sum.index_add_(0, image, maps * weights.reshape(-1, *[1] * (maps.ndim - 1)))
 
     def result(self) -> Tensor:
         """The sums."""
         assert self._sum is not None, "the stream had no points"
-        return self._sum
+        return self._sum.to(self._dtype)
 
 
 class SampleMoments:
@@ -58,6 +65,7 @@ class SampleMoments:
     def __init__(self, batch: int, samples: int, inner: int, variance: bool) -> None:
         self._batch, self._samples, self._inner, self._variance = batch, samples, inner, variance
         self._points = 0  # seen so far, over all images
+        self._dtype = torch.float32  # of the maps
         self._sample: Tensor | None = None  # the sum of the sample in work
         self._mean: Tensor | None = None
         self._squares: Tensor | None = None
@@ -65,7 +73,8 @@ class SampleMoments:
     def add(self, maps: Float[Tensor, "rows *shape"], image: Tensor, weights: Tensor) -> None:
         """Adds a chunk; a sample may begin in one chunk and end in another."""
         if self._mean is None or self._squares is None:
-            self._mean = maps.new_zeros(self._batch, *maps.shape[1:])
+            self._mean = maps.new_zeros(self._batch, *maps.shape[1:], dtype=wide(maps.dtype))
+            self._dtype = maps.dtype
             self._squares = torch.zeros_like(self._mean)
         # The stream's weights hold 1/samples already; a sample's own value has the inner weights alone.
         weighted = maps * (weights * self._samples).reshape(-1, *[1] * (maps.ndim - 1))
@@ -100,4 +109,4 @@ class SampleMoments:
     def result(self) -> Tensor:
         """The mean of squares or the variance."""
         assert self._squares is not None, "the stream had no points"
-        return self._squares
+        return self._squares.to(self._dtype)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from probatum.engine.copying import frozen_copy
+from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.folding import Fold, find_folds, fold
 from probatum.engine.precision import dtype_of, require_precision
 from probatum.engine.trace import last_convolution
@@ -136,10 +136,24 @@ def prepare(
         return model
     if not isinstance(model, nn.Module):
         raise InvalidInput(f"the model is a {type(model).__name__}, not a torch.nn.Module")
+    # What is made in inference mode is of no use to autograd afterwards.
+    with torch.inference_mode(False), torch.no_grad():
+        return _prepared(model, precision, channels_last, fold_batch_norm, example, like)
+
+
+def _prepared(
+    model: nn.Module,
+    precision: str | None,
+    channels_last: bool,
+    fold_batch_norm: bool,
+    example: Tensor | None,
+    like: View | None,
+) -> View:
     frozen = frozen_copy(model)
     tensors = [t for t in [*frozen.parameters(), *frozen.buffers()] if t.is_floating_point()]
     devices = {t.device for t in tensors} or {torch.device("cpu")}
-    name = type(getattr(model, "_orig_mod", model)).__name__
+    name = type(written_module(model)).__name__
+    _require_rows_apart(frozen, name)
     if len(devices) > 1:
         raise ModelError(f"{name} spreads over {', '.join(sorted(map(str, devices)))}; put it on one device")
     device = devices.pop()
@@ -164,6 +178,16 @@ def prepare(
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     alike = like is not None and _options(like) == _options(view)
     return replace(view, row_bytes=like.row_bytes if like is not None and alike else _measured(model, view))
+
+
+def _require_rows_apart(model: nn.Module, name: str) -> None:
+    """Raises ModelError where images of a batch meet in a layer: a map would depend on its neighbours."""
+    for path, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
+            raise ModelError(
+                f"{path or 'the batch norm'} of {name} keeps no running statistics and normalizes by those of the "
+                "batch, so that a map would depend on the other images; use track_running_stats=True"
+            )
 
 
 def prepare_like(model: nn.Module, view: View) -> View:

@@ -3,9 +3,10 @@
 from probatum.experiments.check import run_check
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.presets_table import PresetComparison, compare_presets
+from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.result import Failure, SanityResult
 from probatum.experiments.sanity import Progress, sanity_check
-from probatum.experiments.setup import Setup, set_up
+from probatum.experiments.setup import Setup, preprocessing_of, set_up
 from probatum.experiments.store import Run, new_folder, read_run
 from probatum.experiments.verdicts import Judgement, Verdict, judge
 
@@ -15,6 +16,7 @@ __all__ = [
     "Judgement",
     "PresetComparison",
     "Progress",
+    "QualityResult",
     "Run",
     "SanityResult",
     "Setup",
@@ -22,6 +24,8 @@ __all__ = [
     "compare_presets",
     "judge",
     "new_folder",
+    "preprocessing_of",
+    "quality_scores",
     "read_run",
     "run_check",
     "sanity_check",

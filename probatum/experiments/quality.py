@@ -117,6 +117,10 @@ def quality_scores(
             an interrupted call continues, as in `sanity_check`.
         progress: called with (versions of the model scored, in all, the next one), for every 16 images.
 
+    Returns:
+        the scores (method, metric, stage, image, trial), in each metric's units; `Quality.lower_is_better` tells which
+        way is up.
+
     Raises:
         InvalidInput, ModelError: what the parts raise.
     """

@@ -54,6 +54,8 @@ def sanity_check(
 ) -> SanityResult:
     """Compares each method's maps before and after randomizing a model, stage by stage.
 
+        s = metric(r(M(x; θ)), r(M(x; θ_k)))  for each stage k, r being the metric's map reduction
+
     The target stays what it is for the trained model, unless the randomizer names another. Each metric first reduces
     the maps as its protocol says. The stages of a trial are explained together, so that they share what they compute
     alike; the images are worked on in blocks of `block_size`.
@@ -83,9 +85,16 @@ def sanity_check(
             lie there too; none is removed. Functions of your own and classes from a notebook begin anew each time.
         progress: see `Progress`.
 
+    Returns:
+        the scores (method, metric, stage, image, trial): at most 1 for similarities and from 0 upwards for distances;
+        `judge` says what they mean.
+
     Raises:
-        InvalidInput, ModelError: what the parts raise; NaN maps among it, unless `keep_going`.
+        InvalidInput: no method, metric or trial, names that repeat, or what the parts raise.
+        ModelError: what the parts raise; NaN maps among it, unless `keep_going`.
     """
+    if not methods or not metrics or trials < 1:
+        raise InvalidInput("a check needs at least one method, one metric and one trial")
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
     if len(names) != len(images) or len(set(names)) < len(names):
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")

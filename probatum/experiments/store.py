@@ -117,6 +117,12 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Reads a run folder.
 
+    Args:
+        folder: of a check, or of one preset of a comparison.
+
+    Returns:
+        its configuration, its scores and the kept maps, float32, of the first trial.
+
     Raises:
         InvalidInput: the folder holds no complete run.
     """

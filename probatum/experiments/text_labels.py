@@ -52,7 +52,7 @@ def text_label_test(
 ) -> TextLabelTest:
     """Compares the token scores of two classifiers, of which the second learnt labels that say nothing.
 
-    Source: Adebayo et al. (2018), arXiv:1810.03292, data randomisation test; Kokhlikyan et al. (2021), figure 12.
+    Source: Adebayo et al. (2018), arXiv:1810.03292, data randomization test; Kokhlikyan et al. (2021), figure 12.
 
     Args:
         true: the classifier that learnt the labels.

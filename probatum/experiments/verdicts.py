@@ -95,7 +95,8 @@ def judge(
     """Judges every method of a sanity check under every metric, at the last stage.
 
     There, orders that end with all layers drawn agree by construction: a layer's weights do not depend on the order.
-    What the order changes is the way there, which `over_stages` sums up and no rule looks at.
+    What the order changes is the way there, which `over_stages` sums up and no rule looks at. Order "independent" ends
+    with one random layer and "logit" with none: there a verdict says whether maps follow that layer, or the class.
 
     Trials are averaged within an image; the intervals are over images, so that with few trials they ignore how much
     randomizations differ.
@@ -116,6 +117,12 @@ def judge(
         metrics: the metrics by the names in the result.
         controls: methods that know no model; None are those that the table of methods marks. Each must come out as
             "does not follow the model", from one image too, or the check itself is broken.
+
+    Returns:
+        a verdict for each method and metric.
+
+    Raises:
+        KeyError: the result has a metric that is not in `metrics`; give yours with {**METRICS, "mine": metric}.
     """
     if controls is None:
         controls = [name for name in result.methods if name in METHODS and METHODS[name].control]

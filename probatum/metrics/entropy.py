@@ -70,8 +70,8 @@ class EntropyRise:
 def entropy_rise(a: Tensor, b: Tensor, *, bins: int = BINS) -> Float[Tensor, " batch"]:
     """Relative rise of the entropy from one map to another: (ξ(b) − ξ(a)) / ξ(a), see `histogram_entropy`.
 
-    The score of the efficient model-parameter-randomisation test (eMPRT): a is the map of the trained model and b that
-    of the fully randomised one, which ought to be more complex.
+    The score of the efficient model-parameter-randomization test (eMPRT): a is the map of the trained model and b that
+    of the fully randomized one, which ought to be more complex.
 
     A constant a has no entropy to rise from. The score is set to 0.0 then, which claims no rise; `is_constant` lets
     callers count these maps. A constant b after another a gives −1.

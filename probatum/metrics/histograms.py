@@ -39,7 +39,8 @@ def hog(
         InvalidInput: for maps smaller than one block, and as `check_maps` says.
 
     Differs from scikit-image:
-        1. It sums in float32, which agrees to about 3e-7 of the largest feature.
+        1. scikit-image sums each cell in float32, this function in float64; they agree to about 3e-7 of the largest
+           feature.
         2. A gradient whose angle rounds to 180° counts in the last bin; scikit-image drops it.
     """
     measure = HOGCorrelation(False, orientations, cell_size, block_size)

@@ -24,7 +24,9 @@ def average_ranks(values: Float[Tensor, "batch size"]) -> Float[Tensor, "batch s
     torch.ne(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
     starts = begins.flatten().nonzero().squeeze(1)
     lengths = torch.diff(starts, append=starts.new_tensor([batch * size]))
-    means = working_precision(starts + (lengths + 1) / 2).repeat_interleave(lengths).view(batch, size)
+    exact = working_precision(values[:0]).dtype  # and not the default one, which may be too short for positions
+    means = starts.to(exact) + (lengths.to(exact) + 1) / 2
+    means = means.repeat_interleave(lengths, output_size=batch * size).view(batch, size)
     means -= torch.arange(batch, device=values.device)[:, None] * size  # each row counts from 1
     return torch.empty_like(means).scatter_(1, order, means)
 
@@ -44,7 +46,7 @@ def _sort(values: Float[Tensor, "batch size"]) -> tuple[Tensor, Int64[Tensor, "b
     # non-negative float keeps its order, a negative one needs its magnitude bits flipped; adding 0 turns −0 into 0.
     bits = (values.float() + 0.0).view(torch.int32)
     sortable = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    keys = (sortable.long() << 32) | torch.arange(values.shape[1])
+    keys = (sortable.long() << 32) | torch.arange(values.shape[1], device="cpu")
     keys = torch.from_numpy(np.sort(keys.numpy(), axis=1))
     return keys >> 32, keys & 0xFFFFFFFF
 

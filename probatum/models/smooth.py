@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from probatum.engine import View, copy_model, prepare
+from probatum.engine.copying import written_module
 from probatum.engine.operations import known
 from probatum.engine.precision import computing
 from probatum.errors import InvalidInput, ModelError, UnknownName
@@ -172,7 +173,7 @@ def smoothed(
     for name, number in (("beta", beta), ("sharpness", sharpness)):
         if not 0 < number < math.inf:
             raise InvalidInput(f"{name} is {number}; it must be above 0")
-    original = getattr(model, "_orig_mod", model)  # torch.compile wraps the module that was written
+    original = written_module(model)
     base: Any = type(original)
     if hasattr(base, "_smooth_calls"):
         raise ModelError(f"{base.__name__} is a smooth network already; smooth the model that it was made from")

@@ -67,7 +67,8 @@ PAPER_MNIST = TrainingConfig(epochs=50, batch_size=50, learning_rate=1e-4)
 """Adebayo et al. 2018; Wienecke and Hinrichs 2021."""
 
 QUICK_DIGITS = TrainingConfig(epochs=3, batch_size=64, learning_rate=1e-3, schedule="linear")
-"""For the basic CNN on 10,000 rendered digits: 98.9 to 99.1 % of 2,000 test digits (4 seeds), 20 s on 2 CPU cores."""
+"""For the basic CNN on rendered digits: 98.7 to 99.2 % of the test digits, by
+`probatum train --train-images 10000 --seed S --out FILE` with seeds 0 to 3."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from probatum.engine.copying import frozen_copy
+from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.trace import used_parameters
 from probatum.errors import ModelError
 from probatum.randomization.stages import (
@@ -20,7 +20,6 @@ from probatum.randomization.stages import (
     assign,
     module_sizes,
     named_tensors,
-    original_module,
     shortest_paths,
     untouched,
 )
@@ -48,11 +47,11 @@ def automatic_stages(model: nn.Module, images: Float[Tensor, "batch *shape"]) ->
     Raises:
         ModelError: nothing is used, or logits depend on a parameter that no torch function was seen to take.
     """
-    model = original_module(model)
+    model = written_module(model)
     kind = type(model).__name__
     layers = _watch(model, images)
     if not layers:
-        raise ModelError(f"the forward pass of {kind} uses no parameters; there is nothing to randomise")
+        raise ModelError(f"the forward pass of {kind} uses no parameters; there is nothing to randomize")
     hidden = set(untouched(model, [name for layer in layers for name in layer.names])) & used_parameters(model, images)
     if hidden:
         raise ModelError(f"{min(hidden)} of {kind} is used in a way that cannot be watched; give a table of stages")

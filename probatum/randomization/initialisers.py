@@ -173,7 +173,7 @@ class _FanScaled(Initialiser):
         role = _role(module, name, trained)
         if role == "vector":
             return Moments()(module, name, trained, generator)
-        values = torch.full(trained.shape, 1.0 if role == "norm scale" else 0.0, dtype=torch.float64)
+        values = torch.full(trained.shape, 1.0 if role == "norm scale" else 0.0, dtype=torch.float64, device="cpu")
         if role == "matrix":
             self._fill(values, generator)
         return values
@@ -239,7 +239,7 @@ class Permutation(Initialiser):
     """
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
-        order = torch.randperm(trained.numel(), generator=generator).to(trained.device)
+        order = torch.randperm(trained.numel(), generator=generator, device="cpu").to(trained.device)
         return trained.flatten()[order].view(trained.shape)
 
 
@@ -267,7 +267,7 @@ def _centre(module: nn.Module, name: str, trained: Tensor) -> float:
 
 
 def _normal(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
+    return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
 
 
 def _reset_method(module: nn.Module) -> str | None:
@@ -281,7 +281,7 @@ def _after_reset(module: nn.Module, name: str, generator: torch.Generator) -> Te
     method = _reset_method(module)
     if method is None:
         return None
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
     twin = copy_model(module, own=lambda _: True).to(device="cpu", dtype=torch.float64)
     state = torch.get_rng_state()
     try:

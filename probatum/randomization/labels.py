@@ -1,4 +1,4 @@
-"""Label randomisation: training labels that say nothing about the images."""
+"""Label randomization: training labels that say nothing about the images."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from probatum.errors import InvalidInput
 
 
 class RandomizedLabels(NamedTuple):
-    """Randomised labels.
+    """Randomized labels.
 
     Args:
         labels: (images,), class indices, of the type and on the device of the true ones.
@@ -24,13 +24,13 @@ class RandomizedLabels(NamedTuple):
 def permute_labels(labels: Int[Tensor, " images"], seed: int) -> RandomizedLabels:
     """Deals the labels out again in random order, so that every class keeps its count.
 
-    Source: Adebayo et al. (2018), arXiv 1810.03292, data randomisation test.
+    Source: Adebayo et al. (2018), arXiv 1810.03292, data randomization test.
 
     Args:
         labels: (images,), the true class indices.
         seed: equal seeds give equal permutations, on every device.
     """
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(labels), generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
     return _compare(labels[order.to(labels.device)], labels)
 
 
@@ -47,11 +47,11 @@ def random_labels(labels: Int[Tensor, " images"], classes: int, seed: int) -> Ra
     """
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise InvalidInput(f"labels run from {int(labels.min())} to {int(labels.max())}, outside [0, {classes})")
-    drawn = torch.randint(classes, labels.shape, generator=torch.Generator().manual_seed(seed))
+    drawn = torch.randint(classes, labels.shape, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
     return _compare(drawn.to(labels), labels)
 
 
 def _compare(drawn: Tensor, labels: Tensor) -> RandomizedLabels:
     if not len(labels):
-        raise InvalidInput("there are no labels to randomise")
+        raise InvalidInput("there are no labels to randomize")
     return RandomizedLabels(drawn, float((drawn == labels).double().mean()))

@@ -1,4 +1,4 @@
-"""The papers' randomisation protocols as data."""
+"""The papers' randomization protocols as data."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Preset:
-    """A randomisation protocol; `stages` and the seed are the caller's.
+    """A randomization protocol; `stages` and the seed are the caller's.
 
     Args:
         source: the paper.
@@ -74,5 +74,5 @@ PRESETS: dict[str, Preset] = {
 def preset(name: str) -> Preset:
     """Looks a protocol up by its name in `PRESETS`."""
     if name not in PRESETS:
-        raise UnknownName("randomisation preset", name, PRESETS)
+        raise UnknownName("randomization preset", name, PRESETS)
     return PRESETS[name]

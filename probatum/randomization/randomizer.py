@@ -1,4 +1,4 @@
-"""The randomizer: a new model for every step of a randomisation, the original untouched."""
+"""The randomizer: a new model for every step of a randomization, the original untouched."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from probatum.engine import all_logits, copy_model, prepare
+from probatum.engine.copying import written_module
 from probatum.errors import InvalidInput, UnknownName
 from probatum.randomization.classes import other_classes
 from probatum.randomization.initialisers import Identity, Initialiser
-from probatum.randomization.stages import STATISTICS, Stage, StagePlan, assign, named_tensors, original_module
+from probatum.randomization.stages import STATISTICS, Stage, StagePlan, assign, named_tensors
 
 ORDERS = ("cascading", "independent", "bottom-up", "full", "logit")
 ONE_STEP = ("full", "logit")
@@ -29,7 +30,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """What becomes of one parameter or buffer when all stages are randomised.
+    """What becomes of one parameter or buffer when all stages are randomized.
 
     Args:
         name: dotted path.
@@ -52,13 +53,13 @@ def stream(seed: int, trial: int, name: str, step: int | None = None) -> torch.G
 
     torch keeps 32 bits of a CPU generator's seed: of 200 parameters two share a stream with probability 5e-6.
     """
-    key = repr((seed, trial, name, step)).encode()
-    return torch.Generator().manual_seed(int.from_bytes(blake2b(key, digest_size=8).digest(), "little"))
+    key = repr((int(seed), int(trial), name, step)).encode()
+    return torch.Generator("cpu").manual_seed(int.from_bytes(blake2b(key, digest_size=8).digest(), "little"))
 
 
 @dataclass(frozen=True, eq=False)
 class Randomizer:
-    """Makes the models of a parameter-randomisation test.
+    """Makes the models of a parameter-randomization test.
 
     Every parameter has a random stream of its own, keyed by (seed, trial, dotted name): layers of equal shape get
     different weights, and a layer the same weights in cascading and independent order, on every device, in whatever
@@ -68,10 +69,10 @@ class Randomizer:
     (bottom-up, full); Sixt et al. (2020), arXiv 1912.09818 (logit).
 
     Args:
-        trained: the model to randomise, in any mode and on any device; only read.
+        trained: the model to randomize, in any mode and on any device; only read.
         plan: its stages, the output first.
         initialiser: how a parameter is re-drawn.
-        order: "cascading" randomises stages 1..k at step k from the output down, "bottom-up" from the input up,
+        order: "cascading" randomizes stages 1..k at step k from the output down, "bottom-up" from the input up,
             "independent" stage k alone, from the output down, "full" all stages in a single step; "logit" has a single
             step too, which keeps all weights and explains another class (`targets`), and takes the identity only.
         seed: of all streams.
@@ -95,12 +96,12 @@ class Randomizer:
     def __post_init__(self) -> None:
         for kind, value, choices in (("order", self.order, ORDERS), ("policy", self.batch_norm, BATCH_NORM)):
             if value not in choices:
-                raise UnknownName(f"randomisation {kind}", value, choices)
+                raise UnknownName(f"randomization {kind}", value, choices)
         if isinstance(self.initialiser, Identity) and self.batch_norm == "reset-statistics":
             raise InvalidInput("the identity control changes nothing; it needs batch_norm='keep-statistics'")
         if self.order == "logit" and not isinstance(self.initialiser, Identity):
             raise InvalidInput("order 'logit' keeps all weights; it needs initialiser='identity'")
-        object.__setattr__(self, "trained", original_module(self.trained))
+        object.__setattr__(self, "trained", written_module(self.trained))
         object.__setattr__(self, "_stage_of", assign(self.trained, self.plan))
 
     @property
@@ -139,7 +140,7 @@ class Randomizer:
             trial: number of the independent repetition.
 
         Returns:
-            a new model in the same mode; what is not randomised shares storage with the trained one.
+            a new model in the same mode; what is not randomized shares storage with the trained one.
 
         Raises:
             InvalidInput: there is no such step.
@@ -164,7 +165,7 @@ class Randomizer:
             yield Step(number, stage.name, model)
 
     def account(self) -> tuple[Entry, ...]:
-        """Lists every parameter and buffer, its stage and its fate; measured on one full randomisation (trial 0)."""
+        """Lists every parameter and buffer, its stage and its fate; measured on one full randomization (trial 0)."""
         # A single step visits one stage that is none of the plan's, under which the parameters are listed.
         planned = self.plan.stages if self.order in ONE_STEP else self.stages
         drawn = named_tensors(self._redrawn(self.trained, planned, len(self.stages), trial=0))

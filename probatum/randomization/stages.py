@@ -1,4 +1,4 @@
-"""Stages: which weights one step of a randomisation re-draws, with every parameter of the model accounted for."""
+"""Stages: which weights one step of a randomization re-draws, with every parameter of the model accounted for."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from probatum.engine.copying import written_module
 from probatum.engine.trace import used_parameters
 from probatum.errors import InvalidInput, ModelError, UnknownName
 
@@ -15,7 +16,7 @@ STATISTICS = ("running_mean", "running_var")
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of a randomisation.
+    """One step of a randomization.
 
     Args:
         name: what figures and results call it.
@@ -59,7 +60,7 @@ def stages_from_table(
         InvalidInput: a stage is empty or named twice, or a parameter is in two stages.
         ModelError: a parameter is in no stage and not known to be unused.
     """
-    model = original_module(model)
+    model = written_module(model)
     stages = tuple(Stage(name, tuple(modules)) for name, modules in table)
     if images is not None:
         staged = names_under(model, [path for stage in stages for path in stage.modules])
@@ -76,7 +77,7 @@ def assign(model: nn.Module, plan: StagePlan) -> dict[str, str]:
 
     A tied parameter counts as staged where one of its names is; each of its names may be in another stage.
     """
-    model = original_module(model)
+    model = written_module(model)
     kind = type(model).__name__
     tree = _tree(model)
     stage_of: dict[str, str] = {}
@@ -109,12 +110,6 @@ def untouched(model: nn.Module, names: Collection[str]) -> list[str]:
     tensors = named_tensors(model)
     known = {id(tensors[name]) for name in names}
     return [name for name, parameter in model.named_parameters() if id(parameter) not in known]
-
-
-def original_module(model: nn.Module) -> nn.Module:
-    """The module that was written, where torch.compile wrapped it: dotted paths belong to that one."""
-    original = getattr(model, "_orig_mod", model)
-    return original if isinstance(original, nn.Module) else model
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:

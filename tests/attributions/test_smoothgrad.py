@@ -137,8 +137,8 @@ def test_defaults_are_those_of_the_papers():
     [
         ({"method": SmoothGrad()}, "SmoothGrad of SmoothGrad"),
         ({"samples": 0}, "at least one sample"),
-        ({"noise_fraction": -0.1}, "negative"),
-        ({"noise_std": -0.1}, "negative"),
+        ({"noise_fraction": -0.1}, "at least 0"),
+        ({"noise_std": -0.1}, "at least 0"),
         ({"statistic": "median"}, "choose from mean, square, variance"),
     ],
 )

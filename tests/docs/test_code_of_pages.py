@@ -1,15 +1,19 @@
 """The code of the pages about runs, verdicts and quality works on a run as the package writes it."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from docs.code_blocks import python_blocks
 from nets import ConvNet, images, seeded
+from PIL import Image
 
+from probatum import models
 from probatum.experiments import CheckConfig, read_run, run_check
 from probatum.experiments.store import CEILING_COLUMNS, COLUMNS
+from probatum.models import load_model, model_spec
 
 RUN = Path("runs/check-digits-basic_cnn")  # as the pages call it
 
@@ -56,6 +60,37 @@ def test_a_check_keeps_its_cells(tmp_path, monkeypatch):
     exec(block, names)
     assert len(list((tmp_path / "cells").iterdir())) == 1 + 3
     assert names["result"].of("sg", "spearman").shape[1:] == (2, 3)
+
+
+@pytest.mark.parametrize("page", ["../README.md", "index.md"])
+def test_the_first_block_runs_as_it_stands_but_for_its_sizes(page, tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    (tmp_path / "FOLDER").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "FOLDER" / "one.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "load_model", lambda name: load_model("resnet18", "none"))
+    spec = replace(model_spec("resnet18"), resize=64, input_size=64)
+    monkeypatch.setattr(models, "model_spec", lambda name: spec)
+    block = python_blocks(page)[0]
+    for size, smaller in (
+        ("limit=5", "limit=1"),
+        ("steps=50", "steps=2"),
+        ("samples=50", "samples=2"),
+        ("SmoothGrad()", "SmoothGrad(samples=2)"),
+        ("trials=3", "trials=1"),
+    ):
+        assert size in block
+        block = block.replace(size, smaller)
+    names = {}
+    exec(block, names)
+    assert names["maps"].shape == names["panel"]["ggc"].shape == (1, 3, 64, 64)
+    assert names["result"].of("sg", "ssim").shape[1:] == (1, 1)
+
+
+def test_a_preset_is_used_from_python():
+    names = {"model": seeded(ConvNet), "images": images(2, (2, 16, 16))}
+    exec(python_blocks("randomization.md")[0], names)
+    assert names["result"].stages[0] == "conv1"  # from the input upwards
 
 
 def test_verdicts_are_read_from_a_run(here):

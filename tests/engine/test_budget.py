@@ -43,7 +43,7 @@ def test_what_is_no_size_is_refused(text):
 
 @pytest.mark.parametrize("size", [0, -5, "0 MiB", "0.1 b"])
 def test_a_size_is_positive(size):
-    with pytest.raises(InvalidInput, match="is not positive"):
+    with pytest.raises(InvalidInput, match="no positive number of bytes"):
         parse_bytes(size)
 
 

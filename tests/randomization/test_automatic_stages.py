@@ -32,7 +32,7 @@ PLANS = {
         ("encoder.layers.encoder_layer_1.mlp.0", "encoder.layers.encoder_layer_1.mlp.0"),
     ],
 }
-FIRST_LAYERS = {  # what the end of the cascade randomises
+FIRST_LAYERS = {  # what the end of the cascade randomizes
     "vit": [
         (
             "encoder.layers.encoder_layer_0.self_attention",

@@ -28,9 +28,9 @@ def test_random_labels_are_uniform():
 def test_laws(values, seed):
     labels = torch.tensor(values, dtype=torch.int32)
     state = torch.get_rng_state()
-    for randomise in (permute_labels, lambda labels, seed: random_labels(labels, 6, seed)):
-        drawn = randomise(labels, seed)
-        assert torch.equal(drawn.labels, randomise(labels, seed).labels)
+    for randomize in (permute_labels, lambda labels, seed: random_labels(labels, 6, seed)):
+        drawn = randomize(labels, seed)
+        assert torch.equal(drawn.labels, randomize(labels, seed).labels)
         assert (drawn.labels.dtype, drawn.labels.shape) == (labels.dtype, labels.shape)
         assert 0 <= int(drawn.labels.min()) <= int(drawn.labels.max()) < 6
         assert 0.0 <= drawn.agreement <= 1.0

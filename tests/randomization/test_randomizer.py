@@ -169,7 +169,7 @@ def test_redrawing_gives_the_stages_above_new_weights_at_every_step():
     assert {"4.weight", "4.bias"} <= changed(again.model(1), again.model(2))
 
 
-def test_what_is_not_randomised_is_shared():
+def test_what_is_not_randomized_is_shared():
     made = randomizer("resnet")
     model = made.model(1)
     shared = {
@@ -253,7 +253,7 @@ def test_hooks_and_gradients_of_the_original_stay_with_it():
     assert torch.equal(made.trained[4].weight.grad, gradient)
 
 
-def test_the_vision_transformer_is_randomised_wholly():
+def test_the_vision_transformer_is_randomized_wholly():
     with torch.device("meta"):
         model = torchvision.models.vit_b_16()
         plan = automatic_stages(model, torch.zeros(1, 3, 224, 224))
@@ -308,7 +308,7 @@ def test_steps_outside_the_range_are_refused(step):
     ("options", "error", "message"),
     [
         ({"order": "cascade"}, UnknownName, "did you mean 'cascading'"),
-        ({"batch_norm": "reset"}, UnknownName, "randomisation policy"),
+        ({"batch_norm": "reset"}, UnknownName, "randomization policy"),
         ({"how": Identity(), "batch_norm": "reset-statistics"}, InvalidInput, "identity control"),
     ],
 )

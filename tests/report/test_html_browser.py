@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from report_folders import HOSTILE, check_folder, explanation_folder, reproduction_folder
+from report_folders import HOSTILE, check_folder, comparison_folder, explanation_folder, reproduction_folder
 
 from probatum.report.html import write_report
 
@@ -34,6 +34,7 @@ def reports(tmp_path_factory):
         "check": check_folder(root / "check"),
         "hostile": check_folder(root / "hostile", HOSTILE, kept=len(HOSTILE), label=" ".join(HOSTILE)),
         "explanation": explanation_folder(root / "explanation"),
+        "comparison": comparison_folder(root / "comparison"),
         "reproduction": reproduction_folder(root / "reproduction"),
     }
     return {name: write_report(folder).as_uri() for name, folder in folders.items()}

@@ -65,8 +65,8 @@ class GaussianNoise:
         sample: Int64[Tensor, " rows"],
     ) -> Perturbed:
         """Subtract noise; the baselines play no part."""
-        noise = self.sigma * standard_normal(keys, sample, images.shape[1:], images.dtype)
-        return Perturbed(images - noise, noise, None)
+        points = images - self.sigma * standard_normal(keys, sample, images.shape[1:], images.dtype)
+        return Perturbed(points, images - points, None)  # what was subtracted, rounding included
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
     try:
         transformers = importlib.import_module("transformers")
     except ImportError as error:
-        raise ModelError("Hugging Face models need transformers: pip install 'probatum[text]'") from error
+        raise ModelError("Hugging Face models need transformers: pip install transformers") from error
     folder = Path(source).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
         raise InvalidInput(f"there is no folder {source}")
