@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pytest
 import tiny_mlp
+from stopping import stop_at
 
 from probatum.cli import main
 from probatum.errors import InvalidInput
 from probatum.experiments import CheckConfig, attribute, sanity, setup
 from probatum.experiments.attribute import Request, explain, read_request
-from probatum.experiments.cells import CellStore
 
 REQUEST = Request(
     CheckConfig(model="mlp", weights="none", images=5, methods=("gradient", "smoothgrad"), samples=2, device="cpu"),
@@ -30,18 +30,6 @@ def _small(monkeypatch):
 
 def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def stop_at(patch, number):
-    save, seen = CellStore.save, []
-
-    def save_or_stop(store, cell, arrays):
-        seen.append(cell)
-        if len(seen) == number:
-            raise KeyboardInterrupt
-        save(store, cell, arrays)
-
-    patch.setattr(CellStore, "save", save_or_stop)
 
 
 def test_an_interrupted_run_continues_and_ends_as_one_that_was_not(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny_mlp
 import torch
+from stopping import stop_at
 
 from probatum import cli
 from probatum.errors import InvalidInput, ModelError
@@ -57,21 +58,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def stored(folder: Path) -> list[Path]:
     return sorted((folder / "unfinished" / "cells").glob("*.npz"))
-
-
-def stop_at(monkeypatch, number: int, error: BaseException | signal.Signals) -> None:
-    """Raises, or sends the process a signal, instead of storing cell `number`."""
-    save, seen = CellStore.save, []
-
-    def save_or_stop(store, cell, arrays):
-        seen.append(cell)
-        if len(seen) == number:
-            if isinstance(error, signal.Signals):
-                signal.raise_signal(error)
-            raise error
-        save(store, cell, arrays)
-
-    monkeypatch.setattr(CellStore, "save", save_or_stop)
 
 
 def run(*arguments: object) -> int:

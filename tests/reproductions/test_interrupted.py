@@ -8,12 +8,12 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from nets import ConvNet, seeded
+from stopping import stop_at
 
 from probatum.attributions import Gradient
 from probatum.cli import main
 from probatum.errors import InvalidInput
 from probatum.experiments import sanity_check
-from probatum.experiments.cells import CellStore
 from probatum.reproductions import ReproductionConfig, papers, read_reproduction, run_reproduction
 from probatum.reproductions.base import Claim, Experiment, Finding, Paper, read_arrays, write_arrays
 
@@ -59,19 +59,6 @@ def _paper(monkeypatch):
 
 def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def stop_at(patch, number, error=KeyboardInterrupt):
-    save, seen = CellStore.save, []
-
-    def save_or_stop(store, cell, arrays):
-        seen.append(cell)
-        if len(seen) == number:
-            raise error
-        save(store, cell, arrays)
-
-    patch.setattr(CellStore, "save", save_or_stop)
-    return seen
 
 
 def test_finished_experiments_and_stored_parts_stay(tmp_path, monkeypatch):

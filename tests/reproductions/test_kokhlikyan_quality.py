@@ -12,7 +12,7 @@ from probatum.metrics.quality import Case, Infidelity
 from probatum.models import TrainingConfig
 from probatum.report import save_figure
 from probatum.reproductions import PAPERS
-from probatum.reproductions.base import Context, ReproductionConfig, write_arrays, write_facts
+from probatum.reproductions.base import Context, ReproductionConfig, read_arrays, write_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021 import digits_cnn, local_methods, smooth, table1
 from probatum.reproductions.kokhlikyan2021.judging import geometric_mean, number, ratios, rising, span, unchanged
 from probatum.reproductions.kokhlikyan2021.quality import InfidelityShare
@@ -352,3 +352,16 @@ def test_the_local_methods_on_digits(tmp_path):
     names = {"", "diverging", "infidelity", "infidelity-share", "max-sensitivity", "ssim", "spearman-abs"}
     assert_drawn(local_methods.LOCAL_METHODS, tmp_path, names)
     assert len(local_methods.judge(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("module", [smooth, table1, local_methods], ids=["figure2", "table1", "figure6"])
+def test_stored_parts_change_nothing(module, tmp_path):
+    # Smooth networks share their weights and much of their text with the network that they were made from.
+    config, cells = ReproductionConfig("kokhlikyan2021"), tmp_path / "cells"
+    for name, where in (("plain", None), ("stored", cells), ("continued", cells)):
+        (tmp_path / name).mkdir()
+        module.compute(Context(config, cells=where), tmp_path / name)
+    arrays = [read_arrays(tmp_path / name) for name in ("plain", "stored", "continued")]
+    for name, values in arrays[0].items():
+        for other in arrays[1:]:
+            np.testing.assert_array_equal(other[name], values)
