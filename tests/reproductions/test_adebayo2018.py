@@ -187,7 +187,8 @@ def test_the_control_must_be_exact(score, met):
 
 
 def test_constant_maps_are_counted():
-    assert rules.exceptions(run_of({}), ("gradient", "grad-cam", "smoothgrad")) == "Grad-CAM constant in 1 comparisons"
+    found = rules.exceptions(run_of({}), ("gradient", "grad-cam", "smoothgrad"))
+    assert found == "Grad-CAM constant in 1 comparisons, left out"
     assert rules.exceptions(run_of({}), ("gradient",)) == ""
 
 
@@ -257,7 +258,9 @@ AS_IN_THE_PAPER = {
 
 def test_the_papers_own_numbers_are_reproduced(tmp_path):
     stored_labels(tmp_path, AS_IN_THE_PAPER)
-    assert {finding.verdict for finding in labels.judge(tmp_path)} == {"reproduced"}
+    found = {finding.claim.name: finding.verdict for finding in labels.judge(tmp_path)}
+    assert found.pop("labels-mlp") == "not comparable"  # the paper's numbers are not at hand
+    assert set(found.values()) == {"reproduced"}
 
 
 @pytest.mark.parametrize(
@@ -272,7 +275,7 @@ def test_the_papers_own_numbers_are_reproduced(tmp_path):
 def test_each_number_can_miss_its_rule(tmp_path, change, missed):
     stored_labels(tmp_path, AS_IN_THE_PAPER | change)
     found = {finding.claim.name for finding in labels.judge(tmp_path) if finding.verdict == "not reproduced"}
-    assert found == missed | {"labels-mlp"}
+    assert found == missed
 
 
 def test_labels_that_were_not_learnt_are_a_finding(tmp_path):

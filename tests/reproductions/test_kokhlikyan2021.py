@@ -110,8 +110,8 @@ def test_the_cascade_can_be_reproduced(tmp_path):
     [
         (np.s_[0, 0], 0.25, {"cascade-ssim-half"}),  # 0.2 / 0.25 is more than two thirds
         (np.s_[0, 0], 0.9, {"cascade-ssim-half"}),
-        (np.s_[1, 3, 3, :, 0], 0.2, {"cascade-local-looks-random"}),
-        (np.s_[0, 3, 2, :, 0], 0.1, {"cascade-local-looks-random"}),
+        (np.s_[1, 3, 3], 0.2, {"cascade-local-looks-random"}),
+        (np.s_[0, 3, 2], 0.09, {"cascade-local-looks-random"}),
         (np.s_[1, 3, 1, :, 0], 0.9, set()),  # before the third layer
         (np.s_[1, 2, 3], -0.11, {"cascade-spearman-zero"}),
         (np.s_[0, 2, 0], 0.11, {"cascade-spearman-zero"}),

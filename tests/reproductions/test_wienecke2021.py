@@ -98,7 +98,7 @@ def test_the_paper_preset_is_the_paper():
     assert list(made) == list(TITLES)
     for name in ("smoothgrad", "input-x-gradient-sg", "integrated-gradients-sg"):
         assert (made[name].samples, made[name].noise_std) == (50, 0.15)
-    assert (sizes.nested.nested, sizes.nested.steps) == (25, 50)
+    assert (sizes.nested.nested, sizes.nested.steps) == (50, 50)
 
 
 def test_the_gradient_is_without_sign_also_under_noise():
@@ -371,13 +371,16 @@ def test_verdicts_on_figure_6(tmp_path):
     scores = {name: levels(0.6, 0.6) for name in TITLES} | {"gradient": levels(0.4, 0.4)}
     hand_made(tmp_path, scores, maps, stages=("fc", "conv1"))
     names = ("seven-rows", "brightness", "input-steady")
-    assert verdicts(photographs.judge_photograph(tmp_path)) == dict.fromkeys(names, "reproduced")
+    # The paper's failure does not occur.
+    expected = dict.fromkeys(names, "reproduced") | {"seven-rows": "not reproduced"}
+    assert verdicts(photographs.judge_photograph(tmp_path)) == expected
     maps["guided-backprop"][0, 1] = 0
     maps["smoothgrad"], maps["gradient"] = maps["gradient"], maps["smoothgrad"]
     scores["gradient"] = levels(0.8, 0.8)
     (tmp_path / "again").mkdir()
     hand_made(tmp_path / "again", scores, maps, stages=("fc", "conv1"))
-    assert verdicts(photographs.judge_photograph(tmp_path / "again")) == dict.fromkeys(names, "not reproduced")
+    expected = dict.fromkeys(names, "not reproduced") | {"seven-rows": "reproduced"}
+    assert verdicts(photographs.judge_photograph(tmp_path / "again")) == expected
 
 
 # Photographs and ResNet-18
@@ -423,7 +426,7 @@ def test_photographs_compute_draw_and_judge(tiny, tmp_path, folder_of_photograph
 
 def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     out, findings = run(ReproductionConfig("wienecke2021", ("failures",), device="cpu"), tmp_path)
-    assert [finding.verdict for finding in findings] == ["reproduced", "reproduced"]
+    assert [finding.verdict for finding in findings] == ["not reproduced", "not reproduced"]
     assert "17 ReLU calls guided" in findings[0].ours
     assert "ResNet-18 with random weights, 2 photographs of scikit-image" in findings[0].why
     assert cascade.stored(out / "failures" / "guided").result.stages == BLOCKS
@@ -437,17 +440,19 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     facts = read_facts(out / "failures" / "nested")
     write_facts(out / "failures" / "nested", **(facts | {"grown": facts["budget"] + 1}))
     guided, nested = failures.judge(out / "failures")
-    assert (guided.verdict, nested.verdict) == ("not reproduced", "not reproduced")
+    assert (guided.verdict, nested.verdict) == ("reproduced", "not reproduced")  # on the CPU it is told, not judged
+    write_facts(out / "failures" / "nested", **(facts | {"grown": facts["budget"] + 1, "device": "cuda"}))
+    assert failures.judge(out / "failures")[1].verdict == "reproduced"
     assert "50 % of a stage (layer4.0)" in guided.ours
     values["gradient"][3] = 0  # a network that is dead there is not the method's failure
     np.savez(maps, **values)
     guided = failures.judge(out / "failures")[0]
-    assert guided.verdict == "reproduced"
+    assert guided.verdict == "not reproduced"
     assert "maps whose Gradient is zero too: 1 of 22" in guided.ours
-    write_facts(out / "failures" / "nested", **(facts | {"grown": None}))
-    assert failures.judge(out / "failures")[1].verdict == "reproduced"
-    write_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})
+    write_facts(out / "failures" / "nested", **(facts | {"grown": None, "device": "cuda"}))
     assert failures.judge(out / "failures")[1].verdict == "not reproduced"
+    write_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})
+    assert failures.judge(out / "failures")[1].verdict == "reproduced"
 
 
 def test_photographs_are_spread_over_the_folder_and_the_named_one_leads(folder_of_photographs):

@@ -26,7 +26,7 @@ def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
     if settings["preset"] != "paper":
         warnings.append(
             "The quick preset: the paper's code paths on fewer and smaller things. What stood in for the paper's data "
-            "or network is named in every line."
+            "or network is named with the verdicts."
         )
     if settings["weights"] == "none":
         warnings.append("The pretrained model was not trained: its weights are random.")

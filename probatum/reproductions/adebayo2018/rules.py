@@ -27,6 +27,7 @@ RULE_SIGN_LOST = f"{_ALL} the signed rank correlation lies within ±{NO_CORRELAT
 RULE_STRUCTURE = (
     f"{_ALL} the gain over Gradient on the same images lies above 0, in ABS rank correlation and in SSIM, for each"
 )
+RULE_HIGH = f"{RULE_STRUCTURE}, and that of both scores above {SENSITIVE}"
 RULE_CONTROL = "the edge detector scores 1 under every metric at every stage, up to rounding"
 
 
@@ -59,14 +60,15 @@ def sign_lost(run: Run, methods: Sequence[str]) -> Measured:
     return Measured("signed rank " + listed(found), met)
 
 
-def structure_kept(run: Run, methods: Sequence[str]) -> Measured:
-    """`RULE_STRUCTURE`."""
+def structure_kept(run: Run, methods: Sequence[str], *, high: bool = False) -> Measured:
+    """`RULE_STRUCTURE`, or `RULE_HIGH` where the scores themselves have to stay high."""
     ours, met = [], True
     for metric, title in (("spearman-abs", "ABS rank"), ("ssim", "SSIM")):
         found = {name: mean_of(run, name, metric, -1) for name in methods}
         reference = mean_of(run, "gradient", metric, -1)
         ours.append(f"{title} {listed(found)}, Gradient {reference.mean:.2f}")
         met &= all(gain_of(run, name, metric, -1).low > 0 for name in methods)
+        met &= not high or all(one.low > SENSITIVE for one in found.values())
     return Measured("; ".join(ours), bool(met))
 
 
@@ -78,11 +80,12 @@ def controlled(run: Run) -> Measured:
 
 
 def scores_of(run: Run, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
-    """The scores of a method; NaN where a logit has no gradient at all, so that there was nothing to explain.
+    """The scores of a method; NaN where a map is constant, or a logit has no gradient at all: nothing was explained.
 
     SqueezeNet's logits end in a ReLU, and a re-drawn one is often zero: all maps are, whatever the method.
     """
-    return np.where(_dead(run), np.nan, run.result.of(method, metric))
+    constant = run.result.constant[run.result.methods.index(method)] > 0
+    return np.where(_dead(run) | constant, np.nan, run.result.of(method, metric))
 
 
 def mean_of(run: Run, method: str, metric: str, stage: int) -> Interval:
@@ -114,7 +117,11 @@ def exceptions(run: Run, methods: Sequence[str]) -> str:
     for name in methods:
         if name in run.result.methods:
             constant = (run.result.constant[run.result.methods.index(name)] > 0) & ~dead
-            parts += [f"{METHODS[name].title} constant in {int(constant.sum())} comparisons"] if constant.any() else []
+            parts += (
+                [f"{METHODS[name].title} constant in {int(constant.sum())} comparisons, left out"]
+                if constant.any()
+                else []
+            )
     return "; ".join(parts)
 
 

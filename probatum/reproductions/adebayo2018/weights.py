@@ -152,7 +152,10 @@ def judge_cascading(folder: Path) -> list[Finding]:
         ),
         conclude(SIGN, {t: rules.sign_lost(run, PRODUCTS) for t, run in runs.items()}, rules.RULE_SIGN_LOST, remark),
         conclude(
-            STRUCTURE, {t: rules.structure_kept(run, PRODUCTS) for t, run in runs.items()}, rules.RULE_STRUCTURE, remark
+            STRUCTURE,
+            {t: rules.structure_kept(run, PRODUCTS, high=True) for t, run in runs.items()},
+            rules.RULE_HIGH,
+            remark,
         ),
     ]
 

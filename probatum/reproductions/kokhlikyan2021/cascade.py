@@ -237,14 +237,15 @@ def _half(arrays: dict[str, np.ndarray]) -> Judged:
 def _random(arrays: dict[str, np.ndarray]) -> Judged:
     """How much more like their own image's map than like other images' maps the randomized maps are."""
     k = METRICS.index(RANK_ABS)
-    excess = arrays["scores"][:, k, THIRD:, :, 0] - arrays["strangers"][:, k, THIRD:]  # (method, stage, image)
+    excess = arrays["scores"][:, k, THIRD:].mean(-1) - arrays["strangers"][:, k, THIRD:]  # (method, stage, image)
     most, least = float(excess[1].mean(axis=1).max()), float(excess[0].mean(axis=1).min())
     return Judged(
         RANDOM,
         f"local at most {most:.2f}, global at least {least:.2f}",
         most <= 0.1 < least,
         "rule: rank correlation (ABS) with the trained network's map of the same image, less that with its maps of the "
-        "other images: the local mean is at most 0.1 at every stage from the third on, the global mean above",
+        "other images (those of the first trial): the local mean over images and trials is at most 0.1 at every stage "
+        "from the third on, the global mean above",
     )
 
 

@@ -1,11 +1,11 @@
 """The basic CNN on MNIST or rendered digits: for the label randomization, and in place of Inception v3."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from probatum.data import DATASETS, ImageSet, load_dataset
+from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset
 from probatum.experiments.cache import train_once
 from probatum.models import PAPER_MNIST, TrainingConfig, TrainingReport, load_model
 from probatum.reproductions.base import Context
@@ -55,12 +55,12 @@ class Digits:
     test: ImageSet
 
 
-def load_digits(context: Context, sizes: DigitSizes) -> Digits:
-    """MNIST of the data folder, or rendered digits without one."""
+def load_digits(context: Context, sizes: DigitSizes, preprocessing: Preprocessing | None = None) -> Digits:
+    """MNIST of the data folder, or rendered digits without one; with the usual preprocessing where none is named."""
     name = "digits" if context.data_folder("MNIST") is None else "mnist"
     folder, seed = context.config.data_dir, context.config.seed
-    train = load_dataset(name, "train", sizes.train_images, folder, seed)
-    test = load_dataset(name, "test", sizes.test_images, folder, seed)
+    train = load_dataset(name, "train", sizes.train_images, folder, seed, preprocessing=preprocessing)
+    test = load_dataset(name, "test", sizes.test_images, folder, seed, preprocessing=preprocessing)
     return Digits(DATASETS[name].title, train, test)
 
 
@@ -87,7 +87,7 @@ def trained_cnn(
         labels,
         digits.test.images,
         labels_of(digits.test),
-        config,
+        replace(config, seed=start),
         what=what,
         progress=context.progress,
     )

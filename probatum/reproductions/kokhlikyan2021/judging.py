@@ -75,9 +75,13 @@ def defined_mean(scores: Float[np.ndarray, "*stages image trial"]) -> Float[np.n
 
 
 def undefined_note(scores: np.ndarray) -> str:
-    """How many scores are undefined; "" where all are defined."""
-    missing = int(np.isnan(scores).sum())
-    return f"{missing} of {scores.size} scores were undefined and left out" if missing else ""
+    """How many scores are undefined, or 0 and so in no ratio or geometric mean; "" where there are none."""
+    missing, zero = int(np.isnan(scores).sum()), int((scores == 0).sum())
+    parts = (
+        f"{missing} of {scores.size} scores were undefined and left out" if missing else "",
+        f"{zero} of {scores.size} scores are 0 and in no ratio or geometric mean" if zero else "",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def geometric_mean(scores: Float[np.ndarray, "..."]) -> float:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from probatum.attributions import IntegratedGradients, Method, SmoothGrad, attribute
+from probatum.data import UNIT_RANGE
 from probatum.maps import absolute_sum, get_reduction
 from probatum.metrics import get_metric, is_constant, spearman
 from probatum.models import accuracy
@@ -78,7 +79,7 @@ def compute(context: Context, folder: Path) -> None:
     seed = context.config.seed
     sizes: Sizes = context.pick(quick=QUICK, paper=PAPER)
     training: DigitSizes = context.pick(quick=digits_cnn.QUICK, paper=digits_cnn.PAPER)
-    digits = load_digits(context, training)
+    digits = load_digits(context, training, UNIT_RANGE)  # as in the notebook of Adebayo et al.: zero is black
     true = labels_of(digits.train)
     permuted = permute_labels(true, seed)
     plans = (
@@ -215,7 +216,7 @@ def _protocol(facts: dict[str, Any]) -> str:
         f"Basic CNN on {facts['data']}, preset {facts['preset']}: {facts['train_images']} training images, test "
         f"accuracy {true['test']:.3f} (true labels), training accuracy {permuted['train']:.3f} (permuted, of which "
         f"{facts['agreement']:.0%} are true by chance); the class of the digit is explained in every network; "
-        f"{facts['images']} test digits; IG of {facts['steps']} steps from zero in normalised pixels, SG of "
+        f"{facts['images']} test digits; IG of {facts['steps']} steps from black, SG of "
         f"{facts['samples']} samples, noise 15 % of the range; seed {facts['seed']}"
     )
 

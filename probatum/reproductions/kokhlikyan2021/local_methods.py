@@ -293,10 +293,10 @@ def judge(folder: Path) -> list[Finding]:
 def _similar(arrays: dict[str, np.ndarray]) -> list[Judged]:
     """How much more like their own image's map than like other images' maps the wholly randomized maps are."""
     k = SIMILARITIES.index(RANK_ABS)
-    excess = (arrays["scores"][:, k, -1, :, 0] - arrays["strangers"][:, k, -1]).mean(axis=1)  # (method,)
+    excess = (arrays["scores"][:, k, -1].mean(-1) - arrays["strangers"][:, k, -1]).mean(axis=1)  # (method,)
     rule = (
         "rule: mean rank correlation (ABS) of the maps of the wholly randomized network with the trained network's map "
-        "of the same image, less that with its maps of the other images, "
+        "of the same image, over images and trials, less that with its maps of the other images (in the first trial), "
     )
     return [
         Judged(

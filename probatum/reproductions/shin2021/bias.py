@@ -276,7 +276,7 @@ def judge(folder: Path) -> list[Finding]:
     gain = over_images(right["balanced"][one].astype(float) - right["biased"][one])
     valid = {name: facts["networks"][name]["validation"] for name in SHARES}
     note = (
-        "Digits with stripes stand in for photographs, which are not public"
+        "Digits with stripes stand in for photographs, which are not public, and the test breaks every bond"
         + (f"; {facts['substitute']}" if facts["substitute"] else "")
         + "."
     )
@@ -306,10 +306,12 @@ def judge(folder: Path) -> list[Finding]:
                 MAPS[method],
                 f"share on the confounder {text(shares['biased'])}, then {text(shares['balanced'])}; "
                 f"its area is {AREA:.2f}",
-                verdict(float(less.low) > 0 and float(shares["biased"].low) > AREA),
+                verdict(
+                    float(less.low) > 0 and float(shares["biased"].low) > AREA and float(shares["balanced"].high) < AREA
+                ),
                 "rule: the 95 % intervals of the biased network's share less the area, and of the difference of the "
-                f"two shares, paired by image, are above 0; {defined} of {pair['biased'].size} images have maps of "
-                f"{title} under both networks. {note}",
+                "two shares, paired by image, are above 0, and that of the balanced network's share is below the area; "
+                f"{defined} of {pair['biased'].size} images have maps of {title} under both networks. {note}",
             )
         )
     return findings

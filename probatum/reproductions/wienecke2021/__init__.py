@@ -2,7 +2,8 @@
 
 Differs from the paper:
     1. Its two failures on ResNet-18, Guided Backprop and Integrated Gradients-SG, work; `failures` shows it.
-    2. A constant map, whose SSIM was NaN there, becomes zeros, has a score, and is counted in every figure.
+    2. A constant map, whose SSIM was NaN there, becomes zeros where it is drawn, takes no part in means, and is counted
+       in every figure.
 """
 
 from probatum.reproductions.base import Experiment, Paper

@@ -97,7 +97,7 @@ SIZES = {
         photograph=Effort(1),
         curves=Effort(20),
         guided=20,
-        nested=Effort(4, steps=50, nested=25),
+        nested=Effort(4),
         budget="512 MiB",
     ),
     "quick": Sizes(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def trained_cnn(context: Context) -> tuple[nn.Module, TrainingReport, ImageSet, 
         train.labels,
         test.images,
         test.labels,
-        sizes.training,
+        replace(sizes.training, seed=config.seed),
         what="the basic CNN",
         progress=context.progress,
     )

@@ -41,14 +41,14 @@ MIB = 1 << 20
 GUIDED = Claim(
     "guided-resnet18",
     "sections 4.3, 4.4",
-    "Guided Backprop explains ResNet-18 with full maps and defined scores at every stage.",
-    "failed: maps almost black from layer3.1 on; NaN in three stages, 11 of 20 at layer1.1",
+    "Guided Backprop fails on ResNet-18: maps vanish and scores are undefined.",
+    "maps almost black from layer3.1 on; NaN in three stages, 11 of 20 at layer1.1",
 )
 NESTED = Claim(
     "ig-sg-resnet18",
     "section 4.3",
-    "Integrated Gradients-SG can be computed on ResNet-18.",
-    "failed: it crashed the kernel",
+    "Integrated Gradients-SG cannot be computed on ResNet-18.",
+    "it crashed the kernel",
 )
 
 
@@ -162,12 +162,13 @@ def _judge_guided(folder: Path) -> Finding:
         f"{dead.size}; {run.config['relu_calls']} ReLU calls guided"
     )
     why = (
-        f"rule: where the Gradient is not zero, no map whose 99th percentile is below {100 * FAINTEST:.0f} % of the "
-        f"Gradient's or that leaves out more than {100 * (1 - FULLEST):.0f} % of its pixels, and no undefined score; "
+        "the failure occurs unless, where the Gradient is not zero, there is no map whose 99th percentile is below "
+        f"{100 * FAINTEST:.0f} % of the Gradient's or that leaves out more than {100 * (1 - FULLEST):.0f} % of its "
+        "pixels, and no undefined score; hooks on every ReLU call stand in for the authors' code; "
         f"{run.config['network']}, {run.config['data_title']}"
     )
     works = not vanished.any() and missing == 0 and run.config["relu_calls"] > 0 and not dead.all()
-    return Finding(GUIDED, ours, "reproduced" if works else "not reproduced", why)
+    return Finding(GUIDED, ours, "not reproduced" if works else "reproduced", why)
 
 
 def _sizes(run: Run, method: str) -> np.ndarray:
@@ -182,13 +183,14 @@ def _judge_nested(folder: Path) -> Finding:
     flat = maps.reshape(len(maps), -1)
     alive = bool(np.isfinite(flat).all() and (flat.max(1) > flat.min(1)).all())
     points, budget, grown = facts["samples"] * facts["steps"], facts["budget"], facts["grown"]
-    within = grown is None or grown <= budget
+    # On the CPU memory that was freed and is taken again does not show, so there the number is told and not judged.
+    within = facts["device"] != "cuda" or grown is None or grown <= budget
     measured = "not measured on this system" if grown is None else f"{grown / MIB:.0f} MiB more than before"
     return Finding(
         NESTED,
         f"{len(maps)} × {facts['samples']} × {facts['steps']} points in a budget of {budget / MIB:.0f} MiB; "
         f"peak memory {measured}; the {points} points of an image at once need {points * facts['row'] / MIB:.0f} MiB",
-        "reproduced" if alive and within else "not reproduced",
-        "rule: every map is finite and not constant, and the peak, where the system tells it, is within the budget; "
+        "not reproduced" if alive and within else "reproduced",
+        "the failure occurs unless every map is finite and not constant, and on CUDA the peak is within the budget; "
         f"{facts['network']}",
     )

@@ -138,7 +138,8 @@ def _finding(stored: Stored, name: str, ours: str, holds: bool, why: str) -> Fin
 
 def _accuracy(stored: Stored, name: str, model: str, least: float) -> Finding:
     value = float(stored.facts["accuracies"][model])
-    return _finding(stored, name, f"test accuracy {value:.4f}", value >= least, f"rule: at least {least:g}")
+    rule = f"rule: at least {least:g}, in the best epoch on these very images, where training may have stopped"
+    return _finding(stored, name, f"test accuracy {value:.4f}", value >= least, rule)
 
 
 def _effect(stored: Stored, name: str) -> Finding:
