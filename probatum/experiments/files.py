@@ -92,12 +92,12 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
     """Writes a CSV file; InvalidInput where a name holds NUL or is no Unicode, which not every reader of CSV takes."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
     try:
+        writer.writerow(columns)
+        writer.writerows(rows)
         content = text.getvalue().encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput(f"{path.name} cannot hold {error.object[error.start]!r}; see data.storable") from error
+    except (csv.Error, UnicodeEncodeError) as error:  # Python 3.10 writes no NUL
+        raise InvalidInput(f"{path.name} cannot hold a name of its rows ({error}); see data.storable") from error
     if b"\0" in content:
         raise InvalidInput(f"{path.name} cannot hold a name with NUL; see data.storable")
     write_whole(path, content)
