@@ -464,20 +464,29 @@ def bench(
     chosen = [get_suite(name) for name in suites or USUAL]
     minutes, records = sum(suite.minutes for suite in chosen), list[Record]()
     folder = out or _free(Path("runs") / "bench")
+    ended: BaseException | None = None
     with new_folder(folder) as scratch, metered() as meter:
-        for number, suite in enumerate(chosen):
-            done = sum(earlier.minutes for earlier in chosen[:number])
-            progress = partial(_report_suite, meter, done, minutes, suite.name)
-            records.append(run_suite(suite.name, config, progress))
-            save_figure(figure(records[-1]), scratch / f"{suite.name}.png")
-        write_records(records, scratch / "record.json")
-        (scratch / "table.md").write_text(markdown(records), encoding="utf-8")
+        try:
+            for number, suite in enumerate(chosen):
+                done = sum(earlier.minutes for earlier in chosen[:number])
+                progress = partial(_report_suite, meter, done, minutes, suite.name)
+                records.append(run_suite(suite.name, config, progress))
+                write_records(records, scratch / "record.json")
+                (scratch / "table.md").write_text(markdown(records), encoding="utf-8")
+                if records[-1].entries:
+                    save_figure(figure(records[-1]), scratch / f"{suite.name}.png")
+        except BaseException as error:  # what is measured stays, whatever ends the rest
+            if not records:
+                raise
+            ended = error
     for record in records:
         show_table(f"{record.suite}: {record.title}", *bench_table(record))
         for line in record.lines:
             show(line)
     show(protocol(records[-1]))
-    show(f"record.json, table.md and {len(records)} figures are in {folder}")
+    show(f"record.json, table.md and the figures of {len(records)} of {len(chosen)} suites are in {folder}")
+    if ended is not None:
+        raise ended
 
 
 @app.command("list", epilog="Example: probatum list methods")

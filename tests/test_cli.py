@@ -10,7 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from probatum import cli
+from probatum.benchmarks import read_records, run_suite
 from probatum.cli import main
+from probatum.errors import ModelError
 from probatum.models import load_model, save_checkpoint
 
 QUICK = ["--images", "2", "--samples", "2", "--steps", "2", "--keep-maps", "1"]
@@ -268,3 +271,20 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(here, weights
 def test_debug_shows_the_traceback(here):
     with pytest.raises(ValueError, match="gradiant"):
         main(["check", "--methods", "gradiant", "--debug"])
+
+
+def test_bench_keeps_the_suites_that_were_finished(here, capsys, monkeypatch):
+    def fail(name, config, progress):
+        if name == "metrics":
+            raise ModelError("a fault")
+        return run_suite(name, config, progress)
+
+    monkeypatch.setattr(cli, "run_suite", fail)
+    assert run("bench", "precision", "metrics", "--quick", "--model", "basic_cnn", "--out", "bench") == 1
+    shown = capsys.readouterr()
+    assert "a fault" in shown.err
+    assert "of 1 of 2 suites are in bench" in shown.out
+    assert [record.suite for record in read_records(here / "bench" / "record.json")] == ["precision"]
+    assert (here / "bench" / "precision.png").is_file()
+    assert run("bench", "metrics", "--quick", "--out", "none") == 1
+    assert not (here / "none").exists()

@@ -17,6 +17,7 @@ from probatum.attributions import attribute
 from probatum.benchmarks.config import BenchConfig, Sizes, Subject
 from probatum.benchmarks.panels import build
 from probatum.benchmarks.rivals.captum import captum_map
+from probatum.engine.budget import is_out_of_memory
 from probatum.experiments.memory import PeakMemory
 
 
@@ -45,7 +46,8 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
             else:
                 attribute(subject.model, subject.images, subject.targets, methods)
     except (RuntimeError, MemoryError) as error:
-        return {"failure": f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"}
+        failure = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        return {"failure": failure, "memory_ran_out": is_out_of_memory(error)}
     return {"memory": memory.grown}
 
 

@@ -142,7 +142,7 @@ def _find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     if path.suffix.lower() != ".txt":
         return _listed(path.stem, [path])
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} is not a text file with one path a line ({error})") from error
     return _listed(path.stem, [path.parent / line for line in lines if line and not line.startswith("#")])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -62,16 +63,10 @@ def train_once(
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     weights = cache_folder() / f"{digest.hexdigest()[:32]}.pt"
-    facts = weights.with_suffix(".json")
-    if weights.is_file() and facts.is_file():
-        first = {name: value.clone() for name, value in model.state_dict().items()}
-        try:
-            report = read_report(facts)
-            load_checkpoint(model, weights)
-            model.eval()
-            return report
-        except InvalidInput:  # a damaged entry is trained again and replaced
-            model.load_state_dict(first)
+    remembered = recall(model, weights)
+    if remembered is not None:
+        model.eval()
+        return remembered
     report = train(
         model,
         train_images,
@@ -81,10 +76,33 @@ def train_once(
         config,
         lambda done, total, _: progress(done, total, f"training {what}") if progress else None,
     )
-    save_checkpoint(model, weights)
-    write_report(report, facts)
+    remember(model, report, weights)
     model.eval()
     return report
+
+
+def recall(model: nn.Module, weights: Path) -> TrainingReport | None:
+    """Loads the weights of a training that was kept; None, and the model as it was, where there is no sound entry."""
+    facts = weights.with_suffix(".json")
+    if not (weights.is_file() and facts.is_file()):
+        return None
+    first = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        report = read_report(facts)
+        load_checkpoint(model, weights)
+    except InvalidInput:  # a damaged entry is trained again and replaced
+        model.load_state_dict(first)
+        return None
+    return report
+
+
+def remember(model: nn.Module, report: TrainingReport, weights: Path) -> None:
+    """Keeps a training; a folder that cannot be written costs the next run a training and this one nothing."""
+    try:
+        save_checkpoint(model, weights)
+        write_report(report, weights.with_suffix(".json"))
+    except (OSError, InvalidInput) as error:
+        warnings.warn(f"the training is not kept: {error}; set PROBATUM_CACHE to a folder", stacklevel=2)
 
 
 def write_report(report: TrainingReport, path: Path) -> None:

@@ -5,16 +5,14 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import torch
 
 from probatum.data.sentence_set import SentenceSet
 from probatum.data.sentences import make_sentences
 from probatum.data.sst2 import read_sst2
-from probatum.errors import InvalidInput
-from probatum.experiments.cache import VERSION, cache_folder
-from probatum.models import EpochRecord, TrainingReport, load_checkpoint, save_checkpoint
+from probatum.experiments.cache import VERSION, cache_folder, recall, remember
+from probatum.models import TrainingReport
 from probatum.models.text import (
     EncoderSizes,
     TextClassifier,
@@ -148,9 +146,8 @@ def trained_text_model(
     data = [[part.sentences, part.labels.tolist()] for part in (train, test)]
     digest = hashlib.sha256(json.dumps([facts, data]).encode()).hexdigest()
     weights = cache_folder() / f"text-{digest[:32]}.pt"
-    report = _remembered(model, weights)
+    report = recall(model.network, weights)
     if report is None:
-        model = untrained()  # a damaged entry may have left some of its weights
         ids = pad_ids(model.encode(train.sentences))
         if recipe.naive_bayes:
             assert isinstance(model.network, TextClassifier)
@@ -164,10 +161,7 @@ def trained_text_model(
             training,
             lambda done, total, _: progress(done, total, f"training on {train.name}") if progress else None,
         )
-        save_checkpoint(model.network, weights)
-        scratch = weights.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(asdict(report)), encoding="utf-8")
-        scratch.replace(weights.with_suffix(".json"))
+        remember(model.network, report, weights)
     return model, report
 
 
@@ -188,14 +182,3 @@ def permuted_text_model(
     shuffled = replace(train, name=f"{train.name}, permuted labels", labels=permuted.labels, decisive=None)
     model, report = trained_text_model(shuffled, shuffled, recipe, seed=seed, device=device, progress=progress)
     return model, report, permuted.agreement
-
-
-def _remembered(model: TextModel, weights: Path) -> TrainingReport | None:
-    """Loads the weights of an equal training and returns its report, or None where there is no sound entry."""
-    try:
-        values = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
-        load_checkpoint(model.network, weights)
-        history = tuple(EpochRecord(**record) for record in values["history"])
-        return TrainingReport(history, EpochRecord(**values["best"]), values["reached_target"])
-    except (OSError, InvalidInput, ValueError, KeyError, TypeError):
-        return None

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
@@ -10,9 +9,9 @@ import torch
 
 from probatum.data.sentence_set import SentenceSet
 from probatum.errors import InvalidInput
-from probatum.experiments.cache import VERSION, cache_folder
+from probatum.experiments.cache import VERSION, cache_folder, recall, remember
 from probatum.experiments.setup import weights_hash
-from probatum.models import EpochRecord, TrainingReport, load_checkpoint, save_checkpoint
+from probatum.models import TrainingReport
 from probatum.models.text import TextModel, TextTraining, load_text_classifier, pad_ids, train_text
 from probatum.models.text.tokenizer import PAD
 
@@ -56,14 +55,9 @@ def fine_tuned_text_model(
         [[each.ids for each in rows], part.labels.tolist()] for rows, part in zip(encoded, (train, test), strict=True)
     ]
     weights = cache_folder() / f"tuned-{hashlib.sha256(json.dumps([facts, data]).encode()).hexdigest()[:32]}.pt"
-    try:
-        values = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
-        history = tuple(EpochRecord(**record) for record in values["history"])
-        report = TrainingReport(history, EpochRecord(**values["best"]), values["reached_target"])
-        load_checkpoint(model.network, weights)
-        return model, report
-    except (OSError, InvalidInput, ValueError, KeyError, TypeError):  # there is none yet, or it is damaged
-        model = load_text_classifier(source, new_head=train.class_names, seed=seed).to(device)
+    remembered = recall(model.network, weights)
+    if remembered is not None:
+        return model, remembered
     report = train_text(
         model.network,
         pad_ids(encoded[0]),
@@ -73,8 +67,5 @@ def fine_tuned_text_model(
         training,
         lambda done, total, _: progress(done, total, f"fine-tuning on {train.name}") if progress else None,
     )
-    save_checkpoint(model.network, weights)
-    scratch = weights.with_suffix(f".{os.getpid()}")
-    scratch.write_text(json.dumps(asdict(report)), encoding="utf-8")
-    scratch.replace(weights.with_suffix(".json"))
+    remember(model.network, report, weights)
     return model, report

@@ -20,7 +20,7 @@ from probatum.report.html import write_report
 from probatum.report.html.pictures import reduced
 from probatum.report.panels import Map
 from probatum.report.save import figure_place, save_figure
-from probatum.report.style import MapStyle
+from probatum.report.style import MOST_ROWS, MapStyle
 
 CONTROL = "edge-detector"
 TRAINED = "Original"
@@ -56,9 +56,18 @@ def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> lis
 
 
 def draw_explanation(found: Explanation, folder: Path, caption: str) -> list[Path]:
-    """Draws the maps of a few images into `folder`, side by side and laid over each picture, and `report.html` last."""
-    pictures = list(_displayed(found.pictures))
-    explained = [f"{name} ({share:.2f})" for name, share in zip(found.class_names, found.confidences, strict=True)]
+    """Draws maps into `folder`, side by side and laid over each picture, and `report.html` last.
+
+    Of many images the figures show the first.
+    """
+    shown = min(len(found.image_names), MOST_ROWS)
+    if shown < len(found.image_names):
+        caption = f"{caption}; the first {shown} of {len(found.image_names)} images"
+    pictures = list(_displayed(found.pictures[:shown]))
+    explained = [
+        f"{name} ({share:.2f})"
+        for name, share in zip(found.class_names[:shown], found.confidences[:shown], strict=True)
+    ]
     titles = [METHODS[method].title for method in found.maps]
     figures: dict[str, Callable[[MapStyle], Figure]] = {
         "maps": lambda style: methods_figure(pictures, panels[style], explained, titles, style=style, caption=caption),
@@ -68,7 +77,7 @@ def draw_explanation(found: Explanation, folder: Path, caption: str) -> list[Pat
     }
     written = []
     panels = {
-        style: [list(row) for row in zip(*(_reduced(maps, style) for maps in found.maps.values()), strict=True)]
+        style: [list(row) for row in zip(*(_reduced(maps[:shown], style) for maps in found.maps.values()), strict=True)]
         for style in STYLES
     }
     for name, draw in figures.items():

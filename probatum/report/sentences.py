@@ -6,6 +6,7 @@ from pathlib import Path
 from probatum.attributions import METHODS
 from probatum.experiments.text import TextExplanation
 from probatum.report.save import save_figure
+from probatum.report.style import MOST_ROWS
 from probatum.report.tokens import TokenMap, tokens_figure, tokens_html, tokens_page
 
 
@@ -19,11 +20,14 @@ def sentence_maps(found: Sequence[TextExplanation]) -> dict[str, list[TokenMap]]
 
 
 def draw_sentences(found: Sequence[TextExplanation], folder: Path, caption: str) -> list[Path]:
-    """Writes `tokens.html` and `tokens.png` into a folder."""
-    rows = sentence_maps(found)
+    """Writes `tokens.html` and `tokens.png` into a folder; of many sentences the picture shows the first."""
     page = folder / "tokens.html"
-    page.write_text(tokens_page("Explained sentences", tokens_html(rows, caption=caption)), encoding="utf-8")
-    return [page, *save_figure(tokens_figure(rows, caption=caption), folder / "tokens.png")]
+    whole = tokens_html(sentence_maps(found), caption=caption)
+    page.write_text(tokens_page("Explained sentences", whole), encoding="utf-8")
+    shown = max(1, MOST_ROWS // max(1, len(found[0].scores)))
+    if shown < len(found):
+        caption = f"{caption}; the first {shown} of {len(found)} sentences, tokens.html has all"
+    return [page, *save_figure(tokens_figure(sentence_maps(found[:shown]), caption=caption), folder / "tokens.png")]
 
 
 def _title(method: str) -> str:

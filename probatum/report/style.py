@@ -13,6 +13,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 MapStyle = Literal["absolute", "diverging"]
 
 PAGE_WIDTH, PAGE_HEIGHT = 7.48, 10.9  # inches: A4 less a margin of 10 mm on each side
+MOST_ROWS = 48  # of a figure; more would make it too tall to open
 RESOLUTION = 200  # dots per inch of a PNG
 TITLE_SIZE, SMALL_SIZE = 7.0, 6.0  # points, at the printed size
 LINE_SPACING = 1.2  # height of a line of text in units of its size

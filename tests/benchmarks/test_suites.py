@@ -6,10 +6,12 @@ import torch
 from probatum.benchmarks import RIVALS, SUITES, USUAL, BenchConfig, Record, figure, run_suite, table
 from probatum.benchmarks import worker as memory_worker
 from probatum.benchmarks.config import QUICK, Subject, many_images
+from probatum.benchmarks.contest import Arena
 from probatum.benchmarks.rivals import CAPTUM, Rival, absent
 from probatum.benchmarks.suites import estimators, memory, methods
 from probatum.benchmarks.suites.check import cascade_of
 from probatum.benchmarks.suites.metrics import contestants, pairs
+from probatum.benchmarks.timing import Stopwatch
 from probatum.errors import InvalidInput, UnknownName
 from probatum.metrics import get_metric
 from probatum.models import model_spec
@@ -82,7 +84,21 @@ def test_a_worker_that_fails_says_why(monkeypatch):
     monkeypatch.setattr(memory_worker, "attribute", fail)
     job = {"config": {"quick": True}, "model": "basic_cnn", "batch": 1, "method": "smoothgrad", "joint": False}
     answer = memory_worker.measure(job | {"sizes": {}, "rival": False})
-    assert answer == {"failure": "RuntimeError: can't allocate memory"}
+    assert answer == {"failure": "RuntimeError: can't allocate memory", "memory_ran_out": True}
+
+
+@pytest.mark.parametrize("ran_out", [True, False])
+def test_a_rival_that_fails_otherwise_is_not_said_to_need_too_much_memory(ran_out, monkeypatch):
+    def measured(config, model, case, rival):
+        return {"failure": "why", "memory_ran_out": ran_out} if rival else {"memory": 1 << 20}
+
+    monkeypatch.setattr(memory, "_measured", measured)
+    monkeypatch.setattr(Rival, "installed", property(lambda self: True))
+    found = memory.run(BenchConfig(quick=True), Arena(Stopwatch()))
+    notes = [entry.note for entry in found.entries if entry.who == memory.CAPTUM.name]
+    assert all("beyond the cap" in note for note in notes)
+    assert bool(notes) is ran_out
+    assert any("why" in line for line in found.lines) is not ran_out
 
 
 def test_points_of_a_memory_case_in_words():

@@ -75,7 +75,7 @@ def test_one_file_a_list_and_a_list_file(tmp_path):
     first, second = save(tmp_path / "p" / "x.png"), save(tmp_path / "q" / "x.png")
     assert load_photographs(first, RGB).image_names == ("x.png",)
     assert load_photographs([second, str(first)], RGB).image_names == ("q/x.png", "p/x.png")
-    (tmp_path / "list.txt").write_text(f"# two\nq/x.png\n\n{first}\n")
+    (tmp_path / "list.txt").write_text(f"\ufeff# two\nq/x.png\n\n{first}\n", encoding="utf-8")  # with a mark
     listed = load_photographs(tmp_path / "list.txt", RGB)
     assert (listed.name, listed.image_names) == ("list", ("q/x.png", "p/x.png"))
 

@@ -61,3 +61,11 @@ def test_a_damaged_entry_is_trained_again(suffix, content, folder):
     assert calls > 0
     assert again == report
     assert json.loads(next(folder.glob("*.json")).read_text())["best"]["accuracy"] == report.best_accuracy
+
+
+def test_a_cache_that_cannot_be_written_costs_no_training(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(UserWarning, match="the training is not kept: .*; set PROBATUM_CACHE"):
+        _, report, _ = train()
+    assert report.best_accuracy > 0
