@@ -122,6 +122,9 @@ def joined_ranks() -> Iterator[Ranks]:
     with _others_alive():
         dist.init_process_group("gloo", timeout=PATIENCE)
     yield Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+    # torch 2.6 waits in here for the thread of the last collective with Python's lock in hand, and that thread may want
+    # the lock once more to let go of what it held.
+    time.sleep(_PAUSE)
     dist.destroy_process_group()  # after an error the process ends without it, and the others notice
 
 
