@@ -20,7 +20,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from probatum.engine import Progress, Request, Variant, View, prepare, run_variants
+from probatum.engine import PreparedModel, Progress, Request, Variant, prepare, run_variants
 from probatum.errors import InvalidInput
 
 
@@ -31,12 +31,12 @@ class Method(ABC):
     stochastic: ClassVar[bool] = False  # whether the maps depend on the seed
 
     @abstractmethod
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """States what the method needs at which points, and its formula for one point."""
 
     def __call__(
         self,
-        model: nn.Module | View,
+        model: nn.Module | PreparedModel,
         images: Tensor,
         targets: Tensor | int | None = None,
         *,
@@ -72,7 +72,7 @@ class Method(ABC):
 
 
 def attribute(
-    model: nn.Module | View,
+    model: nn.Module | PreparedModel,
     images: Tensor,
     targets: Tensor | int | None = None,
     methods: Mapping[str, Method] | Iterable[Method] = (),
@@ -117,9 +117,9 @@ def attribute(
     methods = named_methods(methods)
     if isinstance(images, DataLoader):
         raise InvalidInput("the images come from a DataLoader; attribute_stream takes it and gives maps batch by batch")
-    view = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
+    prepared = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     return attribute_variants(
-        [Variant(view, targets)],
+        [Variant(prepared, targets)],
         images,
         methods,
         seed=seed,
@@ -172,9 +172,9 @@ def attribute_variants(
     Returns:
         for each version, {name: maps}.
     """
-    view = variants[0].view
-    images = view.accept(images)
-    requests = {name: method.request(view, images) for name, method in methods.items()}
+    prepared = variants[0].prepared
+    images = prepared.accept(images)
+    requests = {name: method.request(prepared, images) for name, method in methods.items()}
     return run_variants(
         variants,
         images,

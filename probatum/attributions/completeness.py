@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.attributions.base import Method
-from probatum.engine import Expansion, PointStream, Rows, Targets, View, all_logits, image_keys, prepare
+from probatum.engine import Expansion, PointStream, PreparedModel, Rows, Targets, all_logits, image_keys, prepare
 from probatum.errors import InvalidInput
 
 _ROWS = 64  # of a small batch's baselines that are made at a time
@@ -22,12 +22,12 @@ class CompleteMethod(Method):
     multiply_by_inputs: bool
 
     @abstractmethod
-    def ends(self, images: Tensor) -> tuple[Expansion, ...]:
+    def endpoints(self, images: Tensor) -> tuple[Expansion, ...]:
         """The chain whose rows go from their baselines to their origins: those that the maps are made of."""
 
     def convergence_delta(
         self,
-        model: nn.Module | View,
+        model: nn.Module | PreparedModel,
         images: Tensor,
         targets: Tensor | int | None,
         maps: Float[Tensor, "batch *shape"],
@@ -50,12 +50,12 @@ class CompleteMethod(Method):
         Raises:
             InvalidInput: local maps of several baselines, whose factors cannot be put on the mean.
         """
-        view = prepare(model, precision)
-        images = view.accept(images)
+        prepared = prepare(model, precision)
+        images = prepared.accept(images)
         batch = len(images)
-        stream = PointStream.of(images, image_keys(images, seed), self.ends(images))
+        stream = PointStream.of(images, image_keys(images, seed), self.endpoints(images))
         if targets is None:
-            classes = all_logits(view, images, memory_budget=memory_budget).argmax(1)
+            classes = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
         else:
             classes = Targets.of(images, targets).classes
         if not self.multiply_by_inputs:
@@ -66,11 +66,11 @@ class CompleteMethod(Method):
                 )
             rows = stream.rows(0, batch)
             maps = maps * (rows.origins - _given(rows))
-        change = torch.zeros(batch, dtype=view.dtype, device=images.device)
+        change = torch.zeros(batch, dtype=prepared.dtype, device=images.device)
         step = max(batch, _ROWS)
         for start in range(0, len(stream), step):
             rows = stream.rows(start, start + step)
-            end, begin = (all_logits(view, at, memory_budget=memory_budget) for at in (rows.origins, _given(rows)))
+            end, begin = (all_logits(prepared, at, memory_budget=memory_budget) for at in (rows.origins, _given(rows)))
             rise = (end - begin).gather(1, classes[rows.image, None])[:, 0]
             change.index_add_(0, rows.image, rows.weights * rise)
         return maps.flatten(1).sum(1) - change

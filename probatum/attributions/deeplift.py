@@ -7,7 +7,7 @@ from torch import Tensor
 
 from probatum.attributions.baselines import Baseline, as_baseline
 from probatum.attributions.completeness import CompleteMethod
-from probatum.engine import MULTIPLIERS, Evaluation, Expansion, Reference, Request, View
+from probatum.engine import MULTIPLIERS, Evaluation, Expansion, PreparedModel, Reference, Request
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class DeepLIFT(CompleteMethod):
     multiply_by_inputs: bool = True
     title: ClassVar[str] = "DeepLIFT"
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself, beside its baseline."""
-        return Request(self.value, frozenset({MULTIPLIERS}), self.ends(images))
+        return Request(self.value, frozenset({MULTIPLIERS}), self.endpoints(images))
 
-    def ends(self, images: Tensor) -> tuple[Expansion, ...]:
+    def endpoints(self, images: Tensor) -> tuple[Expansion, ...]:
         """From the one baseline to the image."""
         return (Reference(as_baseline(self.baseline)),)
 

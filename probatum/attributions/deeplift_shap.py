@@ -8,7 +8,7 @@ from torch import Tensor
 from probatum.attributions.baselines import Baselines, Zero, as_distribution
 from probatum.attributions.completeness import CompleteMethod
 from probatum.attributions.deeplift import DeepLIFT
-from probatum.engine import MULTIPLIERS, EachBaseline, Expansion, NoisyBaselines, Request, View
+from probatum.engine import MULTIPLIERS, EachBaseline, Expansion, NoisyBaselines, PreparedModel, Request
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class DeepLiftSHAP(CompleteMethod):
     title: ClassVar[str] = "DeepLiftSHAP"
     stochastic: ClassVar[bool] = True
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The image beside each baseline."""
         value = DeepLIFT(multiply_by_inputs=self.multiply_by_inputs).value
-        return Request(value, frozenset({MULTIPLIERS}), self.ends(images))
+        return Request(value, frozenset({MULTIPLIERS}), self.endpoints(images))
 
-    def ends(self, images: Tensor) -> tuple[Expansion, ...]:
+    def endpoints(self, images: Tensor) -> tuple[Expansion, ...]:
         """From every baseline to the image."""
         return (EachBaseline(as_distribution(self.baselines, images)),)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from probatum.attributions.base import Method
-from probatum.engine import Evaluation, Request, View
+from probatum.engine import Evaluation, PreparedModel, Request
 from probatum.errors import InvalidInput
 
 
@@ -26,7 +26,7 @@ class EdgeDetector(Method):
 
     title: ClassVar[str] = "Edge Detector"
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """No model call at all."""
         if images.ndim != 4:
             raise InvalidInput(f"{self.title} needs (batch, channel, height, width) images, got {tuple(images.shape)}")

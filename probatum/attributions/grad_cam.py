@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from probatum.attributions.base import Method
-from probatum.engine import Evaluation, LayerGradient, Request, View
+from probatum.engine import Evaluation, LayerGradient, PreparedModel, Request
 from probatum.errors import InvalidInput, ModelError
 
 
@@ -37,16 +37,16 @@ class GradCAM(Method):
     relu: bool = True
     title: ClassVar[str] = "Grad-CAM"
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself."""
-        path = self.path(view, images)
+        path = self.path(prepared, images)
         return Request(lambda at: self.value(at, path), frozenset({LayerGradient(path)}))
 
-    def path(self, view: View, images: Tensor) -> str:
+    def path(self, prepared: PreparedModel, images: Tensor) -> str:
         """The layer that is meant."""
         if images.ndim != 4:
             raise InvalidInput(f"{self.title} needs (batch, channel, height, width) images, got {tuple(images.shape)}")
-        return self.layer if self.layer is not None else view.default_layer(images)
+        return self.layer if self.layer is not None else prepared.default_layer(images)
 
     def value(self, at: Evaluation, path: str) -> Float[Tensor, "rows 1 height width"]:
         """The enlarged map of each row."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from probatum.attributions.base import Method
-from probatum.engine import PLAIN, Evaluation, Request, View
+from probatum.engine import PLAIN, Evaluation, PreparedModel, Request
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Gradient(Method):
 
     title: ClassVar[str] = "Gradient"
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself."""
         return Request(self.value, frozenset({PLAIN}))
 

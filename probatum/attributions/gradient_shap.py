@@ -8,7 +8,7 @@ from torch import Tensor
 
 from probatum.attributions.baselines import Baselines, Zero, as_distribution
 from probatum.attributions.completeness import CompleteMethod
-from probatum.engine import PLAIN, Evaluation, Expansion, NoisyBaselines, RandomPath, Request, View
+from probatum.engine import PLAIN, Evaluation, Expansion, NoisyBaselines, PreparedModel, RandomPath, Request
 from probatum.errors import InvalidInput
 
 
@@ -50,11 +50,11 @@ class GradientSHAP(CompleteMethod):
         if not (math.isfinite(self.noise_fraction) and self.noise_fraction >= 0):
             raise InvalidInput(f"the noise fraction of GradientSHAP is {self.noise_fraction}; it is at least 0")
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The drawn points."""
-        return Request(self.value, frozenset({PLAIN}), self.ends(images))
+        return Request(self.value, frozenset({PLAIN}), self.endpoints(images))
 
-    def ends(self, images: Tensor) -> tuple[Expansion, ...]:
+    def endpoints(self, images: Tensor) -> tuple[Expansion, ...]:
         """From each drawn baseline to the image, or to its noisy version."""
         return (RandomPath(self.samples, as_distribution(self.baselines, images), self.noise_fraction),)
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from probatum.attributions.base import Method
-from probatum.engine import GUIDED, Evaluation, Request, View
+from probatum.engine import GUIDED, Evaluation, PreparedModel, Request
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class GuidedBackprop(Method):
 
     title: ClassVar[str] = "Guided Backprop"
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself."""
         return Request(self.value, frozenset({GUIDED}))
 

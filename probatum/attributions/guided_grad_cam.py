@@ -7,7 +7,7 @@ from torch import Tensor
 
 from probatum.attributions.base import Method
 from probatum.attributions.grad_cam import GradCAM
-from probatum.engine import GUIDED, Evaluation, LayerGradient, Request, View
+from probatum.engine import GUIDED, Evaluation, LayerGradient, PreparedModel, Request
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class GuidedGradCAM(Method):
     layer: str | None = None
     title: ClassVar[str] = "Guided Grad-CAM"
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point; one forward pass serves the guided backward pass and the plain one to the layer."""
         cam = GradCAM(self.layer)
-        path = cam.path(view, images)
+        path = cam.path(prepared, images)
 
         def value(at: Evaluation) -> Tensor:
             return at.guided_gradient * cam.value(at, path)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from probatum.attributions.baselines import Baseline, as_baseline
 from probatum.attributions.completeness import CompleteMethod
-from probatum.engine import PLAIN, Evaluation, Expansion, Path, Reference, Request, View
+from probatum.engine import PLAIN, Evaluation, Expansion, PreparedModel, Reference, Request, StraightPath
 from probatum.errors import InvalidInput
 
 Rule = Literal["midpoint", "trapezoid", "gauss-legendre", "right"]
@@ -72,12 +72,12 @@ class IntegratedGradients(CompleteMethod):
     def __post_init__(self) -> None:
         quadrature(self.rule, self.steps)
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The points of the path, with the weights of the quadrature."""
         alphas, weights = quadrature(self.rule, self.steps)
-        return Request(self.value, frozenset({PLAIN}), (Path(alphas, weights, as_baseline(self.baseline)),))
+        return Request(self.value, frozenset({PLAIN}), (StraightPath(alphas, weights, as_baseline(self.baseline)),))
 
-    def ends(self, images: Tensor) -> tuple[Expansion, ...]:
+    def endpoints(self, images: Tensor) -> tuple[Expansion, ...]:
         """From the one baseline to the image."""
         return (Reference(as_baseline(self.baseline)),)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from probatum.attributions.base import Method
 from probatum.attributions.gradient import Gradient
-from probatum.engine import Noise, Path, Request, View
+from probatum.engine import Noise, PreparedModel, Request, StraightPath
 from probatum.errors import InvalidInput
 
 
@@ -69,13 +69,13 @@ class SmoothGrad(Method):
         if self.estimator == "joint" and self.statistic != "mean":
             raise InvalidInput(f"the joint estimator is one of the mean; take 'nested' for the {self.statistic}")
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The inner method's points, around each noisy image."""
-        inner = self.method.request(view, images)
+        inner = self.method.request(prepared, images)
         noise = Noise(self.samples, self.noise_fraction, self.noise_std)
         chain = inner.chain
         if self.estimator == "joint":
-            if not any(isinstance(expansion, Path) for expansion in chain):
+            if not any(isinstance(expansion, StraightPath) for expansion in chain):
                 raise InvalidInput(f"{self.method.title} integrates along no path; the joint estimator needs one")
-            chain = tuple(each.drawn(self.samples) if isinstance(each, Path) else each for each in chain)
+            chain = tuple(each.drawn(self.samples) if isinstance(each, StraightPath) else each for each in chain)
         return replace(inner, chain=(noise, *chain), statistic=self.statistic)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from probatum.attributions.base import Method, attribute_variants, named_methods
-from probatum.engine import Targets, Variant, View, all_logits, prepare
+from probatum.engine import PreparedModel, Targets, Variant, all_logits, prepare
 from probatum.errors import InvalidInput, ProbatumError
 
 
@@ -33,7 +33,7 @@ class MapBatch:
 
 
 def attribute_stream(
-    model: nn.Module | View,
+    model: nn.Module | PreparedModel,
     batches: Iterable[Any],
     targets: int | Literal["predicted"] | None = None,
     methods: Mapping[str, Method] | Iterable[Method] = (),
@@ -84,28 +84,30 @@ def attribute_stream(
         )
     if isinstance(targets, (str, Tensor)) and not (isinstance(targets, str) and targets == "predicted"):
         raise InvalidInput("targets of a stream are one class index, 'predicted', or what each batch holds: None")
-    view = prepare(model, precision, channels_last=channels_last)
+    prepared = prepare(model, precision, channels_last=channels_last)
 
-    def stream(view: View) -> Iterator[MapBatch]:
+    def stream(prepared: PreparedModel) -> Iterator[MapBatch]:
         number = first = 0
         for batch in batches:  # without enumerate, which holds on to what it gave last
             with _named(number):
                 images, given = _parts(batch)
-                images = images.to(view.device, non_blocking=True)
+                images = images.to(prepared.device, non_blocking=True)
                 if fold_batch_norm and number == 0:
-                    view = prepare(model, precision, channels_last=channels_last, fold_batch_norm=True, example=images)
+                    prepared = prepare(
+                        model, precision, channels_last=channels_last, fold_batch_norm=True, example=images
+                    )
                 chosen = given if targets is None else targets
                 if chosen is None or isinstance(chosen, str):
-                    chosen = all_logits(view, images, memory_budget=memory_budget, chunk=chunk).argmax(1)
+                    chosen = all_logits(prepared, images, memory_budget=memory_budget, chunk=chunk).argmax(1)
                 classes = Targets.of(images, chosen).classes
                 maps = attribute_variants(
-                    [Variant(view, classes)], images, methods, seed=seed, memory_budget=memory_budget, chunk=chunk
+                    [Variant(prepared, classes)], images, methods, seed=seed, memory_budget=memory_budget, chunk=chunk
                 )[0]
             yield MapBatch(number, first, images, classes, maps)
             number, first = number + 1, first + len(images)
             del batch, given, images, chosen, classes, maps  # before the next batch is made
 
-    return stream(view)
+    return stream(prepared)
 
 
 def _parts(batch: Any) -> tuple[Tensor, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from probatum.attributions import GradCAM
 from probatum.data import ImageSet, Preprocessing, load_dataset, load_photographs
 from probatum.data.shipped import SHIPPED, shipped_photographs
-from probatum.engine import View, prepare
+from probatum.engine import PreparedModel, prepare
 from probatum.errors import InvalidInput
 from probatum.experiments.setup import choose_device, preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
@@ -125,14 +125,14 @@ class Subject:
         return self.images.device
 
     @cached_property
-    def view(self) -> View:
+    def prepared(self) -> PreparedModel:
         """The model as probatum prepares it once for many calls, as the sanity check does."""
         return prepare(self.model)
 
     @cached_property
     def layer(self) -> str:
         """The layer that Grad-CAM reads, for all contestants."""
-        return self.spec.grad_cam_layer or GradCAM().path(self.view, self.images[:1])
+        return self.spec.grad_cam_layer or GradCAM().path(self.prepared, self.images[:1])
 
     def first(self, count: int) -> "Subject":
         """The same model with the first images alone."""

@@ -44,7 +44,7 @@ def ours(
     apart = [smoothed] if len(names) > 1 and set(names) & set(SMOOTHED) else []
     return Contestant(
         OURS,
-        lambda: attribute(subject.view, subject.images, subject.targets, methods),
+        lambda: attribute(subject.prepared, subject.images, subject.targets, methods),
         judge=lambda: judge.error(explain, *apart),
         maps=len(names) * len(subject.images),
         gradients=gradients,

@@ -8,13 +8,14 @@ from probatum.engine.evaluate import (
     Evaluation,
     InputGradient,
     LayerGradient,
+    Measurement,
     Multipliers,
-    Need,
     relu_coverage,
 )
 from probatum.engine.noise import image_keys
 from probatum.engine.plan import Progress, Request, Variant, all_logits, run, run_variants
 from probatum.engine.precision import PRECISIONS
+from probatum.engine.prepared_model import PreparedModel, prepare, prepare_like
 from probatum.engine.references import (
     Distribution,
     EachBaseline,
@@ -24,10 +25,9 @@ from probatum.engine.references import (
     Reference,
 )
 from probatum.engine.relu import GuidedReLU, ReLUCoverage
-from probatum.engine.sampling import Expansion, Noise, Path, PointStream, Rows
+from probatum.engine.sampling import Expansion, Noise, PointStream, Rows, StraightPath
 from probatum.engine.targets import Targets
 from probatum.engine.trace import LayerCall, execution_order, find_layer, last_convolution, used_parameters
-from probatum.engine.view import View, prepare, prepare_like
 
 __all__ = [
     "GUIDED",
@@ -43,21 +43,21 @@ __all__ = [
     "InputGradient",
     "LayerCall",
     "LayerGradient",
+    "Measurement",
     "Multipliers",
-    "Need",
     "Noise",
     "NoisyBaselines",
-    "Path",
     "PointStream",
+    "PreparedModel",
     "Progress",
     "RandomPath",
     "ReLUCoverage",
     "Reference",
     "Request",
     "Rows",
+    "StraightPath",
     "Targets",
     "Variant",
-    "View",
     "all_logits",
     "copy_model",
     "execution_order",

@@ -13,11 +13,11 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from probatum.engine.multipliers import multipliers
 from probatum.engine.precision import computing
 from probatum.engine.prefix import Prefix, SharedWeights
+from probatum.engine.prepared_model import PreparedModel, prepare
 from probatum.engine.relu import GuidedReLU, ReLUCoverage
 from probatum.engine.sampling import Rows
 from probatum.engine.targets import Targets
 from probatum.engine.trace import find_layer
-from probatum.engine.view import View, prepare
 from probatum.errors import ModelError
 
 
@@ -40,7 +40,7 @@ class Multipliers:
     """DeepLIFT's multipliers of the target's logit between the points and their baselines, checked for completeness."""
 
 
-Need = InputGradient | LayerGradient | Multipliers
+Measurement = InputGradient | LayerGradient | Multipliers
 PLAIN = InputGradient("plain")
 GUIDED = InputGradient("guided")
 MULTIPLIERS = Multipliers()
@@ -72,7 +72,7 @@ class Evaluation:
     """
 
     rows: Rows
-    results: Mapping[Need, tuple[Tensor, ...]]
+    results: Mapping[Measurement, tuple[Tensor, ...]]
 
     @property
     def points(self) -> Float[Tensor, "rows *shape"]:
@@ -130,14 +130,14 @@ class Shared:
 
 
 def evaluate(
-    view: View,
+    prepared: PreparedModel,
     points: Float[Tensor, "rows *shape"],
     targets: Targets | None,
-    needs: frozenset[Need],
+    measurements: frozenset[Measurement],
     baselines: Float[Tensor, "rows *shape"] | None = None,
     shared: Shared | None = None,
-) -> tuple[dict[Need, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
-    """Measures `needs` at each point with one forward pass and at most two backward passes.
+) -> tuple[dict[Measurement, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
+    """Measures `measurements` at each point with one forward pass and at most two backward passes.
 
     Multipliers take two forward passes and a backward pass of their own, because their rules change the gradient.
     Rows do not meet inside the model, so the gradient of the sum of their logits holds every row's own gradient.
@@ -147,89 +147,89 @@ def evaluate(
     Returns:
         the results by need, and the classes aimed at: the predicted ones where no targets are given.
     """
-    if MULTIPLIERS in needs:
+    if MULTIPLIERS in measurements:
         assert baselines is not None, "the method's chain of expansions has no baselines"
-        found, classes = multipliers(view, points, baselines, targets)
-        others = needs - {MULTIPLIERS}
-        rest = evaluate(view, points, targets, others, shared=shared)[0] if others else {}
+        found, classes = multipliers(prepared, points, baselines, targets)
+        others = measurements - {MULTIPLIERS}
+        rest = evaluate(prepared, points, targets, others, shared=shared)[0] if others else {}
         return {**rest, MULTIPLIERS: found}, classes
-    paths = [need.path for need in needs if isinstance(need, LayerGradient)]
+    paths = [need.path for need in measurements if isinstance(need, LayerGradient)]
     leaf = points.detach().requires_grad_() if shared is None else shared.prefix.leaf
     with ExitStack() as stack:
-        captured = {path: stack.enter_context(_capture(view, path)) for path in paths}
+        captured = {path: stack.enter_context(_capture(prepared, path)) for path in paths}
         guide = None
-        if GUIDED in needs:
+        if GUIDED in measurements:
             guide = GuidedReLU() if shared is None else shared.guide
         # The prefix comes last, so that it is asked first and what it holds is guided already.
         with guide or nullcontext(), nullcontext() if shared is None else shared.prefix:
             # A copy, because the model's first operation may work in place.
-            logits = view.logits(leaf.clone())
+            logits = prepared.logits(leaf.clone())
         if guide is not None:
-            guide.coverage.require(view.name)
+            guide.coverage.require(prepared.name)
         if targets is not None:
             targets.require(logits.shape[1])
         classes = logits.detach().argmax(1) if targets is None else targets.classes
         selected = logits.gather(1, classes[:, None]).sum()
         if not selected.requires_grad:
-            raise ModelError(f"the logits of {view.name} do not depend on its input by differentiable operations")
+            raise ModelError(f"the logits of {prepared.name} do not depend on its input by differentiable operations")
 
-        outputs = [_single(view, path, captured[path]) for path in paths]
+        outputs = [_single(prepared, path, captured[path]) for path in paths]
         edges = [output.edge for output in outputs]
-        wanted = [get_gradient_edge(leaf), *edges] if PLAIN in needs else edges
-        results: dict[Need, tuple[Tensor, ...]] = {}
+        wanted = [get_gradient_edge(leaf), *edges] if PLAIN in measurements else edges
+        results: dict[Measurement, tuple[Tensor, ...]] = {}
         retain = guide is not None or shared is not None
         if wanted:
             gradients = torch.autograd.grad(selected, wanted, retain_graph=retain, allow_unused=True)
-            of_layers = gradients[1:] if PLAIN in needs else gradients
+            of_layers = gradients[1:] if PLAIN in measurements else gradients
             for path, output, gradient in zip(paths, outputs, of_layers, strict=True):
                 if gradient is None:
-                    raise _detached(view, path)
-                results[LayerGradient(path)] = (output.activation.to(view.dtype), gradient.to(view.dtype))
-            if PLAIN in needs:
-                results[PLAIN] = (_connected(view, gradients[0]),)
+                    raise _detached(prepared, path)
+                results[LayerGradient(path)] = (output.activation.to(prepared.dtype), gradient.to(prepared.dtype))
+            if PLAIN in measurements:
+                results[PLAIN] = (_connected(prepared, gradients[0]),)
         if guide is not None:
             again = shared is not None
             gradients = guide.backward(
                 lambda: torch.autograd.grad(selected, [leaf], retain_graph=again, allow_unused=True)
             )
-            results[GUIDED] = (_connected(view, gradients[0]),)
+            results[GUIDED] = (_connected(prepared, gradients[0]),)
     return results, classes
 
 
 def predict(
-    view: View, points: Float[Tensor, "rows *shape"], *, with_graph: bool = False
+    prepared: PreparedModel, points: Float[Tensor, "rows *shape"], *, with_graph: bool = False
 ) -> Float[Tensor, "rows classes"]:
     """Returns the logits; only for the sake of measuring does the pass build a graph."""
     with torch.set_grad_enabled(with_graph):
-        return view.logits(points.detach().requires_grad_(with_graph).clone()).detach()
+        return prepared.logits(points.detach().requires_grad_(with_graph).clone()).detach()
 
 
-def relu_coverage(model: nn.Module | View, images: Tensor) -> ReLUCoverage:
+def relu_coverage(model: nn.Module | PreparedModel, images: Tensor) -> ReLUCoverage:
     """Counts the ReLU calls of one forward pass, all of which Guided Backprop guides, and the activations it cannot."""
-    view = prepare(model)
+    prepared = prepare(model)
     guide = GuidedReLU()
-    with computing(view.device), guide:
-        view.logits(view.accept(images[:1]).clone().requires_grad_().clone())
+    with computing(prepared.device), guide:
+        prepared.logits(prepared.accept(images[:1]).clone().requires_grad_().clone())
     return guide.coverage
 
 
 @contextmanager
-def _capture(view: View, path: str) -> Iterator[list[_Output]]:
+def _capture(prepared: PreparedModel, path: str) -> Iterator[list[_Output]]:
     """Collects a layer's outputs as they leave it, whatever the model writes into them later, and changes nothing."""
     outputs: list[_Output] = []
 
     def keep(module: nn.Module, inputs: object, output: object) -> None:
         if not isinstance(output, Tensor):
-            raise ModelError(f"layer {path!r} of {view.name} returns a {type(output).__name__}, not one tensor")
+            raise ModelError(f"layer {path!r} of {prepared.name} returns a {type(output).__name__}, not one tensor")
         if not output.requires_grad:
             raise ModelError(
-                f"layer {path!r} of {view.name} does not depend on the input by differentiable operations; "
+                f"layer {path!r} of {prepared.name} does not depend on the input by differentiable operations; "
                 "name another layer"
             )
         outputs.append(_Output(output.detach().clone(), get_gradient_edge(output), output, output._version))
 
-    view.require_unfolded(path)
-    handle = find_layer(view.model, path).register_forward_hook(keep)
+    prepared.require_unfolded(path)
+    handle = find_layer(prepared.model, path).register_forward_hook(keep)
     try:
         yield outputs
     finally:
@@ -237,25 +237,25 @@ def _capture(view: View, path: str) -> Iterator[list[_Output]]:
         outputs.clear()
 
 
-def _single(view: View, path: str, outputs: list[_Output]) -> _Output:
+def _single(prepared: PreparedModel, path: str, outputs: list[_Output]) -> _Output:
     if len(outputs) != 1:
         raise ModelError(
-            f"layer {path!r} of {view.name} is called {len(outputs)} times in a forward pass, so its gradient is not "
-            "that of one activation; name a layer that is called once"
+            f"layer {path!r} of {prepared.name} is called {len(outputs)} times in a forward pass, so its gradient is "
+            "not that of one activation; name a layer that is called once"
         )
     if outputs[0].left._is_view() and outputs[0].left._version != outputs[0].version:
-        raise _detached(view, path)  # who reads the overwritten view is not behind the edge
+        raise _detached(prepared, path)  # who reads the overwritten view is not behind the edge
     return outputs[0]
 
 
-def _detached(view: View, path: str) -> ModelError:
+def _detached(prepared: PreparedModel, path: str) -> ModelError:
     return ModelError(
-        f"the logits of {view.name} do not depend on layer {path!r}, or its output is a view that the model "
+        f"the logits of {prepared.name} do not depend on layer {path!r}, or its output is a view that the model "
         "overwrites; name another layer"
     )
 
 
-def _connected(view: View, gradient: Tensor | None) -> Tensor:
+def _connected(prepared: PreparedModel, gradient: Tensor | None) -> Tensor:
     if gradient is None:
-        raise ModelError(f"the logits of {view.name} do not depend on its input by differentiable operations")
+        raise ModelError(f"the logits of {prepared.name} do not depend on its input by differentiable operations")
     return gradient

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from probatum.engine.prepared_model import PreparedModel
 from probatum.engine.rescale import RescaleRule
 from probatum.engine.targets import Targets
-from probatum.engine.view import View
 from probatum.errors import ModelError
 
 
 def multipliers(
-    view: View,
+    prepared: PreparedModel,
     points: Float[Tensor, "rows *shape"],
     baselines: Float[Tensor, "rows *shape"],
     targets: Targets | None,
@@ -28,12 +28,12 @@ def multipliers(
     Raises:
         ModelError: an operation has no rule, or the logits do not depend on the input.
     """
-    rule = RescaleRule(view)
+    rule = RescaleRule(prepared)
     with rule.record():
-        start = view.logits(baselines.detach().requires_grad_().clone()).detach()
+        start = prepared.logits(baselines.detach().requires_grad_().clone()).detach()
     leaf = points.detach().requires_grad_()
     with rule:
-        logits = view.logits(leaf.clone())
+        logits = prepared.logits(leaf.clone())
     rule.finish()
     if targets is not None:
         targets.require(logits.shape[1])
@@ -41,7 +41,7 @@ def multipliers(
     selected, from_start = (each.gather(1, classes[:, None])[:, 0] for each in (logits, start))
     gradient = torch.autograd.grad(selected.sum(), leaf, allow_unused=True)[0] if selected.requires_grad else None
     if gradient is None:
-        raise ModelError(f"the logits of {view.name} do not depend on its input by differentiable operations")
+        raise ModelError(f"the logits of {prepared.name} do not depend on its input by differentiable operations")
     shares = (gradient * (points - baselines)).flatten(1)
     reached = selected.detach()
     delta = shares.sum(1) - (reached - from_start)
@@ -63,23 +63,23 @@ class Completeness:
         """Keeps three numbers for each row."""
         self._found.append((image, delta, size))
 
-    def require(self, view: View, *, finite: bool = True) -> None:
+    def require(self, prepared: PreparedModel, *, finite: bool = True) -> None:
         """Raises ModelError for the image whose multipliers are farthest from complete, where that is too far.
 
         Args:
-            view: of the model.
+            prepared: of the model.
             finite: whether logits or multipliers that are not finite are too far, or are not judged.
         """
         if not self._found:
             return
         image, delta, size = (torch.cat(parts) for parts in zip(*self._found, strict=True))
-        excess = delta.abs() - view.resolution**0.5 * size
+        excess = delta.abs() - prepared.resolution**0.5 * size
         if not finite:
             excess = excess.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
         worst = excess.argmax()
         if not bool(excess[worst] <= 0):
             raise ModelError(
-                f"DeepLIFT's attributions of image {int(image[worst])} miss the change of the logit of {view.name} by "
-                f"{float(delta[worst]):.3g}, more than rounding explains: some operation carries values past its "
+                f"DeepLIFT's attributions of image {int(image[worst])} miss the change of the logit of {prepared.name} "
+                f"by {float(delta[worst]):.3g}, more than rounding explains: some operation carries values past its "
                 "gradient (detach, no_grad, a custom autograd function, checkpointing); use a method without rules"
             )

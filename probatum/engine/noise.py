@@ -28,7 +28,7 @@ def _shift(words: Tensor, bits: int) -> Tensor:
     return (words >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
-def scramble(words: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
+def splitmix64(words: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
     """Maps 64-bit words one to one onto well-mixed words: the finalizer of SplitMix64 (Steele, Lea & Flood, 2014)."""
     words = words ^ _shift(words, 30)
     words *= _FIRST
@@ -46,8 +46,8 @@ def image_keys(images: Float[Tensor, "batch *shape"], seed: int) -> Int64[Tensor
     words = (images.detach().float().flatten(1) + 0.0).view(torch.int32).long()  # (batch, pixels)
     positions = torch.arange(1, words.shape[1] + 1, device=words.device)
     seed = (int(seed) + (1 << 63)) % (1 << 64) - (1 << 63)  # of any integer, its last 64 bits
-    content = (words * (scramble(positions * _STEP) | 1)).sum(1)
-    return scramble(content + scramble(torch.full_like(content, seed) * _STEP + _FIRST))
+    content = (words * (splitmix64(positions * _STEP) | 1)).sum(1)
+    return splitmix64(content + splitmix64(torch.full_like(content, seed) * _STEP + _FIRST))
 
 
 def standard_normal(
@@ -64,7 +64,7 @@ def standard_normal(
     exact = torch.promote_types(dtype, torch.float32)  # float16 cannot hold the counters
     pairs = (math.prod(shape) + 1) // 2
     counters = torch.arange(1, pairs + 1, device=keys.device) * _STEP
-    bits = scramble(scramble(keys + samples * _SECOND)[:, None] + counters)  # (rows, pairs)
+    bits = splitmix64(splitmix64(keys + samples * _SECOND)[:, None] + counters)  # (rows, pairs)
     scale = 2.0**-_BITS
     radius = _shift(bits, 64 - _BITS).to(exact).add_(0.5).mul_(scale).log_().mul_(-2.0).sqrt_()
     angle = bits.bitwise_and_((1 << _BITS) - 1).to(exact).add_(0.5).mul_(2.0 * math.pi * scale)
@@ -76,5 +76,5 @@ def uniform(
     keys: Int64[Tensor, " rows"], samples: Int64[Tensor, " rows"], dtype: torch.dtype
 ) -> Float[Tensor, " rows"]:
     """Draws one number of U(0, 1) for each (key, sample), by the counter 0 that `standard_normal` leaves free."""
-    bits = scramble(scramble(keys + samples * _SECOND))
+    bits = splitmix64(splitmix64(keys + samples * _SECOND))
     return _shift(bits, 64 - _BITS).to(torch.promote_types(dtype, torch.float32)).add_(0.5).mul_(2.0**-_BITS).to(dtype)

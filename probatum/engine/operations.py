@@ -91,8 +91,8 @@ def _table() -> dict[Any, tuple[Kind, str]]:
                     function = getattr(space, spelling, None)
                     if callable(function):
                         table.setdefault(function, (kind, spelling))
-    for view in ("T", "mT", "H", "mH"):
-        table[getattr(Tensor, view).__get__] = (Kind.LINEAR, view)
+    for prepared in ("T", "mT", "H", "mH"):
+        table[getattr(Tensor, prepared).__get__] = (Kind.LINEAR, prepared)
     table[Tensor.data.__get__] = (Kind.CONSTANT, "data")  # type: ignore[attr-defined]
     return table
 

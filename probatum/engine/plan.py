@@ -11,15 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.evaluate import MULTIPLIERS, Evaluation, Need, Shared, evaluate, predict
+from probatum.engine.evaluate import MULTIPLIERS, Evaluation, Measurement, Shared, evaluate, predict
 from probatum.engine.multipliers import Completeness
 from probatum.engine.noise import image_keys
 from probatum.engine.precision import computing
 from probatum.engine.prefix import SharedWeights, StaleTensorError
+from probatum.engine.prepared_model import PreparedModel, first_not_finite
 from probatum.engine.sampling import Expansion, PointStream, Rows
 from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
 from probatum.engine.targets import Targets
-from probatum.engine.view import View, first_not_finite
 from probatum.errors import ModelError
 
 Progress = Callable[[int, int], None]
@@ -31,13 +31,13 @@ class Request:
 
     Args:
         value: the map of one point, batched over rows: Evaluation -> (rows, ...).
-        needs: what has to be measured at each point; nothing where the model plays no part.
+        measurements: what has to be measured at each point; nothing where the model plays no part.
         chain: expansions of the image into points, outermost first; none is the image itself.
         statistic: over the samples of the outermost expansion; anything but "mean" needs one.
     """
 
     value: Callable[[Evaluation], Tensor]
-    needs: frozenset[Need] = frozenset()
+    measurements: frozenset[Measurement] = frozenset()
     chain: tuple[Expansion, ...] = ()
     statistic: Statistic = "mean"
 
@@ -54,16 +54,16 @@ class Variant:
     """A version of a model, and what is explained there.
 
     Args:
-        view: the prepared model; versions that run together differ in their weights alone.
+        prepared: the prepared model; versions that run together differ in their weights alone.
         targets: class indices (batch,), one index for all images, or None for the classes that this version predicts.
     """
 
-    view: View
+    prepared: PreparedModel
     targets: Tensor | int | None = None
 
 
 def run(
-    view: View,
+    prepared: PreparedModel,
     images: Tensor,
     targets: Tensor | int | None,
     requests: Mapping[str, Request],
@@ -74,7 +74,7 @@ def run(
     progress: Progress | None = None,
 ) -> dict[str, Tensor]:
     """Answers all requests for a batch of images: `run_variants` of one version of the model."""
-    variants = [Variant(view, targets)]
+    variants = [Variant(prepared, targets)]
     return run_variants(
         variants, images, requests, seed=seed, memory_budget=memory_budget, chunk=chunk, progress=progress
     )[0]
@@ -115,10 +115,10 @@ def run_variants(
         ModelError: the model cannot answer, a map has NaN or infinite values, or multipliers are not complete.
         MemoryBudgetError: one row does not fit.
     """
-    view = variants[0].view
-    with computing(view.device, view.precision):
-        works = [_Work.of(variant, images) for variant in variants]
-        budget = Budget.of(images, memory_budget, chunk, view.row_bytes)
+    prepared = variants[0].prepared
+    with computing(prepared.device, prepared.precision):
+        works = [_VariantState.of(variant, images) for variant in variants]
+        budget = Budget.of(images, memory_budget, chunk, prepared.row_bytes)
         groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
         for name, request in requests.items():
             groups[request.chain][name] = request
@@ -136,13 +136,13 @@ def run_variants(
                 progress(done, total)
 
         for stream, members in streams:
-            needs = frozenset[Need]().union(*(request.needs for request in members.values()))
+            measurements = frozenset[Measurement]().union(*(request.measurements for request in members.values()))
             for work in works:
-                if work.targets is None and needs and stream.chain:
-                    work.targets = Targets(_all_logits(work.view, images, budget).argmax(1))
+                if work.targets is None and measurements and stream.chain:
+                    work.targets = Targets(_all_logits(work.prepared, images, budget).argmax(1))
                 work.begin(members)
-            if needs:
-                _Stream(stream, needs, budget, tick).run(works)
+            if measurements:
+                _ChunkedRun(stream, measurements, budget, tick).run(works)
                 for work in works:
                     work.end()
             else:
@@ -151,29 +151,29 @@ def run_variants(
         for work in works:
             if finite:
                 for name, result in work.maps.items():
-                    _require_finite(work.view, name, result)
-            work.completeness.require(work.view, finite=finite)
+                    _require_finite(work.prepared, name, result)
+            work.completeness.require(work.prepared, finite=finite)
     return [{name: work.maps[name] for name in requests} for work in works]
 
 
 def all_logits(
-    view: View,
+    prepared: PreparedModel,
     images: Tensor,
     *,
     memory_budget: int | str | None = None,
     chunk: int | None = None,
 ) -> Float[Tensor, "batch classes"]:
     """Returns the logits of all images, without gradients and in chunks under the budget."""
-    with computing(view.device, view.precision):
-        images = view.accept(images)
-        return _all_logits(view, images, Budget.of(images, memory_budget, chunk, view.row_bytes))
+    with computing(prepared.device, prepared.precision):
+        images = prepared.accept(images)
+        return _all_logits(prepared, images, Budget.of(images, memory_budget, chunk, prepared.row_bytes))
 
 
 @dataclass(eq=False)
-class _Work:
+class _VariantState:
     """What one variant gathers: the maps, and the accumulators of the stream in work."""
 
-    view: View
+    prepared: PreparedModel
     targets: Targets | None
     batch: int
     maps: dict[str, Tensor] = field(default_factory=dict)
@@ -184,17 +184,19 @@ class _Work:
     alone: bool = False  # whether sharing was tried and found impossible
 
     @classmethod
-    def of(cls, variant: Variant, images: Tensor) -> "_Work":
+    def of(cls, variant: Variant, images: Tensor) -> "_VariantState":
         targets = None if variant.targets is None else Targets.of(images, variant.targets)
-        return cls(variant.view, targets, len(images))
+        return cls(variant.prepared, targets, len(images))
 
     def begin(self, members: Mapping[str, Request]) -> None:
         self.members = members
         self.accumulators = {name: request.accumulator(self.batch) for name, request in members.items()}
 
-    def evaluate(self, rows: Rows, needs: frozenset[Need], shared: Shared | None = None) -> tuple[Evaluation, Tensor]:
+    def evaluate(
+        self, rows: Rows, measurements: frozenset[Measurement], shared: Shared | None = None
+    ) -> tuple[Evaluation, Tensor]:
         targets = None if self.targets is None else self.targets.at(rows.image)
-        measure = partial(evaluate, self.view, rows.points, targets, needs, rows.baselines)
+        measure = partial(evaluate, self.prepared, rows.points, targets, measurements, rows.baselines)
         if shared is not None and not self.alone:
             try:
                 results, classes = measure(shared)
@@ -220,52 +222,54 @@ class _Work:
 
 
 @dataclass(eq=False)
-class _Stream:
+class _ChunkedRun:
     """The chunks of a stream, each for all variants before the next."""
 
     points: PointStream
-    needs: frozenset[Need]
+    measurements: frozenset[Measurement]
     budget: Budget
     tick: Callable[[int], None]
 
-    def run(self, works: Sequence[_Work]) -> None:
-        view = works[0].view
+    def run(self, works: Sequence[_VariantState]) -> None:
+        prepared = works[0].prepared
         weights = self._weights(works)
         # Where variants share, a kept graph and that of one variant are held at once.
-        self.kind = (self.points.images.shape[1:], view.dtype, self.needs, *(["shared"] if weights else []))
+        self.kind = (self.points.images.shape[1:], prepared.dtype, self.measurements, *(["shared"] if weights else []))
         if self.budget.measures(self.kind):
             first = self.points.rows(0, 1)
-            work = partial(works[0].evaluate, first, self.needs, Shared(weights, first.points) if weights else None)
-            answer = self.budget.measure(self.kind, view.model, work, graphs=2 if weights else 1)
+            work = partial(
+                works[0].evaluate, first, self.measurements, Shared(weights, first.points) if weights else None
+            )
+            answer = self.budget.measure(self.kind, prepared.model, work, graphs=2 if weights else 1)
             del work
             self.budget.rows(self.kind)  # refuses a budget that is too small for what was just seen
             if len(self.points) == len(works) == 1:  # there is nothing to cut, so the measured row is the stream
                 works[0].add(*answer)
                 self.tick(1)
                 return
-        self._part(works, 0, len(self.points))
+        self._run_range(works, 0, len(self.points))
 
-    def _weights(self, works: Sequence[_Work]) -> SharedWeights | None:
-        if len(works) == 1 or not self.needs - {MULTIPLIERS}:
+    def _weights(self, works: Sequence[_VariantState]) -> SharedWeights | None:
+        if len(works) == 1 or not self.measurements - {MULTIPLIERS}:
             return None
-        weights = SharedWeights([work.view.model for work in works])
+        weights = SharedWeights([work.prepared.model for work in works])
         return weights if weights.any else None
 
-    def _part(self, works: Sequence[_Work], start: int, stop: int) -> None:
+    def _run_range(self, works: Sequence[_VariantState], start: int, stop: int) -> None:
         weights = self._weights(works)
         while start < stop and works:
             end = min(start + self.budget.rows(self.kind), stop)
-            self._chunk(works, weights, start, end)
+            self._run_chunk(works, weights, start, end)
             start = end
 
-    def _chunk(self, works: Sequence[_Work], weights: SharedWeights | None, start: int, stop: int) -> None:
+    def _run_chunk(self, works: Sequence[_VariantState], weights: SharedWeights | None, start: int, stop: int) -> None:
         rows = self.budget.attempt(stop - start, lambda: self.points.rows(start, stop))
         done = 0
         if rows is not None:
             shared = Shared(weights, rows.points) if weights else None
             for number, work in enumerate(works):
                 common = shared.variant(number) if shared else None
-                answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.needs, common))
+                answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.measurements, common))
                 if answer is None:
                     break
                 work.add(*answer)
@@ -274,10 +278,10 @@ class _Stream:
             del shared, common
         if done < len(works):  # memory ran out: what is left of the chunk is cut into smaller ones
             del rows
-            self._part(works[done:], start, stop)
+            self._run_range(works[done:], start, stop)
 
 
-def _without_model(stream: PointStream, works: Sequence[_Work]) -> None:
+def _without_model(stream: PointStream, works: Sequence[_VariantState]) -> None:
     """Runs a stream that calls no model: once, for all variants have the same maps there."""
     step = len(stream.images)
     for start in range(0, len(stream), step):
@@ -287,26 +291,26 @@ def _without_model(stream: PointStream, works: Sequence[_Work]) -> None:
         work.maps |= {name: works[0].maps[name].clone() for name in work.members}
 
 
-def _all_logits(view: View, images: Tensor, budget: Budget) -> Tensor:
-    kind = (images.shape[1:], view.dtype, "logits")
+def _all_logits(prepared: PreparedModel, images: Tensor, budget: Budget) -> Tensor:
+    kind = (images.shape[1:], prepared.dtype, "logits")
     if budget.measures(kind):
         # Measured with a graph although none is kept afterwards: a bound that holds, if a generous one.
-        budget.measure(kind, view.model, partial(predict, view, images[:1], with_graph=True))
+        budget.measure(kind, prepared.model, partial(predict, prepared, images[:1], with_graph=True))
     logits: list[Tensor] = []
     start = 0
     while start < len(images):
         rows = images[start : start + budget.rows(kind)]
-        answer = budget.attempt(len(rows), partial(predict, view, rows))
+        answer = budget.attempt(len(rows), partial(predict, prepared, rows))
         if answer is not None:
             logits.append(answer)
             start += len(rows)
     return torch.cat(logits)
 
 
-def _require_finite(view: View, name: str, maps: Tensor) -> None:
+def _require_finite(prepared: PreparedModel, name: str, maps: Tensor) -> None:
     bad = first_not_finite(maps)
     if bad is not None:
         raise ModelError(
             f"the {name} map of image {bad} has NaN or infinite values: "
-            f"the gradients of {view.name} are not finite there"
+            f"the gradients of {prepared.name} are not finite there"
         )

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from probatum.engine.noise import scramble, standard_normal, uniform
+from probatum.engine.noise import splitmix64, standard_normal, uniform
 from probatum.engine.sampling import Rows, accepted_baselines, on_path, per_row
 from probatum.errors import InvalidInput
 
@@ -180,7 +180,7 @@ class RandomPath:
 
 
 def _stream(keys: Int64[Tensor, " rows"], purpose: int) -> Int64[Tensor, " rows"]:
-    return scramble(keys + purpose)
+    return splitmix64(keys + purpose)
 
 
 def _range(images: Float[Tensor, "rows *shape"]) -> Float[Tensor, " rows"]:

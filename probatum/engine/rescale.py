@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from probatum.engine.budget import count_kept
 from probatum.engine.operations import POOLS, SMOOTH, TRAINING, Kind, known
-from probatum.engine.view import View
+from probatum.engine.prepared_model import PreparedModel
 from probatum.errors import ModelError
 
 _Function = Callable[..., Any]
@@ -49,9 +49,9 @@ class RescaleRule(TorchFunctionMode):
     Source: Shrikumar et al. (2017), arXiv:1704.02685, sections 3.2 and 3.5.1.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, prepared: PreparedModel) -> None:
         super().__init__()
-        self._view = view
+        self._view = prepared
         self._recording = False
         self._records: list[tuple[str, tuple[Tensor, ...]]] = []
         self._next = 0

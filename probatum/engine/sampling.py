@@ -1,7 +1,8 @@
 """Which points a method looks at: expansions of each image into many points, each with a weight.
 
-A method that averages over points is a chain of expansions: SmoothGrad is (Noise,), Integrated Gradients is (Path,),
-their combination is (Noise, Path). A chain is enumerated lazily, so that samples × steps never stand in memory at once.
+A method that averages over points is a chain of expansions: SmoothGrad is (Noise,), Integrated Gradients is
+(StraightPath,), their combination is (Noise, StraightPath). A chain is enumerated lazily, so that memory never holds
+samples × steps points at once.
 """
 
 import math
@@ -15,7 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from probatum.engine.noise import standard_normal, uniform
-from probatum.engine.statistics import wide
+from probatum.engine.statistics import accumulation_dtype
 from probatum.errors import InvalidInput
 
 
@@ -94,7 +95,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Path:
+class StraightPath:
     """The straight path from a baseline: x′ + α (x − x′) at fixed α, each of its own quadrature weight.
 
     Args:
@@ -139,7 +140,7 @@ class DrawnPath:
 
     Args:
         strata: K, the noise samples of the expansion that comes before in the chain.
-        baseline: as of `Path`.
+        baseline: as of `StraightPath`.
     """
 
     strata: int
@@ -224,7 +225,7 @@ class PointStream:
         first, last = start // inner, (stop - 1) // inner
         images, keys = self.images[first : last + 1], self.keys[first : last + 1]
         image = torch.arange(first, last + 1, device=images.device)
-        weights = images.new_ones(len(image), dtype=wide(images.dtype))
+        weights = images.new_ones(len(image), dtype=accumulation_dtype(images.dtype))
         rows = Rows(image, images, keys, images, images, None, weights, torch.zeros_like(image))
         for expansion, prepared in zip(self.chain, self.prepared, strict=True):
             inner //= expansion.count

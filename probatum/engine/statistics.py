@@ -20,7 +20,7 @@ class Accumulator(Protocol):
         """The statistic, (batch, ...)."""
 
 
-def wide(dtype: torch.dtype) -> torch.dtype:
+def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     """The type that sums are kept in: float32 at least, for a bfloat16 that has grown swallows what is added to it."""
     return torch.promote_types(dtype, torch.float32)
 
@@ -40,7 +40,7 @@ class WeightedSum:
     def add(self, maps: Float[Tensor, "rows *shape"], image: Tensor, weights: Tensor) -> None:
         """Adds the weighted maps of a chunk to their images."""
         if self._sum is None:
-            self._sum = maps.new_zeros(self._batch, *maps.shape[1:], dtype=wide(maps.dtype))
+            self._sum = maps.new_zeros(self._batch, *maps.shape[1:], dtype=accumulation_dtype(maps.dtype))
             self._dtype = maps.dtype
         self._sum.index_add_(0, image, maps * weights.reshape(-1, *[1] * (maps.ndim - 1)))
 
@@ -73,7 +73,7 @@ class SampleMoments:
     def add(self, maps: Float[Tensor, "rows *shape"], image: Tensor, weights: Tensor) -> None:
         """Adds a chunk; a sample may begin in one chunk and end in another."""
         if self._mean is None or self._squares is None:
-            self._mean = maps.new_zeros(self._batch, *maps.shape[1:], dtype=wide(maps.dtype))
+            self._mean = maps.new_zeros(self._batch, *maps.shape[1:], dtype=accumulation_dtype(maps.dtype))
             self._dtype = maps.dtype
             self._squares = torch.zeros_like(self._mean)
         # The stream's weights hold 1/samples already; a sample's own value has the inner weights alone.

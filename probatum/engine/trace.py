@@ -39,30 +39,30 @@ def execution_order(model: nn.Module, images: Tensor) -> tuple[LayerCall, ...]:
     Listed are leaf modules and every module that owns parameters directly. A module that a fused operation bypasses
     (`out_proj` of `nn.MultiheadAttention`) is not called and so not listed; its owner is.
     """
-    view = frozen_copy(model)
+    prepared = frozen_copy(model)
     calls: dict[str, int] = {}
 
     def count(path: str, module: nn.Module, inputs: object) -> None:
         calls[path] = calls.get(path, 0) + 1
 
     kinds = {}
-    for path, module in view.named_modules():
+    for path, module in prepared.named_modules():
         if next(module.children(), None) is None or next(module.parameters(recurse=False), None) is not None:
             kinds[path] = type(module).__name__
             module.register_forward_pre_hook(partial(count, path))
-    _forward(view, images)
+    _forward(prepared, images)
     return tuple(LayerCall(path, kinds[path], number) for path, number in calls.items())
 
 
 def used_parameters(model: nn.Module, images: Tensor) -> frozenset[str]:
     """Names the parameters that the logits depend on, by autograd; auxiliary heads, for instance, are left out."""
-    view = frozen_copy(model)
+    prepared = frozen_copy(model)
     named = {
         name: p.requires_grad_()
-        for name, p in view.named_parameters(remove_duplicate=False)
+        for name, p in prepared.named_parameters(remove_duplicate=False)
         if p.is_floating_point()  # integers have no gradient and may not ask for one
     }
-    logits = _forward(view, images)
+    logits = _forward(prepared, images)
     if not named or not logits.requires_grad:
         return frozenset()
     # The sum of the logits, which must not be taken where the caller has switched gradients off.
@@ -79,13 +79,13 @@ def last_convolution(model: nn.Module, images: Tensor) -> str:
     return paths[-1]
 
 
-def _forward(view: nn.Module, images: Tensor) -> Tensor:
+def _forward(prepared: nn.Module, images: Tensor) -> Tensor:
     # Images that require a gradient keep transformers off their fused inference path, which calls no submodule.
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        logits = view(images[:1].detach().clone().requires_grad_(True).clone())
+        logits = prepared(images[:1].detach().clone().requires_grad_(True).clone())
     if not isinstance(logits, Tensor):
         raise ModelError(
-            f"{type(view).__name__} returns a {type(logits).__name__}; probatum needs (batch, classes) logits"
+            f"{type(prepared).__name__} returns a {type(logits).__name__}; probatum needs (batch, classes) logits"
         )
     return logits

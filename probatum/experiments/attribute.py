@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Method, attribute
 from probatum.data import ImageSet, load_photographs
-from probatum.engine import View, all_logits, prepare
+from probatum.engine import PreparedModel, all_logits, prepare
 from probatum.errors import InvalidInput
 from probatum.experiments.cells import Arrays, Cell, CellStore
 from probatum.experiments.config import CheckConfig
@@ -103,7 +103,7 @@ def explain(
         data = _load(request, spec, skipped)
         model, _ = load_or_train(config, spec, progress, device, work.weights)
         images = data.images.to(device)
-        view = prepare(
+        prepared = prepare(
             model.to(device),
             config.precision,
             channels_last=config.channels_last,
@@ -111,7 +111,7 @@ def explain(
             example=images,
         )
         budget = work.circumstances["memory_budget"] or config.memory_budget
-        probabilities = all_logits(view, images, memory_budget=budget).softmax(1)
+        probabilities = all_logits(prepared, images, memory_budget=budget).softmax(1)
         targets = _targets(request.target, probabilities, spec)
         methods = {name: configured_method(name, config, spec, data.preprocessing) for name in config.methods}
         size = block_size(images, len(methods), 1)
@@ -119,7 +119,7 @@ def explain(
         inputs = identity_of_inputs(model, images, targets) | {"image names": list(data.image_names)}
         settings = {"config": config.to_json(), "methods": exactly(methods)}
         store = work.identify(asked | settings | inputs | identity_of_software(device), len(blocks))
-        maps = _maps(view, blocks, targets, methods, config.seed, budget, store, progress, say)
+        maps = _maps(prepared, blocks, targets, methods, config.seed, budget, store, progress, say)
         names = spec.class_names or data.class_names
         found = Explanation(
             image_names=data.image_names,
@@ -160,7 +160,7 @@ def _targets(target: int | None, probabilities: Tensor, spec: ModelSpec) -> Tens
 
 
 def _maps(
-    view: View,
+    prepared: PreparedModel,
     blocks: Sequence[Tensor],
     targets: Tensor,
     methods: Mapping[str, Method],
@@ -185,7 +185,9 @@ def _maps(
                 if progress is not None:
                     progress(before * total + done, len(blocks) * total, "attributing")
 
-            maps = attribute(view, block, targets[cell.part], methods, seed=seed, memory_budget=budget, progress=tick)
+            maps = attribute(
+                prepared, block, targets[cell.part], methods, seed=seed, memory_budget=budget, progress=tick
+            )
             arrays = {f"maps/{row}": values.float().cpu().numpy() for row, values in enumerate(maps.values())}
             store.save(cell, arrays)
         found.append(arrays)

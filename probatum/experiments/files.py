@@ -48,9 +48,13 @@ def understood(folder: Path, what: str = "complete run of probatum") -> Iterator
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes an `.npz`."""
+    """Writes an `.npz`; ValueError where an array holds Python objects, which reading would have to unpickle."""
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"the array {name} holds Python objects")
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    named: dict[str, Any] = dict(arrays)
+    np.savez(buffer, **named)  # before numpy 2, `allow_pickle` would become the name of an array
     write_whole(path, buffer.getvalue())
 
 

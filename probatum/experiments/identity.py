@@ -17,7 +17,7 @@ import torchvision
 from torch import Tensor, nn
 
 import probatum
-from probatum.engine import View, all_logits
+from probatum.engine import PreparedModel, all_logits
 from probatum.engine.budget import default_budget
 from probatum.experiments.cells import CellStore
 from probatum.experiments.config import CheckConfig
@@ -70,13 +70,13 @@ def identity_of_software(device: torch.device, rooms: tuple[str, ...] = _NUMERIC
 
 
 def cell_store(
-    folder: Path, view: View, images: Tensor, targets: Tensor, budget: int | str | None, *settings: Any
+    folder: Path, prepared: PreparedModel, images: Tensor, targets: Tensor, budget: int | str | None, *settings: Any
 ) -> CellStore:
     """The place of a computation's cells in a folder, which is made where there is none.
 
     Args:
         folder: may hold the cells of other computations.
-        view: the model as it computes. Weights do not say what a network makes of them, so its layers and logits
+        prepared: the model as it computes. Weights do not say what a network makes of them, so its layers and logits
             determine the cells, too.
         images: (batch, ...).
         targets: class indices (batch,).
@@ -84,9 +84,9 @@ def cell_store(
         settings: everything else that determines the numbers, see `exactly`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    options = [view.precision, view.dtype, view.channels_last, view.folds, budget]
-    function = [view.name, str(view.model), tensor_hash(all_logits(view, images, memory_budget=budget))]
-    identity = [identity_of_inputs(view.model, images, targets), identity_of_software(images.device), function]
+    options = [prepared.precision, prepared.dtype, prepared.channels_last, prepared.folds, budget]
+    function = [prepared.name, str(prepared.model), tensor_hash(all_logits(prepared, images, memory_budget=budget))]
+    identity = [identity_of_inputs(prepared.model, images, targets), identity_of_software(images.device), function]
     return CellStore(folder, json.dumps([*identity, exactly(options), exactly(settings)]))
 
 

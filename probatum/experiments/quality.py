@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from probatum.attributions import InputXGradient, Method, SmoothGrad, attribute
 from probatum.attributions.baselines import Baseline, as_baseline
-from probatum.engine import View, all_logits, prepare, prepare_like
+from probatum.engine import PreparedModel, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput
 from probatum.experiments.cells import Cell
 from probatum.experiments.identity import cell_store
@@ -33,7 +33,7 @@ class QualityResult:
         stages: "trained", then the stages of the randomizer in the order visited.
         image_names: one for each image.
         targets: (image,) the explained classes.
-        products: by method, whether its maps are local or global.
+        local_or_global: by method, whether its maps are local or global.
         scores: (method, metric, stage, image, trial); the trained model's are the same in every trial. NaN where a
             metric says that it is undefined, as max-sensitivity is of a zero map.
     """
@@ -43,7 +43,7 @@ class QualityResult:
     stages: tuple[str, ...]
     image_names: tuple[str, ...]
     targets: tuple[int, ...]
-    products: Mapping[str, Product]
+    local_or_global: Mapping[str, Product]
     scores: Float[np.ndarray, "method metric stage image trial"]
 
     def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
@@ -73,9 +73,9 @@ def quality_scores(
     metrics: Mapping[str, Quality] | Sequence[str] = ("infidelity", "max-sensitivity"),
     randomizer: Randomizer | None = None,
     trials: int = 1,
-    products: Mapping[str, Product] | None = None,
+    local_or_global: Mapping[str, Product] | None = None,
     baseline: Baseline | Tensor | str = "zero",
-    together: int | None = 1,
+    feature_dim: int | None = 1,
     reduce: Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
     image_names: Sequence[str] | None = None,
@@ -102,10 +102,10 @@ def quality_scores(
         metrics: names of the table, or metrics of your own by name.
         randomizer: makes the further versions of the model; None scores the model alone.
         trials: independent randomizations.
-        products: whether a method's maps are "local" or "global"; what is not named here follows `product_of`.
+        local_or_global: whether a method's maps are "local" or "global"; what is not named here follows `product_of`.
         baseline: x₀ of what is removed, best that of the methods.
-        together: dimension of the batch whose entries are one feature: 1 for the channels of images, −1 for embeddings,
-            None where every number is a feature.
+        feature_dim: dimension of the batch whose entries are one feature: 1 for the channels of images, −1 for
+            embeddings, None where every number is a feature.
         reduce: applied to the maps before max-sensitivity compares them, as the sum over the embedding is.
         seed: of the methods' noise and of the disturbances.
         image_names: one for each image; numbers where not given.
@@ -129,10 +129,10 @@ def quality_scores(
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
     if trials < 1:
         raise InvalidInput(f"trials is {trials}; there is at least one")
-    if unknown := set(products or {}) - set(methods):
-        raise InvalidInput(f"products name {', '.join(sorted(unknown))}, which is none of the methods")
+    if unknown := set(local_or_global or {}) - set(methods):
+        raise InvalidInput(f"local_or_global names {', '.join(sorted(unknown))}, which is none of the methods")
     table = metrics if isinstance(metrics, Mapping) else {name: get_quality(name) for name in metrics}
-    kinds = {name: product_of(method) for name, method in methods.items()} | dict(products or {})
+    kinds = {name: product_of(method) for name, method in methods.items()} | dict(local_or_global or {})
     trained = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     images = trained.accept(images)
     if targets is None:
@@ -142,10 +142,10 @@ def quality_scores(
     baselines = as_baseline(baseline)(images)
     parts = [slice(first, min(first + IMAGES_AT_ONCE, len(images))) for first in range(0, len(images), IMAGES_AT_ONCE)]
     total, done = len(parts) * (1 + trials * (len(stages) - 1)), 0
-    settings = ("quality", methods, table, randomizer, kinds, baselines, together, reduce, seed)
+    settings = ("quality", methods, table, randomizer, kinds, baselines, feature_dim, reduce, seed)
     store = None if cells is None else cell_store(cells, trained, images, targets, memory_budget, *settings)
     for part in parts:
-        for version, (stage, trial, view) in enumerate(_versions(trained, randomizer, trials)):
+        for version, (stage, trial, prepared) in enumerate(_versions(trained, randomizer, trials)):
             if progress is not None:
                 progress(done, total, stages[stage])
             done += 1
@@ -154,7 +154,7 @@ def quality_scores(
             if stored is not None:
                 scores[:, :, stage, part, trial] = stored["scores"][..., None]
                 continue
-            explain, forward, probability = _callables(view, targets[part], methods, seed, memory_budget)
+            explain, forward, probability = _callables(prepared, targets[part], methods, seed, memory_budget)
             everything = torch.arange(part.stop - part.start, device=images.device)
             maps = explain(images[part], everything)
             case = Case(
@@ -165,7 +165,7 @@ def quality_scores(
                 kinds,
                 None if reduce is None else {name: reduce(values) for name, values in maps.items()},
                 baselines[part],
-                together,
+                feature_dim,
                 probability,
                 seed,
             )
@@ -180,8 +180,10 @@ def quality_scores(
     )
 
 
-def _versions(trained: View, randomizer: Randomizer | None, trials: int) -> Iterator[tuple[int, slice, View]]:
-    """The models: the number of their stage, the trials that they count for, and their view."""
+def _versions(
+    trained: PreparedModel, randomizer: Randomizer | None, trials: int
+) -> Iterator[tuple[int, slice, PreparedModel]]:
+    """The models: the number of their stage, the trials that they count for, and their prepared model."""
     yield 0, slice(None), trained
     for trial in range(trials if randomizer else 0):
         assert randomizer is not None
@@ -190,18 +192,18 @@ def _versions(trained: View, randomizer: Randomizer | None, trials: int) -> Iter
 
 
 def _callables(
-    view: View, targets: Tensor, methods: Mapping[str, Method], seed: int, memory_budget: int | str | None
+    prepared: PreparedModel, targets: Tensor, methods: Mapping[str, Method], seed: int, memory_budget: int | str | None
 ) -> tuple[Explain, Forward, Forward]:
     """The maps of all methods, the target's logit and its probability, at points made from some images."""
 
     def explain(points: Tensor, image: Tensor) -> Mapping[str, Tensor]:
-        return attribute(view, points, targets[image], methods, seed=seed, memory_budget=memory_budget)
+        return attribute(prepared, points, targets[image], methods, seed=seed, memory_budget=memory_budget)
 
     def forward(points: Tensor, image: Tensor) -> Tensor:
-        return all_logits(view, points, memory_budget=memory_budget).gather(1, targets[image, None])[:, 0]
+        return all_logits(prepared, points, memory_budget=memory_budget).gather(1, targets[image, None])[:, 0]
 
     def probability(points: Tensor, image: Tensor) -> Tensor:
-        logits = all_logits(view, points, memory_budget=memory_budget)
+        logits = all_logits(prepared, points, memory_budget=memory_budget)
         return logits.softmax(1).gather(1, targets[image, None])[:, 0]
 
     return explain, forward, probability

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute_variants
-from probatum.engine import Variant, View, all_logits, prepare, prepare_like
+from probatum.engine import PreparedModel, Variant, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput, ModelError
 from probatum.experiments.cells import Arrays, Cell, CellStore
 from probatum.experiments.identity import cell_store
@@ -98,11 +98,11 @@ def sanity_check(
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
     if len(names) != len(images) or len(set(names)) < len(names):
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
-    view = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
+    prepared = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     if targets is None:
-        targets = all_logits(view, images, memory_budget=memory_budget).argmax(1)
+        targets = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
     work = SanityWork(
-        trained=view,
+        trained=prepared,
         images=images,
         targets=targets,
         methods=methods,
@@ -145,7 +145,7 @@ class SanityWork:
         keep_going: whether a map that is not finite is a failure or an error.
     """
 
-    trained: View
+    trained: PreparedModel
     images: Tensor
     targets: Tensor
     methods: Mapping[str, Method]
@@ -265,7 +265,7 @@ class SanityWork:
 
     def _explain(
         self,
-        views: Sequence[View],
+        views: Sequence[PreparedModel],
         cell: Cell,
         targets: Tensor,
         methods: Mapping[str, Method],
@@ -273,7 +273,7 @@ class SanityWork:
         tick: Tick | None,
     ) -> list[dict[str, Tensor]]:
         return attribute_variants(
-            [Variant(view, targets) for view in views],
+            [Variant(prepared, targets) for prepared in views],
             self.images[cell.part],
             methods,
             seed=seed,

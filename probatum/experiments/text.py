@@ -159,17 +159,17 @@ def explain_text(
         InvalidInput, ModelError: what the parts raise.
     """
     encoded = model.encode(sentences)
-    view = prepare(model.network, precision)
+    prepared = prepare(model.network, precision)
     wanted = _targets(targets, len(encoded), len(model.class_names))
     found: dict[int, TextExplanation] = {}
     for rows in equal_lengths(encoded):
         embeddings = model.embed([encoded[row] for row in rows])
-        probabilities = all_logits(view, embeddings, memory_budget=memory_budget).softmax(1)
+        probabilities = all_logits(prepared, embeddings, memory_budget=memory_budget).softmax(1)
         aimed = probabilities.argmax(1)
         if wanted is not None:
             aimed = torch.tensor([wanted[row] for row in rows], device=aimed.device)
         maps = attribute(
-            view,
+            prepared,
             embeddings,
             aimed,
             methods,
@@ -179,7 +179,7 @@ def explain_text(
         )
         scores = {name: token_scores(values, normalise=normalise).cpu().numpy() for name, values in maps.items()}
         deltas: dict[str, Tensor] = {
-            name: method.convergence_delta(view, embeddings, aimed, maps[name], memory_budget=memory_budget)
+            name: method.convergence_delta(prepared, embeddings, aimed, maps[name], memory_budget=memory_budget)
             for name, method in methods.items()
             if isinstance(method, IntegratedGradients)
         }

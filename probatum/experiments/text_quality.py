@@ -74,7 +74,7 @@ def text_quality(
                 randomizer=randomizer,
                 trials=trials,
                 baseline=text_baseline(model, baseline),
-                together=-1,
+                feature_dim=-1,
                 reduce=lambda maps: token_scores(maps, normalise=False),
                 seed=seed,
                 image_names=[str(row) for row in rows],
@@ -92,6 +92,6 @@ def text_quality(
         first.stages,
         tuple(str(row) for row in range(len(encoded))),
         tuple(int(target) for target in targets),
-        first.products,
+        first.local_or_global,
         np.concatenate([part.scores for part in parts], axis=3)[:, :, :, order],
     )

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from probatum.engine import View, all_logits, prepare
+from probatum.engine import PreparedModel, all_logits, prepare
 from probatum.errors import InvalidInput
 
 
 def function_along(
-    model: nn.Module | View,
+    model: nn.Module | PreparedModel,
     image: Tensor,
     target: int,
     dimensions: Sequence[int],
@@ -42,8 +42,8 @@ def function_along(
     Raises:
         InvalidInput: a dimension or a target that does not exist, fewer than two points, an empty span.
     """
-    view = prepare(model, precision)
-    start = view.accept(image[None])
+    prepared = prepare(model, precision)
+    start = prepared.accept(image[None])
     low, high = span
     if points < 2 or not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InvalidInput(f"{points} points from {low} to {high} are no line; give two or more, and a span that rises")
@@ -54,7 +54,7 @@ def function_along(
     for dimension in dimensions:
         moved = start.flatten(1).repeat(points, 1)
         moved[:, dimension] += offsets
-        logits = all_logits(view, moved.reshape(points, *image.shape), memory_budget=memory_budget)
+        logits = all_logits(prepared, moved.reshape(points, *image.shape), memory_budget=memory_budget)
         if not 0 <= target < logits.shape[1]:
             raise InvalidInput(f"target {target} is out of range: the model has classes 0 to {logits.shape[1] - 1}")
         curves.append(logits[:, target])

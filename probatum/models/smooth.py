@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from probatum.engine import View, copy_model, prepare
+from probatum.engine import PreparedModel, copy_model, prepare
 from probatum.engine.copying import written_module
 from probatum.engine.operations import known
 from probatum.engine.precision import computing
@@ -194,18 +194,18 @@ def smoothed(
     return copy
 
 
-def smoothing_of(model: nn.Module | View, images: Tensor) -> Smoothing:
+def smoothing_of(model: nn.Module | PreparedModel, images: Tensor) -> Smoothing:
     """Counts what one forward pass of a network made by `smoothed` replaces.
 
     Raises:
         ModelError: the network was not made by `smoothed`.
     """
-    view = prepare(model)
-    if not hasattr(type(view.model), "_smooth_calls"):
-        raise ModelError(f"{view.name} is no smooth network; make one with smoothed(model)")
-    with computing(view.device), torch.no_grad():
-        view.logits(view.accept(images[:1]).clone())
-    found: Smoothing = view.model._smoothing  # type: ignore[assignment]
+    prepared = prepare(model)
+    if not hasattr(type(prepared.model), "_smooth_calls"):
+        raise ModelError(f"{prepared.name} is no smooth network; make one with smoothed(model)")
+    with computing(prepared.device), torch.no_grad():
+        prepared.logits(prepared.accept(images[:1]).clone())
+    found: Smoothing = prepared.model._smoothing  # type: ignore[assignment]
     return found
 
 

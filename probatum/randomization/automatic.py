@@ -126,8 +126,8 @@ class _Watch(TorchFunctionMode):
 
 def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
     """The layers in the order in which one image, passing through a frozen copy, first meets them."""
-    view = frozen_copy(model)
-    watch = _Watch(named_tensors(view))
+    prepared = frozen_copy(model)
+    watch = _Watch(named_tensors(prepared))
 
     def enter(path: str, module: nn.Module, inputs: object) -> None:
         watch.running.append(path)
@@ -135,14 +135,14 @@ def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
     def leave(module: nn.Module, inputs: object, output: object) -> None:
         watch.running.pop()
 
-    for path, module in view.named_modules():
+    for path, module in prepared.named_modules():
         module.register_forward_pre_hook(partial(enter, path))
         module.register_forward_hook(leave)
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
         image = images[:1].detach().clone().requires_grad_(True)  # keeps transformers off their fused path
         with watch:
-            view(image.clone())
+            prepared(image.clone())
     return [layer for layer in dict.fromkeys(watch.layers.values()) if layer.names]
 
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probatum.engine.noise import image_keys, scramble
+from probatum.engine.noise import image_keys, splitmix64
 from probatum.errors import InvalidInput
 
 _TRIAL = 0x5851F42D4C957F2D  # odd, so that no two trials share a word
@@ -38,6 +38,6 @@ def other_classes(
     if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < classes:
         raise InvalidInput(f"targets run from {int(targets.min())} to {int(targets.max())}, outside [0, {classes})")
     turns = torch.full((len(images),), trial, device=images.device) * _TRIAL
-    words = scramble(image_keys(images, seed) + scramble(turns))
+    words = splitmix64(image_keys(images, seed) + splitmix64(turns))
     steps = 1 + words.bitwise_and((1 << 62) - 1) % (classes - 1)  # 1, ..., classes - 1
     return ((targets + steps.to(targets.device)) % classes).to(targets.dtype)

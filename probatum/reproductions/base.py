@@ -194,7 +194,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 def write_arrays(folder: Path, **arrays: np.ndarray) -> None:
     """Writes the arrays of an experiment, `arrays.npz`."""
-    np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
+    files.write_arrays(folder / "arrays.npz", arrays)
 
 
 def read_arrays(folder: Path) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from skimage import filters
 from torch import Tensor
 from torch.nn import functional as F
 
-from probatum.engine.noise import image_keys, scramble, standard_normal, uniform
+from probatum.engine.noise import image_keys, splitmix64, standard_normal, uniform
 
 Map = Callable[[torch.nn.Module, Tensor, int, Tensor, int], Tensor]  # model, image, target, clean image, seed
 
@@ -146,7 +146,7 @@ def deeplift(baseline, multiply: bool = True) -> Map:
 
 
 def stream(clean: Tensor, seed: int, purpose: int) -> Tensor:
-    return scramble(image_keys(clean[None], seed) + purpose)
+    return splitmix64(image_keys(clean[None], seed) + purpose)
 
 
 def noisy(center, fraction: float):

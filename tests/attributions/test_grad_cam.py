@@ -167,7 +167,7 @@ def test_a_layer_that_has_no_map_is_refused(method, layer, error, message):
 
 
 def test_a_view_that_is_overwritten_is_refused_rather_than_misread():
-    class View(nn.Module):
+    class PreparedModel(nn.Module):
         def __init__(self):
             super().__init__()
             self.linear = nn.Linear(198, 18)
@@ -180,7 +180,7 @@ def test_a_view_that_is_overwritten_is_refused_rather_than_misread():
             return self.head(x.flatten(1))
 
     with pytest.raises(ModelError, match="its output is a view that the model overwrites"):
-        GradCAM("fold")(seeded(View), images(), TARGETS)
+        GradCAM("fold")(seeded(PreparedModel), images(), TARGETS)
 
 
 @pytest.mark.parametrize("method", [GradCAM("conv1"), GuidedGradCAM("conv1")])

@@ -98,8 +98,8 @@ def test_a_batch_is_taken_when_it_is_asked_for_and_nothing_of_it_is_kept(net, st
 
 def test_the_model_is_prepared_once(net, stack, monkeypatch):
     calls = []
-    real = probatum.engine.view.frozen_copy
-    monkeypatch.setattr("probatum.engine.view.frozen_copy", lambda model: calls.append(model) or real(model))
+    real = probatum.engine.prepared_model.frozen_copy
+    monkeypatch.setattr("probatum.engine.prepared_model.frozen_copy", lambda model: calls.append(model) or real(model))
     joined(attribute_stream(net, stack.split(2), methods=[Gradient()]))
     assert len(calls) == 1
     joined(attribute_stream(prepare(net), stack.split(2), methods=[Gradient()]))

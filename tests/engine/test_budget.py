@@ -58,9 +58,9 @@ def test_the_default_is_512_mib_on_the_cpu_and_a_chunk_alone_replaces_it():
 
 def measured(model, x, method=None) -> int:
     """The bytes that the budget counts for a row."""
-    view = prepare(model)
-    (method or Gradient())(view, x[:2], 0)
-    (bytes_,) = view.row_bytes.values()
+    prepared = prepare(model)
+    (method or Gradient())(prepared, x[:2], 0)
+    (bytes_,) = prepared.row_bytes.values()
     return bytes_
 
 
@@ -155,20 +155,20 @@ class _Kept:
 def test_what_autograd_keeps_stays_within_the_budget_in_every_chunk(rows, method):
     model = seeded(ConvNet)
     row = measured(model, images(), method)
-    view = prepare(model)
-    view.row_bytes.update(dict.fromkeys(_kinds(view, method), row))
-    expected = method(view, images(6), 0, chunk=1)
-    live = Live(view.model)
+    prepared = prepare(model)
+    prepared.row_bytes.update(dict.fromkeys(_kinds(prepared, method), row))
+    expected = method(prepared, images(6), 0, chunk=1)
+    live = Live(prepared.model)
     with live.hooks():
-        maps = method(view, images(6), 0, memory_budget=int(rows * row))
+        maps = method(prepared, images(6), 0, memory_budget=int(rows * row))
     torch.testing.assert_close(maps, expected, rtol=1e-10, atol=1e-12 * float(expected.abs().max()))
     assert 0 < live.peak <= int(rows * row)
     assert live.now == 0
 
 
-def _kinds(view, method):
-    request = method.request(view, images())
-    return [(torch.Size(SHAPE), view.dtype, request.needs)]
+def _kinds(prepared, method):
+    request = method.request(prepared, images())
+    return [(torch.Size(SHAPE), prepared.dtype, request.measurements)]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 8, 20])
@@ -360,6 +360,6 @@ def test_no_cycle_keeps_activations_alive(targets):
 
 
 def test_need_of_the_plain_gradient_is_known_by_its_kind():
-    view = prepare(seeded(Linear))
-    Gradient()(view, images(), 0)
-    assert set(view.row_bytes) == {(torch.Size(SHAPE), torch.float64, frozenset({PLAIN}))}
+    prepared = prepare(seeded(Linear))
+    Gradient()(prepared, images(), 0)
+    assert set(prepared.row_bytes) == {(torch.Size(SHAPE), torch.float64, frozenset({PLAIN}))}

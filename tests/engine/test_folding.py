@@ -35,19 +35,19 @@ def test_maps_are_the_same_for_every_method(options):
 @pytest.mark.parametrize("name", FOLDED)
 def test_maps_are_the_same_for_torchvisions_networks(name):
     model, x = zoo_net(name), zoo_image(name)
-    view = prepare(model, channels_last=True, fold_batch_norm=True, example=x)
-    assert len(view.folds) == FOLDED[name]
+    prepared = prepare(model, channels_last=True, fold_batch_norm=True, example=x)
+    assert len(prepared.folds) == FOLDED[name]
     methods = [Gradient(), GuidedBackprop(), GradCAM()]
-    assert_equal_maps(attribute(view, x, 3, methods), attribute(model, x, 3, methods))
+    assert_equal_maps(attribute(prepared, x, 3, methods), attribute(model, x, 3, methods))
 
 
 def test_a_batch_norm_of_its_own_layer_is_found_and_its_output_is_what_it_was():
     model, x = seeded(ConvNet), images()
-    view = prepare(model, fold_batch_norm=True, example=x)
-    assert view.folds == (Fold("conv1", "bn1", ("conv1",)),)
-    assert_equal_maps({"": GradCAM("bn1")(view, x, 1)}, {"": GradCAM("bn1")(model, x, 1)})
+    prepared = prepare(model, fold_batch_norm=True, example=x)
+    assert prepared.folds == (Fold("conv1", "bn1", ("conv1",)),)
+    assert_equal_maps({"": GradCAM("bn1")(prepared, x, 1)}, {"": GradCAM("bn1")(model, x, 1)})
     with pytest.raises(ModelError, match="layer 'conv1' of ConvNet is folded into its batch norm; name 'bn1'"):
-        GuidedGradCAM("conv1")(view, x, 1)
+        GuidedGradCAM("conv1")(prepared, x, 1)
 
 
 class Tail(nn.Module):
@@ -117,14 +117,14 @@ def test_views_of_one_structure_share_the_folds_and_not_the_weights():
 
 def test_options_of_a_view_are_its_own():
     model, x = seeded(ConvNet), images()
-    view = prepare(model, "float64", channels_last=True)
-    assert prepare(view) is prepare(view, "float64", channels_last=True) is view
+    prepared = prepare(model, "float64", channels_last=True)
+    assert prepare(prepared) is prepare(prepared, "float64", channels_last=True) is prepared
     for options, message in [
         ({"precision": "float32"}, "prepared for float64, not for precision 'float32'"),
         ({"fold_batch_norm": True}, "prepared without fold_batch_norm"),
     ]:
         with pytest.raises(InvalidInput, match=message):
-            Gradient()(view, x, 0, **options)
+            Gradient()(prepared, x, 0, **options)
     with pytest.raises(InvalidInput, match="prepared without channels_last"):
         Gradient()(prepare(model), x, 0, channels_last=True)
     with pytest.raises(InvalidInput, match="needs an example image"):
@@ -142,5 +142,5 @@ def test_a_folded_network_computes_in_float64_before_it_rounds():
 
 @pytest.mark.parametrize("name", sorted(set(ZOO) - set(FOLDED)))
 def test_networks_without_batch_norm_have_nothing_to_fold(name):
-    view = prepare(zoo_net(name), fold_batch_norm=True, example=zoo_image(name))
-    assert view.folds == ()
+    prepared = prepare(zoo_net(name), fold_batch_norm=True, example=zoo_image(name))
+    assert prepared.folds == ()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nets import images
 from scipy import stats
 
-from probatum.engine.noise import image_keys, scramble, standard_normal
+from probatum.engine.noise import image_keys, splitmix64, standard_normal
 
 SHAPE = torch.Size([2, 11, 9])
 
@@ -136,7 +136,7 @@ def test_scramble_is_the_finalizer_of_splitmix64(word, bit):
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % 2**64
         return z ^ (z >> 31)
 
-    mixed = scramble(torch.tensor([word, word ^ (1 << bit)]))
+    mixed = splitmix64(torch.tensor([word, word ^ (1 << bit)]))
     assert int(mixed[0]) % 2**64 == by_python(word)
     assert mixed[0] != mixed[1]
 
@@ -145,7 +145,7 @@ def test_one_flipped_bit_flips_about_half_of_the_scrambled_bits():
     words = torch.arange(2000) * 7919
     flips = []
     for bit in range(64):
-        change = scramble(words) ^ scramble(words ^ (1 << bit if bit < 63 else -(2**63)))
+        change = splitmix64(words) ^ splitmix64(words ^ (1 << bit if bit < 63 else -(2**63)))
         flips.append(sum(int(value).bit_count() for value in (change & (2**63 - 1)).tolist()) / len(words))
     assert all(30.5 < flip < 32.5 for flip in flips)  # of 63
 

@@ -29,7 +29,7 @@ def cascade(model, x, **options) -> list:
 def assert_same_maps(variants, x, methods, **options):
     together = attribute_variants(variants, x, methods, **options)
     for variant, maps in zip(variants, together, strict=True):
-        alone = attribute(variant.view, x, variant.targets, methods, **options)
+        alone = attribute(variant.prepared, x, variant.targets, methods, **options)
         for name in methods:
             assert torch.equal(maps[name], alone[name]), name
 
@@ -52,7 +52,7 @@ def test_maps_are_bit_for_bit_those_of_each_version_alone(order, targets):
     x = images()
     views = cascade(seeded(ConvNet), x, order=order)
     some = {name: METHODS[name] for name in SOME}
-    assert_same_maps([Variant(view, targets) for view in views], x, some, seed=3, chunk=4)
+    assert_same_maps([Variant(prepared, targets) for prepared in views], x, some, seed=3, chunk=4)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -62,14 +62,14 @@ def test_maps_of_torchvisions_networks_too(name):
     some = [views[1], views[{"googlenet": 4}.get(name, len(views) // 2)]]  # GoogLeNet's differ in one of four branches
     layer = {"inception_v3": "Mixed_6a", "densenet121": "features.denseblock2"}.get(name)
     methods = {"gradient": Gradient(), "guided": GuidedBackprop(), "cam": GradCAM(layer)}
-    assert_same_maps([Variant(view, 3) for view in some], x, methods, chunk=2)
+    assert_same_maps([Variant(prepared, 3) for prepared in some], x, methods, chunk=2)
 
 
 def test_the_layers_before_the_first_that_differs_are_computed_once():
     x = images()
     views = cascade(seeded(ConvNet), x)  # head, conv3, conv2, conv1
     with Calls() as calls:
-        attribute_variants([Variant(view, 0) for view in views], x, {"gradient": Gradient()}, chunk=5)
+        attribute_variants([Variant(prepared, 0) for prepared in views], x, {"gradient": Gradient()}, chunk=5)
     assert calls.count == 3 + 1 + 2 + 3
     with Calls() as calls:
         attribute_variants([Variant(views[0], 0)] * 3, x, {"gradient": Gradient()}, chunk=5)
@@ -84,7 +84,7 @@ def test_hooks_see_kept_layers_as_they_were(layer):
     layers = {"cam": GradCAM(layer), "guided": GuidedGradCAM(layer)}
     if layer == "relu":  # called twice
         layers = {"cam": GradCAM("pool"), "guided": GuidedGradCAM("pool")}
-    assert_same_maps([Variant(view, 1) for view in views], x, layers, chunk=3)
+    assert_same_maps([Variant(prepared, 1) for prepared in views], x, layers, chunk=3)
 
 
 class Overwrites(nn.Module):
@@ -156,14 +156,14 @@ def test_what_cannot_be_shared_is_computed_anew(statement, changed):
             getattr(other, name).load_state_dict(getattr(model, name).state_dict())
         views.append(prepare(other))
     methods = {"gradient": Gradient(), "cam": GradCAM("first"), "smooth": SmoothGrad(samples=3)}
-    assert_same_maps([Variant(view, 1) for view in views], x, methods, chunk=4)
+    assert_same_maps([Variant(prepared, 1) for prepared in views], x, methods, chunk=4)
 
 
 def test_memory_that_runs_out_in_the_middle_of_the_versions_loses_nothing(monkeypatch):
     x = images()
     views = cascade(seeded(ConvNet), x)
     methods = {"gradient": Gradient(), "smooth": SmoothGrad(samples=4)}
-    expected = attribute_variants([Variant(view, 1) for view in views], x, methods, chunk=6)
+    expected = attribute_variants([Variant(prepared, 1) for prepared in views], x, methods, chunk=6)
     forward = type(views[2].model).forward
 
     def scarce(self, points):
@@ -172,7 +172,7 @@ def test_memory_that_runs_out_in_the_middle_of_the_versions_loses_nothing(monkey
         return forward(self, points)
 
     monkeypatch.setattr(type(views[2].model), "forward", scarce)
-    found = attribute_variants([Variant(view, 1) for view in views], x, methods, chunk=6)
+    found = attribute_variants([Variant(prepared, 1) for prepared in views], x, methods, chunk=6)
     for maps, others in zip(found, expected, strict=True):
         for name in methods:
             torch.testing.assert_close(maps[name], others[name], rtol=1e-12, atol=1e-14)
@@ -182,7 +182,7 @@ def test_progress_counts_the_points_of_all_versions():
     x, seen = images(), []
     views = cascade(seeded(ConvNet), x)
     attribute_variants(
-        [Variant(view, 0) for view in views],
+        [Variant(prepared, 0) for prepared in views],
         x,
         {"edges": METHODS["edge-detector"], "smooth": SmoothGrad(samples=3)},
         chunk=8,
@@ -218,7 +218,7 @@ class _Kept:
 def test_kept_graphs_stay_within_the_budget(rows):
     x = images(6)
     views = cascade(seeded(ConvNet), x)
-    variants = [Variant(view, 0) for view in views]
+    variants = [Variant(prepared, 0) for prepared in views]
     attribute_variants(variants, x[:1], {"gradient": Gradient()})
     ((_, row),) = views[0].row_bytes.items()
     live = Live()
@@ -231,7 +231,7 @@ def test_kept_graphs_stay_within_the_budget(rows):
 
 def test_nothing_stays_alive_afterwards():
     x = images()
-    variants = [Variant(view, 0) for view in cascade(seeded(ConvNet), x)]
+    variants = [Variant(prepared, 0) for prepared in cascade(seeded(ConvNet), x)]
     methods = {"gradient": Gradient(), "guided": GuidedBackprop(), "cam": GradCAM("conv2")}
     attribute_variants(variants, x, methods)
     gc.collect()

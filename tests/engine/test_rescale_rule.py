@@ -272,10 +272,10 @@ def test_a_product_is_split_alike():
 
 
 def test_memory_of_the_records_is_measured():
-    view = prepare(nn.Sequential(nn.Flatten(), nn.Linear(144, 1000), nn.ReLU(), nn.Linear(1000, 3)).double())
-    rule = RescaleRule(view)
-    with measure_saved(view.model) as saved, rule.record():
-        view.logits(points(1).requires_grad_().clone())
+    prepared = prepare(nn.Sequential(nn.Flatten(), nn.Linear(144, 1000), nn.ReLU(), nn.Linear(1000, 3)).double())
+    rule = RescaleRule(prepared)
+    with measure_saved(prepared.model) as saved, rule.record():
+        prepared.logits(points(1).requires_grad_().clone())
     assert saved.total == 1000 * 8  # what the ReLU was given; the graph itself keeps nothing
 
 

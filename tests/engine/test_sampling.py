@@ -10,13 +10,13 @@ from nets import SHAPE, images
 from torch import nn
 
 from probatum.attributions import Gradient, IntegratedGradients, Mean, SmoothGrad, Zero
-from probatum.engine import Noise, Path
+from probatum.engine import Noise, StraightPath
 from probatum.engine.noise import image_keys, standard_normal
 from probatum.engine.sampling import PointStream
 
 BATCH = 3
 NOISE = Noise(4, fraction=0.2)
-PATH = Path((0.1, 0.5, 0.75), (0.2, 0.5, 0.3), Mean())
+PATH = StraightPath((0.1, 0.5, 0.75), (0.2, 0.5, 0.3), Mean())
 CHAINS = {
     "image": (),
     "noise": (NOISE,),
@@ -32,7 +32,7 @@ def stream(chain):
 
 
 def nested_loop():
-    """The points, origins, baselines and weights of (Noise, Path), written out."""
+    """The points, origins, baselines and weights of (Noise, StraightPath), written out."""
     x = images(BATCH)
     for i, (image, key) in enumerate(zip(x, image_keys(x, 0), strict=True)):
         baseline = image.mean((1, 2), keepdim=True).expand_as(image)
@@ -149,6 +149,6 @@ def test_a_path_to_a_noisy_image_keeps_its_noise_all_the_way():
 
 
 def test_equal_chains_are_equal_and_others_are_not():
-    assert (Noise(3), Path((1.0,), (1.0,), Zero())) == (Noise(3), Path((1.0,), (1.0,), Zero()))
+    assert (Noise(3), StraightPath((1.0,), (1.0,), Zero())) == (Noise(3), StraightPath((1.0,), (1.0,), Zero()))
     assert Noise(3) != Noise(3, absolute=0.1)
-    assert Path((1.0,), (1.0,), Zero()) != Path((1.0,), (1.0,), Mean())
+    assert StraightPath((1.0,), (1.0,), Zero()) != StraightPath((1.0,), (1.0,), Mean())

@@ -242,10 +242,10 @@ def test_versions_share_up_to_an_operation_on_arrays():
     with torch.no_grad():
         other.net.head.weight.mul_(2)
     views = [prepare(model), prepare(other)]
-    for maps, view in zip(
-        attribute_variants([Variant(view, 0) for view in views], X, {"": Gradient()}), views, strict=True
+    for maps, prepared in zip(
+        attribute_variants([Variant(prepared, 0) for prepared in views], X, {"": Gradient()}), views, strict=True
     ):
-        assert torch.equal(maps[""], Gradient()(view, X, 0))
+        assert torch.equal(maps[""], Gradient()(prepared, X, 0))
 
 
 # --- the caller's state ---

@@ -39,7 +39,7 @@ class Constant(Method):
 
     title: ClassVar[str] = "Constant"
 
-    def request(self, view, images):
+    def request(self, prepared, images):
         return Request(self.value)
 
     @staticmethod

@@ -42,7 +42,7 @@ def test_a_linear_model_is_explained_without_fault():
     assert result.of("gradient", "max-sensitivity").max() == 0
     assert result.of("ig-local", "max-sensitivity").max() < 1e-14
     assert result.of("ig", "max-sensitivity").min() > 1e-4  # its factor is the image, which did move
-    assert result.products == {"gradient": "local", "ig": "global", "ig-local": "local"}
+    assert result.local_or_global == {"gradient": "local", "ig": "global", "ig-local": "local"}
 
 
 def test_global_infidelity_is_the_square_of_the_convergence_delta():
@@ -154,11 +154,11 @@ def test_tokens():
     x = images(3, (5, 6))
     metrics = ("infidelity", "max-sensitivity", "sensitivity-n", "deletion")
     result = quality_scores(
-        seeded(Bag), x, methods=METHODS, metrics=metrics, together=-1, reduce=lambda maps: maps.sum(-1)
+        seeded(Bag), x, methods=METHODS, metrics=metrics, feature_dim=-1, reduce=lambda maps: maps.sum(-1)
     )
     assert result.scores.shape == (3, 4, 1, 3, 1)
     assert np.isfinite(result.scores).all()
-    whole = quality_scores(seeded(Bag), x, methods=METHODS, metrics=metrics, together=-1)
+    whole = quality_scores(seeded(Bag), x, methods=METHODS, metrics=metrics, feature_dim=-1)
     column = metrics.index("max-sensitivity")
     assert (result.scores[:, column] != whole.scores[:, column]).all()  # the only one that sees the reduction
     rest = [row for row in range(4) if row != column]
@@ -205,9 +205,9 @@ def test_products_follow_the_method():
     assert product_of(GuidedBackprop()) == "local"
     x = images(2)
     given = quality_scores(
-        model(), x, methods={"g": Gradient()}, metrics=["infidelity"], products={"g": "global"}, baseline="mean"
+        model(), x, methods={"g": Gradient()}, metrics=["infidelity"], local_or_global={"g": "global"}, baseline="mean"
     )
-    assert given.products == {"g": "global"}
+    assert given.local_or_global == {"g": "global"}
 
 
 def test_progress_counts_versions():
@@ -233,7 +233,7 @@ def test_bad_input():
     for options, message in (
         ({"image_names": ["one"]}, "1 image names for 2 images"),
         ({"trials": 0}, "trials is 0"),
-        ({"products": {"h": "local"}}, "products name h"),
+        ({"local_or_global": {"h": "local"}}, "local_or_global names h"),
         ({"baseline": torch.zeros(3)}, "the baseline has shape"),
     ):
         with pytest.raises(InvalidInput, match=message):

@@ -55,15 +55,15 @@ def test_scores_are_literal_sums_of_gradients(subject):
 
 
 def test_neither_neighbours_nor_order_nor_chunks_matter(subject):
-    together = explain_text(subject, SENTENCES, METHODS, targets=1)
+    feature_dim = explain_text(subject, SENTENCES, METHODS, targets=1)
     backwards = explain_text(subject, SENTENCES[::-1], METHODS, targets=[1] * 4, memory_budget="300 KiB")[::-1]
-    for sentence, one, other in zip(SENTENCES, together, backwards, strict=True):
+    for sentence, one, other in zip(SENTENCES, feature_dim, backwards, strict=True):
         (alone,) = explain_text(subject, [sentence], METHODS, targets=1)
         for name in METHODS:
             np.testing.assert_allclose(one.scores[name], alone.scores[name], rtol=1e-4, atol=1e-6)
             np.testing.assert_allclose(one.scores[name], other.scores[name], rtol=1e-4, atol=1e-6)
     (again,) = explain_text(subject, SENTENCES[:1], METHODS, targets=1, seed=1)
-    assert np.abs(together[0].scores["sg"] - again.scores["sg"]).max() > 1e-4
+    assert np.abs(feature_dim[0].scores["sg"] - again.scores["sg"]).max() > 1e-4
 
 
 def test_integrated_gradients_of_tokens_sum_to_the_change_of_the_logit(subject):

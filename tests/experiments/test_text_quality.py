@@ -40,7 +40,7 @@ def test_it_is_what_the_metrics_say(subject):
     )
     assert found.stages == ("trained", "classifier", "pooler", "encoder.layer.1", "encoder.layer.0", "embeddings")
     assert found.scores.shape == (2, 2, 6, 4, 2)
-    assert found.products == {"global": "global", "local": "local"}
+    assert found.local_or_global == {"global": "global", "local": "local"}
     assert np.isfinite(found.scores).all()
     randomizer = preset("kokhlikyan").randomizer(subject.network, text_stages(subject, subject.encode(SENTENCES)[0]), 0)
     for stage, network in ((0, subject.network), (3, randomizer.model(3, 1))):

@@ -66,7 +66,7 @@ PERTURBATIONS = {
     "noise": GaussianNoise(0.3, 6),
     "removal": Removal(),
     "pixels": SubsetRemoval(5, 6),
-    "numbers": SubsetRemoval(5, 6, together=None),
+    "numbers": SubsetRemoval(5, 6, feature_dim=None),
 }
 
 
@@ -213,8 +213,8 @@ def test_several_methods_share_the_calls_of_the_function():
     assert calls == [3, 18]
     for name, product in (("a", "local"), ("b", "global")):
         alone = infidelity(cubic, x, maps[name], SubsetRemoval(4, 6), product=product, baseline=BASELINE)
-        together = (found.predicted[name] - found.measured).square().mean(1)
-        torch.testing.assert_close(alone, together, rtol=0, atol=0)
+        expected = (found.predicted[name] - found.measured).square().mean(1)
+        torch.testing.assert_close(alone, expected, rtol=0, atol=0)
 
 
 # ---- what is drawn
@@ -239,7 +239,7 @@ def test_subsets_have_their_size_and_every_pixel_the_same_chance():
 
 def test_what_is_removed_is_exactly_the_baseline():
     x = images()
-    points = drawn(SubsetRemoval(5, 6, together=None), x)
+    points = drawn(SubsetRemoval(5, 6, feature_dim=None), x)
     assert ((points == x[:, None]) | (points == BASELINE)).all()
     assert torch.equal(drawn(Removal(), x)[:, 0], BASELINE.expand_as(x))
 
@@ -410,7 +410,7 @@ def case(x, **options):
         explain=lambda points, image: {"local": cubic_gradient(points, image), "global": points * WEIGHTS},
         images=x,
         maps=maps,
-        products={"local": "local", "global": "global"},
+        local_or_global={"local": "local", "global": "global"},
         baseline=BASELINE,
         **options,
     )
@@ -460,10 +460,10 @@ def test_tokens_are_features_over_the_embedding():
         return (points * weights).sum((1, 2))
 
     tokens = (sentences * weights).sum(-1)  # (batch, token)
-    for perturbation in (Removal(), SubsetRemoval(2, 8, together=-1)):
-        found = infidelity(forward, sentences, tokens, perturbation, product="global", together=-1)
+    for perturbation in (Removal(), SubsetRemoval(2, 8, feature_dim=-1)):
+        found = infidelity(forward, sentences, tokens, perturbation, product="global", feature_dim=-1)
         assert float(found.max()) < 1e-24
-    shares, curve = exchange_curve(forward, sentences, tokens, together=-1)
+    shares, curve = exchange_curve(forward, sentences, tokens, feature_dim=-1)
     assert len(shares) == 6
     steps = tokens.sort(dim=1, descending=True).values
     torch.testing.assert_close(curve[:, 0] - curve[:, -1], steps.sum(1), rtol=1e-12, atol=0)
@@ -489,7 +489,7 @@ BAD = {
     "noise with a global map": (lambda: infidelity(linear, X, X, product="global"), "noise cannot be expressed"),
     "unknown product": (lambda: infidelity(linear, X, X, product="localy"), "no product is called"),
     "pixels and numbers": (
-        lambda: infidelity(linear, X, X[:, :1], SubsetRemoval(3, together=None), product="global"),
+        lambda: infidelity(linear, X, X[:, :1], SubsetRemoval(3, feature_dim=None), product="global"),
         "one value where the perturbation",
     ),
     "one scaled sample": (lambda: infidelity(linear, X, X, Removal(), scaled=True), "one sample is always met"),
@@ -499,7 +499,7 @@ BAD = {
     "sigma": (lambda: GaussianNoise(sigma=math.nan), "sigma is nan"),
     "all features": (lambda: sensitivity_n(linear, X, X, 12), "a subset of 12 out of 12 features"),
     "one subset": (lambda: sensitivity_n(linear, X, X, 3, samples=1), "at least two"),
-    "together": (lambda: sensitivity_n(linear, X, X, 3, together=4), "together is 4"),
+    "feature_dim": (lambda: sensitivity_n(linear, X, X, 3, feature_dim=4), "feature_dim is 4"),
     "share": (lambda: SubsetInfidelity(share=1.0).scores(case(X)), "share is 1.0"),
     "radius": (lambda: max_sensitivity(cubic_gradient, X, radius=0.0), "radius is 0"),
     "no samples": (lambda: max_sensitivity(cubic_gradient, X, samples=0), "samples is 0"),

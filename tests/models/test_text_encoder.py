@@ -88,13 +88,13 @@ def test_padded_ids_and_bare_embeddings_give_one_answer(model):
     encoded = model.encode(SENTENCES)
     padded = pad_ids(encoded)
     network = model.network
-    together = network(padded)
+    feature_dim = network(padded)
     for row, sentence in enumerate(encoded):
         alone = network(model.embed([sentence]))[0]
-        torch.testing.assert_close(together[row], alone, rtol=1e-5, atol=1e-6)  # float32: sums of other length
+        torch.testing.assert_close(feature_dim[row], alone, rtol=1e-5, atol=1e-6)  # float32: sums of other length
         torch.testing.assert_close(network(torch.tensor([sentence.ids]))[0], alone, rtol=0, atol=0)
     more = torch.nn.functional.pad(padded, (0, 2))
-    torch.testing.assert_close(network(more), together, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(network(more), feature_dim, rtol=1e-5, atol=1e-6)
 
 
 def test_what_embeddings_use_is_what_the_stages_hold(model):

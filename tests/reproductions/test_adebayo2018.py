@@ -228,19 +228,19 @@ def test_one_miss_is_a_claim_missed():
 
 def stored_labels(folder, scores, accuracy=0.97):
     """A data randomization whose scores under ABS, and without, are given for each method of a CNN."""
-    legs, arrays = [], {}
+    conditions, arrays = [], {}
     for network in ("basic_cnn", "mlp"):
         methods = list(labels._methods(network, TINY))
         table = np.ones((len(methods), len(METRICS), 4))
         for row, method in enumerate(methods):
             table[row, METRICS.index("spearman-abs")], table[row, METRICS.index("spearman")] = scores[method]
         arrays |= {f"{network}-scores": table, f"{network}-constant": np.zeros((len(methods), 4), dtype=bool)}
-        legs.append(
+        conditions.append(
             {"name": network, "title": network, "network": network, "methods": methods, "images": 20}
             | {"random_accuracy": accuracy, "random_epochs": 3}
         )
     write_arrays(folder, **arrays)
-    write_facts(folder, legs=legs, remark="")
+    write_facts(folder, conditions=conditions, remark="")
 
 
 AS_IN_THE_PAPER = {

@@ -75,14 +75,14 @@ def test_strangers_are_the_other_images():
         ("global",), ("ssim-adebayo-issue", "spearman"), ("s", "t"), tuple("xyz"), (0, 0, 0), scores,
         np.zeros((1, 2, 3, 1), dtype=np.int8), np.full((1, 2, 3), np.nan), maps,
     )  # fmt: skip
-    found = cascade.strangers(result)
+    found = cascade.cross_image_similarity(result)
     assert found.shape == (1, 2, 2, 3)
     reduced = {name: diverging(torch.from_numpy(stored["global"]))[:, 0].numpy() for name, stored in maps.items()}
     others = [structural_similarity(reduced["y"][2], reduced[name][0], win_size=5, data_range=2) for name in ("x", "z")]
     assert found[0, 0, 1, 1] == pytest.approx(np.mean(others), abs=1e-6)  # maps are float32
 
 
-def store_cascade(folder, place=np.s_[:0], score=0.0, strangers=0.0, constant=0):
+def store_cascade(folder, place=np.s_[:0], score=0.0, cross_image_similarity=0.0, constant=0):
     """Results under which every claim holds, with the scores at one place replaced."""
     table = np.zeros(SHAPE)
     table[0, :2], table[1, :2] = 0.4, 0.2
@@ -90,7 +90,9 @@ def store_cascade(folder, place=np.s_[:0], score=0.0, strangers=0.0, constant=0)
     table[place] = score
     codes = np.zeros((2, *SHAPE[2:]), dtype=np.int8)
     codes.flat[:constant] = 2
-    write_arrays(folder, scores=table, constant=codes, strangers=np.full(SHAPE[:-1], strangers))
+    write_arrays(
+        folder, scores=table, constant=codes, cross_image_similarity=np.full(SHAPE[:-1], cross_image_similarity)
+    )
     write_facts(folder, trained=True, substitution="")
 
 
@@ -127,7 +129,7 @@ def test_each_claim_of_the_cascade_can_fail(place, score, failed, tmp_path):
 
 
 def test_what_maps_share_with_other_images_is_no_structure(tmp_path):
-    store_cascade(tmp_path, strangers=0.45)
+    store_cascade(tmp_path, cross_image_similarity=0.45)
     assert verdicts(cascade.judge(tmp_path))["cascade-local-looks-random"] == "not reproduced"
 
 

@@ -85,12 +85,12 @@ def test_the_share_of_the_response_is_free_of_its_scale(scale):
         "global": true * images,
         "half": true * images / 2,
     }
-    products = {name: "global" if name in ("global", "half") else "local" for name in maps}
+    local_or_global = {name: "global" if name in ("global", "half") else "local" for name in maps}
 
     def forward(points, image):
         return points @ weights
 
-    case = Case(forward, lambda points, image: maps, images, maps, products, together=None)
+    case = Case(forward, lambda points, image: maps, images, maps, local_or_global, feature_dim=None)
     found = InfidelityShare(Infidelity(samples=20)).scores(case)
     expected = {"true": 0, "zero": 1, "twice": 1, "global": 0, "half": 0.25}
     for name, share in expected.items():
@@ -100,7 +100,7 @@ def test_the_share_of_the_response_is_free_of_its_scale(scale):
 def test_the_share_of_no_response_is_undefined():
     images, maps = torch.ones(1, 3), {"a": torch.ones(1, 3)}
     silent = Case(
-        lambda points, image: torch.zeros(len(points)), lambda *_: maps, images, maps, {"a": "local"}, together=None
+        lambda points, image: torch.zeros(len(points)), lambda *_: maps, images, maps, {"a": "local"}, feature_dim=None
     )
     assert InfidelityShare(Infidelity(samples=2)).scores(silent)["a"].isnan().all()
 
@@ -262,7 +262,9 @@ def store_methods(folder, quality=(np.s_[:0], 0.0), similarity=(np.s_[:0], 0.0),
     table[quality[0]] = quality[1]
     codes = np.zeros((count, *scores.shape[2:]), dtype=np.int8)
     codes.flat[:constant] = 2
-    write_arrays(folder, scores=scores, constant=codes, strangers=np.zeros(scores.shape[:-1]), quality=table)
+    write_arrays(
+        folder, scores=scores, constant=codes, cross_image_similarity=np.zeros(scores.shape[:-1]), quality=table
+    )
     facts_of(folder)
 
 

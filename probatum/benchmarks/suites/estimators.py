@@ -99,7 +99,7 @@ def chosen(config: BenchConfig) -> list[EstimatorCase]:
 def agreement(subject: Subject, method: Method, seed: int) -> dict[str, float]:
     """Distance and correlations of the maps of two seeds, the median of the images."""
     pair = [
-        attribute(subject.view, subject.images, subject.targets, [method], seed=seed + number)[method.title]
+        attribute(subject.prepared, subject.images, subject.targets, [method], seed=seed + number)[method.title]
         for number in range(2)
     ]
     found = {DISTANCE: relative_distance(*pair)}

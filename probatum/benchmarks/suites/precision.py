@@ -22,7 +22,7 @@ from probatum.benchmarks.rivals.captum import captum_map
 from probatum.benchmarks.suites.findings import Findings
 from probatum.benchmarks.suites.panel import captum
 from probatum.benchmarks.timing import ratio
-from probatum.engine import View, prepare
+from probatum.engine import PreparedModel, prepare
 from probatum.engine.precision import computing
 from probatum.errors import InvalidInput
 
@@ -45,7 +45,7 @@ class Setting:
         words = [self.precision, "channels_last" if self.channels_last else "", "folded" if self.fold else ""]
         return ", ".join(word for word in words if word)
 
-    def view(self, model: nn.Module, images: Tensor) -> View:
+    def prepared(self, model: nn.Module, images: Tensor) -> PreparedModel:
         """The model as probatum prepares it."""
         return prepare(
             model, self.precision, channels_last=self.channels_last, fold_batch_norm=self.fold, example=images[:1]
@@ -72,7 +72,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     settings = []
     for setting in SETTINGS:
         try:
-            setting.view(subject.model, subject.images)
+            setting.prepared(subject.model, subject.images)
             settings.append(setting)
         except InvalidInput as error:
             findings.lines.append(f"{setting}: {error}")
@@ -121,18 +121,18 @@ def panels(subject: Subject, settings: list[Setting], sizes: Sizes) -> list[Cont
 def _ours(
     subject: Subject, setting: Setting, names: tuple[str, ...], sizes: Sizes, judge: Judge, count: int | None
 ) -> Contestant:
-    view = setting.view(subject.model, subject.images)
+    prepared = setting.prepared(subject.model, subject.images)
 
     def explain(names: tuple[str, ...], model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
         methods = build(names, sizes, subject.layer)
-        return attribute(setting.view(model, images), images, targets, methods, chunk=ROWS)
+        return attribute(setting.prepared(model, images), images, targets, methods, chunk=ROWS)
 
     smoothed = tuple(name for name in names if name in SMOOTHED)
     apart = [partial(explain, smoothed)] if smoothed else []
     methods = build(names, sizes, subject.layer)
     return Contestant(
         OURS,
-        lambda: attribute(view, subject.images, subject.targets, methods),
+        lambda: attribute(prepared, subject.images, subject.targets, methods),
         str(setting),
         lambda: judge.error(partial(explain, names), *apart),
         gradients=count,

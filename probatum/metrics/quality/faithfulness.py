@@ -24,7 +24,7 @@ def exchange_curve(
     *,
     insert: bool = False,
     steps: int = 100,
-    together: int | None = 1,
+    feature_dim: int | None = 1,
     chunk: int | None = None,
 ) -> tuple[Float[Tensor, " points"], Float[Tensor, "batch points"]]:
     """Replace features by the baseline, or the baseline by features, the largest attributions first.
@@ -32,13 +32,13 @@ def exchange_curve(
     Args:
         forward: see `Forward`; Petsiuk et al. look at the probability of the target, not at its logit.
         images: (batch, ...), floating point, finite.
-        maps: (batch, ...), of the images' shape or already summed over `together`. The features go in falling order of
-            their signed attributions, ties in order of place.
+        maps: (batch, ...), of the images' shape or already summed over `feature_dim`. The features go in falling order
+            of their signed attributions, ties in order of place.
         baseline: of a shape that expands to the images'; None is zeros. Petsiuk et al. delete to zero and insert into a
             blurred image.
         insert: start from the baseline and bring features in, instead of taking them away.
         steps: how often some features are exchanged; each feature by itself where there are fewer.
-        together: dimension of the batch whose entries go together, by default the channels; see `SubsetRemoval`.
+        feature_dim: dimension of the batch whose entries go together, by default the channels; see `SubsetRemoval`.
         chunk: most points in one call of `forward`; None bounds the memory of the points instead.
 
     Returns:
@@ -54,12 +54,12 @@ def exchange_curve(
     old, new = images, baseline_of(images, baseline)
     if insert:
         old, new = new, old
-    scores = feature_scores(maps, images, together)
+    scores = feature_scores(maps, images, feature_dim)
     count = scores.shape[1]
     steps = min(steps, count)
     exchanged = torch.linspace(0, count, steps + 1, dtype=torch.float64, device=images.device).round().long()
     rank = scores.argsort(dim=1, descending=True, stable=True).argsort(dim=1)  # (batch, features), 0 goes first
-    rank = rank.reshape(len(images), *feature_shape(images, together))
+    rank = rank.reshape(len(images), *feature_shape(images, feature_dim))
     found = []
     for image, step in row_chunks(images, steps + 1, chunk):
         limit = exchanged[step].reshape(-1, *[1] * (images.ndim - 1))
@@ -75,7 +75,7 @@ def deletion(
     baseline: Tensor | None = None,
     *,
     steps: int = 100,
-    together: int | None = 1,
+    feature_dim: int | None = 1,
     chunk: int | None = None,
 ) -> Float[Tensor, " batch"]:
     """Area under the curve of the function as the features of largest attribution are deleted first.
@@ -87,7 +87,7 @@ def deletion(
         (batch,) mean heights of the curve in the unit of `forward`; lower is better.
     """
     return _area(
-        *exchange_curve(forward, images, maps, baseline, steps=steps, together=together, chunk=chunk),
+        *exchange_curve(forward, images, maps, baseline, steps=steps, feature_dim=feature_dim, chunk=chunk),
     )
 
 
@@ -98,12 +98,14 @@ def insertion(
     baseline: Tensor | None = None,
     *,
     steps: int = 100,
-    together: int | None = 1,
+    feature_dim: int | None = 1,
     chunk: int | None = None,
 ) -> Float[Tensor, " batch"]:
     """The same as the features of largest attribution are inserted into the baseline first; higher is better."""
     return _area(
-        *exchange_curve(forward, images, maps, baseline, insert=True, steps=steps, together=together, chunk=chunk),
+        *exchange_curve(
+            forward, images, maps, baseline, insert=True, steps=steps, feature_dim=feature_dim, chunk=chunk
+        ),
     )
 
 

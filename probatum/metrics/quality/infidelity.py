@@ -47,7 +47,7 @@ def responses(
     *,
     product: Product | Mapping[str, Product] = "local",
     baseline: Tensor | None = None,
-    together: int | None = 1,
+    feature_dim: int | None = 1,
     seed: int = 0,
     chunk: int | None = None,
 ) -> Responses:
@@ -64,11 +64,11 @@ def responses(
     Args:
         forward: see `Forward`.
         images: (batch, ...), floating point, finite.
-        maps: by method; local ones of the images' shape. Global ones may be summed over `together` already.
+        maps: by method; local ones of the images' shape. Global ones may be summed over `feature_dim` already.
         perturbation: which I.
         product: what the maps are, all of them or by method; see `Product`.
         baseline: x₀, of a shape that expands to the images'; None is zeros. Noise does not ask for it.
-        together: see `SubsetRemoval`; the dimension over which global maps may be summed.
+        feature_dim: see `SubsetRemoval`; the dimension over which global maps may be summed.
         seed: of the disturbances, which depend on the image and the seed alone.
         chunk: most points in one call of `forward`; None bounds the memory of the points instead.
 
@@ -78,18 +78,18 @@ def responses(
     """
     images = check_images(images)
     baselines = baseline_of(images, baseline)
-    products = {name: product if isinstance(product, str) else product[name] for name in maps}
-    fitted = {name: _fitted(phi, images, products[name], together) for name, phi in maps.items()}
+    local_or_global = {name: product if isinstance(product, str) else product[name] for name in maps}
+    fitted = {name: _fitted(phi, images, local_or_global[name], feature_dim) for name, phi in maps.items()}
     keys = streams(images, seed, _PURPOSE)
     undisturbed = values_at(forward, images, chunk)
     predicted: dict[str, list[Tensor]] = {name: [] for name in maps}
     measured: list[Tensor] = []
     for image, sample in row_chunks(images, perturbation.samples, chunk):
         drawn = perturbation.draw(images[image], baselines[image], keys[image], sample)
-        factors = {product: _factor(drawn, product) for product in set(products.values())}
+        factors = {product: _factor(drawn, product) for product in set(local_or_global.values())}
         measured.append(undisturbed[image] - values(forward, drawn.points, image))
         for name, phi in fitted.items():
-            factor = factors[products[name]]
+            factor = factors[local_or_global[name]]
             if any(own == 1 < size for own, size in zip(phi.shape[1:], factor.shape[1:], strict=True)):
                 raise InvalidInput(
                     f"the map {name} of shape {tuple(phi.shape)} has one value where the perturbation treats "
@@ -126,7 +126,7 @@ def infidelity(
     product: Product = "local",
     scaled: bool = False,
     baseline: Tensor | None = None,
-    together: int | None = 1,
+    feature_dim: int | None = 1,
     seed: int = 0,
     chunk: int | None = None,
 ) -> Float[Tensor, " batch"]:
@@ -150,7 +150,7 @@ def infidelity(
         scaled: scale each map by the β that serves it best, as Yeh et al. do to compare maps of different units. With
             one sample, as under `Removal`, that leaves nothing: a scaled infidelity of zero.
         baseline: x₀.
-        together: of the features.
+        feature_dim: of the features.
         seed: of the disturbances.
         chunk: most points in one call.
 
@@ -171,7 +171,7 @@ def infidelity(
         perturbation,
         product=product,
         baseline=baseline,
-        together=together,
+        feature_dim=feature_dim,
         seed=seed,
         chunk=chunk,
     )
@@ -195,7 +195,7 @@ def sensitivity_n(
     samples: int = 100,
     product: Product = "global",
     baseline: Tensor | None = None,
-    together: int | None = 1,
+    feature_dim: int | None = 1,
     seed: int = 0,
     chunk: int | None = None,
 ) -> Float[Tensor, " batch"]:
@@ -213,7 +213,7 @@ def sensitivity_n(
         samples: subsets of each image, at least 2.
         product: what the maps are.
         baseline: x₀.
-        together: of the features; by default the pixels, over all channels.
+        feature_dim: of the features; by default the pixels, over all channels.
         seed: of the subsets.
         chunk: most points in one call.
 
@@ -229,10 +229,10 @@ def sensitivity_n(
         forward,
         images,
         {"given": maps},
-        SubsetRemoval(n, samples, together),
+        SubsetRemoval(n, samples, feature_dim),
         product=product,
         baseline=baseline,
-        together=together,
+        feature_dim=feature_dim,
         seed=seed,
         chunk=chunk,
     )
@@ -251,10 +251,10 @@ def _factor(drawn: Perturbed, product: Product) -> Tensor:
     return working_precision(drawn.removed.float())
 
 
-def _fitted(maps: Tensor, images: Tensor, product: Product, together: int | None) -> Tensor:
+def _fitted(maps: Tensor, images: Tensor, product: Product, feature_dim: int | None) -> Tensor:
     """A map that can be multiplied by the factor."""
     if product == "global":
-        return aligned(maps, images, together)
+        return aligned(maps, images, feature_dim)
     if product != "local":
         raise UnknownName("product", product, ("local", "global"))
     if maps.shape != images.shape:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from probatum.engine.noise import image_keys, scramble
+from probatum.engine.noise import image_keys, splitmix64
 from probatum.errors import InvalidInput, ModelError
 from probatum.metrics.inputs import check_maps, working_precision
 
@@ -57,7 +57,7 @@ def streams(images: Tensor, seed: int, purpose: int) -> Int64[Tensor, " batch"]:
 
     A method under test may draw noise from the same image and seed; the purpose keeps a metric from meeting it again.
     """
-    return scramble(scramble(image_keys(images, seed)) + purpose)
+    return splitmix64(splitmix64(image_keys(images, seed)) + purpose)
 
 
 def row_chunks(
@@ -105,29 +105,30 @@ def baseline_of(images: Tensor, baseline: Tensor | None) -> Float[Tensor, "batch
         ) from None
 
 
-def feature_shape(images: Tensor, together: int | None) -> torch.Size:
+def feature_shape(images: Tensor, feature_dim: int | None) -> torch.Size:
     """Shape of one image's features: that of the image, with size 1 in the dimension whose entries go together."""
     shape = list(images.shape)
-    if together is not None:
-        if not -images.ndim < together < images.ndim or together == 0:
+    if feature_dim is not None:
+        if not -images.ndim < feature_dim < images.ndim or feature_dim == 0:
             raise InvalidInput(
-                f"together is {together}; images of shape {tuple(images.shape)} have dimensions 1 to {images.ndim - 1}"
+                f"feature_dim is {feature_dim}; images of shape {tuple(images.shape)} have dimensions 1 to "
+                f"{images.ndim - 1}"
             )
-        shape[together] = 1
+        shape[feature_dim] = 1
     return torch.Size(shape[1:])
 
 
-def aligned(maps: Tensor, images: Tensor, together: int | None) -> Float[Tensor, "batch *shape"]:
+def aligned(maps: Tensor, images: Tensor, feature_dim: int | None) -> Float[Tensor, "batch *shape"]:
     """Bring contributions to the images' number of dimensions, in working precision.
 
-    Accepted are maps of the images' shape, and maps already summed over the dimension `together`, kept or dropped.
+    Accepted are maps of the images' shape, and maps already summed over the dimension `feature_dim`, kept or dropped.
     """
     checked = check_maps(maps)
-    features = feature_shape(images, together)
+    features = feature_shape(images, feature_dim)
     whole, summed = images.shape, torch.Size([len(images), *features])
-    if checked.shape not in (whole, summed) and together is not None:
+    if checked.shape not in (whole, summed) and feature_dim is not None:
         dropped = list(whole)
-        del dropped[together]
+        del dropped[feature_dim]
         if checked.shape == torch.Size(dropped):
             return working_precision(checked).reshape(summed)
     if checked.shape not in (whole, summed):
@@ -135,12 +136,12 @@ def aligned(maps: Tensor, images: Tensor, together: int | None) -> Float[Tensor,
     return working_precision(checked)
 
 
-def feature_scores(maps: Tensor, images: Tensor, together: int | None) -> Float[Tensor, "batch features"]:
+def feature_scores(maps: Tensor, images: Tensor, feature_dim: int | None) -> Float[Tensor, "batch features"]:
     """One score a feature: the sum over the entries that go together."""
-    scores = aligned(maps, images, together)
-    return (scores if together is None else scores.sum(together)).flatten(1)
+    scores = aligned(maps, images, feature_dim)
+    return (scores if feature_dim is None else scores.sum(feature_dim)).flatten(1)
 
 
-def feature_count(images: Tensor, together: int | None) -> int:
+def feature_count(images: Tensor, feature_dim: int | None) -> int:
     """Number of features of one image."""
-    return math.prod(feature_shape(images, together))
+    return math.prod(feature_shape(images, feature_dim))

@@ -27,11 +27,11 @@ class Case:
         explain: see `Explain`; here it returns what `reference` holds.
         images: (batch, ...).
         maps: by method.
-        products: what each method's maps are; see `Product`.
+        local_or_global: what each method's maps are; see `Product`.
         reference: the maps as max-sensitivity compares them, such as token scores summed over the embedding; None takes
             `maps`.
         baseline: x₀, of a shape that expands to the images'; None is zeros.
-        together: see `SubsetRemoval`.
+        feature_dim: see `SubsetRemoval`.
         probability: the same of the softmax probability, for deletion and insertion; None takes `forward`.
         seed: of all disturbances.
         chunk: most points in one call; None bounds the memory of the points instead.
@@ -41,10 +41,10 @@ class Case:
     explain: Explain
     images: Tensor = field(repr=False)
     maps: Mapping[str, Tensor] = field(repr=False)
-    products: Mapping[str, Product]
+    local_or_global: Mapping[str, Product]
     reference: Mapping[str, Tensor] | None = field(default=None, repr=False)
     baseline: Tensor | None = None
-    together: int | None = 1
+    feature_dim: int | None = 1
     probability: Forward | None = None
     seed: int = 0
     chunk: int | None = None
@@ -80,7 +80,7 @@ class Infidelity:
             "global": Removal(),
         }
         for product, perturbation in perturbations.items():
-            if maps := {name: phi for name, phi in case.maps.items() if case.products[name] == product}:
+            if maps := {name: phi for name, phi in case.maps.items() if case.local_or_global[name] == product}:
                 answers = _responses(case, maps, perturbation)
                 found |= {name: mean_squared_gap(a, answers.measured) for name, a in answers.predicted.items()}
         return found
@@ -233,8 +233,8 @@ def get_quality(name: str) -> Quality:
 def _subsets(case: Case, share: float, samples: int) -> SubsetRemoval:
     if not 0 < share < 1:
         raise InvalidInput(f"share is {share}; a subset holds more than none and fewer than all features")
-    count = feature_count(case.images, case.together)
-    return SubsetRemoval(min(max(round(share * count), 1), count - 1), samples, case.together)
+    count = feature_count(case.images, case.feature_dim)
+    return SubsetRemoval(min(max(round(share * count), 1), count - 1), samples, case.feature_dim)
 
 
 def _responses(case: Case, maps: Mapping[str, Tensor], perturbation: Perturbation) -> Responses:
@@ -243,9 +243,9 @@ def _responses(case: Case, maps: Mapping[str, Tensor], perturbation: Perturbatio
         case.images,
         maps,
         perturbation,
-        product=case.products,
+        product=case.local_or_global,
         baseline=case.baseline,
-        together=case.together,
+        feature_dim=case.feature_dim,
         seed=case.seed,
         chunk=case.chunk,
     )
@@ -253,5 +253,5 @@ def _responses(case: Case, maps: Mapping[str, Tensor], perturbation: Perturbatio
 
 def _areas(case: Case, area: Callable[..., Tensor], steps: int) -> Scores:
     forward = case.probability or case.forward
-    options = {"steps": steps, "together": case.together, "chunk": case.chunk}
+    options = {"steps": steps, "feature_dim": case.feature_dim, "chunk": case.chunk}
     return {name: area(forward, case.images, maps, case.baseline, **options) for name, maps in case.maps.items()}

@@ -97,13 +97,13 @@ class SubsetRemoval:
     Args:
         size: features in a subset, at least 1 and fewer than there are.
         samples: subsets of each image.
-        together: dimension of the batch whose entries are one feature: 1 for the channels of images, −1 for the
+        feature_dim: dimension of the batch whose entries are one feature: 1 for the channels of images, −1 for the
             embedding of tokens; None where every number is a feature.
     """
 
     size: int
     samples: int = 50
-    together: int | None = 1
+    feature_dim: int | None = 1
 
     def __post_init__(self) -> None:
         check_samples(self.samples)
@@ -116,12 +116,12 @@ class SubsetRemoval:
         sample: Int64[Tensor, " rows"],
     ) -> Perturbed:
         """Replace the features of the smallest random numbers."""
-        count = feature_count(images, self.together)
+        count = feature_count(images, self.feature_dim)
         if not 1 <= self.size < count:
             raise InvalidInput(f"a subset of {self.size} out of {count} features; choose 1 to {count - 1}")
         order = standard_normal(keys, sample, torch.Size([count]), torch.float32).argsort(dim=1, stable=True)
         flat = torch.zeros(len(images), count, dtype=torch.bool, device=images.device)
         removed = flat.scatter_(1, order[:, : self.size], True)
-        removed = removed.reshape(len(images), *feature_shape(images, self.together))
+        removed = removed.reshape(len(images), *feature_shape(images, self.feature_dim))
         points = torch.where(removed, baselines, images)
         return Perturbed(points, torch.where(removed, images - baselines, 0), removed)

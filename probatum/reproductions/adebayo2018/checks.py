@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Method
 from probatum.data import ImageSet
-from probatum.experiments.files import read_arrays, write_json
+from probatum.experiments.files import read_arrays, write_arrays, write_json
 from probatum.experiments.sanity import sanity_check
 from probatum.experiments.setup import configured_metric, weights_hash
 from probatum.experiments.store import Run, read_run, write_results
@@ -114,7 +114,7 @@ def displayed(pictures: Float[np.ndarray, "image channel height width"]) -> list
 def write_panels(path: Path, pictures: Tensor, maps: Mapping[str, Tensor]) -> None:
     """Writes pictures (image, channel, height, width) and, for each method, their maps as they will be drawn."""
     stored = {name: reduced(values.float().cpu().numpy()) for name, values in maps.items()}
-    np.savez(path, allow_pickle=False, pictures=pictures.numpy(), **stored)
+    write_arrays(path, {"pictures": pictures.numpy(), **stored})
 
 
 def read_panels(path: Path) -> dict[str, np.ndarray]:

@@ -84,12 +84,12 @@ def compute(context: Context, folder: Path) -> None:
         names, points = task.spec.class_names, sizes.photograph_points
         methods = methods_for(task.spec.name, points)
     images = data.images.to(context.device)
-    view = prepare(model)
+    prepared = prepare(model)
     budget = context.config.memory_budget
-    probabilities = all_logits(view, images, memory_budget=budget).softmax(1)
+    probabilities = all_logits(prepared, images, memory_budget=budget).softmax(1)
     confidences, targets = probabilities.max(1)
     maps = attribute(
-        view,
+        prepared,
         images,
         targets,
         {name: methods[name] for name in (*COLUMNS, CONTROL)},

@@ -97,7 +97,7 @@ SHOWN = ("spearman-abs", "spearman", "ssim")
 def compute(context: Context, folder: Path) -> None:
     """Trains each network twice on the same images, and compares the maps of the two."""
     sizes, names = sizes_of(context), datasets(context)
-    legs: list[dict[str, Any]] = []
+    conditions: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for dataset in names:
         training = load_small(context, dataset, "train", sizes.memorised)
@@ -112,7 +112,7 @@ def compute(context: Context, folder: Path) -> None:
             other, report = trained(context, network, shuffled, test, sizes.memorising, f"{title}, permuted labels")
             found = _compare(context, sizes, network, true, other, explained)
             arrays |= {f"{name}-{key}": values for key, values in found.items()}
-            legs.append(
+            conditions.append(
                 {
                     "name": name,
                     "title": title,
@@ -129,7 +129,7 @@ def compute(context: Context, folder: Path) -> None:
             )
     protocol = f"{sizes.points}; preset {context.config.preset}, seed {context.config.seed}"
     write_arrays(folder, **arrays)
-    write_facts(folder, legs=legs, remark=remark_on(names), protocol=protocol)
+    write_facts(folder, conditions=conditions, remark=remark_on(names), protocol=protocol)
 
 
 def _methods(network: str, sizes: Sizes) -> dict[str, Method]:
@@ -180,49 +180,50 @@ def draw(folder: Path) -> dict[str, Figure]:
     """For each network the two rows of maps in both styles, and bars of their similarity."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     figures = {}
-    for leg in facts["legs"]:
-        caption = f"{_about(leg)}; target: the true class; {facts['protocol']}"
-        methods = [METHODS[method].title for method in leg["methods"]]
-        maps = arrays[f"{leg['name']}-maps"]
-        titles = [f"{name}: {labels} labels" for name in leg["classes"] for labels in ("true", "random")]
+    for condition in facts["conditions"]:
+        caption = f"{_about(condition)}; target: the true class; {facts['protocol']}"
+        methods = [METHODS[method].title for method in condition["methods"]]
+        maps = arrays[f"{condition['name']}-maps"]
+        titles = [f"{name}: {labels} labels" for name in condition["classes"] for labels in ("true", "random")]
         for style in STYLES:
             # (method, labels, image, height, width) -> a row for each image and labelling
             rows = panel(maps, style).transpose(2, 1, 0, 3, 4)
-            figures[f"{leg['name']}-{style}"] = grid_figure(
+            figures[f"{condition['name']}-{style}"] = grid_figure(
                 [drawable(row) for row in rows.reshape(-1, *rows.shape[2:])],
                 titles,
                 methods,
                 style=style,
                 caption=f"{caption}; maps: {REDUCTIONS[style].title}.",
             )
-        scores = arrays[f"{leg['name']}-scores"]
-        constant = int(arrays[f"{leg['name']}-constant"].sum())
-        figures[f"{leg['name']}-similarity"] = bars_figure(
+        scores = arrays[f"{condition['name']}-scores"]
+        constant = int(arrays[f"{condition['name']}-constant"].sum())
+        figures[f"{condition['name']}-similarity"] = bars_figure(
             {
                 get_metric(metric).title: {
                     METHODS[method].title: bootstrap_interval(scores[row, METRICS.index(metric), :, None])
-                    for row, method in enumerate(leg["methods"])
+                    for row, method in enumerate(condition["methods"])
                 }
                 for metric in SHOWN
             },
             control=METHODS[CONTROL].title,
-            caption=f"{caption}. Bars: mean over {leg['explained']} test images with its 95 % bootstrap interval; "
+            caption=f"{caption}. Bars: mean over {condition['explained']} test images with its 95 % bootstrap "
+            "interval; "
             f"{constant} comparisons with a constant map.",
         )
     return figures
 
 
-def _about(leg: dict[str, Any]) -> str:
+def _about(condition: dict[str, Any]) -> str:
     """What was trained, for a caption."""
     return (
-        f"{leg['title']}, both trained on the same {leg['images']} images: true labels (test accuracy "
-        f"{leg['test_accuracy']:.3f}) and permuted labels (training accuracy {leg['random_accuracy']:.3f}, "
-        f"{100 * leg['agreement']:.0f} % of them true by chance)"
+        f"{condition['title']}, both trained on the same {condition['images']} images: true labels (test accuracy "
+        f"{condition['test_accuracy']:.3f}) and permuted labels (training accuracy {condition['random_accuracy']:.3f}, "
+        f"{100 * condition['agreement']:.0f} % of them true by chance)"
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Leg:
+class _Condition:
     """One network's facts with the scores of its methods."""
 
     facts: dict[str, Any]
@@ -239,38 +240,38 @@ class _Leg:
         return {method: bootstrap_interval(self.of(method, metric)) for method in allowed}
 
 
-def _memorised(leg: _Leg) -> Measured:
-    share, epochs = leg.facts["random_accuracy"], leg.facts["random_epochs"]
-    ours = f"training accuracy {share:.3f} after {epochs} epochs on {leg.facts['images']} images"
+def _memorised(condition: _Condition) -> Measured:
+    share, epochs = condition.facts["random_accuracy"], condition.facts["random_epochs"]
+    ours = f"training accuracy {share:.3f} after {epochs} epochs on {condition.facts['images']} images"
     return Measured(ours, share >= ENOUGH)
 
 
-def _dependent(leg: _Leg) -> Measured:
-    found = leg.means(("gradient", "grad-cam"))
+def _dependent(condition: _Condition) -> Measured:
+    found = condition.means(("gradient", "grad-cam"))
     return Measured(rules.listed(found), all(one.high < SENSITIVE for one in found.values()))
 
 
-def _same_places(leg: _Leg) -> Measured:
-    found = leg.means(("integrated-gradients", "input-x-gradient"))
+def _same_places(condition: _Condition) -> Measured:
+    found = condition.means(("integrated-gradients", "input-x-gradient"))
     return Measured(rules.listed(found), all(one.low > SAME_PLACES for one in found.values()))
 
 
-def _above_gradient(leg: _Leg, method: str) -> Measured:
-    gain = bootstrap_interval(leg.of(method) - leg.of("gradient"))
-    return Measured(rules.listed(leg.means((method, "gradient"))), bool(gain.low > 0))
+def _above_gradient(condition: _Condition, method: str) -> Measured:
+    gain = bootstrap_interval(condition.of(method) - condition.of("gradient"))
+    return Measured(rules.listed(condition.means((method, "gradient"))), bool(gain.low > 0))
 
 
-def _signs_change(leg: _Leg) -> Measured:
-    found = leg.means([name for name in leg.facts["methods"] if name != CONTROL], "spearman")
+def _signs_change(condition: _Condition) -> Measured:
+    found = condition.means([name for name in condition.facts["methods"] if name != CONTROL], "spearman")
     return Measured(rules.listed(found), all(one.mean <= NO_CORRELATION for one in found.values()))
 
 
 _GAIN = "the 95 % interval of the gain over Gradient on the same images lies above 0"
-_RULES: tuple[tuple[Claim, Callable[[_Leg], Measured], str], ...] = (
+_RULES: tuple[tuple[Claim, Callable[[_Condition], Measured], str], ...] = (
     (DEPENDENT, _dependent, f"the 95 % interval over test images lies below {SENSITIVE} for each"),
     (PRODUCTS, _same_places, f"the 95 % interval over test images lies above {SAME_PLACES} for each"),
-    (GUIDED, lambda leg: _above_gradient(leg, "guided-backprop"), _GAIN),
-    (GUIDED_CAM, lambda leg: _above_gradient(leg, "guided-grad-cam"), _GAIN),
+    (GUIDED, lambda condition: _above_gradient(condition, "guided-backprop"), _GAIN),
+    (GUIDED_CAM, lambda condition: _above_gradient(condition, "guided-grad-cam"), _GAIN),
     (SIGNS, _signs_change, f"a mean of at most {NO_CORRELATION} for each"),
 )
 
@@ -278,10 +279,13 @@ _RULES: tuple[tuple[Claim, Callable[[_Leg], Measured], str], ...] = (
 def judge(folder: Path) -> list[Finding]:
     """The claims on data randomization; the paper's numbers are those of the CNN, so each is held against CNNs."""
     facts, arrays = read_facts(folder), read_arrays(folder)
-    legs = {leg["title"]: _Leg(leg, arrays[f"{leg['name']}-scores"]) for leg in facts["legs"]}
-    cnns = {title: leg for title, leg in legs.items() if leg.facts["network"] == "basic_cnn"}
-    constant = sum(int(arrays[f"{leg['name']}-constant"].sum()) for leg in facts["legs"])
-    missed = [title for title, leg in legs.items() if not _memorised(leg).met]
+    conditions = {
+        condition["title"]: _Condition(condition, arrays[f"{condition['name']}-scores"])
+        for condition in facts["conditions"]
+    }
+    cnns = {title: condition for title, condition in conditions.items() if condition.facts["network"] == "basic_cnn"}
+    constant = sum(int(arrays[f"{condition['name']}-constant"].sum()) for condition in facts["conditions"])
+    missed = [title for title, condition in conditions.items() if not _memorised(condition).met]
     notes = (
         f"{constant} comparisons with a constant map" if constant else "",
         f"less than {ENOUGH} of the permuted labels were learnt: {', '.join(missed)}" if missed else "",
@@ -289,19 +293,24 @@ def judge(folder: Path) -> list[Finding]:
     )
     remark = "; ".join(filter(None, notes))
     findings = [
-        conclude(MEMORISED, {t: _memorised(leg) for t, leg in legs.items()}, f"at least {ENOUGH}", facts["remark"])
+        conclude(
+            MEMORISED,
+            {t: _memorised(condition) for t, condition in conditions.items()},
+            f"at least {ENOUGH}",
+            facts["remark"],
+        )
     ]
     for claim, rule, meaning in _RULES:
-        findings.append(conclude(claim, {title: rule(leg) for title, leg in cnns.items()}, meaning, remark))
-    mlps = {title: _all_rules(leg) for title, leg in legs.items() if title not in cnns}
+        findings.append(conclude(claim, {title: rule(condition) for title, condition in cnns.items()}, meaning, remark))
+    mlps = {title: _all_rules(condition) for title, condition in conditions.items() if title not in cnns}
     ours = "; ".join(f"{title}: {one.ours}" for title, one in mlps.items())
     why = f"the paper's numbers are not at hand; ours under the rules of the CNN, but for those on Grad-CAM; {remark}"
     return [*findings, Finding(MLP, ours, "not comparable", why)]
 
 
-def _all_rules(leg: _Leg) -> Measured:
+def _all_rules(condition: _Condition) -> Measured:
     """All rules that an MLP allows, as one."""
-    measured = {claim.name: rule(leg) for claim, rule, _ in _RULES if claim is not GUIDED_CAM}
+    measured = {claim.name: rule(condition) for claim, rule, _ in _RULES if claim is not GUIDED_CAM}
     missed = [name for name, one in measured.items() if not one.met]
     ours = ", ".join(one.ours for claim, one in measured.items() if claim != SIGNS.name)
     return Measured(f"{ours}; missed: {', '.join(missed) or 'none'}", not missed)

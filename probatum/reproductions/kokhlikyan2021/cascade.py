@@ -81,7 +81,7 @@ def compute(context: Context, folder: Path) -> None:
         folder,
         scores=result.scores,
         constant=result.constant,
-        strangers=strangers(result),
+        cross_image_similarity=cross_image_similarity(result),
         picture=subject.data.pictures()[0].permute(1, 2, 0).numpy(),
         **{
             f"{key}-{style}": get_reduction(style)(torch.from_numpy(shown[key]))[:, 0].numpy()
@@ -100,7 +100,7 @@ def compute(context: Context, folder: Path) -> None:
     )
 
 
-def strangers(result: SanityResult) -> Float[np.ndarray, "method metric stage image"]:
+def cross_image_similarity(result: SanityResult) -> Float[np.ndarray, "method metric stage image"]:
     """The mean score of each randomized map (trial 0) against the trained network's maps of the other images.
 
     What a map shares with maps of other images is no structure of its own image: a score of no more is none.
@@ -169,7 +169,9 @@ def _boxes(
         undefined=None
         if mean
         else {title: (arrays["constant"][m] > 0).sum(axis=(1, 2)) for m, title in enumerate(METHODS.values())},
-        reference={title: arrays["strangers"][m, k].mean(axis=1) for m, title in enumerate(METHODS.values())},
+        reference={
+            title: arrays["cross_image_similarity"][m, k].mean(axis=1) for m, title in enumerate(METHODS.values())
+        },
         reference_title="maps of other images",
         band=band,
         caption=f"{facts['network']}; preset {facts['preset']}; cascading Xavier randomization, batch-norm statistics "
@@ -237,7 +239,9 @@ def _half(arrays: dict[str, np.ndarray]) -> Judged:
 def _random(arrays: dict[str, np.ndarray]) -> Judged:
     """How much more like their own image's map than like other images' maps the randomized maps are."""
     k = METRICS.index(RANK_ABS)
-    excess = arrays["scores"][:, k, THIRD:].mean(-1) - arrays["strangers"][:, k, THIRD:]  # (method, stage, image)
+    excess = (
+        arrays["scores"][:, k, THIRD:].mean(-1) - arrays["cross_image_similarity"][:, k, THIRD:]
+    )  # (method, stage, image)
     most, least = float(excess[1].mean(axis=1).max()), float(excess[0].mean(axis=1).min())
     return Judged(
         RANDOM,

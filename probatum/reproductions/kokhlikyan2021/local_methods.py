@@ -39,7 +39,7 @@ from probatum.reproductions.base import (
     write_arrays,
     write_facts,
 )
-from probatum.reproductions.kokhlikyan2021.cascade import strangers
+from probatum.reproductions.kokhlikyan2021.cascade import cross_image_similarity
 from probatum.reproductions.kokhlikyan2021.judging import (
     UNCHANGED,
     Judged,
@@ -161,7 +161,7 @@ def compute(context: Context, folder: Path) -> None:
         folder,
         scores=compared.scores,
         constant=compared.constant,
-        strangers=strangers(compared),
+        cross_image_similarity=cross_image_similarity(compared),
         quality=quality.scores,
         picture=subject.data.pictures()[0].permute(1, 2, 0).numpy(),
         **{
@@ -221,7 +221,9 @@ def draw(folder: Path) -> dict[str, Figure]:
             metric_title=f"{get_metric(metric).title} ({metric})",
             column_titles=facts["stages"],
             undefined={title: (arrays["constant"][m] > 0).sum(axis=(1, 2)) for m, title in enumerate(METHODS.values())},
-            reference={title: arrays["strangers"][m, k].mean(axis=1) for m, title in enumerate(METHODS.values())},
+            reference={
+                title: arrays["cross_image_similarity"][m, k].mean(axis=1) for m, title in enumerate(METHODS.values())
+            },
             reference_title="maps of other images",
             caption=f"Maps of the randomized networks against those of the trained one; compared maps: "
             f"{get_reduction(get_metric(metric).reduction).title}; {counted(facts)}. {_protocol(facts)}",
@@ -293,7 +295,9 @@ def judge(folder: Path) -> list[Finding]:
 def _similar(arrays: dict[str, np.ndarray]) -> list[Judged]:
     """How much more like their own image's map than like other images' maps the wholly randomized maps are."""
     k = SIMILARITIES.index(RANK_ABS)
-    excess = (arrays["scores"][:, k, -1].mean(-1) - arrays["strangers"][:, k, -1]).mean(axis=1)  # (method,)
+    excess = (arrays["scores"][:, k, -1].mean(-1) - arrays["cross_image_similarity"][:, k, -1]).mean(
+        axis=1
+    )  # (method,)
     rule = (
         "rule: mean rank correlation (ABS) of the maps of the wholly randomized network with the trained network's map "
         "of the same image, over images and trials, less that with its maps of the other images (in the first trial), "

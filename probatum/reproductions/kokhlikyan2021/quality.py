@@ -51,7 +51,7 @@ class InfidelityShare:
         noise = GaussianNoise(self.infidelity.sigma, self.infidelity.samples)
         perturbations: dict[Product, Perturbation] = {"local": noise, "global": Removal()}
         for product, perturbation in perturbations.items():
-            maps = {name: phi for name, phi in case.maps.items() if case.products[name] == product}
+            maps = {name: phi for name, phi in case.maps.items() if case.local_or_global[name] == product}
             answers = responses(
                 case.forward,
                 case.images,
@@ -59,7 +59,7 @@ class InfidelityShare:
                 perturbation,
                 product=product,
                 baseline=case.baseline,
-                together=case.together,
+                feature_dim=case.feature_dim,
                 seed=case.seed,
                 chunk=case.chunk,
             )

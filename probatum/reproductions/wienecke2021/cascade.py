@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from probatum.attributions import GuidedBackprop, InputXGradient, IntegratedGradients, Method, SmoothGrad
 from probatum.data import ImageSet
-from probatum.engine import PLAIN, Evaluation, Request, View, all_logits, prepare, relu_coverage
+from probatum.engine import PLAIN, Evaluation, PreparedModel, Request, all_logits, prepare, relu_coverage
 from probatum.experiments import Run, read_run, sanity_check
-from probatum.experiments.files import read_arrays, write_json
+from probatum.experiments.files import read_arrays, write_arrays, write_json
 from probatum.experiments.setup import describe, weights_hash
 from probatum.experiments.store import write_results
 from probatum.maps import get_reduction
@@ -127,7 +127,7 @@ class AbsoluteGradient(Method):
 
     title: ClassVar[str] = "Gradient"
 
-    def request(self, view: View, images: Tensor) -> Request:
+    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself."""
         return Request(self.value, frozenset({PLAIN}))
 
@@ -207,7 +207,7 @@ def run_cascade(
         progress=context.progress,
     )
     write_results(folder, result)
-    np.savez(folder / "images.npz", allow_pickle=False, pictures=data.pictures()[:keep].numpy())
+    write_arrays(folder / "images.npz", {"pictures": data.pictures()[:keep].numpy()})
     names = spec.class_names if spec.channels == 3 else data.class_names
     about = {
         "preset": config.preset,

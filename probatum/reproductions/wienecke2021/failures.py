@@ -79,16 +79,16 @@ def _compute_nested(context: Context, folder: Path, net: Network, data: ImageSet
     effort, budget = sizes.nested, config.memory_budget or sizes.budget
     some = data.subset(range(min(effort.images, len(data))))
     images = some.images.to(context.device)
-    view = replace(prepare(net.model), row_bytes={})  # what is measured from here on is what the figure says
-    targets = all_logits(view, images, memory_budget=budget).argmax(1)
+    prepared = replace(prepare(net.model), row_bytes={})  # what is measured from here on is what the figure says
+    targets = all_logits(prepared, images, memory_budget=budget).argmax(1)
     made = cascade.methods(effort)
     name = "integrated-gradients-sg"
     maps = attribute(
-        view, images, targets, {"integrated-gradients": made["integrated-gradients"]}, memory_budget=budget
+        prepared, images, targets, {"integrated-gradients": made["integrated-gradients"]}, memory_budget=budget
     )
     with PeakMemory(context.device) as memory:
         maps |= attribute(
-            view,
+            prepared,
             images,
             targets,
             {name: made[name]},
@@ -104,7 +104,7 @@ def _compute_nested(context: Context, folder: Path, net: Network, data: ImageSet
         samples=effort.nested,
         steps=effort.steps,
         budget=parse_bytes(budget),
-        row=max(view.row_bytes.values()),
+        row=max(prepared.row_bytes.values()),
         grown=memory.grown,
         device=context.device.type,
         preset=config.preset,

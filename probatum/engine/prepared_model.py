@@ -1,4 +1,4 @@
-"""The prepared view of a model: frozen, in eval mode, in one precision, free to write into its buffers."""
+"""The prepared copy of a model: frozen, in eval mode, in one precision, free to write into its buffers."""
 
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ _MEASURED: WeakKeyDictionary[nn.Module, dict[object, dict[object, int]]] = WeakK
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class PreparedModel:
     """A model as the engine sees it; made by `prepare`.
 
     Args:
@@ -77,7 +77,7 @@ class View:
         return last_convolution(self.model, images)
 
     def accept(self, images: Tensor) -> Float[Tensor, "batch *shape"]:
-        """Checks images and brings them to the view's floating-point type."""
+        """Checks images and brings them to the prepared model's floating-point type."""
         if not isinstance(images, Tensor) or images.ndim < 2 or len(images) == 0:
             shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise InvalidInput(f"images must be a non-empty (batch, ...) tensor, got {shape}")
@@ -103,18 +103,18 @@ def first_not_finite(values: Float[Tensor, "batch *shape"]) -> int | None:
 
 
 def prepare(
-    model: nn.Module | View,
+    model: nn.Module | PreparedModel,
     precision: str | None = None,
     *,
     channels_last: bool = False,
     fold_batch_norm: bool = False,
     example: Tensor | None = None,
-    like: View | None = None,
-) -> View:
-    """Makes the view of a model that all attribution is computed on; the model itself is left as it is.
+    like: PreparedModel | None = None,
+) -> PreparedModel:
+    """Makes the prepared model of a model that all attribution is computed on; the model itself is left as it is.
 
     Operations that the model does in place stay in place, because switching them off would change the function of a
-    model that reads the overwritten tensor again; the view hands such models tensors that they may overwrite.
+    model that reads the overwritten tensor again; the prepared model hands such models tensors that they may overwrite.
 
     Args:
         model: any module; a view is returned as it is.
@@ -122,7 +122,7 @@ def prepare(
             less exact; None computes in the model's own floating-point type.
         channels_last: lay the channels of each pixel next to each other, which convolutions often like better.
         fold_batch_norm: let each convolution that a batch norm directly follows do the work of both, with weights of
-            the view's own; equal up to rounding. The convolution that is called last is left as it is.
+            the prepared model's own; equal up to rounding. The convolution that is called last is left as it is.
         example: images of which the first shows which batch norm follows which convolution; needed for folding.
         like: a view of another model of the same structure, whose memory measurements and folds hold here too.
 
@@ -131,7 +131,7 @@ def prepare(
             the example is missing.
         ModelError: the model cannot be copied, or spreads over several devices.
     """
-    if isinstance(model, View):
+    if isinstance(model, PreparedModel):
         _require_options(model, precision, channels_last, fold_batch_norm)
         return model
     if not isinstance(model, nn.Module):
@@ -147,8 +147,8 @@ def _prepared(
     channels_last: bool,
     fold_batch_norm: bool,
     example: Tensor | None,
-    like: View | None,
-) -> View:
+    like: PreparedModel | None,
+) -> PreparedModel:
     frozen = frozen_copy(model)
     tensors = [t for t in [*frozen.parameters(), *frozen.buffers()] if t.is_floating_point()]
     devices = {t.device for t in tensors} or {torch.device("cpu")}
@@ -162,22 +162,22 @@ def _prepared(
         require_precision(precision, device)
         if any(t.dtype != dtype for t in tensors):
             frozen = frozen.to(dtype)
-    view = View(frozen, name, dtype, device, precision, channels_last)
+    prepared = PreparedModel(frozen, name, dtype, device, precision, channels_last)
     if fold_batch_norm:
         if like is not None and (like.folds or example is None):
             folds = like.folds
         elif example is None:
             raise InvalidInput("folding batch norm needs an example image to see which layer feeds which; give example")
         else:
-            folds = find_folds(frozen, view.accept(example[:1]))
+            folds = find_folds(frozen, prepared.accept(example[:1]))
         fold(frozen, folds)
-        view = replace(view, folds=folds)
+        prepared = replace(prepared, folds=folds)
     if channels_last:
         for parameter in frozen.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    alike = like is not None and _options(like) == _options(view)
-    return replace(view, row_bytes=like.row_bytes if like is not None and alike else _measured(model, view))
+    alike = like is not None and _options(like) == _options(prepared)
+    return replace(prepared, row_bytes=like.row_bytes if like is not None and alike else _measured(model, prepared))
 
 
 def _require_rows_apart(model: nn.Module, name: str) -> None:
@@ -190,31 +190,37 @@ def _require_rows_apart(model: nn.Module, name: str) -> None:
             )
 
 
-def prepare_like(model: nn.Module, view: View) -> View:
-    """The view of another model of the same structure: with the same options, measurements and folds."""
-    folded = bool(view.folds)
-    return prepare(model, view.precision, channels_last=view.channels_last, fold_batch_norm=folded, like=view)
+def prepare_like(model: nn.Module, prepared: PreparedModel) -> PreparedModel:
+    """The prepared model of another model of the same structure: with the same options, measurements and folds."""
+    folded = bool(prepared.folds)
+    return prepare(
+        model, prepared.precision, channels_last=prepared.channels_last, fold_batch_norm=folded, like=prepared
+    )
 
 
-def _options(view: View) -> tuple[object, ...]:
-    return view.dtype, view.device, view.precision, view.channels_last, view.folds
+def _options(prepared: PreparedModel) -> tuple[object, ...]:
+    return prepared.dtype, prepared.device, prepared.precision, prepared.channels_last, prepared.folds
 
 
-def _measured(model: nn.Module, view: View) -> dict[object, int]:
+def _measured(model: nn.Module, prepared: PreparedModel) -> dict[object, int]:
     """What was measured of the caller's model under these options; new measurements are added to it."""
-    layers = tuple(type(module) for module in view.model.modules())
-    shapes = tuple(tensor.shape for tensor in view.model.parameters())
-    return _MEASURED.setdefault(model, {}).setdefault((layers, shapes, *_options(view)), {})
+    layers = tuple(type(module) for module in prepared.model.modules())
+    shapes = tuple(tensor.shape for tensor in prepared.model.parameters())
+    return _MEASURED.setdefault(model, {}).setdefault((layers, shapes, *_options(prepared)), {})
 
 
-def _require_options(view: View, precision: str | None, channels_last: bool, fold_batch_norm: bool) -> None:
+def _require_options(
+    prepared: PreparedModel, precision: str | None, channels_last: bool, fold_batch_norm: bool
+) -> None:
     """Raises InvalidInput where what is asked for is not what a view was prepared for."""
-    same = precision is None or precision == view.precision
-    if not same and view.precision is None:
-        same = dtype_of(precision or "") == view.dtype and precision in ("float32", "float64")
+    same = precision is None or precision == prepared.precision
+    if not same and prepared.precision is None:
+        same = dtype_of(precision or "") == prepared.dtype and precision in ("float32", "float64")
     if not same:
-        raise InvalidInput(f"the view was prepared for {view.precision or view.dtype}, not for precision {precision!r}")
-    if channels_last and not view.channels_last:
-        raise InvalidInput("the view was prepared without channels_last")
-    if fold_batch_norm and not view.folds:
-        raise InvalidInput("the view was prepared without fold_batch_norm, or has no batch norm to fold")
+        raise InvalidInput(
+            f"the model was prepared for {prepared.precision or prepared.dtype}, not for precision {precision!r}"
+        )
+    if channels_last and not prepared.channels_last:
+        raise InvalidInput("the model was prepared without channels_last")
+    if fold_batch_norm and not prepared.folds:
+        raise InvalidInput("the model was prepared without fold_batch_norm, or has no batch norm to fold")

@@ -14,27 +14,27 @@ from probatum.errors import InvalidInput, ModelError, UnknownName
 
 def test_a_view_shares_the_weights_and_sees_later_changes_of_them():
     model = seeded(Linear)
-    view = prepare(model)
-    before = Gradient()(view, images(), 0)
+    prepared = prepare(model)
+    before = Gradient()(prepared, images(), 0)
     with torch.no_grad():
         model.linear.weight *= 2
-    assert torch.equal(Gradient()(view, images(), 0), 2 * before)
+    assert torch.equal(Gradient()(prepared, images(), 0), 2 * before)
 
 
 def test_another_precision_is_a_copy():
     model = seeded(Linear, dtype=torch.float32)
-    view = prepare(model, "float64")
-    assert (view.dtype, view.name, view.device) == (torch.float64, "Linear", torch.device("cpu"))
+    prepared = prepare(model, "float64")
+    assert (prepared.dtype, prepared.name, prepared.device) == (torch.float64, "Linear", torch.device("cpu"))
     assert model.linear.weight.dtype == torch.float32
-    assert Gradient()(view, images(dtype=torch.float32), 0).dtype == torch.float64
+    assert Gradient()(prepared, images(dtype=torch.float32), 0).dtype == torch.float64
 
 
 def test_a_view_is_taken_as_it_is():
-    view = prepare(seeded(Linear))
-    assert prepare(view) is view
-    assert prepare(view, "float64") is view
+    prepared = prepare(seeded(Linear))
+    assert prepare(prepared) is prepared
+    assert prepare(prepared, "float64") is prepared
     with pytest.raises(InvalidInput, match=r"prepared for torch\.float64, not for precision 'float32'"):
-        Gradient()(view, images(), 0, precision="float32")
+        Gradient()(prepared, images(), 0, precision="float32")
 
 
 def test_without_parameters_a_model_computes_in_float32():
