@@ -11,6 +11,7 @@ from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.folding import Fold, find_folds, fold
 from probatum.engine.precision import dtype_of, require_precision
 from probatum.engine.trace import last_convolution
+from probatum.engine.versions import Versions
 from probatum.errors import InvalidInput, ModelError
 
 # What a row needs, by the caller's model, by its layers and the options of its view, and by the kind of row: a model
@@ -31,6 +32,7 @@ class PreparedModel:
         channels_last: whether the channels of images and activations lie next to each other in memory.
         folds: the batch norms that are part of the convolution before them.
         row_bytes: what the memory budget has measured, kept from call to call.
+        source: the parameters and buffers of the caller's model when it was prepared.
     """
 
     model: nn.Module
@@ -41,6 +43,7 @@ class PreparedModel:
     channels_last: bool = False
     folds: tuple[Fold, ...] = ()
     row_bytes: dict[object, int] = field(default_factory=dict)
+    source: Versions | None = field(default=None, repr=False)
 
     @property
     def resolution(self) -> float:
@@ -77,7 +80,16 @@ class PreparedModel:
         return last_convolution(self.model, images)
 
     def accept(self, images: Tensor) -> Float[Tensor, "batch *shape"]:
-        """Checks images and brings them to the prepared model's floating-point type."""
+        """Checks images and brings them to the prepared model's floating-point type.
+
+        Raises:
+            InvalidInput: the images are not usable.
+            ModelError: the caller's model has changed since it was prepared; its new weights are shared, its new
+                buffers are not.
+        """
+        changed = self.source.first_changed() if self.source is not None else None
+        if changed is not None:
+            raise ModelError(f"{changed} of {self.name} changed after the model was prepared; prepare the model again")
         if not isinstance(images, Tensor) or images.ndim < 2 or len(images) == 0:
             shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise InvalidInput(f"images must be a non-empty (batch, ...) tensor, got {shape}")
@@ -162,7 +174,9 @@ def _prepared(
         require_precision(precision, device)
         if any(t.dtype != dtype for t in tensors):
             frozen = frozen.to(dtype)
-    prepared = PreparedModel(frozen, name, dtype, device, precision, channels_last)
+    prepared = PreparedModel(
+        frozen, name, dtype, device, precision, channels_last, source=Versions(written_module(model))
+    )
     if fold_batch_norm:
         if like is not None and (like.folds or example is None):
             folds = like.folds

@@ -12,13 +12,54 @@ from probatum.engine import all_logits, prepare, relu_coverage
 from probatum.errors import InvalidInput, ModelError, UnknownName
 
 
-def test_a_view_shares_the_weights_and_sees_later_changes_of_them():
+def test_a_prepared_model_shares_the_weights():
     model = seeded(Linear)
-    prepared = prepare(model)
-    before = Gradient()(prepared, images(), 0)
+    assert prepare(model).model.linear.weight.data_ptr() == model.linear.weight.data_ptr()
+
+
+def train(model: nn.Module) -> str:
+    model.train()
+    optimizer = torch.optim.Adam(model.parameters())
+    model(images()).square().sum().backward()
+    optimizer.step()
+    return "conv1.weight"
+
+
+def gather_statistics(model: nn.Module) -> str:
+    model.train()
     with torch.no_grad():
-        model.linear.weight *= 2
-    assert torch.equal(Gradient()(prepared, images(), 0), 2 * before)
+        model(images())
+    return "bn1.*"
+
+
+def load(model: nn.Module) -> str:
+    model.load_state_dict(seeded(ConvNet, 3).state_dict())
+    return "conv1.weight"
+
+
+def replace_head(model: nn.Module) -> str:
+    model.head.bias = nn.Parameter(model.head.bias.detach().clone())
+    return "head.bias"
+
+
+@pytest.mark.parametrize("precision", [None, "float32"])
+@pytest.mark.parametrize("change", [train, gather_statistics, load, replace_head])
+def test_a_model_that_changed_after_it_was_prepared_is_refused(change, precision: str | None):
+    model = seeded(ConvNet).eval()
+    prepared = prepare(model, precision)
+    Gradient()(prepared, images(), 0)
+    name = change(model)
+    with pytest.raises(ModelError, match=f"{name} of ConvNet changed"):
+        Gradient()(prepared, images(), 0)
+    Gradient()(prepare(model.eval(), precision), images(), 0)
+
+
+def test_evaluating_a_model_is_no_change_of_it():
+    model = seeded(ConvNet).eval()
+    prepared = prepare(model)
+    model(images()).sum().backward()
+    model.train().eval()
+    Gradient()(prepared, images(), 0)
 
 
 def test_another_precision_is_a_copy():
