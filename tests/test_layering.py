@@ -3,12 +3,10 @@
 import ast
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
-import pytest
+from sources import PACKAGE, calls_of, imports_of, modules, room_of
 
-PACKAGE = Path(__file__).parent.parent / "probatum"
-MODULES = sorted(PACKAGE.rglob("*.py"))
 MIDDLE = {"attributions", "randomization", "metrics", "maps", "models", "data"}
 BELOW = {
     "errors": set(),
@@ -23,57 +21,61 @@ BELOW = {
     "__main__": {"cli"},
     "__init__": {"attributions"},
 }
+RIVALS = {"captum", "quantus", "zennit", "pytorch_grad_cam", "saliency", "torchcam"}
+CLOCKS = {"time", "datetime", "logging"}
+GLOBAL_CALLS = {"print", "warnings.warn", "torch.manual_seed", "torch.set_default_device", "torch.cuda.is_available"}
 
 
-def room_of(path: Path) -> str:
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def allowed_rooms(room: str) -> set[str]:
+    """The rooms that a room may import, itself included."""
+    return {room, "errors"} | BELOW[room] | ({"__init__"} if room in ("experiments", "cli") else set())
 
 
-def imports_of(path: Path) -> list[str]:
-    names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
-            names += [node.module] if node.module != "probatum" else [f"probatum.{a.name}" for a in node.names]
-    return names
+def upward_imports() -> Iterator[str]:
+    for module, tree in modules().items():
+        for name in imports_of(tree):
+            if name.startswith("."):
+                yield f"{module} imports relatively"
+            elif name.partition(".")[0] == "probatum":
+                imported = name.split(".")[1] if "." in name else "__init__"
+                imported = imported if imported in BELOW else "__init__"  # a name such as the version
+                if imported not in allowed_rooms(room_of(module)):
+                    yield f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_imports_go_downward(path):
-    room = room_of(path)
-    for name in imports_of(path):
-        if not name.startswith("probatum"):
-            continue
-        other = name.split(".")[1] if "." in name else "__init__"
-        if other not in BELOW:  # a name of the package itself, such as its version
-            other = "__init__"
-        allowed = {room, "errors"} | BELOW[room] | ({"__init__"} if room in ("experiments", "cli") else set())
-        assert other in allowed, f"{room} imports {name}"
+def test_every_room_has_its_place():
+    assert {room_of(module) for module in modules()} - set(BELOW) == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_no_other_attribution_library_is_imported(path):
-    rivals = {"captum", "quantus", "zennit", "pytorch_grad_cam", "saliency", "torchcam"}
-    if room_of(path) != "benchmarks":
-        assert not rivals & {name.split(".")[0] for name in imports_of(path)}
+def test_imports_go_downward():
+    assert list(upward_imports()) == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in MODULES if room_of(path) in MIDDLE | {"engine"}],
-    ids=lambda path: path.relative_to(PACKAGE).as_posix(),
-)
-def test_below_the_experiments_nothing_reads_a_clock_prints_or_picks_a_device(path):
-    assert not {"time", "datetime", "logging"} & {name.split(".")[0] for name in imports_of(path)}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            assert called != "print"
-            assert called not in ("warnings.warn", "torch.manual_seed", "torch.set_default_device")
-            assert called != "torch.cuda.is_available"
+def test_no_other_attribution_library_is_imported_outside_the_benchmarks():
+    offenders = [
+        f"{module} imports {name}"
+        for module, tree in modules().items()
+        for name in imports_of(tree)
+        if room_of(module) != "benchmarks" and name.partition(".")[0] in RIVALS
+    ]
+    assert offenders == []
+
+
+def test_below_the_experiments_nothing_reads_a_clock_prints_or_picks_a_device():
+    below = {module: tree for module, tree in modules().items() if room_of(module) in MIDDLE | {"engine"}}
+    clocks = [
+        f"{module} imports {name}"
+        for module, tree in below.items()
+        for name in imports_of(tree)
+        if name.partition(".")[0] in CLOCKS
+    ]
+    calls = [
+        f"{module}:{call.lineno} calls {ast.unparse(call.func)}"
+        for module, tree in below.items()
+        for call in calls_of(tree)
+        if ast.unparse(call.func) in GLOBAL_CALLS
+    ]
+    assert clocks + calls == []
 
 
 def test_the_engine_and_its_methods_import_nothing_that_is_slow_and_not_needed():
