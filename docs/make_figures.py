@@ -62,7 +62,7 @@ def maps_of(setup: Setup, randomizer: Randomizer, steps: list[int]) -> dict[str,
 
 def draw(name: str, maps: list[Tensor], titles: list[str], class_name: str, setup: Setup) -> None:
     """Writes the picture of one method."""
-    reduction = get_reduction("absolute")
+    reduction = get_reduction("abs-normalized")
     figure = methods_figure(
         [setup.data.pictures()[0].permute(1, 2, 0).numpy().squeeze()],
         [[reduction(each)[0, 0].numpy() for each in maps]],

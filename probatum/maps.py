@@ -3,6 +3,7 @@
 Each is a pure function of one image at a time: no statistic is taken over the batch.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,19 +16,29 @@ from probatum.errors import InvalidInput, UnknownName
 ADEBAYO = "Adebayo et al. 2018, arXiv:1810.03292, and the authors' notebook"
 
 
-def channel_sum(maps: Tensor) -> Float[Tensor, "batch 1 height width"]:
+def channel_sum(maps: Tensor) -> Float[Tensor, "batch *shape"]:
     """Sum over channels.
 
+    Sums are formed without overflow. A sum that the result's type cannot hold becomes the largest number that it can.
+
     Args:
-        maps: (batch, channel, height, width), floating point, finite.
+        maps: (batch, channel, ...), floating point, finite: pictures, series, volumes, or tables (batch, feature),
+            whose features are channels that are not summed.
+
+    Returns:
+        (batch, 1, ...); tables as they are. Float32 for half-precision maps.
 
     Raises:
         InvalidInput: for another dtype or number of dimensions, for empty maps, for NaN or infinity.
     """
-    maps = _checked(maps)
-    if maps.ndim != 4:
-        raise InvalidInput(f"maps must be (batch, channel, height, width), got shape {tuple(maps.shape)}")
-    return maps.sum(dim=1, keepdim=True)
+    values, scale = _scaled(maps)
+    return _rescaled(_channel_sum(values), scale)
+
+
+def absolute_sum(maps: Tensor) -> Float[Tensor, "batch *shape"]:
+    """Sum the absolute values over channels; arguments, result and errors as for `channel_sum`."""
+    values, scale = _scaled(maps)
+    return _rescaled(_channel_sum(values.abs()), scale)
 
 
 def percentile_clip(maps: Tensor, percentile: float = 99.0) -> Float[Tensor, "*shape"]:
@@ -43,8 +54,8 @@ def percentile_clip(maps: Tensor, percentile: float = 99.0) -> Float[Tensor, "*s
     Raises:
         InvalidInput: for a percentile out of range, and as for `channel_sum`.
     """
-    maps = _checked(maps)
-    return torch.minimum(maps, _ceiling(maps, percentile))
+    values, scale = _scaled(maps)
+    return _rescaled(_clipped(values, percentile), scale)
 
 
 def min_max(maps: Tensor) -> Float[Tensor, "*shape"]:
@@ -56,22 +67,16 @@ def min_max(maps: Tensor) -> Float[Tensor, "*shape"]:
     Raises:
         InvalidInput: as for `channel_sum`.
     """
-    maps = _checked(maps)
-    low, high = _per_image(maps, torch.amin), _per_image(maps, torch.amax)
-    return torch.where(high > low, (maps - low) / (high - low), 0)
+    return _stretched(_scaled(maps)[0])
 
 
 def identity(maps: Tensor) -> Float[Tensor, "*shape"]:
     """Return the maps (batch, ...) as they are, once checked."""
-    return _checked(maps)
+    _extremes(maps)
+    return maps
 
 
-def absolute_sum(maps: Tensor) -> Float[Tensor, "batch 1 height width"]:
-    """Sum the absolute values over channels; arguments and errors as for `channel_sum`."""
-    return channel_sum(maps.abs())
-
-
-def absolute(maps: Tensor) -> Float[Tensor, "batch 1 height width"]:
+def abs_normalized(maps: Tensor) -> Float[Tensor, "batch *shape"]:
     """Magnitude of the attribution in [0, 1], the "ABS" of Adebayo et al.
 
     Absolute values, summed over channels, clipped at the 99th percentile, from their minimum to their maximum. A
@@ -79,10 +84,10 @@ def absolute(maps: Tensor) -> Float[Tensor, "batch 1 height width"]:
 
     Differs from the notebook of Adebayo et al.: maps of one channel (Grad-CAM) are clipped there only by their maximum.
     """
-    return min_max(percentile_clip(absolute_sum(maps)))
+    return _stretched(_clipped(_channel_sum(_scaled(maps)[0].abs()), 99.0))
 
 
-def diverging(maps: Tensor) -> Float[Tensor, "batch 1 height width"]:
+def diverging(maps: Tensor) -> Float[Tensor, "batch *shape"]:
     """Signed attribution in [−1, 1], zero staying zero.
 
     The sum over channels, divided by the 99th percentile of its absolute value, clipped to [−1, 1]. A map of zeros
@@ -90,21 +95,55 @@ def diverging(maps: Tensor) -> Float[Tensor, "batch 1 height width"]:
 
     Differs from the notebook of Adebayo et al.: there the percentile is of the signed values, and zero goes to 0.5.
     """
-    total = channel_sum(maps)
+    total = _channel_sum(_scaled(maps)[0])
     span = _ceiling(total.abs(), 99.0)
     return torch.where(span > 0, total / span, 0).clamp(-1, 1)
 
 
-def _checked(maps: Tensor) -> Tensor:
-    """Refuse what is not a batch of finite floating-point maps."""
+def _extremes(maps: Tensor) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+    """The smallest and largest value of each map; InvalidInput for what is not a batch of finite maps."""
     if not maps.is_floating_point():
         raise InvalidInput(f"maps must be floating point, got {maps.dtype}; convert them with maps.float()")
     if maps.ndim < 2 or maps.numel() == 0:
         raise InvalidInput(f"maps must be (batch, ...) with at least one map and value, got shape {tuple(maps.shape)}")
-    finite = maps.flatten(1).isfinite().all(dim=1)
+    low, high = torch.aminmax(maps.flatten(1), dim=1)
+    finite = low.isfinite() & high.isfinite()
     if not finite.all():
         raise InvalidInput(f"map {int(finite.logical_not().nonzero()[0])} of the batch has NaN or infinite values")
-    return maps
+    return low, high
+
+
+def _scaled(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Checked maps in float32 or wider, divided by `scale` so that no sum over channels and no difference overflows.
+
+    The scale of an image is 1, or where its values are huge the power of two that leaves room; neither changes a digit.
+    """
+    low, high = _extremes(maps)
+    dtype = torch.promote_types(maps.dtype, torch.float32)
+    room = 2.0 ** (2 + math.ceil(math.log2(maps.shape[1])))  # differences of sums over dimension 1, and some more
+    huge = torch.maximum(high, -low).to(dtype) > torch.finfo(dtype).max / room
+    scale = torch.where(huge, room, 1.0).to(dtype).view(-1, *[1] * (maps.ndim - 1))
+    return maps.to(dtype) / scale, scale
+
+
+def _rescaled(values: Tensor, scale: Tensor) -> Tensor:
+    """Values times their scale, as far as their type reaches."""
+    limit = torch.finfo(values.dtype).max / scale
+    return torch.minimum(torch.maximum(values, -limit), limit) * scale
+
+
+def _channel_sum(values: Tensor) -> Tensor:
+    return values if values.ndim == 2 else values.sum(dim=1, keepdim=True)
+
+
+def _clipped(values: Tensor, percentile: float) -> Tensor:
+    return torch.minimum(values, _ceiling(values, percentile))
+
+
+def _stretched(values: Tensor) -> Tensor:
+    """Each image from its smallest to its largest value."""
+    low, high = _per_image(values, torch.amin), _per_image(values, torch.amax)
+    return torch.where(high > low, (values - low) / (high - low), 0)
 
 
 def _per_image(maps: Tensor, statistic: Callable[..., Tensor]) -> Tensor:
@@ -152,7 +191,7 @@ REDUCTIONS = {
     reduction.name: reduction
     for reduction in (
         Reduction("signed", "sum over channels", channel_sum, None, "common practice"),
-        Reduction("absolute", "ABS", absolute, (0.0, 1.0), ADEBAYO),
+        Reduction("abs-normalized", "ABS", abs_normalized, (0.0, 1.0), ADEBAYO),
         Reduction("diverging", "diverging", diverging, (-1.0, 1.0), ADEBAYO),
         Reduction("min-max", "all channels, normalised to [0, 1]", min_max, (0.0, 1.0), ADEBAYO),
         Reduction("absolute-sum", "absolute values summed over channels", absolute_sum, None, "common practice"),

@@ -99,7 +99,7 @@ def test_check_writes_a_run_that_report_draws_again(here, weights, capsys):
     figures = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     assert set(figures) == {
         *(f"curves-{metric}.png" for metric in ("ssim", "spearman", "spearman-abs", "hog-pearson")),
-        *("grid-000-absolute.png", "grid-000-diverging.png", "methods.png", "overlays.png"),
+        *("grid-000-abs-normalized.png", "grid-000-diverging.png", "methods.png", "overlays.png"),
     }
     for path in (folder / "figures").iterdir():
         path.unlink()
@@ -156,7 +156,12 @@ def test_attribute_writes_maps_and_pictures(here, photographs, capsys):
     facts = json.loads((here / "maps" / "config.json").read_text())["images"]
     assert [image["target"] for image in facts] == [7, 7]
     assert "cock" in capsys.readouterr().out
-    pictures = ["maps-absolute.png", "maps-diverging.png", "overlays-absolute.png", "overlays-diverging.png"]
+    pictures = [
+        "maps-abs-normalized.png",
+        "maps-diverging.png",
+        "overlays-abs-normalized.png",
+        "overlays-diverging.png",
+    ]
     assert sorted(path.name for path in (here / "maps").glob("*.png")) == pictures
 
 

@@ -15,7 +15,7 @@ from probatum.experiments.sanity import Progress
 from probatum.maps import get_reduction
 from probatum.metrics.effects import causal_effect, region_share, unit_maps
 
-REDUCTIONS = ("absolute", "signed")
+REDUCTIONS = ("abs-normalized", "signed")
 """What is compared: the magnitude as the figures show it, and the values with their signs."""
 
 
@@ -135,7 +135,7 @@ def _scores(
         ]
         scores["effect_floor"].append(torch.stack(instead, dim=1))
     shares = torch.stack([torch.stack([region_share(values, region) for region in regions]) for values in maps])
-    absolute = get_reduction("absolute")
+    absolute = get_reduction("abs-normalized")
     panels = torch.stack([absolute(values[:shown])[:, 0] for values in (maps[count], *maps[:count])])
     found = {key: torch.stack(values) for key, values in scores.items()}
     found |= {"share": shares[:count], "untrained_share": shares[count:].permute(1, 2, 0), "panels": panels}

@@ -6,13 +6,17 @@ from torch import Tensor
 
 from probatum.errors import InvalidInput
 from probatum.metrics.inputs import working_precision
+from probatum.metrics.vectors import lengths, power_of_two_scale, times_power_of_two
 
 
 def unit_maps(maps: Float[Tensor, "*batch channel height width"]) -> Float[Tensor, "*batch channel height width"]:
     """Divide each map by its Euclidean norm, in float64; a map of zeros becomes NaN, and every distance to it."""
     values = working_precision(maps)
-    norms: Tensor = torch.linalg.vector_norm(values, dim=(-3, -2, -1), keepdim=True)
-    return values / norms
+    vectors = values.reshape(-1, values.shape[-3:].numel())
+    exponent = power_of_two_scale(vectors)
+    if exponent is not None:
+        vectors = times_power_of_two(vectors, -exponent)
+    return (vectors / lengths(vectors)[:, None]).view(values.shape)
 
 
 def causal_effect(
@@ -63,6 +67,10 @@ def region_share(
     Returns:
         (batch,) shares in [0, 1]; NaN where the map is zero or the region empty.
     """
-    magnitude = working_precision(maps).abs().sum(dim=1)  # (batch, height, width)
+    values = working_precision(maps)
+    exponent = power_of_two_scale(values.flatten(1))
+    if exponent is not None:
+        values = times_power_of_two(values, -exponent)
+    magnitude = values.abs().sum(dim=1)  # (batch, height, width)
     inside = torch.where(regions, magnitude, 0).sum(dim=(1, 2)) / magnitude.sum(dim=(1, 2))
     return torch.where(regions.any(dim=2).any(dim=1), inside, torch.nan)

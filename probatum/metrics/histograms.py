@@ -11,7 +11,13 @@ from torch import Tensor
 from probatum.errors import InvalidInput
 from probatum.metrics.inputs import Features, check_maps, in_chunks, score, working_precision
 from probatum.metrics.ranks import rank_directions
-from probatum.metrics.vectors import correlate, directions
+from probatum.metrics.vectors import (
+    SAFE_EXPONENTS,
+    correlate,
+    directions,
+    power_of_two_scale,
+    times_power_of_two,
+)
 
 EPSILON = 1e-5  # of Dalal & Triggs' block normalisation, as scikit-image has it
 CEILING = 0.2  # the "Hys" of L2-Hys: no orientation counts more than this in its block
@@ -61,6 +67,14 @@ def _dominant_gradient(
     return gradient_y.gather(1, channel)[:, 0], gradient_x.gather(1, channel)[:, 0]
 
 
+def _without_overflow(maps: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+    """Huge maps scaled down by a power of two, beside which EPSILON stays negligible; others as they are."""
+    exponent = power_of_two_scale(maps.flatten(1))
+    if exponent is None:
+        return maps
+    return times_power_of_two(maps, -(exponent - SAFE_EXPONENTS[maps.dtype]).clamp(min=0))
+
+
 def _normalise(blocks: Float[Tensor, "batch row column y x bin"]) -> Float[Tensor, "batch row column y x bin"]:
     """Divide each block by its L2 norm."""
     return blocks / (blocks.square().sum(dim=(3, 4, 5), keepdim=True) + EPSILON**2).sqrt()
@@ -108,7 +122,7 @@ class HOGCorrelation:
             )
         gradient_y, gradient_x = (
             gradient[:, : rows * self.cell_size, : columns * self.cell_size]
-            for gradient in _dominant_gradient(working_precision(maps))
+            for gradient in _dominant_gradient(_without_overflow(working_precision(maps)))
         )
         # Angles run from −180° to 180°; the remainder makes opposite directions one orientation.
         angle = torch.atan2(gradient_y, gradient_x) * (180 / math.pi)

@@ -75,7 +75,7 @@ METRICS = {
         _ssim("ssim", "adebayo-notebook"),
         *(_ssim(f"ssim-{preset_name}", preset_name) for preset_name in SSIM_PRESETS),
         Metric("spearman", "Rank correlation (no ABS)", Spearman(), "diverging", ADEBAYO),
-        Metric("spearman-abs", "Rank correlation (ABS)", Spearman(absolute=True), "absolute", ADEBAYO),
+        Metric("spearman-abs", "Rank correlation (ABS)", Spearman(absolute=True), "abs-normalized", ADEBAYO),
         Metric("pearson", "Pearson correlation", Pearson(), "signed", "Pearson 1895; no protocol of its own"),
         Metric("hog-pearson", "HOGs similarity", HOGCorrelation(), "min-max", ADEBAYO),
         Metric(

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probatum.errors import InvalidInput
-from probatum.metrics.inputs import Features, score, working_precision
+from probatum.metrics.inputs import Features, extremes, score, working_precision
+from probatum.metrics.vectors import SAFE_EXPONENTS
 
 TRUNCATE = 3.5  # scikit-image ends its Gaussian at this many sigma: 11 taps for sigma 1.5
 
@@ -66,6 +67,7 @@ class SSIM:
                 f"use {smaller if largest >= 3 else ''}larger maps"
             )
         scaled = working_precision(maps) / self.data_range
+        _require_within_range(scaled, self.data_range)
         mean = self._window_means(scaled)
         return scaled, mean, self._window_covariances(scaled, mean, scaled, mean)
 
@@ -105,6 +107,16 @@ class SSIM:
         radius = int(TRUNCATE * self.sigma + 0.5)
         weights = [math.exp(-0.5 * (offset / self.sigma) ** 2) for offset in range(-radius, radius + 1)]
         return [weight / sum(weights) for weight in weights]
+
+
+def _require_within_range(scaled: Tensor, data_range: float) -> None:
+    """Refuse maps whose squares overflow: no multiple of their data range, they are maps of another reduction."""
+    largest = float(torch.maximum(*(each.abs().max() for each in extremes(scaled))))
+    if math.frexp(largest)[1] > SAFE_EXPONENTS[scaled.dtype]:
+        raise InvalidInput(
+            f"maps reach {largest * data_range:.3g}, far beyond SSIM's data_range of {data_range:g}; "
+            "normalize the maps first, or set the data_range to theirs"
+        )
 
 
 def _weighted_sum(maps: Tensor, weights: list[float], side: int) -> Tensor:

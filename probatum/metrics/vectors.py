@@ -4,12 +4,45 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from probatum.metrics.inputs import Features, extremes, score, working_precision
 
-SAFE_EXPONENT = 400  # values from 2^-400 to 2^400 have squares that float64 can hold and add up
+SAFE_EXPONENTS = {torch.float64: 400, torch.float32: 50}  # values from 2^-e to 2^e have squares that can be added up
+
+
+def power_of_two_scale(*vectors: Tensor) -> Int[Tensor, " batch"] | None:
+    """Exponents e such that vectors · 2^-e can be squared and added up, one for all vectors of a row; None if e = 0."""
+    largest = torch.stack([torch.maximum(*(each.abs() for each in extremes(vector))) for vector in vectors]).amax(0)
+    exponent = torch.frexp(largest).exponent
+    outside = exponent.abs() > SAFE_EXPONENTS[largest.dtype]
+    return torch.where(outside, exponent, 0) if bool(outside.any()) else None
+
+
+def times_power_of_two(
+    vectors: Float[Tensor, "batch *size"], exponent: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch *size"]:
+    """Multiply each row by 2^exponent in two steps: no digit changes, and neither factor overflows."""
+    exponent = exponent.view(-1, *[1] * (vectors.ndim - 1))
+    half = exponent // 2
+    return torch.ldexp(torch.ldexp(vectors, half), exponent - half)
+
+
+def lengths(vectors: Float[Tensor, "batch size"]) -> Float[Tensor, " batch"]:
+    """Euclidean norms without overflow or underflow; one that the type cannot hold becomes its largest number."""
+    return distances(vectors, torch.zeros_like(vectors))
+
+
+def distances(a: Float[Tensor, "batch size"], b: Float[Tensor, "batch size"]) -> Float[Tensor, " batch"]:
+    """Euclidean distances without overflow or underflow; one too large for the type becomes its largest number."""
+    exponent = power_of_two_scale(a, b)
+    if exponent is None:
+        plain: Tensor = torch.linalg.vector_norm(a - b, dim=1)
+        return plain
+    a, b = (times_power_of_two(each, -exponent) for each in (a, b))
+    norms: Tensor = torch.linalg.vector_norm(a - b, dim=1)
+    return times_power_of_two(norms, exponent).clamp(max=torch.finfo(norms.dtype).max)
 
 
 def directions(
@@ -22,10 +55,9 @@ def directions(
     low, high = extremes(vectors)
     largest = torch.maximum(low.abs(), high.abs())
     undefined = low == high if centred else largest == 0
-    exponent = torch.frexp(largest).exponent
-    if (exponent.abs() > SAFE_EXPONENT).any():  # a power of two in two steps: it changes no digit and cannot overflow
-        half = exponent[:, None] // 2
-        vectors = torch.ldexp(torch.ldexp(vectors, -half), half - exponent[:, None])
+    exponent = power_of_two_scale(vectors)
+    if exponent is not None:
+        vectors = times_power_of_two(vectors, -exponent)
     if centred:
         vectors = vectors - vectors.mean(dim=1, keepdim=True)
     unit = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
@@ -84,8 +116,7 @@ class Euclidean:
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Take the lengths of the differences."""
-        distances: Tensor = torch.linalg.vector_norm(features_a[0] - features_b[0], dim=1)
-        return distances
+        return distances(features_a[0], features_b[0])
 
 
 def pearson(a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:

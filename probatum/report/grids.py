@@ -19,7 +19,7 @@ def grid_figure(
     row_titles: Sequence[str],
     column_titles: Sequence[str],
     *,
-    style: MapStyle = "absolute",
+    style: MapStyle = "abs-normalized",
     image: Picture | None = None,
     image_title: str = "",
     notes: Sequence[Sequence[str]] | None = None,
@@ -35,7 +35,7 @@ def grid_figure(
             than four times the other.
         row_titles: one name for each row.
         column_titles: one name for each column; they stand upright unless all of them fit over their columns.
-        style: "absolute" is white to red, "diverging" blue to grey to red.
+        style: "abs-normalized" is white to red, "diverging" blue to grey to red.
         image: what the maps explain, (height, width) or (height, width, 3), in [0, 1] or uint8; shown in the corner.
         image_title: its title.
         notes: `notes[row][column]` stands in small type below its panel, such as the panel's scores; may have lines.
@@ -59,7 +59,7 @@ def methods_figure(
     column_titles: Sequence[str],
     *,
     edges: Sequence[Map] | None = None,
-    style: MapStyle = "absolute",
+    style: MapStyle = "abs-normalized",
     photograph_title: str = "Original image",
     edges_title: str = "Edge detector",
     caption: str | None = None,
@@ -92,9 +92,9 @@ def methods_figure(
     if edges is not None:
         _same_number(rows, edges, "edge maps")
         for row, values in enumerate(edges):
-            cells[row].append(map_cell(values, "absolute", f"edge map {row}"))
+            cells[row].append(map_cell(values, "abs-normalized", f"edge map {row}"))
         titles.append(edges_title)
-    keys: tuple[MapStyle, ...] = (style,) if edges is None or style == "absolute" else (style, "absolute")
+    keys: tuple[MapStyle, ...] = (style,) if edges is None or style == "abs-normalized" else (style, "abs-normalized")
     return draw(Grid(cells, row_titles, titles, caption=caption, keys=keys))
 
 
@@ -104,7 +104,7 @@ def overlay_figure(
     titles: Sequence[str],
     *,
     column_titles: Sequence[str] | None = None,
-    style: MapStyle = "absolute",
+    style: MapStyle = "abs-normalized",
     faintness: float = 0.75,
     photograph_title: str = "Original image",
     caption: str | None = None,

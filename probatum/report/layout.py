@@ -251,7 +251,7 @@ class _Layout:
             vmax=highest,
             label=f"key {style}",
         )
-        names = {"absolute": ("0", "", "1"), "diverging": ("−1", "0", "+1")}[style]
+        names = {"abs-normalized": ("0", "", "1"), "diverging": ("−1", "0", "+1")}[style]
         for words, place, side in zip(
             names, (left, (left + right) / 2, right), ("left", "center", "right"), strict=True
         ):

@@ -29,7 +29,7 @@ _GAP = 0.03  # inches between maps
 _LARGEST = 0.8  # inches, the width of a map
 _BELOW, _ABOVE = 0.06, 0.04  # inches round the band
 _EXPLAINED: dict[str, str] = {
-    "absolute": "white is 0, dark red 1",
+    "abs-normalized": "white is 0, dark red 1",
     "diverging": "blue is −1, grey 0, red +1",
 }
 
@@ -40,14 +40,14 @@ class MapBand:
 
     Args:
         rows: by series, the trained model's map and then that of each stage: normalised (height, width), or None.
-        style: "absolute" for maps in [0, 1], "diverging" for maps in [-1, 1].
+        style: "abs-normalized" for maps in [0, 1], "diverging" for maps in [-1, 1].
         first_title: name of the trained model's column.
         image: what the maps explain, (height, width) or (height, width, 3), in [0, 1] or uint8.
         image_title: its title.
     """
 
     rows: Mapping[str, Sequence[Map | None]]
-    style: MapStyle = "absolute"
+    style: MapStyle = "abs-normalized"
     first_title: str = "Original"
     image: Picture | None = None
     image_title: str = ""

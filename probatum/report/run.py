@@ -24,7 +24,7 @@ from probatum.report.style import MOST_ROWS, MapStyle
 
 CONTROL = "edge-detector"
 TRAINED = "Original"
-STYLES: tuple[MapStyle, ...] = ("diverging", "absolute")
+STYLES: tuple[MapStyle, ...] = ("diverging", "abs-normalized")
 
 
 def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
@@ -143,13 +143,13 @@ def _side_by_side(run: Run) -> Figure:
     maps = run.result.maps.values()
     return methods_figure(
         list(_pictures(run)),
-        [[_reduced(stored[method][:1], "absolute")[0] for method in methods] for stored in maps],
+        [[_reduced(stored[method][:1], "abs-normalized")[0] for method in methods] for stored in maps],
         [_explained(run, number) for number in range(len(maps))],
         _titles(run, methods),
-        edges=[reduced(stored[CONTROL][:1], "absolute")[0] for stored in maps]
+        edges=[reduced(stored[CONTROL][:1], "abs-normalized")[0] for stored in maps]
         if CONTROL in run.result.methods
         else None,
-        caption=f"{_protocol(run)}; trained model; maps: {get_reduction('absolute').title}",
+        caption=f"{_protocol(run)}; trained model; maps: {get_reduction('abs-normalized').title}",
     )
 
 
@@ -157,12 +157,12 @@ def _overlays(run: Run) -> Figure:
     return overlay_figure(
         list(_pictures(run)),
         [
-            [_reduced(stored[method][:1], "absolute")[0] for method in run.result.methods]
+            [_reduced(stored[method][:1], "abs-normalized")[0] for method in run.result.methods]
             for stored in run.result.maps.values()
         ],
         [_explained(run, number) for number in range(len(run.result.maps))],
         column_titles=_titles(run, run.result.methods),
-        caption=f"{_protocol(run)}; trained model; maps: {get_reduction('absolute').title}",
+        caption=f"{_protocol(run)}; trained model; maps: {get_reduction('abs-normalized').title}",
     )
 
 

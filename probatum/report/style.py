@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 
-MapStyle = Literal["absolute", "diverging"]
+MapStyle = Literal["abs-normalized", "diverging"]
 
 PAGE_WIDTH, PAGE_HEIGHT = 7.48, 10.9  # inches: A4 less a margin of 10 mm on each side
 MOST_ROWS = 48  # of a figure; more would make it too tall to open
@@ -25,8 +25,8 @@ RULE = "#e2e2e2"
 
 # White to dark red, as the papers show absolute maps; the lightness falls steadily, so a grey print keeps the order.
 _REDS = LinearSegmentedColormap.from_list("probatum.absolute", ["#ffffff", "#fdc9b4", "#fb7252", "#d9201f", "#7f0010"])
-COLOUR_MAPS: dict[MapStyle, Colormap] = {"absolute": _REDS, "diverging": matplotlib.colormaps["coolwarm"]}
-LIMITS: dict[MapStyle, tuple[float, float]] = {"absolute": (0.0, 1.0), "diverging": (-1.0, 1.0)}
+COLOUR_MAPS: dict[MapStyle, Colormap] = {"abs-normalized": _REDS, "diverging": matplotlib.colormaps["coolwarm"]}
+LIMITS: dict[MapStyle, tuple[float, float]] = {"abs-normalized": (0.0, 1.0), "diverging": (-1.0, 1.0)}
 
 # The font ships with matplotlib: the same letters, widths and bytes on every machine.
 FONT = "DejaVu Sans"

@@ -37,7 +37,7 @@ def test_scores_are_those_of_a_plain_computation():
     trained = {"a": Subject(network(1)), "b": Subject(network(2), torch.tensor([0, 1, 2, 0, 1]))}
     untrained = [Subject(network(seed)) for seed in (10, 11, 12, 13)]
     found = measured(trained, untrained, [0.25, 0.75])
-    for r, reduction in enumerate(("absolute", "signed")):
+    for r, reduction in enumerate(("abs-normalized", "signed")):
         for m, method in enumerate(METHODS):
             own = [unit(subject.model, method, reduction, subject.targets) for subject in trained.values()]
             others = [unit(subject.model, method, reduction) for subject in untrained]
@@ -69,7 +69,7 @@ def test_shares_and_panels():
         share = raw[..., :4].sum((1, 2, 3)) / raw.sum((1, 2, 3))
         np.testing.assert_allclose(found.untrained_share[m, 0, :, 1], share, rtol=1e-12)
         for place, seed in enumerate((10, 1)):
-            panel = get_reduction("absolute")(METHODS[method](network(seed), images()))[:2, 0]
+            panel = get_reduction("abs-normalized")(METHODS[method](network(seed), images()))[:2, 0]
             np.testing.assert_allclose(found.panels[m, place], panel.numpy(), rtol=1e-12)
     assert np.isnan(found.share[:, :, 1]).all()  # the empty region
     assert found.panels.shape == (2, 2, 2, 8, 8)

@@ -26,6 +26,7 @@ from probatum.metrics import (
     spearman,
     ssim,
 )
+from probatum.metrics.effects import region_share, unit_maps
 from probatum.metrics.ranks import average_ranks
 
 SCALES = [1e-30, 1.0, 1e30]
@@ -236,6 +237,34 @@ def test_correlations_do_not_overflow(scale):
     tolerance = 1e-8 if scale < 1e-300 else 1e-12  # subnormal numbers have few digits
     for metric in (pearson, cosine, spearman):
         torch.testing.assert_close(metric(a * scale, b), metric(a, b), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e200, 1e300])
+def test_distances_do_not_overflow(scale):
+    a, b = (torch.from_numpy(maps) for maps in pair(9, 9))
+    tolerance = 1e-8 if scale < 1e-300 else 1e-12  # subnormal numbers have few digits
+    torch.testing.assert_close(euclidean(a * scale, b * scale) / scale, euclidean(a, b), rtol=tolerance, atol=0)
+    torch.testing.assert_close(unit_maps(a * scale), unit_maps(a), rtol=tolerance, atol=tolerance)
+    regions = torch.ones(len(a), *a.shape[2:], dtype=torch.bool).tril()
+    torch.testing.assert_close(region_share(a * scale, regions), region_share(a, regions), rtol=tolerance, atol=0)
+
+
+def test_a_distance_beyond_float64_is_its_largest_number():
+    top = torch.finfo(torch.float64).max
+    ends = torch.full((1, 2), top, dtype=torch.float64)
+    assert euclidean(ends, -ends).tolist() == [top]
+
+
+def test_hog_of_huge_maps_is_that_of_large_ones():
+    maps = torch.from_numpy(pair(40, 40)[0])
+    maps = maps / maps.abs().amax()
+    torch.testing.assert_close(hog(maps * 1.7e308, cell_size=8), hog(maps * 1e30, cell_size=8), rtol=0, atol=1e-12)
+
+
+def test_ssim_refuses_maps_whose_squares_overflow():
+    maps = torch.from_numpy(pair(20, 20)[0])
+    with pytest.raises(InvalidInput, match="data_range"):
+        ssim(maps * 1e200, maps, data_range=2.0)
 
 
 def test_distances_by_hand():

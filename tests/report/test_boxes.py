@@ -147,7 +147,7 @@ def test_scale(values, quantity, bottom, top):
     np.testing.assert_allclose(figure.axes[0].get_ylim(), (bottom, top), atol=1e-12)
 
 
-@pytest.mark.parametrize("style", ["absolute", "diverging"])
+@pytest.mark.parametrize("style", ["abs-normalized", "diverging"])
 def test_maps_stand_above_their_boxes(style):
     maps = band(style=style, image=np.zeros((8, 8, 3)), image_title="junco (0.99)")
     figure = boxes_figure({"a": scores(), "b": scores(1)}, metric_title="m", column_titles=STAGES, band=maps)

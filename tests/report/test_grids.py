@@ -23,7 +23,7 @@ def images(figure, prefix):
     return {i.get_label(): i for i in figure.axes[0].get_images() if i.get_label().startswith(prefix)}
 
 
-@pytest.mark.parametrize(("style", "limits"), [("absolute", (0, 1)), ("diverging", (-1, 1))])
+@pytest.mark.parametrize(("style", "limits"), [("abs-normalized", (0, 1)), ("diverging", (-1, 1))])
 def test_panels_hold_the_arrays_on_one_fixed_scale(style, limits):
     panels = table(3, 4) * 0.5
     figure = grid_figure(panels, METHODS[:3], STAGES[:4], style=style)
@@ -146,18 +146,18 @@ def test_methods_beside_the_photograph_and_the_edges():
     np.testing.assert_array_equal(shown["panel 0 4"].get_array(), edges[0])
     assert shown["panel 0 3"].get_clim() == (-1, 1)
     assert shown["panel 0 4"].get_clim() == (0, 1)
-    assert list(images(figure, "key")) == ["key absolute", "key diverging"]
+    assert list(images(figure, "key")) == ["key abs-normalized", "key diverging"]
     assert {"Original\nimage", "Edge\ndetector"} <= set(words(figure)) or {"Original image", "Edge detector"} <= set(
         words(figure)
     )
     assert_nothing_overlaps(figure)
 
 
-@pytest.mark.parametrize("style", ["absolute", "diverging"])
+@pytest.mark.parametrize("style", ["abs-normalized", "diverging"])
 def test_overlay_mixes_map_and_photograph(style):
     """Where the map is 0 there is the faint photograph, where it is 1 the full colour, else the stated mixture."""
     photograph = np.random.default_rng(3).uniform(size=(2, 2, 3))
-    values = np.array([[0.0, 1.0], [0.25, 0.5]]) * (1 if style == "absolute" else -1)
+    values = np.array([[0.0, 1.0], [0.25, 0.5]]) * (1 if style == "abs-normalized" else -1)
     figure = overlay_figure([photograph], [[values]], ["junco 0.42"], style=style, faintness=0.5)
     shown = images(figure, "panel")
     np.testing.assert_array_equal(shown["panel 0 0"].get_array(), photograph)
@@ -178,7 +178,7 @@ def test_overlay_with_stages():
 
 
 def test_absolute_colours_keep_their_order_in_grey_print():
-    ramp = colours(np.linspace(0, 1, 64)[None], "absolute") @ [0.2126, 0.7152, 0.0722]
+    ramp = colours(np.linspace(0, 1, 64)[None], "abs-normalized") @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(ramp[0]) < 0).all()
 
 
@@ -186,7 +186,7 @@ def test_absolute_colours_keep_their_order_in_grey_print():
     ("change", "message"),
     [
         ({"panels": np.full((1, 1, 2, 2), 1.5)}, r"panel \(0, 0\) has values from 1.5"),
-        ({"panels": np.full((1, 1, 2, 2), -0.1)}, "normalise an absolute map"),
+        ({"panels": np.full((1, 1, 2, 2), -0.1)}, "normalise an abs-normalized map"),
         ({"panels": np.full((1, 1, 2, 2), np.nan)}, "holds NaN"),
         ({"panels": np.zeros((1, 1, 0, 2))}, "is empty"),
         ({"panels": [[np.zeros((2, 2))], []]}, "column titles"),

@@ -364,14 +364,14 @@ def test_an_explanation_has_a_page_with_and_without_pictures(tmp_path):
 def test_maps_shrink_until_they_fit_and_then_images_are_left_out():
     generator = np.random.default_rng(0)
     maps = [generator.normal(size=(3, 1, 160, 120)).astype(np.float32)]
-    full = sheet(2, lambda _: maps, ("absolute",))
+    full = sheet(2, lambda _: maps, ("abs-normalized",))
     assert (full.side, full.original_side, full.left_out) == (160, 160, 0)
     length = sum(len(one) for page in full.maps for one in page[0][0])
-    smaller = sheet(2, lambda _: maps, ("absolute",), budget=length // 2)
+    smaller = sheet(2, lambda _: maps, ("abs-normalized",), budget=length // 2)
     assert 48 < smaller.side < 160
     assert smaller.left_out == 0
     assert sum(len(one) for page in smaller.maps for one in page[0][0]) <= length // 2
-    few = sheet(5, lambda _: maps, ("absolute",), budget=5000)
+    few = sheet(5, lambda _: maps, ("abs-normalized",), budget=5000)
     assert few.side == 48
     assert len(few.maps) + few.left_out == 5
     assert 1 <= len(few.maps) < 5
@@ -383,7 +383,7 @@ def test_small_maps_keep_every_pixel():
     from PIL import Image
 
     values = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
-    encoded = coloured(values, "absolute", 224)
+    encoded = coloured(values, "abs-normalized", 224)
     image = np.asarray(Image.open(BytesIO(base64.b64decode(encoded.split(",")[1]))))
     assert image.shape == (28, 28, 3)
     assert tuple(image[0, 0]) == (255, 255, 255)  # white is nothing

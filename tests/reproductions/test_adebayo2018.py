@@ -347,7 +347,7 @@ def test_a_network_of_digits_takes_no_photographs(context, photograph_folder):
 def test_cascading_and_independent(context, tmp_path):
     folder, figures, findings = computed("cascading", context, tmp_path)
     assert len(findings) == 7
-    assert {"basic_cnn-digits-grid-0-absolute", "mlp-digits-hog-pearson"} <= set(figures)
+    assert {"basic_cnn-digits-grid-0-abs-normalized", "mlp-digits-hog-pearson"} <= set(figures)
     run = read_run(folder / "basic_cnn-digits")
     assert run.result.stages == ("linear2", "linear1", "conv2", "conv1")
     assert run.result.scores.shape == (9, 5, 4, 10, 1)

@@ -213,7 +213,7 @@ def test_the_label_randomization(tmp_path):
     with np.load(tmp_path / "arrays.npz") as stored:
         assert np.isfinite(stored["scores"]).all()
         assert np.abs(stored["input"]).max() <= 1
-        assert stored["absolute"].shape == (2, 2, 4, 28, 28)  # network, image, method
+        assert stored["abs-normalized"].shape == (2, 2, 4, 28, 28)  # network, image, method
     assert verdicts(labels.judge(tmp_path))["labels-learnt"] == "not reproduced"  # one epoch of 120 digits
 
 

@@ -349,7 +349,7 @@ def test_the_local_methods_on_digits(tmp_path):
     facts, arrays = stored(tmp_path)
     assert arrays["scores"].shape == (8, 2, 4, 2, 1)
     assert arrays["quality"].shape == (8, 3, 5, 2, 1)
-    assert arrays["guided-grad-cam-absolute"].shape == (5, 28, 28)
+    assert arrays["guided-grad-cam-abs-normalized"].shape == (5, 28, 28)
     assert facts["estimator"] == "joint"
     names = {"", "diverging", "infidelity", "infidelity-share", "max-sensitivity", "ssim", "spearman-abs"}
     assert_drawn(local_methods.LOCAL_METHODS, tmp_path, names)

@@ -11,6 +11,7 @@ from probatum.engine.noise import standard_normal
 from probatum.errors import InvalidInput
 from probatum.metrics.inputs import check_maps, working_precision
 from probatum.metrics.quality.inputs import Explain, check_images, check_samples, row_chunks, streams
+from probatum.metrics.vectors import distances, lengths
 
 _PURPOSE = 0x5E45
 
@@ -62,7 +63,7 @@ def max_sensitivities(
                     f"explain returned {name} maps of shape {tuple(moved[name].shape)} for {len(image)} points, "
                     f"{tuple(reference[name].shape)} for {len(images)} images"
                 )
-            distance = torch.linalg.vector_norm(change - maps[image], dim=1)
+            distance = distances(change, maps[image])
             largest[name].scatter_reduce_(0, image, distance, "amax")
     return {name: largest[name] / _norm(maps) for name, maps in unmoved.items()}
 
@@ -117,5 +118,5 @@ def max_sensitivity(
 
 def _norm(maps: Float[Tensor, "batch size"]) -> Float[Tensor, " batch"]:
     """Euclidean norms; NaN instead of zero."""
-    norms: Tensor = torch.linalg.vector_norm(maps, dim=1)
+    norms = lengths(maps)
     return norms.masked_fill(norms == 0, torch.nan)

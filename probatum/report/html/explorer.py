@@ -11,8 +11,8 @@ from probatum.maps import get_reduction
 from probatum.report.html.pictures import PREFIX, DataURI, photograph, sheet
 from probatum.report.style import MapStyle
 
-STYLES: tuple[MapStyle, ...] = ("absolute", "diverging")
-_STYLE_TITLES = {"absolute": "absolute", "diverging": "signed"}
+STYLES: tuple[MapStyle, ...] = ("abs-normalized", "diverging")
+_STYLE_TITLES = {"abs-normalized": "absolute", "diverging": "signed"}
 _PICTURE_SIDE, _THUMBNAIL_SIDE = 224, 72
 _LARGE_PICTURES = 24
 SHOWN_PICTURES = 60  # images with a thumbnail and details of their own

@@ -17,7 +17,7 @@ from probatum.experiments.files import read_arrays, write_arrays, write_json
 from probatum.experiments.sanity import sanity_check
 from probatum.experiments.setup import configured_metric, weights_hash
 from probatum.experiments.store import Run, read_run, write_results
-from probatum.maps import REDUCTIONS, absolute, diverging
+from probatum.maps import REDUCTIONS, abs_normalized, diverging
 from probatum.metrics import get_metric
 from probatum.randomization import Randomizer
 from probatum.report import curves_figure, grid_figure
@@ -25,7 +25,7 @@ from probatum.report.style import MapStyle
 from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS
 from probatum.reproductions.base import Context
 
-STYLES: tuple[MapStyle, ...] = ("diverging", "absolute")
+STYLES: tuple[MapStyle, ...] = ("diverging", "abs-normalized")
 
 
 def run_check(
@@ -86,14 +86,14 @@ def run_check(
 def reduced(maps: Float[np.ndarray, "stage channel height width"]) -> Float[np.ndarray, "stage 2 height width"]:
     """ABS and diverging version of each map, in half precision: what is drawn and nothing more."""
     values = torch.from_numpy(maps)
-    return torch.cat([absolute(values), diverging(values)], dim=1).half().numpy()
+    return torch.cat([abs_normalized(values), diverging(values)], dim=1).half().numpy()
 
 
 def panel(
     maps: Float[np.ndarray, "*stage 2 height width"], style: MapStyle
 ) -> Float[np.ndarray, "*stage height width"]:
     """One of the versions that `reduced` stored."""
-    return np.asarray(maps[..., 0 if style == "absolute" else 1, :, :], dtype=np.float32)
+    return np.asarray(maps[..., 0 if style == "abs-normalized" else 1, :, :], dtype=np.float32)
 
 
 def drawable(panels: Float[np.ndarray, "stage height width"]) -> list[np.ndarray | None]:

@@ -48,7 +48,9 @@ COLUMNS = (
 """The columns of the paper's figure."""
 
 RANKS, STRUCTURE = "spearman-abs", "ssim-abs"
-_SSIM = Metric(STRUCTURE, "SSIM (ABS)", SSIM(1.0, gaussian=True), "absolute", "ours: the edge detector has no sign")
+_SSIM = Metric(
+    STRUCTURE, "SSIM (ABS)", SSIM(1.0, gaussian=True), "abs-normalized", "ours: the edge detector has no sign"
+)
 MEASURES = {RANKS: get_metric(RANKS), STRUCTURE: _SSIM}
 """How like an edge detector's answer a map is: both are reduced to ABS, for edges have no sign."""
 
@@ -119,7 +121,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     facts, panels = read_facts(folder), read_panels(folder / "panels.npz")
     caption = f"{facts['title']}, predicted classes; {facts['protocol']}"
     rows = range(len(facts["rows"]))
-    maps = {name: panel(values, "absolute") for name, values in panels.items() if name != "pictures"}
+    maps = {name: panel(values, "abs-normalized") for name, values in panels.items() if name != "pictures"}
     return {
         "methods": methods_figure(
             displayed(panels["pictures"]),
@@ -127,7 +129,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             facts["rows"],
             titles_of(COLUMNS),
             edges=[maps[CONTROL][row] for row in rows],
-            caption=f"{caption}; maps: {REDUCTIONS['absolute'].title}.",
+            caption=f"{caption}; maps: {REDUCTIONS['abs-normalized'].title}.",
         ),
         "likeness": bars_figure(
             {

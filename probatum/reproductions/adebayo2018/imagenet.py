@@ -101,12 +101,12 @@ def _guided_backprop(folder: Path) -> Figure:
     run = read_run(folder)
     return methods_figure(
         pictures_of(folder),
-        [drawable(panel(maps["guided-backprop"], "absolute")) for maps in run.result.maps.values()],
+        [drawable(panel(maps["guided-backprop"], "abs-normalized")) for maps in run.result.maps.values()],
         run.config["classes"],
         ["Original", *run.result.stages],
         photograph_title="Input",
         caption=f"{METHODS['guided-backprop'].title} on {run.config['title']}, cascading randomization; "
-        f"{run.config['protocol']}; maps: {REDUCTIONS['absolute'].title}.",
+        f"{run.config['protocol']}; maps: {REDUCTIONS['abs-normalized'].title}.",
     )
 
 

@@ -205,7 +205,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             f"{linear['points']}; {facts['protocol']}",
         ),
         "sum-pooling": _side_by_side(
-            folder / "sum-pooling.npz", facts["rows"], "absolute", f"{pooling}; the first filter"
+            folder / "sum-pooling.npz", facts["rows"], "abs-normalized", f"{pooling}; the first filter"
         ),
         "likeness": bars_figure(
             {
@@ -229,7 +229,7 @@ def _side_by_side(path: Path, rows: list[str], style: MapStyle, caption: str) ->
         [[panel(panels[name], style)[row] for name in methods] for row in count],
         rows,
         titles_of(methods),
-        edges=[panel(panels[CONTROL], "absolute")[row] for row in count],
+        edges=[panel(panels[CONTROL], "abs-normalized")[row] for row in count],
         style=style,
         caption=f"{caption}; maps: {REDUCTIONS[style].title}.",
     )

@@ -33,7 +33,7 @@ from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network
 METHODS = {"global": "Global IG", "local": "Local IG"}
 SSIM, SSIM_NOTEBOOK, RANK, RANK_ABS = "ssim-adebayo-issue", "ssim-adebayo-notebook", "spearman", "spearman-abs"
 METRICS = (SSIM, SSIM_NOTEBOOK, RANK, RANK_ABS)
-STYLES: tuple[MapStyle, ...] = ("absolute", "diverging")
+STYLES: tuple[MapStyle, ...] = ("abs-normalized", "diverging")
 
 THIRD = 2  # position of the third layer, from which on the paper sees a difference
 
@@ -134,7 +134,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             image=np.clip(picture, 0, 1),
             image_title=f"{facts['explained']} ({facts['confidence']:.2f})",
         )
-        figures["" if style == "absolute" else style] = _boxes(facts, arrays, SSIM, band)
+        figures["" if style == "abs-normalized" else style] = _boxes(facts, arrays, SSIM, band)
     figures["ssim-notebook"] = _boxes(facts, arrays, SSIM_NOTEBOOK)
     figures["spearman"] = _boxes(facts, arrays, RANK)
     figures["spearman-abs"] = _boxes(facts, arrays, RANK_ABS)

@@ -48,7 +48,7 @@ GLOBAL, LOCAL = (0, 1), (2, 3)
 TRUE, AGAIN, PERMUTED = range(3)
 NETWORKS = ("true labels", "true labels, another start", "permuted labels")
 METRICS = ("ssim-adebayo-issue", "spearman", "spearman-abs")
-STYLES: tuple[MapStyle, ...] = ("absolute", "diverging")
+STYLES: tuple[MapStyle, ...] = ("abs-normalized", "diverging")
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     facts, arrays = read_facts(folder), read_arrays(folder)
     rows = [(image, network) for image in range(len(facts["shown"])) for network in (0, 1)]
     figures = {
-        "" if style == "absolute" else style: methods_figure(
+        "" if style == "abs-normalized" else style: methods_figure(
             [arrays["pictures"][image] for image, _ in rows],
             [list(arrays[style][network, image]) for image, network in rows],
             [("True labels", "Permuted labels")[network] for _, network in rows],

@@ -69,7 +69,7 @@ METHODS = {
 PLAIN, MODIFIED = range(6), range(6, 8)  # methods that keep the gradient, and those that change it on its way back
 SSIM, RANK_ABS = "ssim-adebayo-issue", "spearman-abs"
 SIMILARITIES = (SSIM, RANK_ABS)
-STYLES: tuple[MapStyle, ...] = ("absolute", "diverging")
+STYLES: tuple[MapStyle, ...] = ("abs-normalized", "diverging")
 RETAINED = 0.1  # similarity beyond that of other images' maps up to which nothing of the trained map is left
 
 
@@ -197,7 +197,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     ]
     figures: dict[str, Figure] = {}
     for style in STYLES:
-        figures["" if style == "absolute" else style] = grid_figure(
+        figures["" if style == "abs-normalized" else style] = grid_figure(
             [list(arrays[f"{key}-{style}"]) for key in METHODS],
             list(METHODS.values()),
             stages,

@@ -113,7 +113,7 @@ def compute(context: Context, folder: Path) -> None:
         arrays |= {
             f"{name}-said": said.numpy(),
             f"{name}-shares": np.stack([region_share(maps[m].cpu(), regions).numpy() for m in METHODS]),
-            f"{name}-maps": np.stack([get_reduction("absolute")(maps[m])[:, 0].cpu().numpy() for m in METHODS]),
+            f"{name}-maps": np.stack([get_reduction("abs-normalized")(maps[m])[:, 0].cpu().numpy() for m in METHODS]),
         }
         facts[name] = {
             "validation": accuracy(model, valid_images, valid_set.labels),
@@ -217,7 +217,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         list(METHODS.values()),
         [f"{name} network: {said[name]}" for name in SHARES],
         photograph_title=f"test image: {CLASSES[int(arrays['labels'][facts['shown']])]}",
-        caption=f"Figure 7. {protocol} Maps: {get_reduction('absolute').title}. The first test "
+        caption=f"Figure 7. {protocol} Maps: {get_reduction('abs-normalized').title}. The first test "
         "image that the biased network gets wrong and the balanced one right, or the first of all.",
     )
     rows = {}

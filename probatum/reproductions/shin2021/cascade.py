@@ -84,7 +84,7 @@ def _check(context: Context, subject: Subject) -> tuple[dict[str, Any], dict[str
         progress=lambda done, total, what: context.progress(done, total, f"{subject.title}, {what}"),
     )
     kept = result.maps[subject.data.image_names[0]]
-    reduce = get_reduction("absolute")
+    reduce = get_reduction("abs-normalized")
     arrays = {
         # (method, metric, stage, image): the weights are randomized once, and a constant map has no score
         "scores": np.where(result.constant[:, None, ..., 0] > 0, np.nan, result.scores[..., 0]),
@@ -128,7 +128,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             ["Original", *network["stages"]],
             image=np.clip(arrays[f"{name}-picture"], 0, 1),
             image_title=network["shown"],
-            caption=f"Figure 5. {protocol} Maps: {get_reduction('absolute').title}.",
+            caption=f"Figure 5. {protocol} Maps: {get_reduction('abs-normalized').title}.",
         )
         curves = {title: scores[row, 0] for row, title in enumerate(METHODS.values())}
         figures[f"figure6-{name}"] = curves_figure(

@@ -149,7 +149,7 @@ def compute(context: Context, folder: Path) -> None:
                 for index, metric in enumerate(METRICS):
                     ceiling[index, row] = _correlate(metric, maps["true"]["smoothgrad"], again["smoothgrad"])
             for method, name in enumerate(METHODS):
-                drawn[row, column, method] = get_reduction("absolute")(maps[key][name][shown : shown + 1])[0, 0]
+                drawn[row, column, method] = get_reduction("abs-normalized")(maps[key][name][shown : shown + 1])[0, 0]
         for column, key in enumerate(COMPARED):
             for method, name in enumerate(METHODS):
                 for index, metric in enumerate(METRICS):
@@ -204,7 +204,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         [f"{TITLES[names[n]]}, {MODELS[keys[m]][0]}" for n, m in pairs],
         image=np.clip(arrays["picture"][0], 0, 1),
         image_title=f"class {SHOWN}",
-        caption=f"Figure 3. {_protocol(facts)} Maps: {get_reduction('absolute').title}.",
+        caption=f"Figure 3. {_protocol(facts)} Maps: {get_reduction('abs-normalized').title}.",
     )
     dots = dots_figure(
         _rows(arrays),

@@ -86,7 +86,7 @@ def compute_classes(context: Context, folder: Path) -> None:
             progress=lambda done, total: context.progress(done, total, f"{subject.title}, two classes"),
         )["grad-cam"].cpu()
         shares.append(region_share(found, regions[side].expand(len(found), -1, -1)).numpy())
-        maps.append(get_reduction("absolute")(found[: sizes.drawn])[:, 0].numpy())
+        maps.append(get_reduction("abs-normalized")(found[: sizes.drawn])[:, 0].numpy())
     pictures = subject.data.preprocessing.undo(joined[: sizes.drawn].cpu()).permute(0, 2, 3, 1).numpy()
     write_arrays(folder, shares=np.stack(shares), maps=np.stack(maps, axis=1), pictures=pictures)
     write_facts(
@@ -198,7 +198,7 @@ def compute_grid(context: Context, folder: Path) -> None:
         for column, n in enumerate(sizes.samples):
             first, second = (run[f"{noise}-{n if noise else 1}"] for run in runs)
             agreement[row, column] = metric(reduce(first), reduce(second)).cpu().numpy()
-            maps[row, column] = get_reduction("absolute")(first[:1])[0, 0].cpu().numpy()
+            maps[row, column] = get_reduction("abs-normalized")(first[:1])[0, 0].cpu().numpy()
     gradient = runs[0]["gradient"]
     error = (runs[0][f"{sizes.noises[0]}-1"] - gradient).flatten(1).norm(dim=1) / gradient.flatten(1).norm(dim=1)
     write_arrays(folder, agreement=agreement, maps=maps, picture=subject.data.pictures()[0].permute(1, 2, 0).numpy())
@@ -227,7 +227,7 @@ def draw_grid(folder: Path) -> dict[str, Figure]:
         image=np.clip(arrays["picture"], 0, 1),
         image_title=facts["shown"],
         caption=f"Figure 2. Preset {facts['preset']}: {facts['network']} on {facts['data']}, seed {facts['seed']}; "
-        f"SmoothGrad of the predicted class, σ in pixel values of 255; maps: {get_reduction('absolute').title}."
+        f"SmoothGrad of the predicted class, σ in pixel values of 255; maps: {get_reduction('abs-normalized').title}."
         f"{sentence(facts['substitute'])}",
     )
     return {"": figure}

@@ -239,7 +239,7 @@ def pictures(run: Run) -> list[np.ndarray]:
 
 def maps_of(run: Run, method: str) -> np.ndarray:
     """The kept maps of a method, reduced as they are shown: (image, 1 + stages, height, width) in [0, 1]."""
-    reduce = get_reduction("absolute")
+    reduce = get_reduction("abs-normalized")
     return np.stack([reduce(torch.from_numpy(held[method]))[:, 0].numpy() for held in run.result.maps.values()])
 
 

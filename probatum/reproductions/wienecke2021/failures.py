@@ -125,7 +125,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         caption=f"Guided Back-propagation. {cascade.caption(run, ['guided-backprop'])}",
     )
     facts, arrays = read_facts(folder / "nested"), read_arrays(folder / "nested")
-    reduce = get_reduction("absolute")
+    reduce = get_reduction("abs-normalized")
     names = ("integrated-gradients", "integrated-gradients-sg")
     maps = np.stack([reduce(torch.from_numpy(arrays[name]))[:, 0].numpy() for name in names], axis=1)
     nested = methods_figure(
