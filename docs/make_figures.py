@@ -21,10 +21,10 @@ from probatum.attributions import METHODS, attribute_variants
 from probatum.engine import Variant, all_logits, prepare
 from probatum.errors import ModelError
 from probatum.experiments import CheckConfig, Setup, set_up
-from probatum.experiments.setup import weights_hash
 from probatum.maps import get_reduction
 from probatum.randomization import Randomizer
 from probatum.report import methods_figure, save_figure
+from probatum.runs.fingerprint import weights_hash
 
 FOLDER = Path(__file__).parent / "figures" / "methods"
 FACTS = FOLDER / "facts.json"

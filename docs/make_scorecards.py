@@ -15,7 +15,7 @@ import torch
 import torchvision
 
 import probatum
-from probatum.experiments.setup import choose_device
+from probatum.experiments.build import choose_device
 from probatum.reproductions import ReproductionConfig, read_reproduction
 
 FOLDER = Path(__file__).parent / "scorecards"

@@ -32,14 +32,12 @@ from probatum.experiments import (
     new_folder,
     run_check,
 )
-from probatum.experiments.attribute import Request, explain, is_explanation, read_request
+from probatum.experiments.build import choose_device
+from probatum.experiments.compare import is_comparison, read_comparison, read_comparison_config
 from probatum.experiments.config import DEFAULT_METRICS, PAPER_METHODS
-from probatum.experiments.distributed import Ranks, joined_ranks
-from probatum.experiments.presets_table import is_comparison, read_comparison, read_comparison_config
-from probatum.experiments.setup import choose_device
-from probatum.experiments.store import read_config
-from probatum.experiments.text_run import USUAL_METHODS, TextConfig, explain_sentences, read_sentences
-from probatum.experiments.unfinished import begun
+from probatum.experiments.explain import Request, explain, is_explanation, read_request
+from probatum.experiments.run_folder import read_config
+from probatum.experiments.text.run import USUAL_METHODS, TextConfig, explain_sentences, read_sentences
 from probatum.models import PAPER_MNIST, QUICK_DIGITS, load_model, model_spec, save_checkpoint
 from probatum.models import train as train_model
 from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
@@ -58,6 +56,8 @@ from probatum.reproductions import (
     redraw_reproduction,
     run_reproduction,
 )
+from probatum.runs.ranks import Ranks, joined_ranks
+from probatum.runs.resume import is_same_run
 from probatum.terminal import (
     Kind,
     Meter,
@@ -514,8 +514,8 @@ def _run_checks(config: CheckConfig, presets: Sequence[str], folder: Path, *, na
     config = replace(config, preset=presets[0])
     with joined_ranks() as ranks:
         if not named:
-            folder = Path(ranks.told(str(_free(folder, {"config": config.to_json(), **several}))))
-        with metered() if ranks.leads else nullcontext() as meter:
+            folder = Path(ranks.broadcast(str(_free(folder, {"config": config.to_json(), **several}))))
+        with metered() if ranks.is_main else nullcontext() as meter:
             if several:
                 _run_presets(config, presets, folder, ranks, meter)
             else:
@@ -532,7 +532,7 @@ def _run_check(config: CheckConfig, folder: Path, ranks: Ranks, meter: Meter | N
         draw=lambda folder: drawn.extend(draw_run(folder, meter.drawing if meter else None)),
         say=meter.say if meter else None,
     )
-    if ranks.leads:
+    if ranks.is_main:
         show_check(setup, result)
         show(f"report.html, {len(drawn) - 1} figures, results.csv and maps are in {folder}")
 
@@ -548,7 +548,7 @@ def _run_presets(config: CheckConfig, presets: Sequence[str], folder: Path, rank
         draw=lambda folder: drawn.extend(draw_comparison(folder, meter.drawing if meter else None)),
         say=meter.say if meter else None,
     )
-    if ranks.leads:
+    if ranks.is_main:
         count = len(drawn) - len(presets) - 1  # each preset's run has a page among its files, and the comparison one
         show(f"report.html, verdicts.csv, {count} figures and a run folder for each preset are in {folder}")
         show_verdicts(comparison)
@@ -593,6 +593,6 @@ def _names(text: str) -> tuple[str, ...]:
 def _free(folder: Path, asked: dict[str, Any] | None = None) -> Path:
     """The folder, or the first of folder-2, ... that does not exist or holds the unfinished run of what is asked."""
     candidate, number = folder, 2
-    while candidate.exists() and (asked is None or not begun(candidate, asked)):
+    while candidate.exists() and (asked is None or not is_same_run(candidate, asked)):
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return candidate

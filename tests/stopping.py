@@ -2,7 +2,7 @@
 
 import signal
 
-from probatum.experiments.cells import CellStore
+from probatum.runs.cells import CellStore
 
 
 def stop_at(monkeypatch, number, error=KeyboardInterrupt):

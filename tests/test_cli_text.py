@@ -5,8 +5,8 @@ import csv
 import pytest
 
 from probatum.cli import main
-from probatum.experiments import text_models
-from probatum.experiments.text_models import TextRecipe
+from probatum.experiments.text import models as text_models
+from probatum.experiments.text.models import TextRecipe
 from probatum.models.text import EncoderSizes, TextTraining
 
 

@@ -19,12 +19,12 @@ from probatum.data import IMAGENET, load_photographs, open_photograph, read_mnis
 from probatum.data.sst2 import read_tsv
 from probatum.data.tiny_imagenet import read_tiny_imagenet
 from probatum.experiments import CheckConfig
-from probatum.experiments.cache import read_report, write_report
-from probatum.experiments.cells import Cell, CellStore
-from probatum.experiments.files import read_arrays, read_json, read_table
-from probatum.experiments.unfinished import asked_for, is_finished
 from probatum.models import EpochRecord, TrainingReport, load_checkpoint
 from probatum.reproductions import ReproductionConfig
+from probatum.runs.cache import read_report, write_report
+from probatum.runs.cells import Cell, CellStore
+from probatum.runs.files import read_arrays, read_json, read_table
+from probatum.runs.resume import is_finished, requested
 
 READERS: dict[str, Reader] = {}
 
@@ -43,11 +43,11 @@ def settings_of_a_reproduction(folder):
 @reader(READERS)
 def an_unfinished_run(folder):
     (folder / "unfinished").mkdir()
-    facts = {"config": CheckConfig().to_json(), "circumstances": {"threads": 1, "memory_budget": None}, "cells": 4}
+    facts = {"config": CheckConfig().to_json(), "rounding_settings": {"threads": 1, "memory_budget": None}, "cells": 4}
 
     def read(content):
         (folder / "unfinished" / "run.json").write_bytes(content)
-        found = asked_for(folder)
+        found = requested(folder)
         assert found is None or isinstance(found["config"], dict)
         assert not is_finished(folder)
 

@@ -10,14 +10,16 @@ from sources import PACKAGE, calls_of, imports_of, modules, room_of
 MIDDLE = {"attributions", "randomization", "metrics", "maps", "models", "data"}
 BELOW = {
     "errors": set(),
+    "storage": set(),
     "engine": set(),
     **{room: {"engine"} for room in MIDDLE},
-    "experiments": MIDDLE | {"engine"},
-    "report": MIDDLE | {"engine", "experiments"},
-    "benchmarks": MIDDLE | {"engine", "experiments"},
-    "reproductions": MIDDLE | {"engine", "experiments", "report"},
-    "terminal": MIDDLE | {"experiments", "report", "reproductions"},
-    "cli": MIDDLE | {"engine", "experiments", "report", "benchmarks", "reproductions", "terminal"},
+    "runs": {"engine", "models"},
+    "experiments": MIDDLE | {"engine", "runs"},
+    "report": MIDDLE | {"engine", "runs", "experiments"},
+    "benchmarks": MIDDLE | {"engine", "runs", "experiments"},
+    "reproductions": MIDDLE | {"engine", "runs", "experiments", "report"},
+    "terminal": MIDDLE | {"runs", "experiments", "report", "reproductions"},
+    "cli": MIDDLE | {"engine", "runs", "experiments", "report", "benchmarks", "reproductions", "terminal"},
     "__main__": {"cli"},
     "__init__": {"attributions"},
 }
@@ -28,7 +30,7 @@ GLOBAL_CALLS = {"print", "warnings.warn", "torch.manual_seed", "torch.set_defaul
 
 def allowed_rooms(room: str) -> set[str]:
     """The rooms that a room may import, itself included."""
-    return {room, "errors"} | BELOW[room] | ({"__init__"} if room in ("experiments", "cli") else set())
+    return {room, "errors", "storage"} | BELOW[room] | ({"__init__"} if room in ("runs", "cli") else set())
 
 
 def upward_imports() -> Iterator[str]:

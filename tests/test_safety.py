@@ -20,10 +20,10 @@ from torch import nn
 from probatum.cli import main
 from probatum.data import IMAGENET, UNIT_RANGE, load_photographs, open_photograph, storable
 from probatum.errors import InvalidInput, ModelError
-from probatum.experiments.cache import train_once
-from probatum.experiments.cells import Cell, CellStore
-from probatum.experiments.files import read_arrays, write_arrays, write_table
 from probatum.models import TrainingConfig, load_model
+from probatum.runs.cache import train_once
+from probatum.runs.cells import Cell, CellStore
+from probatum.runs.files import read_arrays, write_arrays, write_table
 from probatum.terminal import complain, plain, show, show_table
 
 BANNED = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "tarfile"}

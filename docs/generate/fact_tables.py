@@ -9,7 +9,7 @@ from markup import linked, table
 
 from probatum.benchmarks import SUITES
 from probatum.experiments import judge
-from probatum.experiments.store import CEILING_COLUMNS, COLUMNS, FAILURE_COLUMNS
+from probatum.experiments.run_folder import CEILING_COLUMNS, COLUMNS, FAILURE_COLUMNS
 from probatum.maps import REDUCTIONS
 from probatum.metrics import METRICS
 from probatum.metrics.quality import QUALITY

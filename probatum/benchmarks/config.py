@@ -13,7 +13,7 @@ from probatum.data import ImageSet, Preprocessing, load_dataset, load_photograph
 from probatum.data.shipped import SHIPPED, shipped_photographs
 from probatum.engine import PreparedModel, prepare
 from probatum.errors import InvalidInput
-from probatum.experiments.setup import choose_device, preprocessing_of
+from probatum.experiments.build import choose_device, preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
 
 QUICK_SIZE = 96  # pixels of an image in a quick run, for networks that take any size

@@ -8,8 +8,8 @@ from typing import Any
 
 from probatum.benchmarks.timing import Spread, ratio, spread
 from probatum.errors import InvalidInput
-from probatum.experiments.files import read_json, write_json
-from probatum.experiments.plain_values import checked
+from probatum.runs.files import read_json, write_json
+from probatum.runs.plain_values import parse_dataclass
 
 VERSION = 1  # of the JSON's form
 OURS = "probatum"
@@ -111,9 +111,9 @@ class Record:
         listed = values.get("entries")
         if not isinstance(listed, list):
             raise InvalidInput("the benchmark record has no list of entries")
-        entries = tuple(Entry(**checked(Entry, entry, "benchmark's entry")) for entry in listed)
+        entries = tuple(parse_dataclass(Entry, entry, "benchmark's entry") for entry in listed)
         others = {name: value for name, value in values.items() if name not in ("version", "entries")}
-        return cls(**checked(cls, others | {"entries": entries}, "benchmark record"))
+        return parse_dataclass(cls, others | {"entries": entries}, "benchmark record")
 
 
 def write_records(records: Sequence[Record], path: Path) -> None:

@@ -18,7 +18,7 @@ from probatum.benchmarks.config import BenchConfig, Sizes, Subject
 from probatum.benchmarks.panels import build
 from probatum.benchmarks.rivals.captum import captum_map
 from probatum.engine.budget import is_out_of_memory
-from probatum.experiments.memory import PeakMemory
+from probatum.runs.memory import PeakMemory
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class SavedBytes:
 _counting: ContextVar[Callable[[Tensor], None] | None] = ContextVar("counting", default=None)
 
 
-def count_kept(tensor: Tensor) -> None:
+def count_saved(tensor: Tensor) -> None:
     """Counts a tensor that a forward pass keeps without autograd's knowledge, where one is being measured."""
     count = _counting.get()
     if count is not None:

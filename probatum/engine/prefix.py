@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from probatum.engine.budget import count_kept
+from probatum.engine.budget import count_saved
 
 _DATA: Any = Tensor.data
 _HIDES_WRITES = {_DATA.__get__, _DATA.__set__}  # what is written through `.data` changes no version
@@ -154,7 +154,7 @@ class Prefix(TorchFunctionMode):
                 written |= {_storage(tensor): tensor._version for tensor in made}
                 self._kept.append(_Operation(inputs, result, written, users))
                 for tensor in made:
-                    count_kept(tensor)
+                    count_saved(tensor)
         return result
 
     def _alike(self, inputs: tuple[Any, ...], kept: tuple[Any, ...]) -> bool:

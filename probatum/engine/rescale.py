@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from probatum.engine.budget import count_kept
+from probatum.engine.budget import count_saved
 from probatum.engine.operations import POOLS, SMOOTH, TRAINING, Kind, known
 from probatum.engine.prepared_model import PreparedModel
 from probatum.errors import ModelError
@@ -117,7 +117,7 @@ class RescaleRule(TorchFunctionMode):
             # Copies, because the call itself or a later one may overwrite them.
             starts = tuple(operand.detach().clone() for operand in operands)
             for start in starts:
-                count_kept(start)
+                count_saved(start)
             self._records.append((name, starts))
             return func(*args, **kwargs)
         if self._next >= len(self._records):

@@ -1,13 +1,13 @@
 """The sanity-check loop and its records: the only place where methods, randomizers and metrics meet."""
 
+from probatum.experiments.build import Setup, preprocessing_of, set_up
 from probatum.experiments.check import run_check
+from probatum.experiments.compare import PresetComparison, compare_presets
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.presets_table import PresetComparison, compare_presets
 from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.result import Failure, SanityResult
+from probatum.experiments.run_folder import Run, new_folder, read_run
 from probatum.experiments.sanity import Progress, sanity_check
-from probatum.experiments.setup import Setup, preprocessing_of, set_up
-from probatum.experiments.store import Run, new_folder, read_run
 from probatum.experiments.verdicts import Judgement, Verdict, judge
 
 __all__ = [

@@ -11,18 +11,19 @@ import torch
 from probatum.attributions import METHODS
 from probatum.engine import prepare, relu_coverage
 from probatum.errors import ModelError
-from probatum.experiments.cells import Arrays, Cell, CellStore
+from probatum.experiments.build import Setup, choose_device, set_up
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.distributed import ALONE, Ranks
-from probatum.experiments.files import write_arrays, write_json
-from probatum.experiments.identity import identity_of
 from probatum.experiments.result import SanityResult
-from probatum.experiments.sanity import Gathered, Progress, SanityWork, Ticker
-from probatum.experiments.setup import Setup, choose_device, describe, set_up, software, weights_hash
-from probatum.experiments.store import read_run, write_results
-from probatum.experiments.unfinished import RunInWork, run_in_work
+from probatum.experiments.run_folder import read_run, write_results
+from probatum.experiments.sanity import Progress, ResultBuilder, SanityWork, Ticker
 from probatum.maps import get_reduction
 from probatum.models import save_checkpoint
+from probatum.runs.cells import Arrays, Cell, CellStore
+from probatum.runs.files import write_arrays, write_json
+from probatum.runs.fingerprint import identity_of_inputs, identity_of_software, software, weights_hash
+from probatum.runs.plain_values import describe
+from probatum.runs.ranks import ALONE, Ranks
+from probatum.runs.resume import RunInWork, run_in_work
 
 Say = Callable[[str], None]
 
@@ -59,10 +60,10 @@ def run_check(
     device = ranks.device(setup.images.device if setup is not None else choose_device(config.device))
     with run_in_work(folder, config, device, ranks) as work:
         setup = setup or set_up_together(config, device, work, progress)
-        sanity = sanity_work(config, setup, work.circumstances["memory_budget"])
+        sanity = sanity_work(config, setup, work.rounding_settings["memory_budget"])
         store = work.identify(identity_of(config, setup), len(sanity.cells))
         compute_cells(sanity, store, ranks, progress, say)
-        if ranks.leads:
+        if ranks.is_main:
             result = gather(sanity, store)
             write_results(folder, result)
             write_arrays(folder / "images.npz", {"pictures": setup.data.pictures().numpy()})
@@ -72,8 +73,8 @@ def run_check(
             if draw is not None:
                 draw(folder)
             work.finish()
-        ranks.wait()
-    return setup, result if ranks.leads else read_run(folder).result
+        ranks.barrier()
+    return setup, result if ranks.is_main else read_run(folder).result
 
 
 def check(config: CheckConfig, setup: Setup, progress: Progress | None = None) -> SanityResult:
@@ -81,13 +82,23 @@ def check(config: CheckConfig, setup: Setup, progress: Progress | None = None) -
     return sanity_work(config, setup).result(progress)
 
 
+def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
+    """Everything that determines the numbers of a check, as JSON values."""
+    return {
+        "config": config.to_json(),
+        **identity_of_inputs(setup.model, setup.images, setup.targets),
+        "image names": list(setup.data.image_names),
+        **identity_of_software(setup.images.device),
+    }
+
+
 def set_up_together(config: CheckConfig, device: torch.device, work: RunInWork, progress: Progress | None) -> Setup:
     """Sets up in every process; a network is trained by the first one alone, which stores it for all and for later."""
-    if not work.ranks.leads:
-        work.ranks.wait()
+    if not work.ranks.is_main:
+        work.ranks.barrier()
     setup = set_up(config, progress, device, work.weights)
-    if work.ranks.leads:
-        work.ranks.wait()
+    if work.ranks.is_main:
+        work.ranks.barrier()
     return setup
 
 
@@ -111,7 +122,7 @@ def sanity_work(config: CheckConfig, setup: Setup, memory_budget: int | None = N
         image_names=setup.data.image_names,
         keep_maps=min(config.keep_maps, len(setup.data)),
         memory_budget=memory_budget or config.memory_budget,
-        keep_going=True,
+        on_nan="record",
     )
 
 
@@ -120,28 +131,28 @@ def compute_cells(
 ) -> None:
     """Computes and stores the cells that are missing; each process its share."""
     # The first process alone looks, for cells of the others may appear meanwhile.
-    numbers = [number for number, cell in enumerate(work.cells) if ranks.leads and store.load(cell) is None]
-    todo = [work.cells[number] for number in json.loads(ranks.told(json.dumps(numbers)))]
+    numbers = [number for number, cell in enumerate(work.cells) if ranks.is_main and store.load(cell) is None]
+    todo = [work.cells[number] for number in json.loads(ranks.broadcast(json.dumps(numbers)))]
     if say is not None and len(todo) < len(work.cells):
         say(f"continuing: {len(work.cells) - len(todo)} of {len(work.cells)} cells are there")
     first, second = (
-        ranks.share([cell for cell in todo if (cell.trial is None) == trained]) for trained in (True, False)
+        ranks.shard([cell for cell in todo if (cell.trial is None) == trained]) for trained in (True, False)
     )
     ticker = Ticker(work, progress, [*first, *second])
     for cell in first:
         store.save(cell, work.explain_trained(cell, ticker))
-    ranks.wait()
+    ranks.barrier()
     block, reference = None, None
     for cell in second:
         if reference is None or cell.block != block:
             block, reference = cell.block, work.reference(_stored(store, cell.block))
         store.save(cell, work.compare_randomized(cell, reference, ticker))
-    ranks.wait()
+    ranks.barrier()
 
 
 def gather(work: SanityWork, store: CellStore) -> SanityResult:
     """Puts the stored cells together."""
-    gathered = Gathered(work)
+    gathered = ResultBuilder(work)
     for cell in work.cells:
         gathered.add(cell, _stored(store, cell))
     return gathered.result()

@@ -7,9 +7,9 @@ from typing import Any
 from probatum.attributions import METHODS
 from probatum.engine import PRECISIONS
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments.plain_values import checked
 from probatum.metrics import METRICS
 from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS, Identity, initialiser, preset
+from probatum.runs.plain_values import parse_dataclass
 
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs", "hog-pearson")
 _VARIANTS = ("smoothgrad-squared", "vargrad", "integrated-gradients-sg-joint")  # of methods that are already there
@@ -118,4 +118,4 @@ class CheckConfig:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "CheckConfig":
         """Reads what `to_json` wrote; InvalidInput where a value is unknown or of another kind."""
-        return cls(**checked(cls, values, "check"))
+        return parse_dataclass(cls, values, "check")

@@ -13,11 +13,10 @@ from probatum.attributions import InputXGradient, Method, SmoothGrad, attribute
 from probatum.attributions.baselines import Baseline, as_baseline
 from probatum.engine import PreparedModel, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput
-from probatum.experiments.cells import Cell
-from probatum.experiments.identity import cell_store
 from probatum.experiments.sanity import Progress
 from probatum.metrics.quality import Case, Explain, Forward, Product, Quality, get_quality
 from probatum.randomization import Randomizer
+from probatum.runs.cells import Cell, cell_store
 
 IMAGES_AT_ONCE = 16
 TRAINED = "trained"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,17 +17,17 @@ from torch import Tensor, nn
 from probatum.attributions import Method, attribute_variants
 from probatum.engine import PreparedModel, Variant, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput, ModelError
-from probatum.experiments.cells import Arrays, Cell, CellStore
-from probatum.experiments.identity import cell_store
 from probatum.experiments.result import Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
 from probatum.randomization import Randomizer, Reset, automatic_stages
+from probatum.runs.cells import Arrays, Cell, CellStore, cell_store
 
 IMAGES_AT_ONCE = 16  # at most, whose maps are held in memory together: of all methods and all stages
 MAPS_AT_ONCE = 512 << 20  # bytes of such maps, which bound the images further
 TRAINED, AGAIN = "trained model", "trained model, another seed"
 
+OnNaN = Literal["raise", "record"]
 Progress = Callable[[int, int, str], None]
 """Called with (points done, points in all, what is being done)."""
 Tick = Callable[[int, int], None]
@@ -48,7 +49,7 @@ def sanity_check(
     channels_last: bool = False,
     fold_batch_norm: bool = False,
     memory_budget: int | str | None = None,
-    keep_going: bool = False,
+    on_nan: OnNaN = "raise",
     cells: Path | None = None,
     progress: Progress | None = None,
 ) -> SanityResult:
@@ -78,7 +79,7 @@ def sanity_check(
         channels_last: the layout of images and activations.
         fold_batch_norm: whether batch norms become part of convolutions; folded anew for each randomized model.
         memory_budget: as in `attribute`.
-        keep_going: whether a map with NaN or infinite values becomes one of the result's failures instead of an error.
+        on_nan: "raise" an error for a map with NaN or infinite values, or "record" it among the result's failures.
         cells: a folder where parts are stored as they are computed. A check that was interrupted continues when it is
             called again with the same folder, and its scores are those of one that was not, to the bit on the same
             machine with as many threads (on CUDA, with a memory budget that is given). The parts of other checks may
@@ -91,7 +92,7 @@ def sanity_check(
 
     Raises:
         InvalidInput: no method, metric or trial, names that repeat, or what the parts raise.
-        ModelError: what the parts raise; NaN maps among it, unless `keep_going`.
+        ModelError: what the parts raise; NaN maps among it, unless `on_nan` is "record".
     """
     if not methods or not metrics or trials < 1:
         raise InvalidInput("a check needs at least one method, one metric and one trial")
@@ -113,7 +114,7 @@ def sanity_check(
         image_names=names,
         keep_maps=keep_maps,
         memory_budget=memory_budget,
-        keep_going=keep_going,
+        on_nan=on_nan,
     )
     return work.result(progress, None if cells is None else work.store(cells))
 
@@ -142,7 +143,7 @@ class SanityWork:
         image_names: one for each image.
         keep_maps: of how many of the first images the maps are kept.
         memory_budget: as in `attribute`.
-        keep_going: whether a map that is not finite is a failure or an error.
+        on_nan: as in `sanity_check`.
     """
 
     trained: PreparedModel
@@ -156,7 +157,7 @@ class SanityWork:
     image_names: tuple[str, ...]
     keep_maps: int
     memory_budget: int | str | None
-    keep_going: bool
+    on_nan: OnNaN
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
@@ -182,11 +183,11 @@ class SanityWork:
         """The place of this work's cells in a folder that is made where there is none."""
         settings = (self.methods, self.metrics, self.randomizer, self.trials, self.seed, self.keep_maps)
         data = (self.images, self.targets, self.memory_budget)
-        return cell_store(folder, self.trained, *data, "sanity", *settings, self.keep_going)
+        return cell_store(folder, self.trained, *data, "sanity", *settings, self.on_nan)
 
     def result(self, progress: Progress | None = None, store: CellStore | None = None) -> SanityResult:
         """Computes all cells one after another, save those that are stored, and keeps nothing but the result."""
-        gathered, reference = Gathered(self), None
+        gathered, reference = ResultBuilder(self), None
         trained: Arrays = {}
         todo = [cell for cell in self.cells if store is None or store.load(cell) is None]
         ticker = Ticker(self, progress, todo)
@@ -288,7 +289,7 @@ class SanityWork:
         for (name, values), bad in zip(maps.items(), failed, strict=True):
             if bool(bad.any()):
                 image = self.image_names[cell.first + int(bad.nonzero()[0])]
-                if not self.keep_going:
+                if self.on_nan == "raise":
                     what = Failure(image, name, stage, trial, self.trained.name)
                     raise ModelError(f"the map {what} has NaN or infinite values: the gradients are not finite there")
                 values[bad] = torch.nan
@@ -327,7 +328,7 @@ class Reference:
         return codes
 
 
-class Gathered:
+class ResultBuilder:
     """Puts cells together, in whatever order they come."""
 
     def __init__(self, work: SanityWork) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from probatum.errors import InvalidInput
-from probatum.models.archives import require_stored
+from probatum.storage import require_stored, whole_file
 
 _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
@@ -26,15 +26,11 @@ def save_checkpoint(model: nn.Module, path: str | os.PathLike[str]) -> None:
     state = model.state_dict()  # an OrderedDict whose version numbers must go along
     for key, value in state.items():
         state[key] = value.detach().cpu()
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with scratch.open("wb") as file:
+        with whole_file(target) as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(target)
-    finally:
-        scratch.unlink(missing_ok=True)
+    except RuntimeError as error:  # as torch's writer calls a disk that is full
+        raise OSError(f"{target} cannot be written: {error}") from error
 
 
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], ignore: tuple[str, ...] = ()) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from probatum.experiments.files import understood
-from probatum.experiments.presets_table import read_comparison
-from probatum.experiments.store import read_run
+from probatum.experiments.compare import read_comparison
+from probatum.experiments.run_folder import read_run
 from probatum.report.html import write_report
 from probatum.report.run import draw_run
 from probatum.report.save import save_figure
 from probatum.report.verdict_table import verdict_figure
+from probatum.runs.files import reading
 
 
 def draw_comparison(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
@@ -27,7 +27,7 @@ def draw_comparison(folder: Path, progress: Callable[[str], None] | None = None)
     """
     comparison = read_comparison(folder)
     facts = read_run(folder / comparison.presets[0]).config
-    with understood(folder, "comparison of presets"):
+    with reading(folder, "comparison of presets"):
         caption = f"{facts['model']['title']} on {facts['data']['name']}; seed {facts['config']['seed']}"
         drawn = verdict_figure(comparison, caption)
     written = save_figure(drawn, folder / "verdicts")

@@ -10,9 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from probatum.attributions import METHODS
-from probatum.experiments.attribute import Explanation
-from probatum.experiments.files import read_arrays, understood
-from probatum.experiments.store import Run, read_run
+from probatum.experiments.explain import Explanation
+from probatum.experiments.run_folder import Run, read_run
 from probatum.maps import get_reduction
 from probatum.report.curves import curves_figure
 from probatum.report.grids import grid_figure, methods_figure, overlay_figure
@@ -21,6 +20,7 @@ from probatum.report.html.pictures import reduced
 from probatum.report.panels import Map
 from probatum.report.save import figure_place, save_figure
 from probatum.report.style import MOST_ROWS, MapStyle
+from probatum.runs.files import read_arrays, reading
 
 CONTROL = "edge-detector"
 TRAINED = "Original"
@@ -47,7 +47,7 @@ def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> lis
     for name, draw in _figures(read_run(folder)):
         if progress is not None:
             progress(name)
-        with understood(folder):
+        with reading(folder):
             figure = draw()
         written += save_figure(figure, figure_place(folder, name))
     if progress is not None:

@@ -1,7 +1,6 @@
 """Writing a figure: whole or not at all, and the same bytes for the same figure."""
 
 import io
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from matplotlib.figure import Figure
 
 from probatum.errors import InvalidInput, UnknownName
 from probatum.report.style import RESOLUTION, house_style
+from probatum.storage import write_whole
 
 # Dates and versions are left out of the files.
 _METADATA: dict[str, dict[str, None]] = {
@@ -45,7 +45,10 @@ def save_figure(
         if name not in _METADATA:
             raise UnknownName("figure format", name, _METADATA)
     base.parent.mkdir(parents=True, exist_ok=True)
-    return [write_whole(_rendered(figure, name, dpi), base.with_name(f"{base.name}.{name}")) for name in chosen]
+    written = [base.with_name(f"{base.name}.{name}") for name in chosen]
+    for name, file in zip(chosen, written, strict=True):
+        write_whole(file, _rendered(figure, name, dpi))
+    return written
 
 
 def figure_place(folder: Path, name: str) -> Path:
@@ -62,14 +65,3 @@ def _rendered(figure: Figure, name: str, dpi: int) -> bytes:
     with house_style():
         figure.savefig(buffer, format=name, dpi=dpi, metadata=_METADATA[name])
     return buffer.getvalue()
-
-
-def write_whole(content: bytes, path: Path) -> Path:
-    """Write beside the place, then rename."""
-    beside = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from probatum.attributions import METHODS
-from probatum.experiments.text import TextExplanation
+from probatum.experiments.text.scores import TextExplanation
 from probatum.report.save import save_figure
 from probatum.report.style import MOST_ROWS
 from probatum.report.tokens import TokenMap, tokens_figure, tokens_html, tokens_page

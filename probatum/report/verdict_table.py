@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from probatum.attributions import METHODS
-from probatum.experiments.presets_table import PresetComparison
+from probatum.experiments.compare import PresetComparison
 from probatum.experiments.verdicts import FOLLOWS, FOLLOWS_UP_TO, IGNORES, IGNORES_FROM, UNDECIDED, Verdict, Word
 from probatum.metrics import METRICS
 from probatum.randomization import PRESETS

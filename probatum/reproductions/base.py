@@ -15,9 +15,9 @@ import torch
 from matplotlib.figure import Figure
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments import files
-from probatum.experiments.plain_values import checked
-from probatum.experiments.setup import choose_device
+from probatum.experiments.build import choose_device
+from probatum.runs import files
+from probatum.runs.plain_values import parse_dataclass
 
 T = TypeVar("T")
 Verdict = Literal["reproduced", "not reproduced", "not comparable"]
@@ -61,7 +61,7 @@ class ReproductionConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ReproductionConfig":
         """Reads what `to_json` wrote; InvalidInput where a value is missing or of another kind."""
-        return cls(**checked(cls, values, "reproduction"))
+        return parse_dataclass(cls, values, "reproduction")
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments.atomic import sync, sync_all, write_whole
-from probatum.experiments.distributed import ALONE
-from probatum.experiments.files import read_json, understood, write_json
-from probatum.experiments.identity import identity_of_software
-from probatum.experiments.setup import choose_device
-from probatum.experiments.unfinished import asked_for, run_in_work
+from probatum.experiments.build import choose_device
 from probatum.report.html import write_report
 from probatum.report.save import figure_place, save_figure
 from probatum.reproductions.base import Context, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
+from probatum.runs.files import read_json, reading, write_json
+from probatum.runs.fingerprint import identity_of_software
+from probatum.runs.ranks import ALONE
+from probatum.runs.resume import requested, run_in_work
+from probatum.storage import sync, sync_all, write_whole
 
 
 def get_paper(name: str) -> Paper:
@@ -56,7 +56,7 @@ def run_reproduction(
     device = choose_device(config.device)
     with run_in_work(folder, config, device, ALONE, experiments=asked["experiments"]) as work:
         work.identify(_inputs_of(config) | identity_of_software(device, (".",)))
-        budget = work.circumstances["memory_budget"]
+        budget = work.rounding_settings["memory_budget"]
         settled = config if budget is None else replace(config, memory_budget=str(budget))
         there = [experiment.name for experiment in experiments if (folder / experiment.name).is_dir()]
         if there and say is not None:
@@ -116,7 +116,7 @@ def redraw_reproduction(folder: Path) -> list[Finding]:
     findings: list[Finding] = []
     for experiment in paper.chosen(config.figures):
         place = folder / experiment.name
-        with understood(place, f"complete results of {experiment.name}"):
+        with reading(place, f"complete results of {experiment.name}"):
             figures = experiment.draw(place)
             findings += experiment.judge(place)
         for name, figure in figures.items():
@@ -140,7 +140,7 @@ def is_reproduction(folder: Path) -> bool:
 
 def read_reproduction(folder: Path) -> ReproductionConfig:
     """Reads the configuration of a reproduction's folder; InvalidInput where there is none or it is unfinished."""
-    if "experiments" in (asked_for(folder) or {}) and not (folder / "config.json").is_file():
+    if "experiments" in (requested(folder) or {}) and not (folder / "config.json").is_file():
         raise InvalidInput(f"the reproduction in {folder} is not finished; give its command again to continue it")
     try:
         values = read_json(folder / "config.json")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from probatum.errors import InvalidInput, ProbatumError
-from probatum.experiments.distributed import current_rank
-from probatum.experiments.unfinished import FINISHED, kept_by
+from probatum.runs.ranks import current_rank
+from probatum.runs.resume import FINISHED, saved_progress
 from probatum.terminal.output import complain
 
 
@@ -45,7 +45,7 @@ def one_line(debug: bool) -> Iterator[None]:
     except (ProbatumError, OSError, Stopped) as error:
         if debug:
             raise
-        what, kept, rank = str(error), kept_by(error), current_rank()
+        what, kept, rank = str(error), saved_progress(error), current_rank()
         if kept:
             what = f"{what}; {kept}"
             if not kept.startswith(FINISHED):

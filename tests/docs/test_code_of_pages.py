@@ -12,7 +12,7 @@ from PIL import Image
 
 from probatum import models
 from probatum.experiments import CheckConfig, read_run, run_check
-from probatum.experiments.store import CEILING_COLUMNS, COLUMNS
+from probatum.experiments.run_folder import CEILING_COLUMNS, COLUMNS
 from probatum.models import load_model, model_spec
 
 RUN = Path("runs/check-digits-basic_cnn")  # as the pages call it

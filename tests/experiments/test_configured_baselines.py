@@ -4,8 +4,8 @@ import pytest
 
 from probatum.attributions import METHODS, Black, DeepLIFT, DeepLiftSHAP, GradientSHAP
 from probatum.attributions.baselines import as_baseline
+from probatum.experiments.build import configured_method, preprocessing_of
 from probatum.experiments.config import PAPER_METHODS, CheckConfig
-from probatum.experiments.setup import configured_method, preprocessing_of
 from probatum.models import model_spec
 
 FAMILY = [name for name in METHODS if name.startswith(("deeplift", "gradient-shap"))]

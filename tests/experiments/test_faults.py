@@ -15,12 +15,12 @@ from nets import ConvNet, images, seeded
 from PIL import Image
 from torch import nn
 
-from probatum import cli
+from probatum import cli, storage
 from probatum.attributions import METHODS, DeepLIFT, EdgeDetector, Gradient, SmoothGrad
 from probatum.errors import ModelError
-from probatum.experiments import CheckConfig, atomic, judge, read_run, run_check, sanity, sanity_check, setup
+from probatum.experiments import CheckConfig, build, judge, read_run, run_check, sanity, sanity_check
 from probatum.experiments.result import Failure
-from probatum.experiments.store import write_results
+from probatum.experiments.run_folder import write_results
 from probatum.randomization import Moments, Randomizer, automatic_stages
 
 SHAPE = (2, 24, 23)
@@ -44,7 +44,7 @@ COMMAND = [
 def small(monkeypatch):
     monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
     for name, value in tiny_mlp.PLACES.items():
-        monkeypatch.setattr(setup, name, value)
+        monkeypatch.setattr(build, name, value)
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ class Hungry(nn.Module):
 
 
 def test_where_memory_runs_out_the_check_goes_on_with_smaller_chunks(small, tmp_path, monkeypatch):
-    load = setup.load_model
-    monkeypatch.setattr(setup, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
+    load = build.load_model
+    monkeypatch.setattr(build, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
     expected = run_check(CONFIG, tmp_path / "roomy")[1]
     assert max(Hungry.calls) > 13
     monkeypatch.setattr(Hungry, "most", 13)
@@ -92,9 +92,9 @@ def test_where_memory_runs_out_the_check_goes_on_with_smaller_chunks(small, tmp_
 
 
 def test_a_row_that_never_fits_ends_the_check_and_leaves_nothing(here, monkeypatch, capsys):
-    load = setup.load_model
+    load = build.load_model
     monkeypatch.setattr(Hungry, "most", 0)
-    monkeypatch.setattr(setup, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
+    monkeypatch.setattr(build, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
     assert run(*COMMAND) == 1
     error = capsys.readouterr().err
     assert "one row does not fit in memory" in error
@@ -134,7 +134,7 @@ def overflowing(**options):
 
 
 def test_maps_that_are_not_finite_cost_their_own_scores_alone():
-    result = overflowing(keep_going=True)
+    result = overflowing(on_nan="record")
     lost = ~np.isfinite(result.scores)
     assert lost[:2, :, :, 2].all()
     assert not lost[2].any()
@@ -152,7 +152,7 @@ def test_maps_that_are_not_finite_cost_their_own_scores_alone():
 
 
 def test_scores_beside_a_failure_are_those_without_it():
-    result = overflowing(keep_going=True)
+    result = overflowing(on_nan="record")
     x = images(5, SHAPE)
     model = Overflowing(np.inf)
     plain = sanity_check(
@@ -185,7 +185,7 @@ def test_a_model_that_is_finite_only_when_trained_fails_at_the_stage():
         methods={"gradient": Gradient(), "deeplift": DeepLIFT()},
         metrics=("ssim",),
         randomizer=Randomizer(net, automatic_stages(net, images(1, SHAPE)), Infinite()),
-        keep_going=True,
+        on_nan="record",
     )
     assert np.isnan(result.of("gradient", "ssim")[-1]).all()
     assert {failure.trial for failure in result.failures} == {0}
@@ -193,7 +193,7 @@ def test_a_model_that_is_finite_only_when_trained_fails_at_the_stage():
 
 
 def test_failures_are_stored_and_verdicts_rest_on_the_other_images(tmp_path):
-    result = overflowing(keep_going=True)
+    result = overflowing(on_nan="record")
     write_results(tmp_path, result)
     with open(tmp_path / "failures.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -220,7 +220,7 @@ def test_failures_are_stored_and_verdicts_rest_on_the_other_images(tmp_path):
 
 
 def test_a_method_without_any_score_is_undecided():
-    result = overflowing(keep_going=True)
+    result = overflowing(on_nan="record")
     scores = result.scores.copy()
     scores[0] = np.nan
     verdict = judge(replace(result, scores=scores)).of("gradient", "ssim")
@@ -241,8 +241,8 @@ class _BlowsUp(nn.Module):
 
 @pytest.mark.parametrize(("limit", "code"), [(0.12, 0), (-10.0, 1)])
 def test_the_terminal_counts_failures_and_draws_what_is_left(limit, code, here, monkeypatch, capsys):
-    load = setup.load_model
-    monkeypatch.setattr(setup, "load_model", lambda *arguments, **o: _BlowsUp(load(*arguments, **o), limit))
+    load = build.load_model
+    monkeypatch.setattr(build, "load_model", lambda *arguments, **o: _BlowsUp(load(*arguments, **o), limit))
     assert run(*COMMAND, "--keep-maps", "5") == code
     shown = capsys.readouterr()
     assert "have NaN or infinite values and so no score; failures.csv names them: gradient of " in shown.out
@@ -319,7 +319,7 @@ def test_a_disk_that_fails_ends_the_run_in_one_line_and_keeps_what_there_is(faul
         fsync(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic.os, "fsync", failing)
+        patch.setattr(storage.os, "fsync", failing)
         assert run(*COMMAND) == 1
     error = capsys.readouterr().err
     assert os.strerror(fault) in error

@@ -8,9 +8,16 @@ from torch import nn
 from probatum.attributions import Gradient, IntegratedGradients, SmoothGrad
 from probatum.engine import used_parameters
 from probatum.errors import InvalidInput, ModelError, UnknownName
-from probatum.experiments.text import PadBaseline, explain_text, known_share, text_baseline, text_methods, token_scores
-from probatum.experiments.text_cascade import text_cascade, text_stages
-from probatum.experiments.text_labels import text_label_test
+from probatum.experiments.text.cascade import text_cascade, text_stages
+from probatum.experiments.text.labels import text_label_test
+from probatum.experiments.text.scores import (
+    PadBaseline,
+    explain_text,
+    known_share,
+    text_baseline,
+    text_methods,
+    token_scores,
+)
 from probatum.metrics import cosine, euclidean, spearman
 from probatum.models.text import EncoderSizes, make_text_model
 from probatum.randomization import preset

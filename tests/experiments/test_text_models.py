@@ -8,9 +8,7 @@ import torch
 
 from probatum.data.sst2 import read_sst2
 from probatum.errors import InvalidInput, ModelError
-from probatum.experiments.cache import cache_folder
-from probatum.experiments.text import explain_text, known_share, text_methods
-from probatum.experiments.text_models import (
+from probatum.experiments.text.models import (
     TextRecipe,
     load_sentences,
     load_text_model,
@@ -18,7 +16,9 @@ from probatum.experiments.text_models import (
     permuted_text_model,
     trained_text_model,
 )
+from probatum.experiments.text.scores import explain_text, known_share, text_methods
 from probatum.models.text import EncoderSizes, TextTraining, pad_ids, text_accuracy
+from probatum.runs.cache import cache_folder
 
 TINY = TextRecipe(EncoderSizes(dimensions=8, heads=2, hidden=8), TextTraining(epochs=1, batch_size=16))
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from probatum.attributions import IntegratedGradients
-from probatum.experiments.text import text_baseline, token_scores
-from probatum.experiments.text_cascade import text_stages
-from probatum.experiments.text_quality import text_quality
+from probatum.experiments.text.cascade import text_stages
+from probatum.experiments.text.quality import text_quality
+from probatum.experiments.text.scores import text_baseline, token_scores
 from probatum.metrics.quality import GaussianNoise, Infidelity, MaxSensitivity, Quality, infidelity, max_sensitivity
 from probatum.models.text import EncoderSizes, make_text_model
 from probatum.randomization import preset

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments import text_models
-from probatum.experiments.text_models import TextRecipe
-from probatum.experiments.text_run import COLUMNS, TextConfig, explain_sentences, read_sentences
+from probatum.experiments.text import models as text_models
+from probatum.experiments.text.models import TextRecipe
+from probatum.experiments.text.run import COLUMNS, TextConfig, explain_sentences, read_sentences
 from probatum.models.text import EncoderSizes, TextTraining
 from probatum.report.sentences import draw_sentences, sentence_maps
 

@@ -5,8 +5,8 @@ import torch
 
 from probatum.data.sentence_set import SentenceSet
 from probatum.errors import InvalidInput
-from probatum.experiments import text_tuning
-from probatum.experiments.text_tuning import FINE_TUNING, fine_tuned_text_model
+from probatum.experiments.text import tuning as text_tuning
+from probatum.experiments.text.tuning import FINE_TUNING, fine_tuned_text_model
 from probatum.models.text import TextTraining
 
 transformers = pytest.importorskip("transformers", reason="the extra text is not installed")

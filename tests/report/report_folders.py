@@ -5,9 +5,9 @@ import json
 import numpy as np
 
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.files import write_json
+from probatum.experiments.run_folder import write_results
 from probatum.experiments.sanity import SanityResult
-from probatum.experiments.store import write_results
+from probatum.runs.files import write_json
 
 METHODS = ("gradient", "smoothgrad", "edge-detector")
 TITLES = {"gradient": "Gradient", "smoothgrad": "SmoothGrad", "edge-detector": "Edge Detector"}

@@ -11,14 +11,14 @@ from mutations import as_json, changed, damaged, json_files, zip_files
 from report_folders import check_folder, explanation_folder, reproduction_folder
 
 from probatum.experiments import CheckConfig, read_run
-from probatum.experiments.attribute import is_explanation
-from probatum.experiments.files import write_json
-from probatum.experiments.presets_table import is_comparison, read_comparison, read_comparison_config
-from probatum.experiments.store import read_config
+from probatum.experiments.compare import is_comparison, read_comparison, read_comparison_config
+from probatum.experiments.explain import is_explanation
+from probatum.experiments.run_folder import read_config
 from probatum.report.comparison import draw_comparison
 from probatum.report.html import write_report
 from probatum.report.run import draw_run
 from probatum.reproductions import is_reproduction, read_reproduction
+from probatum.runs.files import write_json
 
 READERS: dict[str, Reader] = {}
 

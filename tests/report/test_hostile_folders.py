@@ -13,12 +13,12 @@ from report_folders import METHODS, check_folder, reproduction_folder
 from probatum.data import UNIT_RANGE, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments import CheckConfig, read_run
-from probatum.experiments.files import write_json
-from probatum.experiments.presets_table import read_comparison_config
+from probatum.experiments.compare import read_comparison_config
 from probatum.report.html import write_report
 from probatum.report.run import draw_run
 from probatum.report.save import figure_place
 from probatum.reproductions import redraw_reproduction
+from probatum.runs.files import write_json
 
 NAMES = (
     *(b"\xff.png", b"new\nline.png", b"return\r.png", b"escape\x1b.png", b'quote",comma.png', b"=1+1.png"),

@@ -11,8 +11,8 @@ from PIL import Image
 
 from probatum.data import IMAGENET
 from probatum.errors import InvalidInput
+from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.sanity import SanityResult
-from probatum.experiments.store import Run, read_run
 from probatum.models import TrainingConfig, model_spec
 from probatum.models.analytic import LinearModel
 from probatum.report import save_figure

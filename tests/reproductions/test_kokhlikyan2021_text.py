@@ -10,7 +10,7 @@ from scipy.stats import special_ortho_group
 
 from probatum.data.sentence_set import SentenceSet
 from probatum.errors import InvalidInput
-from probatum.experiments.text_models import TextRecipe
+from probatum.experiments.text.models import TextRecipe
 from probatum.models.text import EncoderSizes, TextTraining
 from probatum.report import save_figure
 from probatum.reproductions.base import Context, ReproductionConfig, read_facts, write_arrays, write_facts

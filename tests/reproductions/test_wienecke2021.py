@@ -9,14 +9,14 @@ import torch
 
 from probatum.data import IMAGENET
 from probatum.errors import InvalidInput
-from probatum.experiments.files import write_json
+from probatum.experiments.run_folder import write_results
 from probatum.experiments.sanity import SanityResult
-from probatum.experiments.store import write_results
 from probatum.models import PAPER_MNIST, TrainingConfig, load_model, model_spec
 from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction
 from probatum.reproductions.base import Context, read_facts, write_arrays, write_facts
 from probatum.reproductions.wienecke2021 import PAPER, cascade, digits, failures, photographs
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES, Effort
+from probatum.runs.files import write_json
 
 STAGES = ("linear2", "linear1", "conv2", "conv1")
 BLOCKS = ("fc", "layer4.1", "layer4.0", "layer3.1", "layer3.0", "layer2.1", "layer2.0", "layer1.1", "layer1.0", "conv1")

@@ -8,10 +8,10 @@ from probatum.benchmarks.contest import Arena, Contestant
 from probatum.benchmarks.panels import TEN, build
 from probatum.benchmarks.record import OURS
 from probatum.benchmarks.suites.findings import Findings
+from probatum.experiments.build import configured_metric
 from probatum.experiments.config import DEFAULT_METRICS
 from probatum.experiments.result import SanityResult
 from probatum.experiments.sanity import sanity_check
-from probatum.experiments.setup import configured_metric
 from probatum.randomization import Randomizer, Reset, Stage, StagePlan, automatic_stages, stages_from_table
 
 

@@ -14,8 +14,8 @@ from probatum.benchmarks.config import BenchConfig, Subject, real_images
 from probatum.benchmarks.contest import Arena
 from probatum.benchmarks.record import OURS, Entry
 from probatum.benchmarks.suites.findings import Findings
+from probatum.experiments.build import load_or_train
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.setup import load_or_train
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
 from probatum.models import load_model, model_spec

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from probatum.attributions import METHODS
-from probatum.experiments.files import read_arrays
-from probatum.experiments.store import Run, read_run
+from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.verdicts import (
     FOLLOWS_UP_TO,
     IGNORES_FROM,
@@ -26,6 +25,7 @@ from probatum.report.html.explorer import SHOWN_PICTURES, Explorer, explorer, pi
 from probatum.report.html.page import render
 from probatum.report.html.words import command, count, number, settings, short_name
 from probatum.report.intervals import Interval, bootstrap_interval
+from probatum.runs.files import read_arrays
 
 TRAINED = "Original"
 

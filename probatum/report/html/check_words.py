@@ -3,7 +3,7 @@
 import numpy as np
 
 from probatum.attributions import METHODS
-from probatum.experiments.store import Run
+from probatum.experiments.run_folder import Run
 from probatum.experiments.verdicts import FOLLOWS, IGNORES, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
 from probatum.report.html.words import count, listed, settings, short_name

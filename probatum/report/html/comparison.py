@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from probatum.attributions import METHODS
-from probatum.experiments.presets_table import PresetComparison, read_comparison
-from probatum.experiments.store import Run, read_run
+from probatum.experiments.compare import PresetComparison, read_comparison
+from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.verdicts import FOLLOWS_UP_TO, IGNORES_FROM, MEASURABLE
 from probatum.metrics import METRICS
 from probatum.randomization import PRESETS

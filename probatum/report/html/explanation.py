@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from probatum.attributions import METHODS
-from probatum.experiments.files import read_arrays
-from probatum.experiments.store import map_file
+from probatum.experiments.run_folder import map_file
 from probatum.report.html.explorer import explorer, pictures_of
 from probatum.report.html.page import render
 from probatum.report.html.words import command, count, settings, short_name
+from probatum.runs.files import read_arrays
 
 
 def explanation_page(folder: Path, run: dict[str, Any]) -> str:

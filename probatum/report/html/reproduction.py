@@ -5,10 +5,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from probatum.experiments.files import read_json
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
 from probatum.report.html.words import count, short_name
+from probatum.runs.files import read_json
 
 FIGURES_BUDGET = 4_000_000  # letters of all figures of a page
 _VERDICTS = {"reproduced": "good", "not reproduced": "bad", "not comparable": "open"}

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from probatum.errors import InvalidInput
-from probatum.experiments.files import read_json, understood
 from probatum.report.html.check import check_page
 from probatum.report.html.comparison import comparison_page
 from probatum.report.html.explanation import explanation_page
 from probatum.report.html.reproduction import reproduction_page
-from probatum.report.save import write_whole
+from probatum.runs.files import read_json, reading
+from probatum.storage import write_whole
 
 NAME = "report.html"
 
@@ -28,7 +28,7 @@ def write_report(folder: Path) -> Path:
     Raises:
         InvalidInput: the folder holds no complete run, or the page cannot be written.
     """
-    with understood(folder):
+    with reading(folder):
         config = read_json(folder / "config.json")
         if "reproduction" in config:
             page = reproduction_page(folder, config)
@@ -39,6 +39,7 @@ def write_report(folder: Path) -> Path:
         else:
             page = explanation_page(folder, config)
     try:
-        return write_whole(page.encode(), folder / NAME)
+        write_whole(folder / NAME, page.encode())
     except OSError as error:
         raise InvalidInput(f"the report cannot be written to {folder}: {error.strerror}") from error
+    return folder / NAME

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Method
 from probatum.data import ImageSet
-from probatum.experiments.files import read_arrays, write_arrays, write_json
+from probatum.experiments.build import configured_metric
+from probatum.experiments.run_folder import Run, read_run, write_results
 from probatum.experiments.sanity import sanity_check
-from probatum.experiments.setup import configured_metric, weights_hash
-from probatum.experiments.store import Run, read_run, write_results
 from probatum.maps import REDUCTIONS, abs_normalized, diverging
 from probatum.metrics import get_metric
 from probatum.randomization import Randomizer
@@ -24,6 +23,8 @@ from probatum.report import curves_figure, grid_figure
 from probatum.report.style import MapStyle
 from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS
 from probatum.reproductions.base import Context
+from probatum.runs.files import read_arrays, write_arrays, write_json
+from probatum.runs.fingerprint import weights_hash
 
 STYLES: tuple[MapStyle, ...] = ("diverging", "abs-normalized")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from probatum.attributions import METHODS
-from probatum.experiments.store import read_run
+from probatum.experiments.run_folder import read_run
 from probatum.maps import REDUCTIONS
 from probatum.randomization import PRESETS, automatic_stages, stages_from_table
 from probatum.report import methods_figure

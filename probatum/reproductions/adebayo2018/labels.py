@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Method, attribute
 from probatum.data import ImageSet
-from probatum.experiments.setup import configured_metric
+from probatum.experiments.build import configured_metric
 from probatum.maps import REDUCTIONS, get_reduction
 from probatum.metrics import get_metric, is_constant
 from probatum.randomization import permute_labels

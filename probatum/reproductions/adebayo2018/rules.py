@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from probatum.attributions import METHODS
-from probatum.experiments.store import Run
+from probatum.experiments.run_folder import Run
 from probatum.report import Interval, bootstrap_interval
 from probatum.reproductions.adebayo2018.setting import CONTROL
 from probatum.reproductions.base import Claim, Finding, Verdict

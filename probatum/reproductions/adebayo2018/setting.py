@@ -16,9 +16,9 @@ from probatum.attributions import (
     SmoothGrad,
 )
 from probatum.data import DATASETS, UNIT_RANGE, ImageSet, load_dataset
-from probatum.experiments.cache import train_once
 from probatum.models import PAPER_MNIST, TrainingConfig, TrainingReport, load_model, model_spec
 from probatum.reproductions.base import Context
+from probatum.runs.cache import train_once
 
 NETWORKS = ("basic_cnn", "mlp")
 METRICS = ("spearman", "spearman-abs", "ssim", "ssim-adebayo-issue", "hog-pearson")

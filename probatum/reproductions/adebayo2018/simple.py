@@ -21,7 +21,6 @@ from probatum.attributions import (
 )
 from probatum.data import ImageSet, Preprocessing, load_photographs
 from probatum.data.shipped import shipped_photographs
-from probatum.experiments.cache import train_once
 from probatum.maps import REDUCTIONS
 from probatum.models.analytic import LinearModel, SumPoolingConv
 from probatum.randomization import stream
@@ -42,6 +41,7 @@ from probatum.reproductions.base import (
     write_arrays,
     write_facts,
 )
+from probatum.runs.cache import train_once
 
 CONSTANT = Claim(
     "linear-gradient",

@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from probatum.attributions import METHODS
-from probatum.experiments.store import Run, read_run
+from probatum.experiments.run_folder import Run, read_run
 from probatum.models import model_spec
 from probatum.randomization import PRESETS, stages_from_table
 from probatum.report import bootstrap_interval

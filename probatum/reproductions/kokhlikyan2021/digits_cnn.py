@@ -6,9 +6,9 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset
-from probatum.experiments.cache import train_once
 from probatum.models import PAPER_MNIST, TrainingConfig, TrainingReport, load_model
 from probatum.reproductions.base import Context
+from probatum.runs.cache import train_once
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from probatum.data import ImageSet, load_photographs
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput
-from probatum.experiments.setup import preprocessing_of, weights_hash
+from probatum.experiments.build import preprocessing_of
 from probatum.models import load_model, model_spec
 from probatum.randomization import StagePlan, automatic_stages, stages_from_table
 from probatum.reproductions.base import Context
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
 from probatum.reproductions.kokhlikyan2021.digits_cnn import DigitSizes, load_digits, trained_cnn
+from probatum.runs.fingerprint import weights_hash
 
 INCEPTION_STAGES = (
     ("fc", ("fc",)),

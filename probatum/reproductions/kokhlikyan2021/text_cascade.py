@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from probatum.experiments.text import TextExplanation
-from probatum.experiments.text_cascade import METRICS, text_cascade
-from probatum.experiments.text_quality import text_quality
+from probatum.experiments.text.cascade import METRICS, text_cascade
+from probatum.experiments.text.quality import text_quality
+from probatum.experiments.text.scores import TextExplanation
 from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure

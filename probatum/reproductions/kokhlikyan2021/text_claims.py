@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from probatum.experiments.text_cascade import METRICS
+from probatum.experiments.text.cascade import METRICS
 from probatum.report import bootstrap_interval
 from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from probatum.experiments.text_cascade import METRICS
+from probatum.experiments.text.cascade import METRICS
 from probatum.report import bootstrap_interval
 from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number

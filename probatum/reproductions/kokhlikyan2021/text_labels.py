@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from probatum.experiments.text_cascade import METRICS
-from probatum.experiments.text_labels import TextLabelTest, text_label_test
-from probatum.experiments.text_quality import text_quality
+from probatum.experiments.text.cascade import METRICS
+from probatum.experiments.text.labels import TextLabelTest, text_label_test
+from probatum.experiments.text.quality import text_quality
 from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure

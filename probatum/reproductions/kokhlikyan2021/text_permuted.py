@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from probatum.experiments.text_models import RECIPES, memorising, permuted_text_model
-from probatum.experiments.text_tuning import FINE_TUNING
+from probatum.experiments.text.models import RECIPES, memorising, permuted_text_model
+from probatum.experiments.text.tuning import FINE_TUNING
 from probatum.models import TrainingReport
 from probatum.models.text import TextModel
 from probatum.randomization import permute_labels

@@ -7,9 +7,9 @@ import torch
 from probatum.attributions import IntegratedGradients, Method
 from probatum.data.sentence_set import SentenceSet
 from probatum.errors import InvalidInput
-from probatum.experiments.text import text_baseline
-from probatum.experiments.text_models import RECIPES, load_sentences, trained_text_model
-from probatum.experiments.text_tuning import FINE_TUNING, fine_tuned_text_model
+from probatum.experiments.text.models import RECIPES, load_sentences, trained_text_model
+from probatum.experiments.text.scores import text_baseline
+from probatum.experiments.text.tuning import FINE_TUNING, fine_tuned_text_model
 from probatum.models import TrainingReport
 from probatum.models.text import TextModel, TextTraining, load_text_classifier
 from probatum.reproductions.base import Context

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from probatum.attributions import attribute
 from probatum.data import DATASETS, IMAGENET, UNIT_RANGE, Preprocessing, load_dataset
 from probatum.data.confounded import PATCH, SIDE, ConfoundedDigits, confounded_digits
-from probatum.experiments.cache import train_once
 from probatum.maps import get_reduction
 from probatum.metrics.effects import region_share
 from probatum.models import TrainingConfig, accuracy, load_model, model_spec, predict
@@ -24,6 +23,7 @@ from probatum.report import methods_figure
 from probatum.report.dots import dots_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
 from probatum.reproductions.shin2021.setting import LAYERS, METHODS, SAMPLES, methods, over_images, text, verdict
+from probatum.runs.cache import train_once
 
 CLASSES = (1, 7)  # the digits that stand for the two classes
 SHARES = {"biased": (0.96, 0.82), "balanced": (0.5, 0.5)}

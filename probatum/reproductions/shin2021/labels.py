@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute
 from probatum.data import DATASETS, MNIST_RGB_64, ImageSet, load_dataset
-from probatum.experiments.cache import train_once
 from probatum.maps import get_reduction
 from probatum.metrics import is_constant
 from probatum.models import TrainingConfig, TrainingReport, accuracy
@@ -29,6 +28,7 @@ from probatum.reproductions.shin2021.setting import (
     methods,
     percentile_range,
 )
+from probatum.runs.cache import train_once
 
 SHOWN = 7  # the class of Figure 3
 

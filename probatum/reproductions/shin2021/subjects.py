@@ -7,7 +7,7 @@ from torch import nn
 
 from probatum.data import DATASETS, EXTENSIONS, ImageSet, load_photographs
 from probatum.errors import InvalidInput
-from probatum.experiments.setup import preprocessing_of
+from probatum.experiments.build import preprocessing_of
 from probatum.models import load_model, model_spec
 from probatum.models.stages import STAGES, Stages
 from probatum.reproductions.base import Context

@@ -13,15 +13,16 @@ from probatum.attributions import GuidedBackprop, InputXGradient, IntegratedGrad
 from probatum.data import ImageSet
 from probatum.engine import PLAIN, Evaluation, PreparedModel, Request, all_logits, prepare, relu_coverage
 from probatum.experiments import Run, read_run, sanity_check
-from probatum.experiments.files import read_arrays, write_arrays, write_json
-from probatum.experiments.setup import describe, weights_hash
-from probatum.experiments.store import write_results
+from probatum.experiments.run_folder import write_results
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
 from probatum.models import PAPER_MNIST, QUICK_DIGITS, ModelSpec, TrainingConfig
 from probatum.randomization import Randomizer, automatic_stages, preset, stages_from_table
 from probatum.report import Interval, bootstrap_interval
 from probatum.reproductions.base import Context
+from probatum.runs.files import read_arrays, write_arrays, write_json
+from probatum.runs.fingerprint import weights_hash
+from probatum.runs.plain_values import describe
 
 TITLES = {
     "gradient": "Gradient",

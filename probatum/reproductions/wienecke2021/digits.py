@@ -13,12 +13,12 @@ from torch import nn
 
 from probatum.data import DATASETS, ImageSet, load_dataset
 from probatum.experiments import Run
-from probatum.experiments.cache import train_once
 from probatum.models import TrainingReport, accuracy, load_model, model_spec
 from probatum.report import grid_figure, methods_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
 from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import SIMILAR, SIZES, TITLES
+from probatum.runs.cache import train_once
 
 SHOWN = 5  # digits of figure 1
 ACCURACY = 0.993  # the paper's 0.994 less one of a thousand, the last digit that it gives

@@ -17,8 +17,7 @@ from probatum.data.shipped import SHIPPED, shipped_photographs
 from probatum.engine import all_logits, prepare
 from probatum.engine.budget import parse_bytes
 from probatum.experiments import Run
-from probatum.experiments.memory import PeakMemory
-from probatum.experiments.setup import preprocessing_of
+from probatum.experiments.build import preprocessing_of
 from probatum.maps import get_reduction
 from probatum.report import methods_figure
 from probatum.reproductions.base import (
@@ -33,6 +32,7 @@ from probatum.reproductions.base import (
 from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES
 from probatum.reproductions.wienecke2021.photographs import Network, about, choose, network, source
+from probatum.runs.memory import PeakMemory
 
 FAINTEST = 0.01  # the least 99th percentile of |map| that is no vanishing, as a share of the Gradient's
 FULLEST = 0.5  # the least share of the Gradient's pixels that a full map has

@@ -13,7 +13,7 @@ from probatum.attributions import EdgeDetector, Gradient, SmoothGrad
 from probatum.data import EXTENSIONS, ImageSet, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments import Run
-from probatum.experiments.setup import preprocessing_of
+from probatum.experiments.build import preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
 from probatum.report import curves_figure, grid_figure, overlay_figure
 from probatum.reproductions.base import Claim, Context, Finding, Verdict, read_facts, write_facts

@@ -16,11 +16,11 @@ from probatum.data.preprocessing import IMAGENET
 from probatum.data.tasks import RegionTask, half_digits, image_pairs, shapes_on_digits
 from probatum.data.tiny_imagenet import read_tiny_imagenet
 from probatum.errors import InvalidInput
-from probatum.experiments.cache import train_once
 from probatum.experiments.effects import Subject
 from probatum.models import TrainingConfig, load_model, model_spec
 from probatum.models.pairs import load_pretrained, make_pair_cnn
 from probatum.reproductions.base import Context
+from probatum.runs.cache import train_once
 
 # The classes of section 4.2, by WordNet number and by the name that torchvision's networks give them.
 DECIDING = {

@@ -1,0 +1,340 @@
+"""From a configuration to the things it names: data, model, methods, metrics, randomizer."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from probatum.attributions import (
+    Black,
+    DeepLIFT,
+    DeepLiftSHAP,
+    GradCAM,
+    GradientSHAP,
+    GuidedGradCAM,
+    IntegratedGradients,
+    Method,
+    NoisyBaselines,
+    SmoothGrad,
+    get_method,
+)
+from probatum.attributions.baselines import as_baseline
+from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
+from probatum.engine import all_logits, prepare
+from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments.config import CheckConfig
+from probatum.metrics import HOGCorrelation, Metric, get_metric
+from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint, train
+from probatum.randomization import (
+    Randomizer,
+    Smoothing,
+    StagePlan,
+    automatic_stages,
+    initialiser,
+    preset,
+    stages_from_table,
+)
+from probatum.runs.cache import read_report, write_report
+
+TrainingProgress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything that a check works on.
+
+    Args:
+        spec: facts about the model.
+        model: on its device.
+        data: the images, on the CPU.
+        images: the same on the model's device.
+        targets: the predicted classes.
+        confidences: their softmax probabilities.
+        class_names: of the model's classes, or None.
+        methods: by name.
+        metrics: by name.
+        randomizer: of the model.
+        trials: independent randomizations.
+        training: what training reached, where the model was trained here.
+        skipped: name and fault of each image that could not be read and was left out.
+    """
+
+    spec: ModelSpec
+    model: nn.Module
+    data: ImageSet
+    images: Tensor
+    targets: Tensor
+    confidences: Tensor
+    class_names: tuple[str, ...] | None
+    methods: dict[str, Method]
+    metrics: dict[str, Metric]
+    randomizer: Randomizer
+    trials: int
+    training: TrainingReport | None
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+def set_up(
+    config: CheckConfig,
+    progress: TrainingProgress | None = None,
+    device: torch.device | None = None,
+    trained: Path | None = None,
+) -> Setup:
+    """Loads or trains what a configuration names.
+
+    Args:
+        config: what to do.
+        progress: called with (steps done, steps in all, what is being done).
+        device: instead of the configuration's.
+        trained: where a trained network is stored, or taken from if it is there.
+
+    Raises:
+        InvalidInput, ModelError: data, weights or layers are missing or do not fit together.
+    """
+    device = device or choose_device(config.device)
+    spec = model_spec(config.model)
+    skipped: list[tuple[str, str]] = []
+    skip = None if config.on_error == "stop" else lambda name, fault: skipped.append((name, fault))
+    data = load_images(config.data, spec, config.images, config.data_dir, config.seed, skip)
+    methods = configured_methods(config, spec, data.preprocessing)
+    metrics = configured_metrics(config, data)
+    model, training = load_or_train(config, spec, progress, device, trained)
+    model = model.to(device)
+    images = data.images.to(device)
+    probabilities = all_logits(prepare(model), images, memory_budget=config.memory_budget).softmax(1)
+    confidences, targets = probabilities.max(1)
+    plan = stages_from_table(model, spec.stages, images=images) if spec.stages else automatic_stages(model, images)
+    return Setup(
+        spec=spec,
+        model=model,
+        data=data,
+        images=images,
+        targets=targets,
+        confidences=confidences,
+        class_names=spec.class_names if config.weights != "train" else DATASETS[config.data].class_names,
+        methods=methods,
+        metrics=metrics,
+        randomizer=configured_randomizer(config, model, plan),
+        trials=config.trials or preset(config.preset).trials,
+        training=training,
+        skipped=tuple(skipped),
+    )
+
+
+def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
+    """The same model, images and targets under another preset or other methods and metrics.
+
+    Args:
+        setup: what a configuration named that differs in nothing else.
+        config: names the methods, metrics and the randomization.
+    """
+    return replace(
+        setup,
+        methods=configured_methods(config, setup.spec, setup.data.preprocessing),
+        metrics=configured_metrics(config, setup.data),
+        randomizer=configured_randomizer(config, setup.model, setup.randomizer.plan),
+        trials=config.trials or preset(config.preset).trials,
+    )
+
+
+def configured_randomizer(config: CheckConfig, model: nn.Module, plan: StagePlan) -> Randomizer:
+    """The preset's randomizer, with the parts that the configuration replaces."""
+    protocol = preset(config.preset)
+    return Randomizer(
+        model,
+        plan,
+        initialiser(config.initialiser) if config.initialiser else protocol.initialiser,
+        config.order or protocol.order,
+        config.seed,
+        config.batch_norm or protocol.batch_norm,
+        protocol.redraw,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Reads a device; "auto" is CUDA where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InvalidInput(f"device {name!r} does not exist; write auto, cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput(f"device {name!r} was asked for, but torch sees no CUDA device here; use --device cpu")
+    return device
+
+
+def load_images(
+    source: str,
+    spec: ModelSpec,
+    count: int,
+    data_dir: str | None,
+    seed: int,
+    skip: Callable[[str, str], None] | None = None,
+) -> ImageSet:
+    """Loads the images to explain: some of each class of a data set, or the first photographs of a folder.
+
+    `skip` takes the name and fault of each photograph that cannot be read; without it, one is refused.
+    """
+    if source in DATASETS:
+        own = DATASETS[source].preprocessing
+        if spec.channels != own.channels:
+            raise InvalidInput(
+                f"{spec.title} takes images of {spec.channels} channels, {source} has {own.channels}; "
+                "use basic_cnn or mlp, or a folder of photographs"
+            )
+        classes = len(DATASETS[source].class_names)
+        enough = max(20 * count, 40 * classes) if DATASETS[source].endless else None
+        pool = load_dataset(source, "test", enough, data_dir, seed)
+        return _evenly(pool, count)
+    if not os.path.exists(source):
+        raise UnknownName("data set, file or folder", source, DATASETS)
+    if spec.channels != 3:
+        raise InvalidInput(
+            f"{spec.title} takes images of {spec.channels} channel, not photographs; use --model squeezenet1_0, say"
+        )
+    return load_photographs(source, preprocessing_of(spec), limit=count, skip=skip)
+
+
+def preprocessing_of(spec: ModelSpec) -> Preprocessing:
+    """How photographs become inputs of a model."""
+    interpolation: Any = spec.interpolation
+    return Preprocessing(spec.mean, spec.std, spec.resize, spec.input_size, interpolation)
+
+
+def load_or_train(
+    config: CheckConfig,
+    spec: ModelSpec,
+    progress: TrainingProgress | None,
+    device: torch.device | None = None,
+    trained: Path | None = None,
+) -> tuple[nn.Module, TrainingReport | None]:
+    """Loads the weights that are named, or trains a small network on the data set.
+
+    Where `trained` is given, the network and the training's record beside it are taken from there, or else put there.
+    """
+    if config.weights != "train":
+        return load_model(spec.name, config.weights, seed=config.seed), None
+    if config.data not in DATASETS:
+        raise InvalidInput(
+            f"{spec.title} can be trained here on {', '.join(DATASETS)} only; "
+            "give --weights default, none or a checkpoint file"
+        )
+    dataset = DATASETS[config.data]
+    record = None if trained is None else trained.with_suffix(".json")
+    if trained is not None and record is not None and record.is_file():
+        model = load_model(spec.name, str(trained), len(dataset.class_names))
+        return model.eval(), read_report(record)
+    training_set = load_dataset(config.data, "train", config.train_images, config.data_dir, config.seed)
+    test_set = load_dataset(config.data, "test", min(2_000, dataset.sizes[1]), config.data_dir, config.seed)
+    model = load_model(spec.name, "none", len(dataset.class_names), config.seed)
+    model = model.to(device or choose_device(config.device))
+    recipe = replace(QUICK_DIGITS, seed=config.seed)
+    report = train(
+        model,
+        training_set.images,
+        _labels(training_set),
+        test_set.images,
+        _labels(test_set),
+        recipe,
+        lambda done, total, record: progress(done, total, f"training {spec.title}") if progress else None,
+    )
+    if trained is not None and record is not None:
+        save_checkpoint(model, trained)
+        write_report(report, record)  # last: where it is, the weights are whole
+    return model.eval(), report
+
+
+def configured_methods(config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> dict[str, Method]:
+    """The methods of a check, smoothed where the preset says so."""
+    methods = {name: configured_method(name, config, spec, preprocessing) for name in config.methods}
+    smoothing = preset(config.preset).smoothing
+    if smoothing is None:
+        return methods
+    smoothing = replace(smoothing, samples=config.samples or smoothing.samples)
+    return {name: smoothed(method, smoothing) for name, method in methods.items()}
+
+
+def smoothed(method: Method, smoothing: Smoothing) -> Method:
+    """A method averaged over noisy copies of the image, whatever the method is.
+
+    SmoothGrad and SmoothGrad² of independent noise twice are the same with the two variances added, so their own noise
+    grows; what is left out is that the second noise would be scaled by the range of the noisy image.
+
+    Raises:
+        InvalidInput: the method is a variance over noise, whose average over noise is none.
+    """
+    if not isinstance(method, SmoothGrad):
+        return SmoothGrad(method, smoothing.samples, smoothing.noise_fraction)
+    if method.statistic == "variance" or method.noise_std is not None:
+        raise InvalidInput(
+            "VarGrad and noise in the units of the input cannot be smoothed; leave them out of --methods"
+        )
+    return replace(
+        method,
+        samples=max(method.samples, smoothing.samples),
+        noise_fraction=math.hypot(method.noise_fraction, smoothing.noise_fraction),
+    )
+
+
+def configured_method(name: str, config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> Method:
+    """A method of the table with the configuration's samples, steps, layer and baseline."""
+
+    def adapt(method: Method) -> Method:
+        if isinstance(method, SmoothGrad):
+            return replace(method, method=adapt(method.method), samples=config.samples or method.samples)
+        baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
+        if isinstance(method, IntegratedGradients):
+            return replace(method, steps=config.steps or method.steps, baseline=baseline)
+        if isinstance(method, DeepLIFT):
+            return replace(method, baseline=baseline)
+        if isinstance(method, (DeepLiftSHAP, GradientSHAP)) and isinstance(method.baselines, NoisyBaselines):
+            method = replace(method, baselines=replace(method.baselines, center=as_baseline(baseline)))
+        if isinstance(method, GradientSHAP):
+            return replace(method, samples=config.samples or method.samples)
+        if isinstance(method, DeepLiftSHAP) and isinstance(method.baselines, NoisyBaselines):
+            count = config.samples or method.baselines.count
+            return replace(method, baselines=replace(method.baselines, count=count))
+        if isinstance(method, (GradCAM, GuidedGradCAM)):
+            return replace(method, layer=config.layer or spec.grad_cam_layer)
+        return method
+
+    return adapt(get_method(name))
+
+
+def configured_metrics(config: CheckConfig, data: ImageSet) -> dict[str, Metric]:
+    """The metrics of a check, fit for the size of the images."""
+    return {name: configured_metric(name, data.images.shape[2:]) for name in config.chosen_metrics}
+
+
+def configured_metric(name: str, size: torch.Size) -> Metric:
+    """A metric of the table; HOG cells shrink from 16 pixels so that at least seven fit along a small image."""
+    metric = get_metric(name)
+    if isinstance(metric.measure, HOGCorrelation):
+        cell = max(1, min(metric.measure.cell_size, min(size) // 7))
+        return replace(metric, measure=replace(metric.measure, cell_size=cell))
+    return metric
+
+
+def _labels(data: ImageSet) -> Tensor:
+    assert data.labels is not None, f"{data.name} has no labels"
+    return data.labels
+
+
+def _evenly(pool: ImageSet, count: int) -> ImageSet:
+    """The first images of every class in turn, sorted by class, until there are `count`."""
+    labels = _labels(pool).tolist()
+    seen: dict[int, int] = {}
+    turns = []
+    for index, label in enumerate(labels):
+        turns.append((seen.get(label, 0), label, index))
+        seen[label] = seen.get(label, 0) + 1
+    if count > len(turns):
+        raise InvalidInput(f"{count} images were asked for, {pool.name} has {len(turns)}")
+    chosen = sorted(turns)[:count]
+    return pool.subset([index for _, _, index in sorted(chosen, key=lambda turn: (turn[1], turn[2]))])

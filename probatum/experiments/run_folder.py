@@ -1,0 +1,190 @@
+"""Run folders: `config.json`, `results.csv`, `maps/`, written whole or not at all, read with numpy and pandas alone."""
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probatum.errors import InvalidInput
+from probatum.experiments.config import CheckConfig
+from probatum.experiments.result import Failure, SanityResult
+from probatum.runs.files import read_arrays, read_json, read_table, write_arrays, write_table
+
+COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
+CEILING_COLUMNS = ("image", "method", "metric", "score")
+FAILURE_COLUMNS = ("image", "method", "stage", "trial", "model")
+_MAP_TYPES = (np.float32, np.float16, np.float64)
+_CONSTANT = ("", "reference", "randomized", "both")
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Gives a scratch folder beside `path`; it takes that name when the block ends well, and vanishes otherwise.
+
+    Raises:
+        InvalidInput: there is something at `path` already, or its parent cannot be written.
+    """
+    if path.exists():
+        raise InvalidInput(f"{path} exists already; choose another --out, or remove it yourself")
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise InvalidInput(f"the results cannot be written to {path}: {error.strerror}") from error
+    try:
+        yield scratch
+        os.chmod(scratch, 0o755)
+        os.rename(scratch, path)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):  # somebody else may have put something there
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
+def write_results(folder: Path, result: SanityResult) -> None:
+    """Writes `results.csv`, one row per image × method × stage × trial × metric, `ceiling.csv` and `maps/`.
+
+    One file of maps for each kept image holds, for each method, (1 + stages, channel, height, width) float32:
+    the trained model's map and then that of each stage in trial 0. `failures.csv` is there if there were any.
+    """
+    write_table(folder / "results.csv", COLUMNS, _score_rows(result))
+    write_table(
+        folder / "ceiling.csv",
+        CEILING_COLUMNS,
+        (
+            (result.image_names[i], result.methods[m], result.metrics[k], repr(float(result.ceiling[m, k, i])))
+            for m, k, i in np.argwhere(np.isfinite(result.ceiling)).tolist()
+        ),
+    )
+    if result.failures:
+        rows = [[getattr(failure, name) for name in FAILURE_COLUMNS] for failure in result.failures]
+        write_table(folder / "failures.csv", FAILURE_COLUMNS, rows)
+    if result.maps:
+        (folder / "maps").mkdir(exist_ok=True)
+    for number, maps in enumerate(result.maps.values()):
+        write_arrays(folder / "maps" / map_file(number), maps)
+
+
+def _score_rows(result: SanityResult) -> Iterator[tuple[object, ...]]:
+    for i, image in enumerate(result.image_names):
+        for m, method in enumerate(result.methods):
+            for s, stage in enumerate(result.stages):
+                for t in range(result.scores.shape[4]):
+                    constant = _CONSTANT[result.constant[m, s, i, t]]
+                    for k, metric in enumerate(result.metrics):
+                        score = repr(float(result.scores[m, k, s, i, t]))
+                        yield image, result.targets[i], method, stage, s + 1, t, metric, score, constant
+
+
+def map_file(number: int) -> str:
+    """The file name of the maps of image `number`; names of images are anybody's and make no file names."""
+    return f"{number:03d}.npz"
+
+
+def read_config(folder: Path) -> CheckConfig:
+    """Reads the configuration of a run folder; InvalidInput where there is none."""
+    try:
+        return CheckConfig.from_json(read_json(folder / "config.json")["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{folder} holds no run of probatum: {error}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run folder that was read back.
+
+    Args:
+        folder: where it lies.
+        config: what `config.json` holds.
+        result: the scores and kept maps.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    result: SanityResult
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a run folder.
+
+    Args:
+        folder: of a check, or of one preset of a comparison.
+
+    Returns:
+        its configuration, its scores and the kept maps, float32, of the first trial.
+
+    Raises:
+        InvalidInput: the folder holds no complete run.
+    """
+    try:
+        return _read_run(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if (folder / "unfinished" / "run.json").is_file():
+            raise InvalidInput(f"the run in {folder} is not finished; give its command again to continue it") from error
+        raise InvalidInput(f"{folder} holds no complete run of probatum: {error}") from error
+
+
+def _read_run(folder: Path) -> Run:
+    config = read_json(folder / "config.json")
+    kept = config["kept_images"]
+    rows = read_table(folder / "results.csv", COLUMNS)
+    names = ("method", "metric", "stage", "image", "trial")
+    axes = [tuple(dict.fromkeys(row[name] for row in rows)) for name in names]
+    places = [{name: index for index, name in enumerate(axis)} for axis in axes]
+    found = [tuple(where[row[name]] for where, name in zip(places, names, strict=True)) for row in rows]
+    # First, for a few rows with names of their own would else claim an array of any size.
+    if not rows or len(set(found)) != len(rows) or math.prod(map(len, axes)) != len(rows):
+        raise InvalidInput("results.csv does not hold one row for each image, method, stage, trial and metric")
+    scores = np.full([len(axis) for axis in axes], np.nan)
+    constant = np.zeros([len(axis) for axis in axes], dtype=np.int8)
+    for row, place in zip(rows, found, strict=True):
+        scores[place] = float(row["score"])
+        constant[place] = _CONSTANT.index(row["constant"])
+    methods, metrics, stages, images, _ = axes
+    ceiling = np.full([len(methods), len(metrics), len(images)], np.nan)
+    for row in read_table(folder / "ceiling.csv", CEILING_COLUMNS):
+        ceiling[places[0][row["method"]], places[1][row["metric"]], places[3][row["image"]]] = float(row["score"])
+    targets = {row["image"]: int(row["target"]) for row in rows}
+    if not isinstance(kept, list) or not set(kept) <= set(images) or len(set(kept)) < len(kept):
+        raise InvalidInput("config.json says of other images than results.csv that their maps were kept")
+    maps = {image: read_arrays(folder / "maps" / map_file(number)) for number, image in enumerate(kept)}
+    for image, arrays in maps.items():
+        _require_maps(image, arrays, methods, len(stages))
+    result = SanityResult(
+        methods,
+        metrics,
+        stages,
+        images,
+        tuple(targets[image] for image in images),
+        scores,
+        constant[:, 0],
+        ceiling,
+        maps,
+        tuple(_failures(folder / "failures.csv")),
+    )
+    return Run(folder, config, result)
+
+
+def _require_maps(image: str, arrays: Mapping[str, np.ndarray], methods: tuple[str, ...], stages: int) -> None:
+    """Raises InvalidInput unless there is a map of each method for the trained model and each stage."""
+    for method in methods:
+        maps = arrays[method]
+        if maps.ndim != 4 or len(maps) != 1 + stages or maps.size == 0 or maps.dtype not in _MAP_TYPES:
+            raise InvalidInput(f"the maps of {method} for {image} have shape {maps.shape} and type {maps.dtype}")
+
+
+def _failures(path: Path) -> Iterator[Failure]:
+    if path.is_file():
+        for row in read_table(path, FAILURE_COLUMNS):
+            trial = int(row["trial"]) if row["trial"] else None
+            yield Failure(row["image"], row["method"], row["stage"], trial, row["model"])

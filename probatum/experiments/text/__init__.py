@@ -1,0 +1,1 @@
+"""Text classifiers: scores of tokens, and how they change when the classifier is randomized."""

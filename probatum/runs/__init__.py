@@ -1,0 +1,1 @@
+"""Run folders: written atomically, resumed after an interruption, shared by processes and read back within bounds."""

@@ -1,0 +1,125 @@
+"""Training that is done once: trained weights kept in a cache folder by the hash of everything that determines them."""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from probatum.errors import InvalidInput
+from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_checkpoint, save_checkpoint, train
+from probatum.runs.files import read_json
+from probatum.runs.plain_values import parse_dataclass
+from probatum.storage import write_whole
+
+VERSION = 1  # of the training's numerics: raise it when a change makes old weights different from new ones
+
+Progress = Callable[[int, int, str], None]
+
+
+def cache_folder() -> Path:
+    """$PROBATUM_CACHE, or `probatum` in the user's cache folder."""
+    given = os.environ.get("PROBATUM_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "probatum"
+
+
+def train_once(
+    model: nn.Module,
+    train_images: Tensor,
+    train_labels: Tensor,
+    test_images: Tensor,
+    test_labels: Tensor,
+    config: TrainingConfig,
+    *,
+    what: str,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Trains a model, or loads the weights of an equal training that was done before.
+
+    Trainings are equal where the model's structure and first weights, the images and labels, the configuration and the
+    kind of device are.
+
+    Args:
+        model: changed in place, on its device; left in eval mode.
+        train_images: (image, ...).
+        train_labels: (image,) class indices.
+        test_images: (image, ...).
+        test_labels: (image,) class indices.
+        config: the hyperparameters.
+        what: what is trained, for the progress.
+        progress: called with (steps done, steps in all, what).
+
+    Returns:
+        the report of the training, whenever it was done.
+    """
+    device = next(model.parameters()).device
+    digest = hashlib.sha256(json.dumps([VERSION, str(model), asdict(config), device.type, torch.__version__]).encode())
+    for tensor in (*model.state_dict().values(), train_images, train_labels, test_images, test_labels):
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    weights = cache_folder() / f"{digest.hexdigest()[:32]}.pt"
+    remembered = recall(model, weights)
+    if remembered is not None:
+        model.eval()
+        return remembered
+    report = train(
+        model,
+        train_images,
+        train_labels,
+        test_images,
+        test_labels,
+        config,
+        lambda done, total, _: progress(done, total, f"training {what}") if progress else None,
+    )
+    remember(model, report, weights)
+    model.eval()
+    return report
+
+
+def recall(model: nn.Module, weights: Path) -> TrainingReport | None:
+    """Loads the weights of a training that was kept; None, and the model as it was, where there is no sound entry."""
+    facts = weights.with_suffix(".json")
+    if not (weights.is_file() and facts.is_file()):
+        return None
+    first = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        report = read_report(facts)
+        load_checkpoint(model, weights)
+    except InvalidInput:  # a damaged entry is trained again and replaced
+        model.load_state_dict(first)
+        return None
+    return report
+
+
+def remember(model: nn.Module, report: TrainingReport, weights: Path) -> None:
+    """Keeps a training; a folder that cannot be written costs the next run a training and this one nothing."""
+    try:
+        save_checkpoint(model, weights)
+        write_report(report, weights.with_suffix(".json"))
+    except (OSError, InvalidInput) as error:
+        warnings.warn(f"the training is not kept: {error}; set PROBATUM_CACHE to a folder", stacklevel=2)
+
+
+def write_report(report: TrainingReport, path: Path) -> None:
+    """Writes what a training reached."""
+    write_whole(path, json.dumps(asdict(report)).encode())
+
+
+def read_report(path: Path) -> TrainingReport:
+    """Reads what `write_report` wrote; InvalidInput where it is not that."""
+    try:
+        values = read_json(path)
+        *history, best = (
+            parse_dataclass(EpochRecord, each, "training's epoch") for each in (*values["history"], values["best"])
+        )
+        reached = values["reached_target"]
+        if not history or not (reached is None or isinstance(reached, bool)):
+            raise InvalidInput("it has no epoch, or its reached_target is neither true, false nor null")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{path} holds no record of a training: {error}") from error
+    return TrainingReport(tuple(history), best, reached)

@@ -1,0 +1,122 @@
+"""Stored values as they are written and read: a file may come from anybody, and is data or a fault, nothing else."""
+
+import csv
+import io
+import json
+import math
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probatum.errors import InvalidInput
+from probatum.storage import require_stored, write_whole
+
+_LARGEST_JSON = 1 << 28  # bytes
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Writes readable JSON. The bytes of a path that are no UTF-8 become escapes, and come back as they were."""
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode("utf-8", "backslashreplace"))
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON; OSError or ValueError where there is none."""
+    if path.stat().st_size > _LARGEST_JSON:
+        raise InvalidInput(f"{path.name} has more than {_LARGEST_JSON >> 20} MiB")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise InvalidInput(f"{path.name} is nested too deeply") from error
+
+
+@contextmanager
+def reading(folder: Path, what: str = "complete run of probatum") -> Iterator[None]:
+    """Turns whatever values of a wrong kind in a folder make its reader stumble over into InvalidInput."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise InvalidInput(f"{folder} holds no {what}: {error}") from error
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an `.npz`; ValueError where an array holds Python objects, which reading would have to unpickle."""
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"the array {name} holds Python objects")
+    buffer = io.BytesIO()
+    named: dict[str, Any] = dict(arrays)
+    np.savez(buffer, **named)  # before numpy 2, `allow_pickle` would become the name of an array
+    write_whole(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads an `.npz` of `numpy.savez`; nothing in it is executed, and it takes no more memory than its file has bytes.
+
+    Raises:
+        InvalidInput: the file is damaged, compressed, or holds Python objects.
+        OSError: there is none.
+    """
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                require_stored(archive, path.stat().st_size)
+                return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in archive.infolist()}
+        except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds of error for damaged bytes
+            raise InvalidInput(f"{path.name} is no whole archive of arrays: {error}") from error
+
+
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(entry) as file:
+        _require_size(file, entry.file_size)
+    with archive.open(entry) as file:
+        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        return array
+
+
+def _require_size(file: Any, size: int) -> None:
+    """Raises ValueError unless the array that a header announces is what follows it: numpy allocates it first."""
+    read = _HEADERS.get(np.lib.format.read_magic(file))
+    if read is None:
+        raise ValueError("an array of an unknown version")
+    shape, _, dtype = read(file)
+    if math.prod(shape) * dtype.itemsize != size - file.tell():
+        raise ValueError("an array that is not as large as it says")
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a CSV file; InvalidInput where a name holds NUL or is no Unicode, which not every reader of CSV takes."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    try:
+        writer.writerow(columns)
+        writer.writerows(rows)
+        content = text.getvalue().encode()
+    except (csv.Error, UnicodeEncodeError) as error:  # Python 3.10 writes no NUL
+        raise InvalidInput(f"{path.name} cannot hold a name of its rows ({error}); see data.storable") from error
+    if b"\0" in content:
+        raise InvalidInput(f"{path.name} cannot hold a name with NUL; see data.storable")
+    write_whole(path, content)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Reads a CSV file with these columns, each row whole; OSError or ValueError where it is none."""
+    with open(path, newline="", encoding="utf-8") as file:
+        try:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+        except csv.Error as error:
+            raise InvalidInput(f"{path.name} is no table: {error}") from error
+    if not set(columns) <= set(reader.fieldnames or ()):
+        raise InvalidInput(f"{path.name} lacks one of the columns {', '.join(columns)}")
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise InvalidInput(f"{path.name}: row {number} has another number of fields than the head")
+    return rows

@@ -1,0 +1,147 @@
+"""Several processes on one run: started by torchrun, they share the run folder and nothing else.
+
+What is computed travels through files alone; the process group carries barriers and a few numbers.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+from probatum.errors import InvalidInput, ModelError
+
+T = TypeVar("T")
+BARRIER_TIMEOUT = timedelta(days=14)  # at a barrier, for others that still compute; one that died is noticed at once
+_TRIES, _PAUSE = 50, 0.1  # a network file system may show a new file seconds late
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that work on the same run; alone where nothing was started with torchrun.
+
+    Args:
+        rank: of this process; 0 leads: it trains, assembles and speaks.
+        size: how many there are.
+        local_rank: its number on its own machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that trains, assembles and speaks."""
+        return self.rank == 0
+
+    def shard(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's part of a list that all have: neighbours stay together, lengths differ by one at most."""
+        return items[self.rank * len(items) // self.size : (self.rank + 1) * len(items) // self.size]
+
+    def device(self, chosen: torch.device) -> torch.device:
+        """The device of this process: one CUDA device each.
+
+        Raises:
+            InvalidInput: a certain device was chosen for several processes, or there are too few.
+        """
+        if self.size == 1 or chosen.type != "cuda":
+            return chosen
+        if chosen.index is not None:
+            raise InvalidInput(
+                f"{self.size} processes cannot share {chosen}; give --device cuda, and each takes its own"
+            )
+        if self.local_rank >= torch.cuda.device_count():
+            raise InvalidInput(
+                f"process {self.local_rank + 1} of this machine has no CUDA device of its own, there are "
+                f"{torch.cuda.device_count()}; start fewer with --nproc-per-node"
+            )
+        return torch.device("cuda", self.local_rank)
+
+    def barrier(self) -> None:
+        """Returns when all processes have come here."""
+        self._sum(torch.zeros(1, dtype=torch.int64))
+
+    def all_agree(self, opinion: bool) -> bool:
+        """Whether all processes say yes."""
+        votes = torch.tensor([int(opinion)])
+        self._sum(votes)
+        return int(votes) == self.size
+
+    def broadcast(self, text: str) -> str:
+        """The text of the leading process."""
+        content = torch.frombuffer(bytearray(text.encode() or b"\0"), dtype=torch.uint8).long()
+        length = torch.tensor([len(content) if self.is_main else 0])
+        self._sum(length)
+        shared = content if self.is_main else torch.zeros(int(length), dtype=torch.int64)
+        self._sum(shared)
+        return bytes(shared.tolist()).decode().rstrip("\0")
+
+    def require_shared(self, folder: Path) -> None:
+        """Raises InvalidInput in every process unless all see the same folder."""
+        if self.size == 1:
+            return
+        token = folder / f"token-{self.broadcast(uuid.uuid4().hex)}"
+        if self.is_main:
+            token.touch()
+        self.barrier()
+        seen = any(_exists(token, attempt) for attempt in range(_TRIES))
+        agreed = self.all_agree(seen)
+        if self.is_main:
+            token.unlink()
+        if not agreed:
+            raise InvalidInput(
+                f"not every process sees the folder {folder} of the first one; "
+                "give --out on a file system that all machines share"
+            )
+
+    def _sum(self, values: torch.Tensor) -> None:
+        """Adds up, in place, what all processes have."""
+        if self.size == 1:
+            return
+        with _others_alive():
+            dist.all_reduce(values)
+
+
+ALONE = Ranks()
+
+
+@contextmanager
+def joined_ranks() -> Iterator[Ranks]:
+    """Joins the processes that torchrun started; gives a process alone where it was not used."""
+    if current_rank() is None:
+        yield ALONE
+        return
+    with _others_alive():
+        dist.init_process_group("gloo", timeout=BARRIER_TIMEOUT)
+    yield Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+    # torch 2.6 waits in here for the thread of the last collective with Python's lock in hand, and that thread may want
+    # the lock once more to let go of what it held.
+    time.sleep(_PAUSE)
+    dist.destroy_process_group()  # after an error the process ends without it, and the others notice
+
+
+@contextmanager
+def _others_alive() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch has no type of its own for a connection that was closed
+        raise ModelError("another process of this run has ended; its own message says why") from error
+
+
+def current_rank() -> int | None:
+    """The rank that torchrun gave to this process; None where it was not used, or for one process."""
+    return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
+
+
+def _exists(path: Path, attempt: int) -> bool:
+    if attempt:
+        time.sleep(_PAUSE)
+    return path.exists()

@@ -1,0 +1,288 @@
+"""A run folder while its run is in work: `unfinished/` holds what continuing needs, and vanishes last of all.
+
+A run is finished when its folder has no `unfinished/run.json`. Until then all other files may be incomplete; they are
+written again.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from probatum.errors import InvalidInput, ProbatumError
+from probatum.runs.cells import CellStore
+from probatum.runs.files import read_json, write_json
+from probatum.runs.fingerprint import Configuration, differences, listed, rounding_settings_of
+from probatum.runs.ranks import Ranks
+from probatum.storage import remove_scratch, sync, sync_all
+
+STATE = "unfinished"
+FINISHED = "the finished run is"
+
+
+@dataclass(frozen=True)
+class RunInWork:
+    """A run folder in work, as one of its processes sees it.
+
+    Args:
+        folder: the run folder.
+        ranks: the processes.
+        rounding_settings: what `rounding_settings_of` found when the run began.
+    """
+
+    folder: Path
+    ranks: Ranks
+    rounding_settings: dict[str, int | None]
+
+    @property
+    def state(self) -> Path:
+        """The folder of all that continuing needs."""
+        return self.folder / STATE
+
+    @property
+    def weights(self) -> Path:
+        """Where a network that was trained for the run is stored; the training's record lies beside it."""
+        return self.state / "weights.pt"
+
+    def identify(self, identity: dict[str, Any], cells: int = 0) -> CellStore:
+        """States what determines the run, or compares it with what was stated when the run began.
+
+        Args:
+            identity: of `identity_of`.
+            cells: how many the run has.
+
+        Returns:
+            the place of its cells.
+
+        Raises:
+            InvalidInput: the run began with another identity, or the leading process has another.
+        """
+        facts = _facts(self.folder)
+        if self.ranks.is_main and "identity" not in facts:
+            _write(self.state, facts | {"identity": identity, "cells": cells})
+        self.ranks.barrier()
+        _require_same(self.folder, _facts(self.folder)["identity"], identity)
+        return CellStore(self.state / "cells", json.dumps(identity, sort_keys=True))
+
+    def finish(self) -> None:
+        """Makes the run a finished one: removes what only continuing needs."""
+        remove_scratch(self.folder)
+        sync_all(self.folder)
+        (self.state / "run.json").unlink()
+        sync(self.state)
+        shutil.rmtree(self.state)
+
+
+@contextmanager
+def run_in_work(
+    folder: Path, config: Configuration, device: torch.device, ranks: Ranks, **further: Any
+) -> Iterator[RunInWork]:
+    """Makes a run folder, or takes up the unfinished run in it.
+
+    The block computes with as many threads as the run began with. Where an error ends it before anything was computed,
+    nothing is left; else what was computed stays, and the error tells so, see `saved_progress`.
+
+    Args:
+        folder: none, an empty one or that of an unfinished run.
+        config: of the run.
+        device: of this process.
+        ranks: the processes; the first one makes the folder.
+        further: other JSON values that determine what is asked for. "presets" and "experiments" name parts that have a
+            sub-folder each, which the part's results enter when it is finished.
+
+    Raises:
+        InvalidInput: something else is at `folder`, another run is unfinished there, another process works on it,
+            it cannot be written, or not all processes see it.
+    """
+    asked = json.loads(json.dumps({"config": config.to_json(), **further}))
+    state = folder / STATE
+    made = _make(folder) if ranks.is_main else []
+    with _locked(state) if ranks.is_main else nullcontext():
+        continued = ranks.is_main and _take_up(folder, asked, made, config, device)
+        try:
+            ranks.require_shared(state)
+            work = RunInWork(folder, ranks, _facts(folder)["rounding_settings"])
+            with _threads(work.rounding_settings["threads"]):
+                yield work
+        except BaseException as error:
+            if ranks.is_main and not saved_progress(error):
+                worth, computed = _kept(folder)
+                # After a mistake a trained network alone is not worth a folder that refuses the corrected command.
+                if not worth or (isinstance(error, ProbatumError) and not computed and not continued):
+                    _take_back(state, made)
+                else:
+                    setattr(error, "kept", f"{worth} stored in {folder}")  # noqa: B010
+            raise
+
+
+def saved_progress(error: BaseException) -> str:
+    """What of a run is stored although this error ended it, in words; empty where nothing is."""
+    return str(getattr(error, "kept", ""))
+
+
+def _kept(folder: Path) -> tuple[str, bool]:
+    """What of a run is stored, in words, and whether any of it is a result."""
+    if is_finished(folder):
+        return FINISHED, True
+    try:
+        facts = _facts(folder)
+    except InvalidInput:
+        return "", False
+    experiments, presets = facts.get("experiments", []), facts.get("presets", [])
+    if there := sum((folder / name).is_dir() for name in experiments):
+        return f"{there} of {len(experiments)} experiments are", True
+    if there := sum(is_finished(folder / name) for name in presets):
+        return f"{there} of {len(presets)} checks are", True
+    for name in presets:
+        worth, computed = _kept(folder / name)
+        if worth:
+            return f"of {name}, {worth}", computed
+    stored = len(list((folder / STATE / "cells").glob("[!.]*.npz")))
+    if stored:
+        return f"{stored} of {facts.get('cells') or 'its'} cells are", True
+    return ("the trained network is" if (folder / STATE / "weights.pt").exists() else ""), False
+
+
+def is_same_run(folder: Path, asked: dict[str, Any]) -> bool:
+    """Whether a folder holds the unfinished run of what is asked for."""
+    old = requested(folder)
+    return old is not None and not differences(old, json.loads(json.dumps(asked)))
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a run that needs nothing more."""
+    return (folder / "config.json").is_file() and requested(folder) is None
+
+
+def requested(folder: Path) -> dict[str, Any] | None:
+    """What the unfinished run of a folder was asked to do; None where there is no unfinished run."""
+    try:
+        facts = _facts(folder)
+    except InvalidInput:
+        return None
+    return {key: value for key, value in facts.items() if key not in ("identity", "rounding_settings", "cells")}
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        values = read_json(folder / STATE / "run.json")
+        if not isinstance(values, dict) or not isinstance(values.get("config"), dict):
+            raise InvalidInput("run.json says too little")
+        found = values["rounding_settings"]["threads"], values["rounding_settings"]["memory_budget"]
+        if any(not (value is None or (type(value) is int and value > 0)) for value in found):
+            raise InvalidInput("run.json says no threads or memory budget that a run can have")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{folder} holds no unfinished run of probatum: {error}") from error
+    return values
+
+
+def _make(folder: Path) -> list[Path]:
+    """Makes the folder of a run that has none; the folders to remove where nothing comes of it."""
+    state = folder / STATE
+    if requested(folder) is None and folder.exists():
+        # A folder of nothing but the state is that of a run which was killed before it said what it is.
+        if not (folder.is_dir() and {path.name for path in folder.iterdir()} <= {STATE}):
+            if (folder / "config.json").exists() and not state.is_symlink():
+                shutil.rmtree(state, ignore_errors=True)  # of a run that was killed when it was finished
+            raise InvalidInput(f"{folder} exists already; choose another --out, or remove it yourself")
+    elif folder.exists():
+        _refuse_links(folder)
+        return [folder]
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _take_back(state, made)
+        raise InvalidInput(f"the results cannot be written to {folder}: {error.strerror}") from error
+    _refuse_links(folder)
+    return made
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raises InvalidInput where something in a folder lies elsewhere: continuing writes and removes files."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise InvalidInput(f"{path} is a link; a run is continued only in a folder that has none")
+
+
+def _take_up(
+    folder: Path, asked: dict[str, Any], made: list[Path], config: Configuration, device: torch.device
+) -> bool:
+    """Whether the locked folder holds what is asked for, unfinished; else it becomes that of a new run.
+
+    Raises:
+        InvalidInput: it holds results of something else.
+    """
+    state, old = folder / STATE, requested(folder)
+    if old is not None and (not differences(old, asked) or _kept(folder)[0]):
+        _require_same(folder, old, asked)
+        remove_scratch(state)
+        return True
+    try:
+        for path in state.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "lock":
+                path.unlink()
+        (state / "cells").mkdir()
+        _write(state, asked | {"rounding_settings": rounding_settings_of(config, device)})
+    except OSError as error:
+        _take_back(state, made)
+        raise InvalidInput(f"the results cannot be written to {folder}: {error.strerror}") from error
+    return False
+
+
+def _write(state: Path, facts: dict[str, Any]) -> None:
+    write_json(state / "run.json", facts)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _take_back(state: Path, made: list[Path]) -> None:
+    shutil.rmtree(state, ignore_errors=True)
+    with suppress(OSError):  # somebody else may have put something there
+        for folder in made:
+            folder.rmdir()
+
+
+def _require_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    found = differences(old, new)
+    if found:
+        raise InvalidInput(
+            f"{folder} holds an unfinished run that differs from this one ({listed(found)}); "
+            "continue it as it began, or choose another --out"
+        )
+
+
+@contextmanager
+def _locked(state: Path) -> Iterator[None]:
+    """Keeps other commands away from a run in work; the system opens the lock of a process that was killed."""
+    try:
+        handle = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise InvalidInput(f"the run in {state.parent} cannot be taken up: {error.strerror}; try again") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidInput(f"another process works on the run in {state.parent}; wait for it") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)

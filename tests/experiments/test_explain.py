@@ -1,0 +1,98 @@
+"""Maps computed into a folder: block by block, continued, computed again from config.json."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import tiny_mlp
+from stopping import stop_at
+
+from probatum.cli import main
+from probatum.errors import InvalidInput
+from probatum.experiments import CheckConfig, build, sanity
+from probatum.experiments import explain as explaining
+from probatum.experiments.explain import Request, explain, read_request
+
+REQUEST = Request(
+    CheckConfig(model="mlp", weights="none", images=5, methods=("gradient", "smoothgrad"), samples=2, device="cpu"),
+    ("digits",),
+)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)  # 3 blocks
+    for name, value in tiny_mlp.PLACES.items():
+        monkeypatch.setattr(build, name, value)
+        if hasattr(explaining, name):
+            monkeypatch.setattr(explaining, name, value)
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_interrupted_run_continues_and_ends_as_one_that_was_not(tmp_path, monkeypatch):
+    whole = explain(REQUEST, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            explain(REQUEST, tmp_path / "run")
+    assert stopped.value.kept == f"2 of 3 cells are stored in {tmp_path / 'run'}"
+    said, told = [], []
+    again = explain(REQUEST, tmp_path / "run", lambda *facts: told.append(facts), say=said.append)
+    assert said == ["continuing: the maps of 4 of 5 images are there"]
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert told[-1][0] == told[-1][1]
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    for name, maps in whole.maps.items():
+        np.testing.assert_array_equal(again.maps[name], maps)
+    with pytest.raises(InvalidInput, match="exists already"):
+        explain(REQUEST, tmp_path / "run")
+
+
+def test_another_request_is_refused_with_the_difference(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            explain(REQUEST, tmp_path / "run")
+    before = contents(tmp_path / "run")
+    with pytest.raises(InvalidInput, match=re.escape("(target: None -> 3)")):
+        explain(Request(REQUEST.config, REQUEST.sources, 3), tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_mistake_leaves_nothing(tmp_path):
+    with pytest.raises(InvalidInput, match="target 10 is out of range"):
+        explain(Request(REQUEST.config, REQUEST.sources, 10), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rerun_computes_the_same_maps_from_the_configuration(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = ["--model", "mlp", "--weights", "none", "--methods", "gradient,smoothgrad", "--samples", "2"]
+    for words in (
+        ["attribute", "digits", "--images", "3", "--target", "4", *options, "--out", "a"],
+        ["rerun", "a", "--out", "b"],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert not stop.value.code
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert capsys.readouterr().out.count("report.html and the maps of 2 methods") == 2
+    assert read_request(tmp_path / "a").target == 4
+    stored = json.loads((tmp_path / "a" / "config.json").read_text())
+    assert set(stored["software"]) == {"probatum", "python", "torch", "torchvision", "numpy"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sources": []}, {"sources": "digits"}, {"sources": [3]}, {"target": "4"}, {"target": True}, {"config": []}],
+)
+def test_a_folder_that_says_something_else_is_refused(change, tmp_path):
+    explain(REQUEST, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InvalidInput, match=r"holds no maps of probatum attribute|settings of a check are"):
+        read_request(tmp_path / "run")
