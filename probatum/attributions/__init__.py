@@ -2,6 +2,7 @@
 
 from probatum.attributions.base import Method, attribute, attribute_variants
 from probatum.attributions.baselines import Black, Blurred, Given, Mean, Zero
+from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
@@ -21,6 +22,7 @@ __all__ = [
     "METHODS",
     "Black",
     "Blurred",
+    "DeconvNet",
     "DeepLIFT",
     "DeepLiftSHAP",
     "EdgeDetector",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probatum.attributions.base import Method
+from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
@@ -57,6 +58,7 @@ METHODS: dict[str, MethodEntry] = {
     "input-x-gradient": MethodEntry("Input × Gradient", InputXGradient, "Shrikumar et al. 2016, arXiv:1605.01713"),
     "input-x-gradient-sg": MethodEntry("Input × Gradient-SG", lambda: SmoothGrad(InputXGradient()), _SMILKOV),
     "guided-backprop": MethodEntry("Guided Backprop", GuidedBackprop, "Springenberg et al. 2014, arXiv:1412.6806"),
+    "deconvnet": MethodEntry("DeconvNet", DeconvNet, "Zeiler & Fergus 2014, arXiv:1311.2901"),
     "grad-cam": MethodEntry("Grad-CAM", GradCAM, "Selvaraju et al. 2017, arXiv:1610.02391"),
     "guided-grad-cam": MethodEntry("Guided Grad-CAM", GuidedGradCAM, "Selvaraju et al. 2017, arXiv:1610.02391"),
     "integrated-gradients": MethodEntry(

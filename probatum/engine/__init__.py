@@ -2,7 +2,6 @@
 
 from probatum.engine.copying import copy_model, frozen_copy
 from probatum.engine.evaluate import (
-    GUIDED,
     MULTIPLIERS,
     PLAIN,
     Evaluation,
@@ -24,16 +23,17 @@ from probatum.engine.references import (
     RandomPath,
     Reference,
 )
-from probatum.engine.relu import GuidedReLU, ReLUCoverage
+from probatum.engine.rules import BackwardRule, DeconvolutionReLU, GuidedReLU, ReLUCoverage, ReLURule
 from probatum.engine.sampling import Expansion, Noise, PointStream, Rows, StraightPath
 from probatum.engine.targets import Targets
 from probatum.engine.trace import LayerCall, execution_order, find_layer, last_convolution, used_parameters
 
 __all__ = [
-    "GUIDED",
     "MULTIPLIERS",
     "PLAIN",
     "PRECISIONS",
+    "BackwardRule",
+    "DeconvolutionReLU",
     "Distribution",
     "EachBaseline",
     "Evaluation",
@@ -52,6 +52,7 @@ __all__ = [
     "Progress",
     "RandomPath",
     "ReLUCoverage",
+    "ReLURule",
     "Reference",
     "Request",
     "Rows",

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -14,7 +15,8 @@ from probatum.engine.multipliers import multipliers
 from probatum.engine.precision import computing
 from probatum.engine.prefix import Prefix, SharedWeights
 from probatum.engine.prepared_model import PreparedModel, prepare
-from probatum.engine.relu import GuidedReLU, ReLUCoverage
+from probatum.engine.rules import BackwardRule, GuidedReLU, ReLUCoverage, RuledPass
+from probatum.engine.rules.relu import ReLUPass
 from probatum.engine.sampling import Rows
 from probatum.engine.targets import Targets
 from probatum.engine.trace import find_layer
@@ -23,9 +25,13 @@ from probatum.errors import ModelError
 
 @dataclass(frozen=True)
 class InputGradient:
-    """The gradient of the target's logit with respect to the points, under a backward rule."""
+    """The gradient of the target's logit with respect to the points.
 
-    rule: Literal["plain", "guided"] = "plain"
+    Args:
+        rule: what the backward pass does differently at some calls; None is the plain gradient.
+    """
+
+    rule: BackwardRule | None = None
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,7 @@ class Multipliers:
 
 
 Measurement = InputGradient | LayerGradient | Multipliers
-PLAIN = InputGradient("plain")
-GUIDED = InputGradient("guided")
+PLAIN = InputGradient()
 MULTIPLIERS = Multipliers()
 
 
@@ -95,10 +100,9 @@ class Evaluation:
         """∂ logit / ∂ point."""
         return self.results[PLAIN][0]
 
-    @property
-    def guided_gradient(self) -> Float[Tensor, "rows *shape"]:
-        """The same under the guided rule at each ReLU."""
-        return self.results[GUIDED][0]
+    def gradient_under(self, rule: BackwardRule) -> Float[Tensor, "rows *shape"]:
+        """The signal that a backward pass under a rule brings to the point."""
+        return self.results[InputGradient(rule)][0]
 
     @property
     def multipliers(self) -> Float[Tensor, "rows *shape"]:
@@ -117,15 +121,18 @@ class Shared:
     Args:
         weights: which of their weights are equal.
         points: (rows, ...).
+        measurements: what is measured there.
     """
 
-    def __init__(self, weights: SharedWeights, points: Tensor) -> None:
+    def __init__(self, weights: SharedWeights, points: Tensor, measurements: frozenset[Measurement]) -> None:
         self.prefix = Prefix(weights, points)
-        self.guide = GuidedReLU()  # whose hooks are part of the graph that is shared
+        self.ruled = RuledPass(_rules(measurements))  # its hooks are part of the graph that is shared
+        self.first = True  # whether this is the first version, whose operations are all its own
 
     def variant(self, number: int) -> "Shared":
         """What `evaluate` takes for a version."""
         self.prefix.variant(number)
+        self.first = number == 0
         return self
 
 
@@ -137,15 +144,15 @@ def evaluate(
     baselines: Float[Tensor, "rows *shape"] | None = None,
     shared: Shared | None = None,
 ) -> tuple[dict[Measurement, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
-    """Measures `measurements` at each point with one forward pass and at most two backward passes.
+    """Measures `measurements` at each point: one forward pass, a plain backward pass, and one under each rule.
 
-    Multipliers take two forward passes and a backward pass of their own, because their rules change the gradient.
+    Multipliers take two forward passes and a backward pass of their own, because their rules need the baselines.
     Rows do not meet inside the model, so the gradient of the sum of their logits holds every row's own gradient.
 
     With `shared`, what the versions of a model compute alike at these points is computed once.
 
     Returns:
-        the results by need, and the classes aimed at: the predicted ones where no targets are given.
+        the results by measurement, and the classes aimed at: the predicted ones where no targets are given.
     """
     if MULTIPLIERS in measurements:
         assert baselines is not None, "the method's chain of expansions has no baselines"
@@ -153,47 +160,62 @@ def evaluate(
         others = measurements - {MULTIPLIERS}
         rest = evaluate(prepared, points, targets, others, shared=shared)[0] if others else {}
         return {**rest, MULTIPLIERS: found}, classes
-    paths = [need.path for need in measurements if isinstance(need, LayerGradient)]
+    paths = [each.path for each in measurements if isinstance(each, LayerGradient)]
+    rules = _rules(measurements)
     leaf = points.detach().requires_grad_() if shared is None else shared.prefix.leaf
+    ruled = RuledPass(rules) if shared is None else shared.ruled
     with ExitStack() as stack:
         captured = {path: stack.enter_context(_capture(prepared, path)) for path in paths}
-        guide = None
-        if GUIDED in measurements:
-            guide = GuidedReLU() if shared is None else shared.guide
-        # The prefix comes last, so that it is asked first and what it holds is guided already.
-        with guide or nullcontext(), nullcontext() if shared is None else shared.prefix:
+        # The prefix comes last, so that it is asked first and what it holds is hooked already.
+        with ruled if rules else nullcontext(), nullcontext() if shared is None else shared.prefix:
             # A copy, because the model's first operation may work in place.
             logits = prepared.logits(leaf.clone())
-        if guide is not None:
-            guide.coverage.require(prepared.name)
         if targets is not None:
             targets.require(logits.shape[1])
         classes = logits.detach().argmax(1) if targets is None else targets.classes
         selected = logits.gather(1, classes[:, None]).sum()
         if not selected.requires_grad:
-            raise ModelError(f"the logits of {prepared.name} do not depend on its input by differentiable operations")
+            raise _unconnected(prepared)
 
-        outputs = [_single(prepared, path, captured[path]) for path in paths]
-        edges = [output.edge for output in outputs]
-        wanted = [get_gradient_edge(leaf), *edges] if PLAIN in measurements else edges
         results: dict[Measurement, tuple[Tensor, ...]] = {}
-        retain = guide is not None or shared is not None
-        if wanted:
-            gradients = torch.autograd.grad(selected, wanted, retain_graph=retain, allow_unused=True)
-            of_layers = gradients[1:] if PLAIN in measurements else gradients
-            for path, output, gradient in zip(paths, outputs, of_layers, strict=True):
-                if gradient is None:
-                    raise _detached(prepared, path)
-                results[LayerGradient(path)] = (output.activation.to(prepared.dtype), gradient.to(prepared.dtype))
-            if PLAIN in measurements:
-                results[PLAIN] = (_connected(prepared, gradients[0]),)
-        if guide is not None:
-            again = shared is not None
-            gradients = guide.backward(
-                lambda: torch.autograd.grad(selected, [leaf], retain_graph=again, allow_unused=True)
+        if paths or PLAIN in measurements:
+            outputs = {path: _single(prepared, path, captured[path]) for path in paths}
+            results |= _plain(
+                prepared, selected, leaf, outputs, PLAIN in measurements, bool(rules) or shared is not None
             )
-            results[GUIDED] = (_connected(prepared, gradients[0]),)
+        for rule in rules:
+            # The last backward pass lets go of the graph.
+            again = shared is not None or rule is not rules[-1]
+            passed = ruled.backward(
+                rule, partial(torch.autograd.grad, selected, leaf, retain_graph=again, allow_unused=True)
+            )
+            if shared is None or shared.first:
+                ruled.of(rule).require(prepared.name)
+            results[InputGradient(rule)] = (_connected(prepared, passed[0]),)
     return results, classes
+
+
+def _rules(measurements: frozenset[Measurement]) -> list[BackwardRule]:
+    """The backward rules that are asked for."""
+    return [each.rule for each in measurements if isinstance(each, InputGradient) and each.rule is not None]
+
+
+def _plain(
+    prepared: PreparedModel, selected: Tensor, leaf: Tensor, outputs: dict[str, _Output], of_points: bool, again: bool
+) -> dict[Measurement, tuple[Tensor, ...]]:
+    """The gradients of layers, and of the points where they are asked for, by one plain backward pass."""
+    results: dict[Measurement, tuple[Tensor, ...]] = {}
+    edges = [output.edge for output in outputs.values()]
+    if of_points:
+        edges.append(get_gradient_edge(leaf))
+    gradients = torch.autograd.grad(selected, edges, retain_graph=again, allow_unused=True)
+    for (path, output), gradient in zip(outputs.items(), gradients, strict=False):
+        if gradient is None:
+            raise _detached(prepared, path)
+        results[LayerGradient(path)] = (output.activation.to(prepared.dtype), gradient.to(prepared.dtype))
+    if of_points:
+        results[PLAIN] = (_connected(prepared, gradients[-1]),)
+    return results
 
 
 def predict(
@@ -205,12 +227,19 @@ def predict(
 
 
 def relu_coverage(model: nn.Module | PreparedModel, images: Tensor) -> ReLUCoverage:
-    """Counts the ReLU calls of one forward pass, all of which Guided Backprop guides, and the activations it cannot."""
+    """Counts the activations between the first image and the logits that Guided Backprop guides, and the others."""
     prepared = prepare(model)
-    guide = GuidedReLU()
-    with computing(prepared.device), guide:
-        prepared.logits(prepared.accept(images[:1]).clone().requires_grad_().clone())
-    return guide.coverage
+    rule = GuidedReLU()
+    ruled = RuledPass([rule])
+    with computing(prepared.device):
+        leaf = prepared.accept(images[:1]).clone().requires_grad_()
+        with ruled:
+            logits = prepared.logits(leaf.clone())
+        if logits.requires_grad:
+            ruled.backward(rule, partial(torch.autograd.grad, logits.sum(), leaf, allow_unused=True))
+    found = ruled.of(rule)
+    assert isinstance(found, ReLUPass)
+    return found.coverage
 
 
 @contextmanager
@@ -257,5 +286,9 @@ def _detached(prepared: PreparedModel, path: str) -> ModelError:
 
 def _connected(prepared: PreparedModel, gradient: Tensor | None) -> Tensor:
     if gradient is None:
-        raise ModelError(f"the logits of {prepared.name} do not depend on its input by differentiable operations")
+        raise _unconnected(prepared)
     return gradient
+
+
+def _unconnected(prepared: PreparedModel) -> ModelError:
+    return ModelError(f"the logits of {prepared.name} do not depend on its input by differentiable operations")

@@ -238,7 +238,10 @@ class _ChunkedRun:
         if self.budget.measures(self.kind):
             first = self.points.rows(0, 1)
             work = partial(
-                works[0].evaluate, first, self.measurements, Shared(weights, first.points) if weights else None
+                works[0].evaluate,
+                first,
+                self.measurements,
+                Shared(weights, first.points, self.measurements) if weights else None,
             )
             answer = self.budget.measure(self.kind, prepared.model, work, graphs=2 if weights else 1)
             del work
@@ -266,7 +269,7 @@ class _ChunkedRun:
         rows = self.budget.attempt(stop - start, lambda: self.points.rows(start, stop))
         done = 0
         if rows is not None:
-            shared = Shared(weights, rows.points) if weights else None
+            shared = Shared(weights, rows.points, self.measurements) if weights else None
             for number, work in enumerate(works):
                 common = shared.variant(number) if shared else None
                 answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.measurements, common))

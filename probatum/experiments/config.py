@@ -13,8 +13,9 @@ from probatum.runs.plain_values import parse_dataclass
 
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs", "hog-pearson")
 _VARIANTS = ("smoothgrad-squared", "vargrad", "integrated-gradients-sg-joint")  # of methods that are already there
+_FURTHER = ("deconvnet", "occlusion")  # of none of these papers
 _BY_NAME = ("deeplift", "gradient-shap")  # of the sanity checks' papers only Kokhlikyan et al. 2021 have these families
-PAPER_METHODS = tuple(name for name in METHODS if name not in _VARIANTS and not name.startswith(_BY_NAME))
+PAPER_METHODS = tuple(name for name in METHODS if name not in _VARIANTS + _FURTHER and not name.startswith(_BY_NAME))
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,20 @@ class _Guided(torch.autograd.Function):
         return torch.where((x > 0) & (signal > 0), signal, torch.zeros_like(signal))
 
 
+class _Deconvolved(_Guided):
+    @staticmethod
+    def backward(ctx, signal):
+        return signal.clamp(min=0)
+
+
 @contextmanager
-def guided_relus():
+def guided_relus(function=_Guided):
     """Patches torch for the block; yields a list that gets one entry a call."""
     calls = []
 
     def relu(input, inplace=False):
         calls.append(inplace)
-        return _Guided.apply(input)
+        return function.apply(input)
 
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in [(F, "relu"), (F, "relu_"), (torch, "relu"), (torch, "relu_")]:
@@ -35,6 +41,11 @@ def guided_relus():
         for name in ("relu", "relu_"):
             patch.setattr(Tensor, name, relu)
         yield calls
+
+
+def deconvolved_relus():
+    """The same with the DeconvNet's rule."""
+    return guided_relus(_Deconvolved)
 
 
 def plain_gradient(model: nn.Module, images: Tensor, target: int) -> Tensor:

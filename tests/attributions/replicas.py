@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from attributions.deeplift_reference import multipliers
-from attributions.guided_reference import guided_relus
+from attributions.guided_reference import deconvolved_relus, guided_relus
 from attributions.table import GIVEN
 from nets import SHAPE
 from skimage import filters
@@ -32,6 +32,11 @@ def input_x_gradient(model, image, target, clean, seed):
 
 def guided(model, image, target, clean, seed):
     with guided_relus():
+        return gradient(model, image, target, clean, seed)
+
+
+def deconvolved(model, image, target, clean, seed):
+    with deconvolved_relus():
         return gradient(model, image, target, clean, seed)
 
 
@@ -238,6 +243,7 @@ REPLICAS: dict[str, Map] = {
     "gradient": gradient,
     "input-x-gradient": input_x_gradient,
     "guided-backprop": guided,
+    "deconvnet": deconvolved,
     "grad-cam": grad_cam("conv3"),
     "grad-cam-bn1": grad_cam("bn1", relu=False),
     "guided-grad-cam": guided_grad_cam("conv1"),

@@ -7,6 +7,7 @@ from nets import SHAPE
 
 from probatum.attributions import (
     Black,
+    DeconvNet,
     DeepLIFT,
     DeepLiftSHAP,
     EdgeDetector,
@@ -30,6 +31,7 @@ METHODS: dict[str, Method] = {
     "gradient": Gradient(),
     "input-x-gradient": InputXGradient(),
     "guided-backprop": GuidedBackprop(),
+    "deconvnet": DeconvNet(),
     "grad-cam": GradCAM(),
     "grad-cam-bn1": GradCAM("bn1", relu=False),
     "guided-grad-cam": GuidedGradCAM("conv1"),

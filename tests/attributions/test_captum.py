@@ -1,10 +1,13 @@
 """Agreement with Captum where Captum is right: networks whose ReLUs are modules, in float64."""
 
+import copy
+
 import pytest
 import torch
 from attributions.zoo import zoo_image, zoo_net
 
 from probatum.attributions import (
+    DeconvNet,
     GradCAM,
     Gradient,
     GuidedBackprop,
@@ -62,6 +65,15 @@ def test_input_x_gradient(net):
 def test_guided_backprop(net):
     model, x, target = net
     assert_same(GuidedBackprop()(model, x, target), attr.GuidedBackprop(model).attribute(x, target))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_deconvnet_bit_for_bit(net, dtype):
+    model, x, target = net
+    model, x = copy.deepcopy(model).to(dtype), x.to(dtype)
+    expected = attr.Deconvolution(model).attribute(x, target)
+    assert float(expected.abs().max()) > 0
+    assert torch.equal(DeconvNet()(model, x, target), expected)
 
 
 @pytest.mark.parametrize(("rule", "method"), [("midpoint", "riemann_middle"), ("gauss-legendre", "gausslegendre")])

@@ -99,9 +99,9 @@ def test_a_network_without_a_relu_is_refused_and_its_activations_named():
             self.linear = nn.Linear(198, CLASSES)
 
         def forward(self, x):
-            return self.linear(nn.functional.gelu(nn.functional.relu6(x.flatten(1))))
+            return self.linear(nn.functional.gelu(nn.functional.silu(x.flatten(1))))
 
-    with pytest.raises(ModelError, match=r"Smooth makes no ReLU call \(found: 1 relu6, 1 gelu\)"):
+    with pytest.raises(ModelError, match=r"Smooth makes no ReLU call.*1 silu, 1 gelu"):
         GuidedBackprop()(seeded(Smooth), images(), 0)
-    with pytest.raises(ModelError, match="no other activation"):
+    with pytest.raises(ModelError, match="no activation"):
         GuidedBackprop()(nn.Sequential(nn.Flatten(), nn.Linear(198, 2)).double(), images(), 0)

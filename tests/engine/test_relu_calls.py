@@ -4,15 +4,16 @@ from functools import partial
 
 import pytest
 import torch
+import torchvision
 from attributions.guided_reference import guided_gradient, plain_gradient
 from nets import CLASSES, images, seeded
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, weight_norm
 
-from probatum.attributions import Gradient, GuidedBackprop
-from probatum.engine import relu_coverage
-from probatum.errors import ModelError
+from probatum.attributions import DeconvNet, Gradient, GuidedBackprop, GuidedGradCAM
+from probatum.engine import ReLUCoverage, relu_coverage
+from probatum.errors import InvalidInput, ModelError
 
 
 class MyReLU(nn.ReLU):
@@ -54,7 +55,32 @@ SPELLINGS = {
     "the operator": lambda: Own(lambda x: torch.ops.aten.relu.default(x)),
     "the operator's packet": lambda: Own(lambda x: torch.ops.aten.relu(x)),
     "the operator in place": lambda: Own(lambda x: torch.ops.aten.relu_(x)),
+    "clamp": lambda: Own(lambda x: x.clamp(min=0)),
+    "clamp up to infinity": lambda: Own(lambda x: torch.clamp(x, 0, float("inf"))),
+    "clamp by a tensor": lambda: Own(lambda x: x.clamp(min=torch.zeros((), dtype=x.dtype))),
+    "clamp in place of a view": lambda: Own(lambda x: (x.view(-1).clamp_(min=0), x)[1]),
+    "where": lambda: Own(lambda x: torch.where(x > 0, x, torch.zeros_like(x))),
+    "where, the other way round": lambda: Own(lambda x: torch.where(x <= 0, 0.0, x)),
+    "where by method": lambda: Own(lambda x: x.where(x >= 0, 0.0)),
+    "where of a negated mask": lambda: Own(lambda x: torch.where(~(x > 0), 0.0, x)),
+    "times its mask": lambda: Own(lambda x: x * (x > 0)),
+    "its mask as numbers, times": lambda: Own(lambda x: (x > 0).to(x.dtype) * x),
+    "times its mask in place": lambda: Own(lambda x: x.mul_(x > 0)),
+    "maximum": lambda: Own(lambda x: torch.maximum(x, torch.zeros_like(x))),
+    "max of two": lambda: Own(lambda x: torch.max(torch.zeros((), dtype=x.dtype), x)),
+    "fmax": lambda: Own(lambda x: torch.fmax(x, torch.zeros_like(x))),
+    "threshold": lambda: nn.Threshold(0.0, 0.0),
+    "threshold in place": lambda: nn.Threshold(0.0, 0.0, inplace=True),
+    "hardtanh": lambda: nn.Hardtanh(0.0, float("inf")),
+    "masked_fill": lambda: Own(lambda x: x.masked_fill(x < 0, 0.0)),
+    "masked_fill in place": lambda: Own(lambda x: x.masked_fill_(x <= 0, 0.0)),
+    "assignment": lambda: Own(_assigned),
 }
+
+
+def _assigned(x):
+    x[x < 0] = 0
+    return x
 
 
 class TwoReLUs(nn.Module):
@@ -173,27 +199,187 @@ class Mixed(nn.Module):
         return x
 
 
-def test_other_activations_are_counted_and_without_a_relu_named_in_the_error():
+def test_other_activations_are_counted_and_named_where_they_are_too_many():
     model = seeded(Mixed)
-    with pytest.raises(
-        ModelError, match=r"Mixed makes no ReLU call \(found: 2 relu6, 1 gelu, 1 leaky_relu, 1 hardtanh, 1 threshold\)"
-    ):
-        GuidedBackprop()(model, images(), 0)
-    model.activations.append(nn.ReLU())
     coverage = relu_coverage(model, images())
-    assert (coverage.guided, coverage.others) == (
-        1,
-        {
-            "relu6": 2,
-            "gelu": 1,
-            "leaky_relu": 1,
-            "hardtanh": 1,
-            "threshold": 1,
-        },
-    )
-    assert str(coverage).startswith("1 of 1 ReLU calls guided, 2 relu6 calls have no guided rule, 1 gelu")
-    guided, _ = guided_gradient(model, images(), 0)
-    torch.testing.assert_close(GuidedBackprop()(model, images(), 0), guided, rtol=1e-12, atol=1e-15)
+    assert coverage.guided == 2  # both ReLU6
+    assert coverage.others == {"gelu": 1, "leaky_relu": 1, "hardtanh": 1, "threshold": 1}
+    assert coverage.share == 2 / 6
+    assert str(coverage).startswith("2 of 6 activations guided (33%); not guided: 1 gelu, 1 leaky_relu")
+    with pytest.raises(ModelError, match=r"Mixed.*gelu.*min_coverage to at most 0\.33"):
+        GuidedBackprop()(model, images(), 0)
+    assert GuidedBackprop(min_coverage=0.33)(model, images(), 0).isfinite().all()
+    for _ in range(3):
+        model.activations.append(nn.ReLU())
+    GuidedBackprop()(model, images(), 0)  # 5 of 9
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_is_between_0_and_1(share):
+    for method in (GuidedBackprop, GuidedGradCAM, DeconvNet):
+        with pytest.raises(InvalidInput, match="min_coverage"):
+            method(min_coverage=share)
+
+
+# --- ceilings ---
+
+CEILINGS = {
+    "nn.ReLU6": nn.ReLU6,
+    "nn.ReLU6 in place": partial(nn.ReLU6, inplace=True),
+    "F.relu6": lambda: Own(F.relu6),
+    "hardtanh": lambda: Own(lambda x: F.hardtanh(x, 0.0, 6.0)),
+    "clamp": lambda: Own(lambda x: x.clamp(0, 6)),
+    "clamp by keyword": lambda: Own(lambda x: torch.clamp(x, min=0.0, max=6.0)),
+    "clip by tensors": lambda: Own(lambda x: x.clip(x.new_tensor(0), x.new_tensor(6))),
+}
+
+
+@pytest.mark.parametrize("name", CEILINGS)
+def test_a_ceiling_stops_the_signal_above_it(name):
+    """R_in = 1[0 < x < 6] · 1[R_out > 0] · R_out; integers, so that inputs lie at 0 and at 6, where it is 0."""
+    matrices = [
+        [[1, 2, 0], [3, -1, 1], [-1, -1, 0], [4, 4, 1]],
+        [[2, -5, 7, 1], [1, 3, -2, -4], [-1, 2, 5, 3]],
+        [[1, -2, 3]],
+    ]
+    w1, w2, w3 = (torch.tensor(matrix, dtype=torch.float64) for matrix in matrices)
+    make = CEILINGS[name]
+    layers = [nn.Linear(3, 4, bias=False), make(), nn.Linear(4, 3, bias=False), make(), nn.Linear(3, 1, bias=False)]
+    model = nn.Sequential(*layers).double()
+    for layer, weight in zip(layers[::2], (w1, w2, w3), strict=True):
+        layer.weight.data.copy_(weight)
+    values = torch.arange(-2, 3, dtype=torch.float64)
+    x = torch.cartesian_prod(values, values, values)
+    below = x @ w1.T
+    above = below.clamp(0, 6) @ w2.T
+    assert all((values == edge).any() for values in (below, above) for edge in (0, 6)), "the test needs inputs there"
+    signal = w3.clamp(min=0) * ((above > 0) & (above < 6))
+    guided = ((signal @ w2).clamp(min=0) * ((below > 0) & (below < 6))) @ w1
+    assert torch.equal(GuidedBackprop()(model, x, 0), guided)
+    deconvolved = ((w3.clamp(min=0) @ w2).clamp(min=0) @ w1).expand_as(x)
+    assert torch.equal(DeconvNet()(model, x, 0), deconvolved)
+    assert relu_coverage(model, x).guided == 2
+
+
+def test_mobilenet_v2_is_guided_at_every_relu6():
+    model = seeded(partial(torchvision.models.mobilenet_v2, num_classes=3)).eval()
+    x = images(1, (3, 32, 32))
+    assert relu_coverage(model, x) == ReLUCoverage(35)
+    maps = [method(model, x, 0).flatten() for method in (GuidedBackprop(), Gradient())]
+    assert float(torch.cosine_similarity(*maps, dim=0)) < 0.9
+
+
+# --- ReLUs that no rule can change, and ReLUs that play no part ---
+
+
+class _Custom(torch.autograd.Function):
+    """A ReLU of the model's own, of a linear function, so that its input is not what the function was given."""
+
+    @staticmethod
+    def forward(ctx, x):
+        x = 2 * x
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, signal):
+        (x,) = ctx.saved_tensors
+        return 2 * signal * (x > 0)
+
+
+def _without_gradient(x):
+    with torch.no_grad():
+        gate = F.relu(x * 2)
+    return x * gate
+
+
+HIDDEN = {
+    "a custom autograd function": _Custom.apply,
+    "under no_grad": _without_gradient,
+    "behind detach": lambda x: x * F.relu(x.detach()),
+    "a product with a mask behind detach": lambda x: x + (lambda y: y * (y > 0))(x.detach()),
+}
+
+
+class Beside(nn.Module):
+    """An activation, and a ReLU where there shall be one."""
+
+    def __init__(self, activation, relu: bool) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(198, 12), nn.Linear(12, 12), nn.Linear(12, CLASSES)
+        self.activation, self.relu = activation, relu
+
+    def forward(self, x):
+        x = self.second(self.activation(self.first(x.flatten(1))))
+        return self.head(F.relu(x) if self.relu else x)
+
+
+@pytest.mark.parametrize("method", [GuidedBackprop, DeconvNet])
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_relu_that_cannot_be_guided_is_named_and_refused(name, method):
+    alone, beside = (seeded(partial(Beside, HIDDEN[name], relu)) for relu in (False, True))
+    coverage = relu_coverage(beside, images())
+    assert coverage.guided == 1
+    assert sum(coverage.hidden.values()) == 1
+    assert coverage.share == 0.5
+    with pytest.raises(ModelError, match="hidden from autograd"):
+        method()(alone, images(), 0)
+    with pytest.raises(ModelError, match=r"hidden from autograd.*min_coverage=0"):
+        method()(beside, images(), 0)
+    method(min_coverage=0.0)(beside, images(), 0)
+    with pytest.raises(ModelError, match="makes no ReLU call"):
+        method(min_coverage=0.0)(alone, images(), 0)
+
+
+def test_relus_of_weights_and_of_unused_branches_take_no_part():
+    class Net(Beside):
+        def __init__(self):
+            super().__init__(F.silu, relu=False)
+            self.weights = nn.Parameter(torch.tensor([1.0, -1.0]))
+
+        def forward(self, x):
+            F.relu(self.first(x.flatten(1)))  # of an auxiliary head, say
+            with torch.no_grad():
+                constant = F.relu(self.weights)
+            return super().forward(x) * F.relu(self.weights).sum() * constant.sum()
+
+    model = seeded(Net)
+    assert relu_coverage(model, images()) == ReLUCoverage(0, {"silu": 1})
+    with pytest.raises(ModelError, match=r"makes no ReLU call.*1 silu"):
+        GuidedBackprop()(model, images(), 0)
+
+
+def test_swin_v2_is_refused_although_its_position_bias_has_relus():
+    model = torchvision.models.swin_transformer.SwinTransformer(
+        *([2, 2], 12, [1, 1], [2, 2], [4, 4]),
+        num_classes=3,
+        block=torchvision.models.swin_transformer.SwinTransformerBlockV2,
+        downsample_layer=torchvision.models.swin_transformer.PatchMergingV2,
+    ).eval()
+    x = images(1, (3, 16, 16), dtype=torch.float32)
+    assert relu_coverage(model, x).guided == 0
+    with pytest.raises(ModelError, match=r"makes no ReLU call.*gelu"):
+        GuidedBackprop()(model, x, 0)
+
+
+def test_a_recurrent_layer_keeps_its_relus_to_itself():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.RNN(9, 8, nonlinearity="relu", batch_first=True), nn.Linear(8, CLASSES)
+
+        def forward(self, x):
+            return self.head(F.relu(self.rnn(x.flatten(1, 2))[0][:, -1]))
+
+    assert relu_coverage(seeded(Recurrent), images()) == ReLUCoverage(1, {"rnn_relu": 1})
+
+
+def test_a_number_made_of_the_image_is_no_activation():
+    def shifted(x):
+        place = x.argmax(1).clamp(min=0)  # an integer
+        return F.relu(x).gather(1, place[:, None]) + F.relu(x)
+
+    assert relu_coverage(seeded(partial(Beside, shifted, False)), images()) == ReLUCoverage(2)
 
 
 def test_hooks_of_the_caller_still_apply():
@@ -271,7 +457,7 @@ def test_a_compiled_model_is_taken_as_it_was_written():
     compiled = torch.compile(written, backend="eager")  # never called, so never compiled
     for method in (Gradient(), GuidedBackprop()):
         assert torch.equal(method(compiled, images(), 1), method(written, images(), 1))
-    with pytest.raises(ModelError, match=r"^Mixed makes no ReLU"):
+    with pytest.raises(ModelError, match="on Mixed"):
         GuidedBackprop()(torch.compile(seeded(Mixed), backend="eager"), images(), 1)
 
 

@@ -1,0 +1,82 @@
+"""Calls of torch functions during a forward pass, one by one, as the backward rules see them."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+
+class Call(NamedTuple):
+    """A call of a torch function: a function of `torch.nn.functional`, a method, an operator or a built-in.
+
+    Args:
+        name: the bare name: "relu" for `F.relu`, `Tensor.relu_` and `torch.ops.aten.relu.default`.
+        function: what is called.
+        args: its positional arguments; the first is the input, also where the model gives it by keyword.
+        kwargs: its keyword arguments.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the call overwrites its first argument."""
+        return is_in_place(_name(self.function), self.kwargs)
+
+    def argument(self, position: int, keyword: str = "input", default: Any = None) -> Any:
+        """An argument that may come by position or by keyword."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(keyword, default)
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors among the arguments."""
+        return tensors_in((*self.args, *self.kwargs.values()))
+
+    def make(self) -> Any:
+        """Makes the call."""
+        return self.function(*self.args, **self.kwargs)
+
+
+class CallMode(TorchFunctionMode):
+    """Hands each call of a torch function inside the block to `intercept`, which answers for it.
+
+    Modules, functionals, methods, operators of exported models, reused and in-place layers all end in such calls.
+    """
+
+    @abstractmethod
+    def intercept(self, call: Call) -> Any:
+        """Returns what the model gets from the call; `call.make()` makes it as it is."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = dict(kwargs) if kwargs else {}
+        if not args and "input" in kwargs:
+            args = (kwargs.pop("input"),)
+        return self.intercept(Call(_name(func).strip("_"), func, args, kwargs))
+
+
+def is_in_place(name: str, kwargs: dict[str, Any]) -> bool:
+    """Whether a function of this name overwrites its first argument: `relu_`, `x[...] = 0`, `inplace=True`."""
+    spelled = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+    return spelled or bool(kwargs.get("inplace", False))
+
+
+def tensors_in(values: Iterable[Any]) -> list[Tensor]:
+    """All tensors in nested arguments."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            found += tensors_in(value)
+    return found
+
+
+def _name(function: Callable[..., Any]) -> str:
+    name: str = getattr(getattr(function, "overloadpacket", function), "__name__", "")
+    return name
