@@ -9,7 +9,7 @@ from weakref import ref
 import torch
 from torch import Tensor
 
-from probatum.engine.budget import count_kept
+from probatum.engine.budget import count_saved
 from probatum.engine.calls import Call
 
 
@@ -31,7 +31,7 @@ class Rectifier:
         """Where x is not between 0 and the ceiling; made before the call, which may overwrite x."""
         x = self.x.detach()
         outside = (x <= 0) if self.ceiling == math.inf else (x <= 0) | (x >= self.ceiling)
-        count_kept(outside)
+        count_saved(outside)
         return outside
 
 
