@@ -160,7 +160,7 @@ class Budget:
                 result = work()
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                raise MemoryBudgetError(f"one row does not fit in memory: {error}") from error
+                raise one_row_too_large(error) from error
             raise
         self.row_bytes[kind] = COPIES * self.image_bytes + (graphs - 1) * saved.total + saved.needed
         return result
@@ -191,12 +191,17 @@ class Budget:
             if not is_out_of_memory(error):
                 raise
             if rows == 1:
-                raise MemoryBudgetError(f"one row does not fit in memory: {error}") from error
+                raise one_row_too_large(error) from error
         # Outside the handler, whose traceback would keep the failed chunk's activations alive.
         self.max_rows = rows // 2
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
         return None
+
+
+def one_row_too_large(error: BaseException) -> MemoryBudgetError:
+    """The error to raise where memory runs out in a call of one row."""
+    return MemoryBudgetError(f"one row does not fit in memory: {error}")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

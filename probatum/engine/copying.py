@@ -77,7 +77,9 @@ def frozen_copy(model: nn.Module) -> nn.Module:
     original = written_module(model)
     buffers = {name for name, _ in original.named_buffers(remove_duplicate=False)}
     with torch.inference_mode(False):
-        return copy_model(original, own=buffers.__contains__).eval().requires_grad_(False)
+        model = copy_model(original, own=buffers.__contains__)
+        model.eval()  # an overridden train() may return nothing
+        return model.requires_grad_(False)
 
 
 def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from probatum.engine.budget import Budget
 from probatum.engine.evaluate import MULTIPLIERS, Evaluation, Measurement, Shared, evaluate, predict
+from probatum.engine.independence import require_independent_rows
 from probatum.engine.multipliers import Completeness
 from probatum.engine.noise import image_keys
 from probatum.engine.precision import computing
@@ -118,6 +119,8 @@ def run_variants(
     prepared = variants[0].prepared
     with computing(prepared.device, prepared.precision):
         works = [_VariantState.of(variant, images) for variant in variants]
+        if any(request.measurements for request in requests.values()):
+            require_independent_rows(prepared, images, alone=chunk == 1)
         budget = Budget.of(images, memory_budget, chunk, prepared.row_bytes)
         groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
         for name, request in requests.items():
@@ -166,6 +169,7 @@ def all_logits(
     """Returns the logits of all images, without gradients and in chunks under the budget."""
     with computing(prepared.device, prepared.precision):
         images = prepared.accept(images)
+        require_independent_rows(prepared, images, alone=chunk == 1)
         return _all_logits(prepared, images, Budget.of(images, memory_budget, chunk, prepared.row_bytes))
 
 

@@ -1,11 +1,13 @@
 """The prepared copy of a model: frozen, in eval mode, in one precision, free to write into its buffers."""
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.folding import Fold, find_folds, fold
@@ -14,9 +16,9 @@ from probatum.engine.trace import last_convolution
 from probatum.engine.versions import Versions
 from probatum.errors import InvalidInput, ModelError
 
-# What a row needs, by the caller's model, by its layers and the options of its view, and by the kind of row: a model
-# that is explained again is not measured again.
-_MEASURED: WeakKeyDictionary[nn.Module, dict[object, dict[object, int]]] = WeakKeyDictionary()
+# What is found out once about the caller's model, however often it is prepared: what a row needs, by layers and
+# options, and which calls were probed, by weights as well.
+_FINDINGS: MutableMapping[nn.Module, dict[object, Any]] = WeakIdKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,7 @@ class PreparedModel:
         folds: the batch norms that are part of the convolution before them.
         row_bytes: what the memory budget has measured, kept from call to call.
         source: the parameters and buffers of the caller's model when it was prepared.
+        probed: the kinds of calls in which rows were found independent and forward passes repeatable.
     """
 
     model: nn.Module
@@ -44,6 +47,7 @@ class PreparedModel:
     folds: tuple[Fold, ...] = ()
     row_bytes: dict[object, int] = field(default_factory=dict)
     source: Versions | None = field(default=None, repr=False)
+    probed: set[object] = field(default_factory=set)
 
     @property
     def resolution(self) -> float:
@@ -190,8 +194,10 @@ def _prepared(
         for parameter in frozen.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    alike = like is not None and _options(like) == _options(prepared)
-    return replace(prepared, row_bytes=like.row_bytes if like is not None and alike else _measured(model, prepared))
+    if like is not None and _options(like) == _options(prepared):
+        return replace(prepared, row_bytes=like.row_bytes, probed=like.probed)
+    row_bytes, probed = _findings(model, prepared)
+    return replace(prepared, row_bytes=row_bytes, probed=probed)
 
 
 def _require_rows_apart(model: nn.Module, name: str) -> None:
@@ -216,11 +222,18 @@ def _options(prepared: PreparedModel) -> tuple[object, ...]:
     return prepared.dtype, prepared.device, prepared.precision, prepared.channels_last, prepared.folds
 
 
-def _measured(model: nn.Module, prepared: PreparedModel) -> dict[object, int]:
-    """What was measured of the caller's model under these options; new measurements are added to it."""
+def _findings(model: nn.Module, prepared: PreparedModel) -> tuple[dict[object, int], set[object]]:
+    """What was found out about the caller's model under these options; what is found out later is added to it."""
+    known = _FINDINGS.setdefault(model, {})
     layers = tuple(type(module) for module in prepared.model.modules())
     shapes = tuple(tensor.shape for tensor in prepared.model.parameters())
-    return _MEASURED.setdefault(model, {}).setdefault((layers, shapes, *_options(prepared)), {})
+    row_bytes = known.setdefault((layers, shapes, *_options(prepared)), {})
+    # Other weights may show what zeros hid.
+    weights = tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in model.parameters())
+    key = ("probed", layers, *_options(prepared))
+    if key not in known or known[key][0] != weights:
+        known[key] = weights, set[object]()
+    return row_bytes, known[key][1]
 
 
 def _require_options(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from nets import CLASSES, SHAPE, CallCounter, Linear, images, seeded
+from nets import CLASSES, PROBE, SHAPE, CallCounter, Linear, images, seeded
 from scipy import ndimage
 from torch import nn
 
@@ -100,4 +100,4 @@ def test_equal_baselines_share_the_points_of_their_paths(baseline):
     counter = CallCounter(_Constant())
     pair = {"global": IntegratedGradients(3, baseline), "local": IntegratedGradients(3, baseline, "midpoint", False)}
     attribute(counter, images(dtype=torch.float32), 0, pair, chunk=15)
-    assert counter.calls == [15]
+    assert counter.calls == [*PROBE, 15]

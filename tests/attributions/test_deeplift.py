@@ -3,7 +3,7 @@
 import pytest
 import torch
 from attributions.zoo import ZOO, zoo_image, zoo_net
-from nets import CLASSES, SHAPE, CallCounter, ConvNet, Linear, Perceptron, Power, images, seeded
+from nets import CLASSES, PROBE, SHAPE, CallCounter, ConvNet, Linear, Perceptron, Power, images, seeded
 from torch import nn
 
 from probatum import attribute
@@ -65,7 +65,7 @@ def test_global_and_local_share_their_model_calls():
     counter, x = CallCounter(seeded(ConvNet)), images()
     methods = {"global": DeepLIFT(), "local": DeepLIFT(multiply_by_inputs=False), "gradient": Gradient()}
     attribute(counter, x, TARGETS, methods, chunk=5)
-    assert counter.calls == [5, 5, 5]
+    assert counter.calls == [*PROBE, 5, 5, 5]
 
 
 def test_the_delta_reports_what_is_missing():

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from nets import SHAPE, CallCounter, ConvNet, Linear, Power, images, seeded
+from nets import PROBE, SHAPE, CallCounter, ConvNet, Linear, Power, images, seeded
 from scipy import stats
 
 from probatum import attribute
@@ -68,7 +68,7 @@ def test_default_baselines_are_ten_around_zero():
     assert DeepLiftSHAP() == explicit
     counter = CallCounter(model)
     DeepLiftSHAP()(counter, x, TARGETS, chunk=50)
-    assert counter.calls == [50, 50]
+    assert counter.calls == [*PROBE, 50, 50]
 
 
 def test_the_baselines_noise_is_not_smoothgrads():
@@ -85,12 +85,13 @@ def test_memory_does_not_grow_with_the_number_of_baselines():
     many = images(150, seed=3)
     maps = DeepLiftSHAP(many)(counter, x, 1, chunk=16)
     assert max(counter.calls) == 16
-    assert len(counter.calls) == 2 * -(-2 * 150 // 16)
+    assert len(counter.calls) == len(PROBE) + 2 * -(-2 * 150 // 16)
     torch.testing.assert_close(DeepLiftSHAP(many)(counter, x, 1, memory_budget="1 MiB"), maps, rtol=1e-11, atol=1e-15)
 
 
 def test_methods_with_the_same_baselines_share_their_model_calls():
     counter, x = CallCounter(seeded(ConvNet)), images()
+    DeepLIFT()(counter, x, TARGETS)
     for baselines, count in [(GIVEN, 3), (NoisyBaselines(Zero(), 4), 4)]:
         counter.calls.clear()
         methods = {str(flag): DeepLiftSHAP(baselines, multiply_by_inputs=flag) for flag in (True, False)}
@@ -162,7 +163,7 @@ def test_completeness_holds_in_expectation_and_the_delta_tells_what_lacks():
     for seed in range(20):
         maps = method(model, x, TARGETS, seed=seed)
         deltas.append(method.convergence_delta(model, x, TARGETS, maps, seed=seed))
-        ends = PointStream.of(x, image_keys(x, seed), method.ends(x)).rows(0, 50)
+        ends = PointStream.of(x, image_keys(x, seed), method.endpoints(x)).rows(0, 50)
         change = (model.eval()(ends.origins) - model(ends.baselines)).gather(1, TARGETS[ends.image, None])
         expected = maps.flatten(1).sum(1) - change.reshape(5, 10).mean(1).detach()
         torch.testing.assert_close(deltas[-1], expected, rtol=0, atol=1e-12)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import SHAPE, CallCounter, ConvNet, Linear, Perceptron, images, seeded
+from nets import PROBE, SHAPE, CallCounter, ConvNet, Linear, Perceptron, images, seeded
 from torch import nn
 
 from probatum import attribute
@@ -100,9 +100,9 @@ def test_views_of_one_structure_measure_once():
 def test_a_model_that_is_explained_again_is_not_measured_again():
     counter = CallCounter(seeded(ConvNet))
     Gradient()(counter, images(), 0)
-    assert counter.calls == [1, 5]
+    assert counter.calls == [*PROBE, 1, 5]
     Gradient()(counter, images(), 0)
-    assert counter.calls == [1, 5, 5]
+    assert counter.calls == [*PROBE, 1, 5, 5]
     assert prepare(counter).row_bytes is prepare(counter).row_bytes
     assert prepare(counter).row_bytes is not prepare(counter, "float32").row_bytes
     assert prepare(seeded(ConvNet)).row_bytes == {}
@@ -177,7 +177,7 @@ def test_a_chunk_holds_as_many_rows_as_fit(rows):
     counter = CallCounter(seeded(ConvNet))
     SmoothGrad(samples=5)(counter, images(4), 0, memory_budget=rows * row)
     chunks = [min(rows, 20 - start) for start in range(0, 20, rows)]
-    assert counter.calls == [1, *chunks]  # one row is measured apart, so that it moves no chunk
+    assert counter.calls == [*PROBE, 1, *chunks]  # one row is measured apart, so that it moves no chunk
     counter.calls.clear()
     for again in (counter, prepare(counter)):
         SmoothGrad(samples=5)(again, images(4), 0, memory_budget=rows * row)
@@ -188,7 +188,7 @@ def test_a_chunk_holds_as_many_rows_as_fit(rows):
 def test_a_stream_of_one_row_is_its_own_measure():
     counter = CallCounter(seeded(ConvNet))
     Gradient()(counter, images(1), 0)
-    assert counter.calls == [1]
+    assert counter.calls == [*PROBE, 1]
 
 
 def test_chunk_and_budget_together_both_bound():
@@ -214,7 +214,7 @@ def test_finding_the_predicted_classes_is_bounded_too():
     row = measured(model, images())
     counter = CallCounter(model)
     SmoothGrad(samples=2)(counter, images(6), None, memory_budget=2 * row)
-    assert max(counter.calls) <= 2
+    assert max(counter.calls[len(PROBE) :]) <= 2
 
 
 # ---------------------------------------------------------------- where memory runs out
@@ -273,7 +273,7 @@ def test_out_of_memory_halves_the_chunk_and_gives_the_same_maps(error, where):
 def test_the_halved_chunk_is_kept_for_the_rest_of_the_call():
     counter = CallCounter(seeded(partial(Scarce, OUT_OF_MEMORY[0], 3, "forward")))
     SmoothGrad(samples=4)(counter, images(), 0, chunk=16)
-    assert counter.calls == [16, 8, 4] + [2] * 10
+    assert counter.calls == [*PROBE, 16, 8, 4] + [2] * 10
 
 
 def test_progress_does_not_count_what_failed():

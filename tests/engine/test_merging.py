@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from nets import CallCounter, ConvNet, images, seeded
+from nets import PROBE, CallCounter, ConvNet, images, seeded
 from torch import nn
 
 from probatum import attribute
@@ -17,7 +17,7 @@ def test_equal_noise_is_met_once():
         "variance": SmoothGrad(samples=6, statistic="variance"),
     }
     attribute(counter, images(), 0, methods, chunk=10)
-    assert counter.calls == [10] * 3
+    assert counter.calls == PROBE + [10] * 3
     counter.calls.clear()
     attribute(counter, images(), 0, methods | {"other": SmoothGrad(samples=6, noise_fraction=0.1)}, chunk=10)
     assert counter.calls == [10] * 6
