@@ -1,5 +1,6 @@
 """What a forward pass really does: which layers it calls, in which order, and which parameters reach the logits."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,24 +51,40 @@ def execution_order(model: nn.Module, images: Tensor) -> tuple[LayerCall, ...]:
         if next(module.children(), None) is None or next(module.parameters(recurse=False), None) is not None:
             kinds[path] = type(module).__name__
             module.register_forward_pre_hook(partial(count, path))
-    _forward(prepared, images)
+    _forward(prepared, images[:1])
     return tuple(LayerCall(path, kinds[path], number) for path, number in calls.items())
 
 
-def used_parameters(model: nn.Module, images: Tensor) -> frozenset[str]:
-    """Names the parameters that the logits depend on, by autograd; auxiliary heads, for instance, are left out."""
+def used_parameters(model: nn.Module, images: Tensor, among: Collection[str] | None = None) -> frozenset[str]:
+    """Names the parameters that the logits of any image depend on, by autograd; auxiliary heads are left out.
+
+    A model may send images on different ways (mixture of experts, early exit), so they pass one by one until every
+    parameter has been met.
+
+    Args:
+        model: any module; only read.
+        images: (batch, ...).
+        among: the names to look for; None looks for all.
+    """
     prepared = frozen_copy(model)
-    named = {
+    unmet = {
         name: p.requires_grad_()
         for name, p in prepared.named_parameters(remove_duplicate=False)
-        if p.is_floating_point()  # integers have no gradient and may not ask for one
+        # Integers have no gradient and may not ask for one.
+        if p.is_floating_point() and (among is None or name in among)
     }
-    logits = _forward(prepared, images)
-    if not named or not logits.requires_grad:
-        return frozenset()
-    # The sum of the logits, which must not be taken where the caller has switched gradients off.
-    gradients = torch.autograd.grad(logits, list(named.values()), torch.ones_like(logits), allow_unused=True)
-    return frozenset(name for name, gradient in zip(named, gradients, strict=True) if gradient is not None)
+    used: set[str] = set()
+    for row in range(len(images)):
+        logits = _forward(prepared, images[row : row + 1])
+        if unmet and logits.requires_grad:
+            # The sum of the logits, which must not be taken where the caller has switched gradients off.
+            gradients = torch.autograd.grad(logits, list(unmet.values()), torch.ones_like(logits), allow_unused=True)
+            met = {name for name, gradient in zip(unmet, gradients, strict=True) if gradient is not None}
+            used |= met
+            unmet = {name: parameter for name, parameter in unmet.items() if name not in met}
+        if not unmet:
+            break
+    return frozenset(used)
 
 
 def last_convolution(model: nn.Module, images: Tensor) -> str:
@@ -83,7 +100,7 @@ def _forward(prepared: nn.Module, images: Tensor) -> Tensor:
     # Images that require a gradient keep transformers off their fused inference path, which calls no submodule.
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        logits = prepared(images[:1].detach().clone().requires_grad_(True).clone())
+        logits = prepared(images.detach().clone().requires_grad_(True).clone())
     if not isinstance(logits, Tensor):
         raise ModelError(
             f"{type(prepared).__name__} returns a {type(logits).__name__}; probatum needs (batch, classes) logits"

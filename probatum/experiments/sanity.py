@@ -102,6 +102,8 @@ def sanity_check(
     prepared = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     if targets is None:
         targets = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
+    if randomizer is not None:
+        randomizer.require_unused(model, images)
     work = SanityWork(
         trained=prepared,
         images=images,
@@ -243,7 +245,10 @@ class SanityWork:
         """Scores (method, metric, stage, image), constant maps and failures (method, stage, image), and kept maps."""
         assert cell.trial is not None
         aimed = self.randomizer.targets(self.images[cell.part], self.targets[cell.part], cell.trial)
-        views = [prepare_like(step.model, self.trained) for step in self.randomizer.steps(cell.trial, start=1)]
+        views = []
+        for step in self.randomizer.steps(cell.trial, start=1):
+            self.randomizer.require_unused(step.model, self.images[cell.part])
+            views.append(prepare_like(step.model, self.trained))
         count = cell.stop - cell.first
         what = "randomized models" + (f", trial {cell.trial + 1} of {self.trials}" if self.trials > 1 else "")
         tick = ticker.started(what, len(views) * count)

@@ -39,20 +39,25 @@ def automatic_stages(model: nn.Module, images: Float[Tensor, "batch *shape"]) ->
 
     Args:
         model: any module in any mode; it is only read, and runs as a copy in eval mode.
-        images: inputs that the model accepts; only the first is used.
+        images: inputs that the model accepts: all that are explained, for a model may send them on different ways.
 
     Returns:
-        the stages, named by the paths of their layers; `unused` is what the forward pass leaves out (auxiliary heads).
+        the stages, named by the paths of their layers; `unused` is what the forward pass of every image leaves
+            out (auxiliary heads).
 
     Raises:
         ModelError: nothing is used, or logits depend on a parameter that no torch function was seen to take.
     """
     model = written_module(model)
     kind = type(model).__name__
-    layers = _watch(model, images)
+    layers = _watch(model, images[:1])
+    left = set(untouched(model, [name for layer in layers for name in layer.names]))
+    if layers and left and used_parameters(model, images[1:], left):
+        layers = _watch(model, images)
     if not layers:
         raise ModelError(f"the forward pass of {kind} uses no parameters; there is nothing to randomize")
-    hidden = set(untouched(model, [name for layer in layers for name in layer.names])) & used_parameters(model, images)
+    left = set(untouched(model, [name for layer in layers for name in layer.names]))
+    hidden = used_parameters(model, images, left)
     if hidden:
         raise ModelError(f"{min(hidden)} of {kind} is used in a way that cannot be watched; give a table of stages")
     merged = _merge(layers, named_tensors(model))
@@ -88,6 +93,8 @@ class _Watch(TorchFunctionMode):
         self.running: list[str] = []
         self.layers: dict[str, _Layer] = {}
         self.seen: set[str] = set()
+        self.order: list[_Layer] = []
+        self.position = 0
         self.made_by = WeakTensorKeyDictionary()
 
     def __torch_function__(
@@ -116,6 +123,9 @@ class _Watch(TorchFunctionMode):
         # A model may hold all its weights itself; then each of them is a layer.
         owners = [_owner(name) or name for name in names]
         layer = next((self.layers[owner] for owner in owners if owner in self.layers), _Layer(owners[0]))
+        if layer not in self.order:
+            self.order.insert(self.position, layer)
+        self.position = max(self.position, self.order.index(layer) + 1)
         for name, owner in zip(names, owners, strict=True):
             self.layers.setdefault(owner, layer)
             if name not in self.seen:
@@ -125,7 +135,7 @@ class _Watch(TorchFunctionMode):
 
 
 def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
-    """The layers in the order in which one image, passing through a frozen copy, first meets them."""
+    """The layers in the order in which the images, each passing alone through a frozen copy, first meet them."""
     prepared = frozen_copy(model)
     watch = _Watch(named_tensors(prepared))
 
@@ -140,10 +150,14 @@ def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
         module.register_forward_hook(leave)
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        image = images[:1].detach().clone().requires_grad_(True)  # keeps transformers off their fused path
-        with watch:
-            prepared(image.clone())
-    return [layer for layer in dict.fromkeys(watch.layers.values()) if layer.names]
+        for row in range(len(images)):
+            image = (
+                images[row : row + 1].detach().clone().requires_grad_(True)
+            )  # keeps transformers off their fused path
+            watch.position = 0  # a layer that only this image meets comes after those that it has met before
+            with watch:
+                prepared(image.clone())
+    return [layer for layer in watch.order if layer.names]
 
 
 def _merge(layers: list[_Layer], tensors: dict[str, Tensor]) -> dict[str, list[str]]:

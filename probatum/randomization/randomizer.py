@@ -8,12 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from probatum.engine import all_logits, copy_model, prepare
+from probatum.engine import all_logits, copy_model, prepare, used_parameters
 from probatum.engine.copying import written_module
-from probatum.errors import InvalidInput, UnknownName
+from probatum.errors import InvalidInput, ModelError, UnknownName
 from probatum.randomization.classes import other_classes
+from probatum.randomization.derived import Derived, derived_buffers
 from probatum.randomization.initialisers import Identity, Initialiser
-from probatum.randomization.stages import STATISTICS, Stage, StagePlan, assign, named_tensors
+from probatum.randomization.stages import STATISTICS, Stage, StagePlan, assign, named_tensors, names_under
 
 ORDERS = ("cascading", "independent", "bottom-up", "full", "logit")
 ONE_STEP = ("full", "logit")
@@ -37,7 +38,7 @@ class Entry:
         stage: the stage that re-draws it first, or "".
         count: numbers that it holds; 0 for a further name of a tied parameter, which is counted once.
         state: "re-drawn"; "same value" (drawn, and equal to what was trained: a constant); "unused"; "tied to ..."; for
-            buffers "reset" or "kept".
+            buffers "reset", "recomputed" (from the new weights) or "kept".
         rule: how it is drawn, in words; "" where it is not.
     """
 
@@ -81,7 +82,8 @@ class Randomizer:
         redraw: whether every step draws all its stages anew (Wienecke & Hinrichs); the step then belongs to the key.
 
     Raises:
-        InvalidInput, UnknownName, ModelError: an option, a path or the coverage of the plan is wrong.
+        InvalidInput, UnknownName, ModelError: an option, a path or the coverage of the plan is wrong, or a buffer is
+            computed from weights in a way that cannot be repeated for new ones (see `derived_buffers`).
     """
 
     trained: nn.Module
@@ -92,6 +94,7 @@ class Randomizer:
     batch_norm: str = "keep-statistics"
     redraw: bool = False
     _stage_of: dict[str, str] = field(init=False, repr=False)
+    _derived: tuple[Derived, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for kind, value, choices in (("order", self.order, ORDERS), ("policy", self.batch_norm, BATCH_NORM)):
@@ -103,6 +106,8 @@ class Randomizer:
             raise InvalidInput("order 'logit' keeps all weights; it needs initialiser='identity'")
         object.__setattr__(self, "trained", written_module(self.trained))
         object.__setattr__(self, "_stage_of", assign(self.trained, self.plan))
+        keeps_weights = isinstance(self.initialiser, Identity)
+        object.__setattr__(self, "_derived", () if keeps_weights else derived_buffers(self.trained))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -164,6 +169,25 @@ class Randomizer:
                 model = self._redrawn(model, [stage], number, trial)
             yield Step(number, stage.name, model)
 
+    def require_unused(self, model: nn.Module, images: Tensor) -> None:
+        """Refuses images that reach weights which the plan leaves out as unused, and which so stay trained.
+
+        Args:
+            model: the trained model, or that of a step: random gates may send an image elsewhere.
+            images: (batch, ...), those that are explained.
+
+        Raises:
+            ModelError: the logits of an image depend on an unused parameter.
+        """
+        if not self.plan.unused or isinstance(self.initialiser, Identity):
+            return
+        reached = used_parameters(model, images, names_under(self.trained, self.plan.unused))
+        if reached:
+            raise ModelError(
+                f"{min(reached)} of {type(self.trained).__name__} counts as unused and stays trained, but an image "
+                "reaches it; make the stages with more images, or put it in a stage of a table"
+            )
+
     def account(self) -> tuple[Entry, ...]:
         """Lists every parameter and buffer, its stage and its fate; measured on one full randomization (trial 0)."""
         # A single step visits one stage that is none of the plan's, under which the parameters are listed.
@@ -186,9 +210,12 @@ class Randomizer:
                 entries.append(Entry(name, stage, parameter.numel(), state, rule))
             else:
                 entries.append(Entry(name, stage, 0, f"tied to {first}"))
+        source = {name: each.sources[0] for each in self._derived for name in each.names}
         for name, buffer in self.trained.named_buffers():
+            stage = self._stage_of.get(source.get(name, name), "")
             reset = name in self._stage_of and self.batch_norm == "reset-statistics"
-            entries.append(Entry(name, self._stage_of.get(name, ""), buffer.numel(), "reset" if reset else "kept"))
+            state = "recomputed" if name in source and stage else "reset" if reset else "kept"
+            entries.append(Entry(name, stage, buffer.numel(), state))
         return tuple(entries)
 
     def _redrawn(self, base: nn.Module, stages: Sequence[Stage], step: int, trial: int) -> nn.Module:
@@ -199,8 +226,10 @@ class Randomizer:
             names = {name for name in names if name.rpartition(".")[2] not in STATISTICS}
         trained = named_tensors(self.trained)
         drawn = {id(trained[name]) for name in names}
+        derived = [each for each in self._derived if any(id(trained[source]) in drawn for source in each.sources)]
+        recomputed = {name for each in derived for name in each.names}
         with torch.inference_mode(False), torch.no_grad():
-            model = copy_model(base, own=names.__contains__)
+            model = copy_model(base, own=(names | recomputed).__contains__)
             tensors = named_tensors(model)
             for name in names - dict(self.trained.named_parameters(remove_duplicate=False)).keys():
                 tensors[name].fill_(1.0 if name.endswith("running_var") else 0.0)
@@ -211,6 +240,8 @@ class Randomizer:
                     module, local = self._owner(name)
                     value = self.initialiser(module, local, parameter.detach(), generator)
                     tensors[name].copy_(value)
+            for each in derived:
+                each.recompute(model)
         return model
 
     def _owner(self, name: str) -> tuple[nn.Module, str]:

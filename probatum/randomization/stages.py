@@ -53,7 +53,8 @@ def stages_from_table(
         model: the model; only read.
         table: (stage name, paths of modules or parameters) in cascading order, the output first.
         unused: paths that the table leaves out on purpose because the forward pass does not use them.
-        images: inputs with which to find out what else is unused; one forward and backward pass of the first image.
+        images: inputs with which to find out what else is unused: what no image reaches. They pass one by one until
+            every parameter has been met.
 
     Raises:
         UnknownName: a path names neither a module nor a parameter.
@@ -65,7 +66,9 @@ def stages_from_table(
     if images is not None:
         staged = names_under(model, [path for stage in stages for path in stage.modules])
         declared = names_under(model, unused)
-        idle = untouched(model, {*staged, *declared, *used_parameters(model, images)})
+        left = untouched(model, {*staged, *declared})
+        used = used_parameters(model, images, left)
+        idle = [name for name in left if name not in used]
         unused = (*unused, *shortest_paths(module_sizes(model), idle))
     plan = StagePlan(stages, tuple(unused))
     assign(model, plan)

@@ -4,8 +4,10 @@ import torchvision
 from random_nets import IMAGES, NETS, state, trained
 from torch import nn
 
+from probatum.attributions import Gradient
 from probatum.errors import ModelError
-from probatum.randomization import automatic_stages
+from probatum.experiments import sanity_check
+from probatum.randomization import Identity, Randomizer, Reset, automatic_stages
 from probatum.randomization.stages import assign, named_tensors
 
 PLANS = {
@@ -186,3 +188,43 @@ def test_asking_a_parameter_for_its_type_is_no_use():
 def test_a_parameter_that_is_used_unseen_is_refused_by_name():
     with pytest.raises(ModelError, match="scale of Scale"):
         automatic_stages(Scale(Ignorant.apply), IMAGES)
+
+
+class Experts(nn.Module):
+    """A mixture of experts: the sign of the image's mean chooses the one that is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(1, 1)
+        self.stem = nn.Linear(12, 8)
+        self.experts = nn.ModuleList(nn.Linear(8, 8) for _ in range(2))
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.stem(x.flatten(1))
+        rows = [self.experts[int(row.mean() > 0)](each) for row, each in zip(x, hidden, strict=True)]
+        return self.head(torch.stack(rows)) + 0 * self.gate(x.flatten(1).mean(1, keepdim=True))
+
+
+def dark_and_bright() -> torch.Tensor:
+    return torch.stack([torch.full((3, 2, 2), value) for value in (-1.0, -2.0, 1.0)])
+
+
+def test_an_expert_that_only_the_last_image_reaches_is_in_the_stages_at_its_place():
+    model = Experts().eval()
+    plan = automatic_stages(model, dark_and_bright())
+    assert plan.unused == ()
+    assert [stage.name for stage in plan.stages] == ["gate", "head", "experts.0", "experts.1", "stem"]
+
+
+def test_weights_that_only_another_image_reaches_do_not_stay_trained_unnoticed():
+    model, images = Experts().eval(), dark_and_bright()
+    plan = automatic_stages(model, images[:1])
+    assert plan.unused == ("experts.1",)
+    randomizer = Randomizer(model, plan, Reset())
+    randomizer.require_unused(model, images[:2])
+    with pytest.raises(ModelError, match=r"experts\.1"):
+        randomizer.require_unused(randomizer.model(len(plan.stages)), images)
+    with pytest.raises(ModelError, match=r"experts\.1"):
+        sanity_check(model, images, methods={"gradient": Gradient()}, metrics=["pearson"], randomizer=randomizer)
+    Randomizer(model, plan, Identity()).require_unused(model, images)
