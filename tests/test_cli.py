@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from probatum import cli
 from probatum.benchmarks import read_records, run_suite
 from probatum.cli import main
 from probatum.errors import ModelError
 from probatum.models import load_model, save_checkpoint
+from probatum.terminal import commands
 
 QUICK = ["--images", "2", "--samples", "2", "--steps", "2", "--keep-maps", "1"]
 
@@ -284,7 +284,7 @@ def test_bench_keeps_the_suites_that_were_finished(here, capsys, monkeypatch):
             raise ModelError("a fault")
         return run_suite(name, config, progress)
 
-    monkeypatch.setattr(cli, "run_suite", fail)
+    monkeypatch.setattr(commands, "run_suite", fail)
     assert run("bench", "precision", "metrics", "--quick", "--model", "basic_cnn", "--out", "bench") == 1
     shown = capsys.readouterr()
     assert "a fault" in shown.err

@@ -18,8 +18,8 @@ BELOW = {
     "report": MIDDLE | {"engine", "runs", "experiments"},
     "benchmarks": MIDDLE | {"engine", "runs", "experiments"},
     "reproductions": MIDDLE | {"engine", "runs", "experiments", "report"},
-    "terminal": MIDDLE | {"runs", "experiments", "report", "reproductions"},
-    "cli": MIDDLE | {"engine", "runs", "experiments", "report", "benchmarks", "reproductions", "terminal"},
+    "terminal": MIDDLE | {"engine", "runs", "experiments", "report", "benchmarks", "reproductions"},
+    "cli": {"experiments", "benchmarks", "reproductions", "terminal"},
     "__main__": {"cli"},
     "__init__": {"attributions"},
 }

@@ -24,7 +24,7 @@ from probatum.models import TrainingConfig, load_model
 from probatum.runs.cache import train_once
 from probatum.runs.cells import Cell, CellStore
 from probatum.runs.files import read_arrays, write_arrays, write_table
-from probatum.terminal import complain, plain, show, show_table
+from probatum.terminal.output import complain, plain, show, show_table
 
 BANNED = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "tarfile"}
 ARRAY_CALLS = {"np.load", "numpy.load", "np.save", "np.lib.format.read_array"}

@@ -12,10 +12,22 @@ from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS, Id
 from probatum.runs.plain_values import parse_dataclass
 
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs", "hog-pearson")
-_VARIANTS = ("smoothgrad-squared", "vargrad", "integrated-gradients-sg-joint")  # of methods that are already there
-_FURTHER = ("deconvnet", "occlusion")  # of none of these papers
-_BY_NAME = ("deeplift", "gradient-shap")  # of the sanity checks' papers only Kokhlikyan et al. 2021 have these families
-PAPER_METHODS = tuple(name for name in METHODS if name not in _VARIANTS + _FURTHER and not name.startswith(_BY_NAME))
+# The methods that the sanity checks' papers have in common.
+DEFAULT_METHODS = (
+    "gradient",
+    "smoothgrad",
+    "input-x-gradient",
+    "input-x-gradient-sg",
+    "guided-backprop",
+    "grad-cam",
+    "guided-grad-cam",
+    "integrated-gradients",
+    "integrated-gradients-local",
+    "integrated-gradients-sg",
+    "edge-detector",
+)
+BASELINES = ("zero", "black", "blurred", "mean")
+ON_ERROR = ("stop", "skip")
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,7 @@ class CheckConfig:
     model: str = "basic_cnn"
     weights: str = "train"
     train_images: int = 10_000
-    methods: tuple[str, ...] = PAPER_METHODS
+    methods: tuple[str, ...] = DEFAULT_METHODS
     metrics: tuple[str, ...] | None = None
     preset: str = "adebayo"
     order: str | None = None
@@ -87,9 +99,9 @@ class CheckConfig:
             ("initialiser", (self.initialiser,), INITIALISERS),
             ("randomization order", (self.order,), ORDERS),
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
-            ("baseline", (self.baseline,), ("zero", "black", "blurred", "mean")),
+            ("baseline", (self.baseline,), BASELINES),
             ("precision", (self.precision,), PRECISIONS),
-            ("way to treat an error", (self.on_error,), ("stop", "skip")),
+            ("way to treat an error", (self.on_error,), ON_ERROR),
         ):
             for name in names:
                 if name is not None and name not in table:

@@ -44,7 +44,7 @@ class ReproductionConfig:
 
     paper: str
     figures: tuple[str, ...] = ()
-    preset: Literal["quick", "paper"] = "quick"
+    preset: str = "quick"
     data_dir: str | None = None
     photographs: str | None = None
     model: str | None = None
@@ -53,6 +53,10 @@ class ReproductionConfig:
     device: str = "auto"
     seed: int = 0
     memory_budget: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.preset not in ("quick", "paper"):
+            raise InvalidInput(f"preset {self.preset!r} does not exist; choose quick or paper")
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""

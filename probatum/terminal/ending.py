@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from probatum.errors import InvalidInput, ProbatumError
-from probatum.runs.ranks import current_rank
-from probatum.runs.resume import FINISHED, saved_progress
 from probatum.terminal.output import complain
 
 
@@ -45,6 +43,9 @@ def one_line(debug: bool) -> Iterator[None]:
     except (ProbatumError, OSError, Stopped) as error:
         if debug:
             raise
+        from probatum.runs.ranks import current_rank
+        from probatum.runs.resume import FINISHED, saved_progress
+
         what, kept, rank = str(error), saved_progress(error), current_rank()
         if kept:
             what = f"{what}; {kept}"

@@ -1,35 +1,28 @@
-"""What there is, as `probatum list` shows it."""
+"""Makes `catalog.json` from the registries; run `python -m probatum.terminal.lists` after changing one of them."""
 
+import json
 from collections.abc import Sequence
-from enum import Enum
+from typing import Any
 
 from probatum.attributions import METHODS
+from probatum.benchmarks import SUITES, USUAL
 from probatum.data import DATASETS
+from probatum.engine import PRECISIONS
+from probatum.experiments.config import BASELINES, DEFAULT_METHODS, DEFAULT_METRICS, ON_ERROR
+from probatum.experiments.text.models import RECIPES
+from probatum.experiments.text.run import USUAL_METHODS
+from probatum.experiments.text.scores import BASELINES as TEXT_BASELINES
 from probatum.metrics import METRICS
 from probatum.metrics.quality import QUALITY
 from probatum.models import MODELS
-from probatum.randomization import INITIALISERS, PRESETS
+from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
 from probatum.reproductions import PAPERS
-
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-
-
-class Kind(str, Enum):
-    """What `probatum list` can list."""
-
-    methods = "methods"
-    metrics = "metrics"
-    quality = "quality"
-    models = "models"
-    data = "data"
-    papers = "papers"
-    presets = "presets"
-    initialisers = "initialisers"
+from probatum.terminal.catalog import CATALOG, Kind, Table
 
 
-def table_of(kind: Kind) -> Table:
-    """Columns and rows of one list."""
-    tables: dict[Kind, Table] = {
+def tables() -> dict[Kind, Table]:
+    """Columns and rows of each list."""
+    return {
         Kind.methods: (
             ("name", "title", "source", "module"),
             [(name, entry.title, entry.source, entry.where) for name, entry in METHODS.items()],
@@ -80,9 +73,41 @@ def table_of(kind: Kind) -> Table:
             ("name", "what it draws", "module"),
             [(n, (type(i).__doc__ or "").splitlines()[0], type(i).__module__) for n, i in INITIALISERS.items()],
         ),
+        Kind.suites: (
+            ("name", "title", "minutes", "module"),
+            [(n, s.title, str(s.minutes), s.run.__module__) for n, s in SUITES.items()],
+        ),
     }
-    return tables[kind]
+
+
+def catalog() -> dict[str, Any]:
+    """The lists, the values that options may have, and the names that they stand for where they are not given."""
+    return {
+        "tables": {
+            kind.value: {"columns": list(columns), "rows": [list(row) for row in rows]}
+            for kind, (columns, rows) in tables().items()
+        },
+        "choices": {
+            "order": list(ORDERS),
+            "batch-norm": list(BATCH_NORM),
+            "baseline": list(BASELINES),
+            "precision": list(PRECISIONS),
+            "on-error": list(ON_ERROR),
+            "text-model": list(RECIPES),
+            "text-baseline": list(TEXT_BASELINES),
+        },
+        "defaults": {
+            "methods": list(DEFAULT_METHODS),
+            "metrics": list(DEFAULT_METRICS),
+            "text-methods": list(USUAL_METHODS),
+            "suites": list(USUAL),
+        },
+    }
 
 
 def _stages(stages: Sequence[object] | None) -> str:
     return f"{len(stages)}, by table" if stages else "by layer"
+
+
+if __name__ == "__main__":
+    CATALOG.write_text(json.dumps(catalog(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

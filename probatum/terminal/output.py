@@ -1,12 +1,12 @@
-"""Lines, tables and errors as a terminal can show them."""
+"""Lines, tables and errors as a terminal can show them; rich is imported only for what has colours or columns."""
 
 import sys
 import unicodedata
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def plain(text: str) -> str:
@@ -20,16 +20,24 @@ def _steers(sign: str) -> bool:
     return sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs")
 
 
-def show(text: str | Text) -> None:
+def show(text: "str | Text") -> None:
     """Prints a line of results; a `Text` in its colours where the terminal has them."""
-    if isinstance(text, Text):
-        text = text.copy()
-        text.plain = "".join("\ufffd" if _steers(sign) else sign for sign in text.plain)  # colours keep their places
-    Console(highlight=False, soft_wrap=True).print(plain(text) if isinstance(text, str) else text, markup=False)
+    if isinstance(text, str):
+        print(plain(text))  # noqa: T201
+        return
+    from rich.console import Console
+
+    text = text.copy()
+    text.plain = "".join("\ufffd" if _steers(sign) else sign for sign in text.plain)  # colours keep their places
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: int = 0) -> None:
     """Prints a table; the last `numeric` columns are aligned to the right. Not on a terminal, nothing is cut off."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=200)

@@ -5,7 +5,7 @@ import pytest
 from probatum.attributions import METHODS, Black, DeepLIFT, DeepLiftSHAP, GradientSHAP
 from probatum.attributions.baselines import as_baseline
 from probatum.experiments.build import configured_method, preprocessing_of
-from probatum.experiments.config import PAPER_METHODS, CheckConfig
+from probatum.experiments.config import DEFAULT_METHODS, CheckConfig
 from probatum.models import model_spec
 
 FAMILY = [name for name in METHODS if name.startswith(("deeplift", "gradient-shap"))]
@@ -37,4 +37,4 @@ def test_baseline_and_samples_reach_them(name, baseline):
 
 def test_they_are_asked_for_by_name():
     assert len(FAMILY) == 6
-    assert not set(FAMILY) & set(PAPER_METHODS)
+    assert not set(FAMILY) & set(DEFAULT_METHODS)

@@ -22,6 +22,7 @@ from probatum.experiments import CheckConfig, build, judge, read_run, run_check,
 from probatum.experiments.result import Failure
 from probatum.experiments.run_folder import write_results
 from probatum.randomization import Moments, Randomizer, automatic_stages
+from probatum.terminal import commands
 
 SHAPE = (2, 24, 23)
 CONFIG = CheckConfig(
@@ -307,7 +308,7 @@ def test_a_check_records_what_it_skipped(tmp_path):
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("point", [8, 30])  # among the cells; among the results
 def test_a_disk_that_fails_ends_the_run_in_one_line_and_keeps_what_there_is(fault, point, here, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "draw_run", lambda folder, progress: [])
+    monkeypatch.setattr(commands, "draw_run", lambda folder, progress: [])
     assert run(*COMMAND[:-1], "whole") == 0
     capsys.readouterr()
     fsync, seen = os.fsync, []

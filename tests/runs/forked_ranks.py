@@ -15,6 +15,7 @@ import torch
 from probatum import cli
 from probatum.experiments import sanity
 from probatum.runs.cells import CellStore
+from probatum.terminal import commands
 
 ARGUMENTS = [
     *("check", "--model", "mlp", "--train-images", "50", "--images", "5", "--samples", "2", "--trials", "2"),
@@ -44,7 +45,7 @@ def rank(number: int, size: int, port: int, place: Path, name: str, options: lis
                 os.kill(os.getpid(), signal.SIGKILL)
 
         CellStore.save = save_and_die
-    cli.draw_run = lambda folder, progress=None: []
+    commands.draw_run = lambda folder, progress=None: []
     try:
         cli.main([*ARGUMENTS, *options])
     except SystemExit as stop:

@@ -21,6 +21,7 @@ from probatum.experiments import CheckConfig, build, compare_presets, read_run, 
 from probatum.runs import fingerprint
 from probatum.runs.cells import CellStore
 from probatum.runs.resume import requested
+from probatum.terminal import commands
 
 CONFIG = CheckConfig(
     model="mlp",
@@ -49,7 +50,7 @@ def _small(monkeypatch):
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "draw_run", lambda folder, progress=None: [read_run(folder)])
+    monkeypatch.setattr(commands, "draw_run", lambda folder, progress=None: [read_run(folder)])
     return tmp_path
 
 

@@ -1,0 +1,63 @@
+"""Names and tables that lists, help and completion show, read from `catalog.json` so that nothing slow is imported.
+
+The registries themselves are the source: `python -m probatum.terminal.lists` writes the file from them, and a test
+compares the two.
+"""
+
+import json
+from collections.abc import Sequence
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+CATALOG = Path(__file__).with_name("catalog.json")
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+class Kind(str, Enum):
+    """What `probatum list` can list."""
+
+    methods = "methods"
+    metrics = "metrics"
+    quality = "quality"
+    models = "models"
+    data = "data"
+    papers = "papers"
+    presets = "presets"
+    initialisers = "initialisers"
+    suites = "suites"
+
+
+@cache
+def _catalog() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(CATALOG.read_text(encoding="utf-8"))
+    return content
+
+
+def table_of(kind: Kind) -> Table:
+    """Columns and rows of one list."""
+    table = _catalog()["tables"][kind.value]
+    return table["columns"], table["rows"]
+
+
+def names(kind: Kind) -> list[str]:
+    """The names in the first column of one list."""
+    return [row[0] for row in table_of(kind)[1]]
+
+
+def figures(paper: str) -> list[str]:
+    """The names of a paper's figures; none where there is no such paper."""
+    columns, rows = table_of(Kind.papers)
+    column = columns.index("figures")
+    return [name for row in rows if row[0] == paper for name in row[column].split(", ")]
+
+
+def choices(option: str) -> list[str]:
+    """The values that an option may have."""
+    return list(_catalog()["choices"][option])
+
+
+def defaults(option: str) -> list[str]:
+    """The names that an option stands for where it is not given."""
+    return list(_catalog()["defaults"][option])

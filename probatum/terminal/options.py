@@ -1,0 +1,241 @@
+"""The options that commands share, as groups, and the completion of their values."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import partial, wraps
+from inspect import Parameter
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from probatum.terminal.catalog import Kind, choices, defaults, figures, names
+
+T = TypeVar("T")
+Names = Callable[[], Iterable[str]]
+
+
+def one_of(known: Names) -> Callable[[str], list[str]]:
+    """Completes a name."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in known() if name.startswith(incomplete)]
+
+    return complete
+
+
+def some_of(known: Names) -> Callable[[str], list[str]]:
+    """Completes the last name of a list that is separated by commas."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in known() if name.startswith(last) and name not in before.split(",")]
+
+    return complete
+
+
+def figures_of_paper(context: typer.Context, incomplete: str) -> list[str]:
+    """Completes a figure of the paper that is named before it."""
+    given = context.params.get("figures") or ()
+    found = figures(str(context.params.get("paper")))
+    return [name for name in found if name.startswith(incomplete) and name not in given]
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The names in a list that is separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def listed(kind: Kind) -> Names:
+    """The names that `probatum list` shows."""
+    return partial(names, kind)
+
+
+def offered(option: str) -> Names:
+    """The values that an option may have."""
+    return partial(choices, option)
+
+
+def _in_words(option: str) -> str:
+    return ", ".join(choices(option))
+
+
+_DEFAULT_METHODS = ",".join(defaults("methods"))
+
+DataDir = Annotated[str | None, typer.Option(help="Folder that holds MNIST/raw or FashionMNIST/raw.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Data set (digits, mnist, fashion-mnist), folder, image or .txt list.",
+        autocompletion=one_of(listed(Kind.data)),
+    ),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        help="Model by name: basic_cnn, mlp, or any torchvision classifier.",
+        autocompletion=one_of(listed(Kind.models)),
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="'train' (small networks), 'default' (published), 'none' (random), or a checkpoint.",
+        autocompletion=one_of(lambda: ("train", "default", "none")),
+    ),
+]
+Methods = Annotated[
+    str,
+    typer.Option(
+        help="Methods by name, separated by commas; see `probatum list methods`.",
+        autocompletion=some_of(listed(Kind.methods)),
+    ),
+]
+Preset = Annotated[
+    str,
+    typer.Option(
+        help="'quick', or 'paper' for the paper's own sizes, models and data.",
+        autocompletion=one_of(lambda: ("quick", "paper")),
+    ),
+]
+Samples = Annotated[
+    int | None, typer.Option(help="Noise samples of SmoothGrad and the SHAP methods; else the papers' numbers.")
+]
+Steps = Annotated[int | None, typer.Option(help="Steps of Integrated Gradients; else the papers' number.")]
+Target = Annotated[int | None, typer.Option(help="Class index to explain; else the predicted class.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", autocompletion=one_of(lambda: ("auto", "cpu", "cuda")))
+]
+Precision = Annotated[
+    str,
+    typer.Option(help="float32, tf32 (CUDA), bfloat16 or float64.", autocompletion=one_of(offered("precision"))),
+]
+MemoryBudget = Annotated[str | None, typer.Option(help="Memory for activations, such as '2 GiB'.")]
+OnError = Annotated[
+    str,
+    typer.Option(
+        help="Of a photograph that cannot be read: stop, or skip it.", autocompletion=one_of(offered("on-error"))
+    ),
+]
+Out = Annotated[Path | None, typer.Option(help="Folder to make or to continue; else one below runs/.")]
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The model that is examined."""
+
+    model: ModelName = None
+    weights: Weights = None
+    train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 10_000
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """Attribution methods and their hyperparameters."""
+
+    methods: Methods = _DEFAULT_METHODS
+    layer: Annotated[str | None, typer.Option(help="Grad-CAM's layer by dotted path; else the model's usual one.")] = (
+        None
+    )
+    samples: Samples = None
+    steps: Steps = None
+    baseline: Annotated[
+        str,
+        typer.Option(
+            help=f"Baseline of Integrated Gradients, DeepLIFT and SHAP: {_in_words('baseline')}.",
+            autocompletion=one_of(offered("baseline")),
+        ),
+    ] = "zero"
+
+
+@dataclass(frozen=True)
+class ProtocolOptions:
+    """The randomization, and the metrics that compare maps."""
+
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Metrics by name, separated by commas; else the preset's, or {','.join(defaults('metrics'))}.",
+            autocompletion=some_of(listed(Kind.metrics)),
+        ),
+    ] = None
+    preset: Annotated[
+        str,
+        typer.Option(
+            help=f"Randomization protocol, or several, separated by commas: {', '.join(names(Kind.presets))}.",
+            autocompletion=some_of(listed(Kind.presets)),
+        ),
+    ] = "adebayo"
+    order: Annotated[
+        str | None,
+        typer.Option(help=f"Instead of the preset's: {_in_words('order')}.", autocompletion=one_of(offered("order"))),
+    ] = None
+    initialiser: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Instead of the preset's: {', '.join(names(Kind.initialisers))}.",
+            autocompletion=one_of(listed(Kind.initialisers)),
+        ),
+    ] = None
+    batch_norm: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Instead of the preset's: {_in_words('batch-norm')}.",
+            autocompletion=one_of(offered("batch-norm")),
+        ),
+    ] = None
+    trials: Annotated[int | None, typer.Option(help="Independent randomizations, instead of the preset's.")] = None
+    keep_maps: Annotated[int, typer.Option(help="Of how many images the maps are stored and drawn.")] = 3
+
+
+@dataclass(frozen=True)
+class ComputeOptions:
+    """Where and how it is computed."""
+
+    device: Device = "auto"
+    precision: Precision = "float32"
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Compute with channels last: faster, another order.")
+    ] = False
+    fold_batch_norm: Annotated[
+        bool, typer.Option("--fold-batch-norm", help="Fold batch norm into convolutions: faster.")
+    ] = False
+    memory_budget: MemoryBudget = None
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Lets a command take groups of options: each field of a dataclass becomes an option of its own."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in groups:
+            types = get_type_hints(groups[name], include_extras=True)
+            parameters += [_parameter(field, types[field.name]) for field in fields(groups[name])]
+        else:
+            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+
+    @wraps(command)
+    def with_options(**values: Any) -> None:
+        made = {
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**values, **made)
+
+    with_options.__dict__["__signature__"] = inspect.Signature(parameters)
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options
+
+
+def _parameter(field: "Field[Any]", annotation: Any) -> Parameter:
+    default = Parameter.empty if field.default is MISSING else field.default
+    return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def configured(kind: Callable[..., T], *groups: Any, **values: Any) -> T:
+    """Makes a configuration of the options in groups; `values` adds others, or replaces them."""
+    given = {field.name: getattr(group, field.name) for group in groups for field in fields(group)}
+    return kind(**{**given, **values})

@@ -1,0 +1,116 @@
+"""Help, lists and completion answer at once: nothing slow is imported, and the names are those of the registries."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from probatum.experiments import CheckConfig
+from probatum.experiments.config import DEFAULT_METHODS
+from probatum.reproductions import PAPERS
+from probatum.terminal import catalog, lists, options
+from probatum.terminal.catalog import Kind
+
+ROOT = Path(__file__).parent.parent
+SLOW = {"torch", "torchvision", "numpy", "scipy", "skimage", "cv2", "matplotlib", "PIL", "transformers", "captum"}
+# At the end of the process, whatever ended it, the modules are written where the test reads them.
+SCRIPT = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=open("modules.txt", "w")))
+from probatum.cli import main
+sys.argv[0] = "probatum"
+main()
+"""
+
+
+def started(folder: Path, *arguments: str, **environment: str) -> tuple[set[str], str]:
+    """The packages that a command line imported, and what it wrote."""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, cwd=folder, env=variables
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.split(".")[0] for name in (folder / "modules.txt").read_text().split()}, done.stdout
+
+
+def completed(folder: Path, line: str) -> list[str]:
+    """What bash offers where TAB is pressed at the end of a line."""
+    words = line.split(" ")
+    packages, shown = started(
+        folder, _PROBATUM_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1)
+    )
+    assert not packages & SLOW
+    return shown.split()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["--help"], ["check", "--help"], ["reproduce", "--help"], *(["list", kind] for kind in Kind)],
+    ids=" ".join,
+)
+def test_help_and_lists_import_nothing_slow(arguments, tmp_path):
+    packages, shown = started(tmp_path, *arguments)
+    assert shown
+    assert not packages & SLOW
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("probatum rep", ["report", "reproduce"]),
+        ("probatum check --methods gradient,integrated-gradients-l", ["gradient,integrated-gradients-local"]),
+        ("probatum check --methods gradient,gradient", ["gradient,gradient-shap", "gradient,gradient-shap-local"]),
+        ("probatum check --metrics ssim,hog", ["ssim,hog-pearson", "ssim,hog-spearman"]),
+        ("probatum check --preset emprt,ran", ["emprt,random-logit"]),
+        ("probatum check --model squeezenet1_", ["squeezenet1_0", "squeezenet1_1"]),
+        ("probatum check --precision b", ["bfloat16"]),
+        ("probatum reproduce wien", ["wienecke2021"]),
+        ("probatum reproduce wienecke2021 figure1", ["figure1"]),
+        ("probatum list pap", ["papers"]),
+        ("probatum bench pan", ["panel"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_names_are_completed(line, offered, tmp_path):
+    assert sorted(completed(tmp_path, line)) == offered
+
+
+def test_the_catalog_is_what_the_registries_say():
+    stored = json.loads(catalog.CATALOG.read_text(encoding="utf-8"))
+    made = lists.catalog()
+    # torchvision's classifiers grow with its version.
+    models = {row[0] for row in made["tables"]["models"]["rows"]}
+    assert {row[0] for row in stored["tables"]["models"]["rows"]} <= models
+    for each in (stored, made):
+        each["tables"].pop("models")
+    assert stored == made, "run: python -m probatum.terminal.lists"
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_the_figures_of_each_paper_are_known(paper):
+    assert catalog.figures(paper) == [experiment.name for experiment in PAPERS[paper].experiments]
+
+
+def test_every_field_of_a_check_is_an_option():
+    groups = (options.NetworkOptions, options.MethodOptions, options.ProtocolOptions, options.ComputeOptions)
+    grouped = {field.name: field.default for group in groups for field in fields(group)}
+    own = {"data", "data_dir", "images", "seed", "on_error"}
+    assert {field.name for field in fields(CheckConfig)} == set(grouped) | own
+    assert options.split(grouped["methods"]) == DEFAULT_METHODS
+    for field in fields(CheckConfig):
+        if field.name in grouped and field.name not in ("methods", "model", "weights"):
+            assert grouped[field.name] == field.default, field.name
+
+
+def test_the_package_imports_torch_only_when_asked():
+    script = (
+        "import sys, probatum; assert 'torch' not in sys.modules; from probatum import attribute; attribute.__name__"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+    script = "import probatum; assert 'attribute_stream' in dir(probatum); probatum.absent"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert "has no attribute 'absent'" in done.stderr
