@@ -42,6 +42,7 @@ def text_of(site: Path, page: str) -> str:
     return (site / page).read_text(encoding="utf-8")
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_has_a_page_with_equation_source_and_picture(name, site):
     module = type(METHODS[name].make()).__module__
@@ -52,10 +53,12 @@ def test_every_method_has_a_page_with_equation_source_and_picture(name, site):
     assert f'id="{name}"' in page
 
 
+@pytest.mark.extra
 def test_differences_from_the_paper_are_on_the_page(site):
     assert "Differs from the paper" in text_of(site, "methods/deeplift.html")
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_paper_has_a_page_with_its_scorecard(paper, site):
     page = text_of(site, f"papers/{paper}.html")
@@ -63,6 +66,7 @@ def test_every_paper_has_a_page_with_its_scorecard(paper, site):
     assert "Verdict." in page
 
 
+@pytest.mark.extra
 def test_commands_and_columns_are_those_of_the_code(site):
     commands = text_of(site, "cli.html")
     assert all(f"probatum {name}" in commands for name in ("check", "attribute", "reproduce", "bench", "list"))
@@ -70,12 +74,14 @@ def test_commands_and_columns_are_those_of_the_code(site):
     assert "image,target,method,stage,step,trial,metric,score,constant" in text_of(site, "runs.html")
 
 
+@pytest.mark.extra
 def test_no_page_loads_anything_from_elsewhere(site):
     loads = re.compile(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["']?(?:https?:)?//[^"'> ]+""")
     for page in site.rglob("*.html"):
         assert loads.findall(page.read_text(encoding="utf-8")) == [], page.name
 
 
+@pytest.mark.extra
 def test_no_mark_was_left_and_no_path_of_this_machine_got_in(site):
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")

@@ -210,6 +210,7 @@ def test_the_share_of_known_words(subject):
     assert np.isnan(known_share(explanation, "zero", (3, 4)))
 
 
+@pytest.mark.extra
 def test_hugging_face_models_cascade_block_by_block(tmp_path):
     transformers = pytest.importorskip("transformers", reason="the extra text is not installed")
     from probatum.models.text import load_text_classifier

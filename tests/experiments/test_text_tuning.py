@@ -10,6 +10,7 @@ from probatum.experiments.text.tuning import FINE_TUNING, fine_tuned_text_model
 from probatum.models.text import TextTraining
 
 transformers = pytest.importorskip("transformers", reason="the extra text is not installed")
+pytestmark = pytest.mark.extra
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "bad", "film", "plot"]
 DATA = SentenceSet(

@@ -13,6 +13,7 @@ from probatum.errors import InvalidInput, ModelError
 from probatum.models.text import load_text_classifier
 
 transformers = pytest.importorskip("transformers", reason="the extra text is not installed")
+pytestmark = pytest.mark.extra
 
 WORDS = [
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "bad", "film"),

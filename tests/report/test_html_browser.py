@@ -9,6 +9,7 @@ from report_folders import HOSTILE, check_folder, comparison_folder, explanation
 from probatum.report.html import write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra 'browser' is not installed")
+pytestmark = pytest.mark.extra
 
 SCHEMES = ("light", "dark")
 _NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -297,6 +297,7 @@ def save_bert(folder):
     return str(folder)
 
 
+@pytest.mark.extra
 def test_a_given_classifier_is_named(tiny, tmp_path):
     text_cascade.compute(context(text_model=save_bert(tmp_path / "tiny-bert")), tiny)
     facts = read_facts(tiny)
@@ -305,6 +306,7 @@ def test_a_given_classifier_is_named(tiny, tmp_path):
     assert len(text_cascade.judge(tiny)) == 8
 
 
+@pytest.mark.extra
 def test_the_paper_preset_fine_tunes_bert(tiny, tmp_path, monkeypatch):
     """The code of the paper's preset on a tiny checkpoint in the place of the published one."""
     folder = tmp_path / "data" / "sst2"
