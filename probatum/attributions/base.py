@@ -107,7 +107,8 @@ def attribute(
         progress: called with (points done, points in all) after each model call.
 
     Returns:
-        {name: maps}, each (batch, ...) in the order of `methods`, on the images' device.
+        {name: maps}, each (batch, ...) in the order of `methods`, on the images' device; in the computation's type, but
+        float32 for a half-precision one, in which products of gradients and inputs would vanish or overflow.
 
     Raises:
         InvalidInput: images, targets or options are not usable.

@@ -53,6 +53,7 @@ class CompleteMethod(Method):
         prepared = prepare(model, precision)
         images = prepared.accept(images)
         batch = len(images)
+        exact = torch.promote_types(prepared.dtype, torch.float32)  # differences and sums of half precision round
         stream = PointStream.of(images, image_keys(images, seed), self.endpoints(images))
         if targets is None:
             classes = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
@@ -65,15 +66,15 @@ class CompleteMethod(Method):
                     "multiply_by_inputs=True"
                 )
             rows = stream.rows(0, batch)
-            maps = maps * (rows.origins - _given(rows))
-        change = torch.zeros(batch, dtype=prepared.dtype, device=images.device)
+            maps = maps * (rows.origins.to(exact) - _given(rows))
+        change = torch.zeros(batch, dtype=exact, device=images.device)
         step = max(batch, _ROWS)
         for start in range(0, len(stream), step):
             rows = stream.rows(start, start + step)
             end, begin = (all_logits(prepared, at, memory_budget=memory_budget) for at in (rows.origins, _given(rows)))
-            rise = (end - begin).gather(1, classes[rows.image, None])[:, 0]
+            rise = (end.to(exact) - begin).gather(1, classes[rows.image, None])[:, 0]
             change.index_add_(0, rows.image, rows.weights * rise)
-        return maps.flatten(1).sum(1) - change
+        return maps.to(exact).flatten(1).sum(1) - change
 
 
 def _given(rows: Rows) -> Tensor:

@@ -18,6 +18,7 @@ from probatum.engine.prepared_model import PreparedModel, prepare
 from probatum.engine.rules import BackwardRule, GuidedReLU, ReLUCoverage, RuledPass
 from probatum.engine.rules.relu import ReLUPass
 from probatum.engine.sampling import Rows
+from probatum.engine.statistics import accumulation_dtype
 from probatum.engine.targets import Targets
 from probatum.engine.trace import find_layer
 from probatum.errors import ModelError
@@ -78,6 +79,14 @@ class Evaluation:
 
     rows: Rows
     results: Mapping[Measurement, tuple[Tensor, ...]]
+
+    @classmethod
+    def of(cls, rows: Rows, results: Mapping[Measurement, tuple[Tensor, ...]]) -> "Evaluation":
+        """In float32 at least: products of what a half-precision model gives would under- or overflow in its type."""
+        wide = {
+            need: tuple(each.to(accumulation_dtype(each.dtype)) for each in found) for need, found in results.items()
+        }
+        return cls(rows.to(accumulation_dtype(rows.points.dtype)), wide)
 
     @property
     def points(self) -> Float[Tensor, "rows *shape"]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from probatum.engine.prepared_model import PreparedModel
 from probatum.engine.rescale import RescaleRule
+from probatum.engine.statistics import accumulation_dtype
 from probatum.engine.targets import Targets
 from probatum.errors import ModelError
 
@@ -42,8 +43,9 @@ def multipliers(
     gradient = torch.autograd.grad(selected.sum(), leaf, allow_unused=True)[0] if selected.requires_grad else None
     if gradient is None:
         raise ModelError(f"the logits of {prepared.name} do not depend on its input by differentiable operations")
-    shares = (gradient * (points - baselines)).flatten(1)
-    reached = selected.detach()
+    exact = accumulation_dtype(gradient.dtype)
+    shares = (gradient.to(exact) * (points.to(exact) - baselines)).flatten(1)
+    reached, from_start = selected.detach().to(exact), from_start.to(exact)
     delta = shares.sum(1) - (reached - from_start)
     return (gradient, delta, shares.abs().sum(1) + reached.abs() + from_start.abs()), classes
 

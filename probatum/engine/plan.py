@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.evaluate import MULTIPLIERS, Evaluation, Measurement, Shared, evaluate, predict
+from probatum.engine.evaluate import MULTIPLIERS, PLAIN, Evaluation, Measurement, Shared, evaluate, predict
 from probatum.engine.independence import require_independent_rows
 from probatum.engine.multipliers import Completeness
 from probatum.engine.noise import image_keys
@@ -154,7 +154,7 @@ def run_variants(
         for work in works:
             if finite:
                 for name, result in work.maps.items():
-                    _require_finite(work.prepared, name, result)
+                    _require_finite(work, images, name, result)
             work.completeness.require(work.prepared, finite=finite)
     return [{name: work.maps[name] for name in requests} for work in works]
 
@@ -204,11 +204,11 @@ class _VariantState:
         if shared is not None and not self.alone:
             try:
                 results, classes = measure(shared)
-                return Evaluation(rows, results), classes
+                return Evaluation.of(rows, results), classes
             except StaleTensorError:
                 self.alone = True
         results, classes = measure()
-        return Evaluation(rows, results), classes
+        return Evaluation.of(rows, results), classes
 
     def add(self, evaluation: Evaluation, classes: Tensor | None = None) -> None:
         for name, request in self.members.items():
@@ -292,7 +292,7 @@ def _without_model(stream: PointStream, works: Sequence[_VariantState]) -> None:
     """Runs a stream that calls no model: once, for all variants have the same maps there."""
     step = len(stream.images)
     for start in range(0, len(stream), step):
-        works[0].add(Evaluation(stream.rows(start, start + step), {}))
+        works[0].add(Evaluation.of(stream.rows(start, start + step), {}))
     works[0].end()
     for work in works[1:]:
         work.maps |= {name: works[0].maps[name].clone() for name in work.members}
@@ -314,10 +314,26 @@ def _all_logits(prepared: PreparedModel, images: Tensor, budget: Budget) -> Tens
     return torch.cat(logits)
 
 
-def _require_finite(prepared: PreparedModel, name: str, maps: Tensor) -> None:
+def _require_finite(work: _VariantState, images: Tensor, name: str, maps: Tensor) -> None:
     bad = first_not_finite(maps)
     if bad is not None:
-        raise ModelError(
-            f"the {name} map of image {bad} has NaN or infinite values: "
-            f"the gradients of {prepared.name} are not finite there"
-        )
+        cause = _not_finite_cause(work, images, bad)
+        raise ModelError(f"the {name} map of image {bad} has NaN or infinite values: {cause}")
+
+
+def _not_finite_cause(work: _VariantState, images: Tensor, number: int) -> str:
+    """Says what is not finite at an image itself, by evaluating it once more."""
+    prepared, image = work.prepared, images[number : number + 1]
+    narrow = torch.finfo(prepared.dtype).bits < 32
+    largest = f"; {prepared.dtype} ends at {torch.finfo(prepared.dtype).max:.3g}: compute with precision='float32'"
+    way_out = largest if narrow else ""
+    if not bool(predict(prepared, image).isfinite().all()):
+        return f"the logits of {prepared.name} are not finite there{way_out}"
+    targets = None if work.targets is None else work.targets.at(torch.tensor([number], device=image.device))
+    (gradient,) = evaluate(prepared, image, targets, frozenset({PLAIN}))[0][PLAIN]
+    if not bool(gradient.isfinite().all()):
+        return f"the gradients of {prepared.name} are not finite there{way_out}"
+    return (
+        f"the gradient of {prepared.name} at the image is finite, but a gradient at another point of the method, "
+        f"or a product or sum, is not{way_out}"
+    )

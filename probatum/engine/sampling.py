@@ -50,6 +50,13 @@ class Rows:
         taken = {key: value[index] for key, value in {id(value): value for value in fields.values()}.items()}
         return replace(self, **{name: taken[id(value)] for name, value in fields.items()})
 
+    def to(self, dtype: torch.dtype) -> "Rows":
+        """The rows with floating-point fields in another type."""
+        if self.points.dtype == dtype:
+            return self
+        fields: dict[str, Tensor] = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: value.to(dtype) for name, value in fields.items() if value.is_floating_point()})
+
 
 @runtime_checkable
 class Expansion(Protocol):

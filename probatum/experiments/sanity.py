@@ -296,7 +296,9 @@ class SanityWork:
                 image = self.image_names[cell.first + int(bad.nonzero()[0])]
                 if self.on_nan == "raise":
                     what = Failure(image, name, stage, trial, self.trained.name)
-                    raise ModelError(f"the map {what} has NaN or infinite values: the gradients are not finite there")
+                    raise ModelError(
+                        f"the map {what} has NaN or infinite values; keep_going=True counts it as a failure"
+                    )
                 values[bad] = torch.nan
         found: np.ndarray = failed.cpu().numpy()
         return found
