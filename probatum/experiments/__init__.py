@@ -8,7 +8,7 @@ from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.result import Failure, SanityResult
 from probatum.experiments.run_folder import Run, new_folder, read_run
 from probatum.experiments.sanity import Progress, sanity_check
-from probatum.experiments.verdicts import Judgement, Verdict, judge
+from probatum.experiments.verdicts import Judgement, Summary, Verdict, judge
 
 __all__ = [
     "CheckConfig",
@@ -20,6 +20,7 @@ __all__ = [
     "Run",
     "SanityResult",
     "Setup",
+    "Summary",
     "Verdict",
     "compare_presets",
     "judge",

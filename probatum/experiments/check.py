@@ -142,11 +142,12 @@ def compute_cells(
     for cell in first:
         store.save(cell, work.explain_trained(cell, ticker))
     ranks.barrier()
-    block, reference = None, None
+    group, trained = list[Cell](), list[Arrays]()
     for cell in second:
-        if reference is None or cell.block != block:
-            block, reference = cell.block, work.reference(_stored(store, cell.block))
-        store.save(cell, work.compare_randomized(cell, reference, ticker))
+        if work.group_of(cell) != group:
+            group = work.group_of(cell)
+            trained = [_stored(store, block) for block in group]
+        store.save(cell, work.compare_randomized(cell, trained, ticker))
     ranks.barrier()
 
 

@@ -12,7 +12,7 @@ from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import SanityResult
 from probatum.experiments.run_folder import read_run
 from probatum.experiments.sanity import Progress
-from probatum.experiments.verdicts import Judgement, Verdict, judge
+from probatum.experiments.verdicts import Judgement, Summary, Verdict, judge
 from probatum.randomization import PRESETS
 from probatum.runs.files import read_json, reading, write_json, write_table
 from probatum.runs.ranks import ALONE, Ranks
@@ -23,19 +23,20 @@ COLUMNS = (
     "stage",
     "method",
     "metric",
-    "kind",
     "verdict",
     "value",
     "low",
     "high",
     "over_stages",
     "score",
+    "chance",
     "ceiling",
-    "constant",
+    "live",
+    "comparisons",
     "images",
     "trials",
-    "decides",
     "reason",
+    "remedy",
 )
 
 
@@ -46,21 +47,19 @@ class PresetComparison:
     Args:
         methods: names.
         judgements: by preset.
-        metrics: by preset, the metric whose verdict stands in the table: the first of that check.
     """
 
     methods: tuple[str, ...]
     judgements: dict[str, Judgement]
-    metrics: dict[str, str]
 
     @property
     def presets(self) -> tuple[str, ...]:
         """Names, in the order asked for."""
         return tuple(self.judgements)
 
-    def cell(self, method: str, preset: str) -> Verdict:
-        """The verdict that stands in the table."""
-        return self.judgements[preset].of(method, self.metrics[preset])
+    def cell(self, method: str, preset: str) -> Summary:
+        """The word that stands in the table."""
+        return self.judgements[preset].summary(method)
 
 
 def compare_presets(
@@ -122,28 +121,26 @@ def compare_presets(
 
 
 def write_verdicts(path: Path, comparison: PresetComparison) -> None:
-    """Writes one row for each preset × method × metric; "decides" marks those that stand in the table."""
+    """Writes one row for each preset × method × metric, and before them one of all metrics, which has no metric."""
     write_table(path, COLUMNS, _verdict_rows(comparison))
 
 
 def _verdict_rows(comparison: PresetComparison) -> Iterator[tuple[object, ...]]:
     for preset, judgement in comparison.judgements.items():
-        for verdict in judgement.verdicts:
-            interval = (verdict.value, verdict.low, verdict.high, verdict.over_stages)
-            numbers = (*interval, verdict.score, verdict.ceiling, verdict.constant)
-            yield (
-                preset,
-                judgement.stages[-1],
-                verdict.method,
-                verdict.metric,
-                verdict.kind,
-                verdict.word,
-                *(repr(number) for number in numbers),
-                judgement.images,
-                judgement.trials,
-                "yes" if verdict.metric == comparison.metrics[preset] else "",
-                verdict.reason,
-            )
+        where, counts = (preset, judgement.stages[-1]), (judgement.images, judgement.trials)
+        for summary in judgement.summaries.values():
+            words = (summary.reason, summary.remedy)
+            yield *where, summary.method, "", summary.word, *_numbers(summary.leading), *counts, *words
+            for verdict in summary.verdicts:
+                words = (verdict.reason, verdict.remedy)
+                yield *where, verdict.method, verdict.metric, verdict.word, *_numbers(verdict), *counts, *words
+
+
+def _numbers(verdict: Verdict) -> tuple[object, ...]:
+    """The columns from "value" to "comparisons"."""
+    interval = (verdict.value, verdict.low, verdict.high, verdict.over_stages)
+    numbers = (*interval, verdict.score, verdict.chance, verdict.ceiling)
+    return (*map(repr, numbers), verdict.live, verdict.comparisons)
 
 
 def is_comparison(folder: Path) -> bool:
@@ -173,7 +170,7 @@ def read_comparison(folder: Path) -> PresetComparison:
     results = {preset: read_run(folder / preset).result for preset in presets}
     with reading(folder, "comparison of presets"):
         judgements = {preset: judge(result) for preset, result in results.items()}
-    return PresetComparison(config.methods, judgements, {preset: each.metrics[0] for preset, each in results.items()})
+    return PresetComparison(config.methods, judgements)
 
 
 def _configurations(config: CheckConfig, presets: Sequence[str]) -> dict[str, CheckConfig]:
@@ -200,7 +197,6 @@ def _compared(
     return PresetComparison(
         next(iter(configs.values())).methods,
         {name: judge(result, setups[name].metrics) for name, result in found.items()},
-        {name: each.chosen_metrics[0] for name, each in configs.items()},
     )
 
 

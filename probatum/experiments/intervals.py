@@ -1,9 +1,11 @@
 """Bootstrap intervals of a mean score whose observations are images seen under several trials."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import ndtri, stdtrit
 
 from probatum.errors import InvalidInput
 
@@ -120,35 +122,108 @@ def _quantiles(means: Float[np.ndarray, "stages resamples"], levels: tuple[float
     return ends
 
 
-def ratio_interval(
-    scores: Float[np.ndarray, " images"],
-    limits: Float[np.ndarray, " images"],
+class Share(NamedTuple):
+    """The share of what can be retained that is retained, with its interval; all NaN where nothing can be.
+
+    Args:
+        value: Σ (score − chance) / Σ (ceiling − chance).
+        low: lower end of its interval.
+        high: upper end.
+        room: mean of ceiling − chance.
+        room_low: lower end of its interval.
+    """
+
+    value: float
+    low: float
+    high: float
+    room: float
+    room_low: float
+
+
+def share_interval(
+    scores: Float[np.ndarray, "images trials"],
+    ceilings: Float[np.ndarray, " images"],
+    chances: Float[np.ndarray, "images trials"],
     level: float = 0.95,
     seed: int = 0,
     *,
     resamples: int = RESAMPLES,
-) -> tuple[float, float, float]:
-    """Percentile bootstrap interval of mean score / mean limit, both means over the same drawn images.
+    trial_spread: float = 0.0,
+) -> Share:
+    """Bootstrap interval of a share above chance, over images and trials and over the noise of the chance level.
+
+        share = Σ_it (s_it − p_it) / Σ_it (c_i − p_it)  over the comparisons that exist
+
+    Images and trials are resampled independently, as in `bootstrap_interval`; scores, ceilings and chances of an image
+    go together. The chance h_it of an image is a mean over pairs of images, which all have two parts, so that means of
+    h vary half as much as they should: p_it = 2 h_it − mean_i h_it has the same mean and the right variance (the first
+    term of Hoeffding's expansion of a U-statistic, Annals of Mathematical Statistics 19(3), 1948).
+
+    Few observations make a percentile interval too short (Hesterberg, "What teachers should know about the bootstrap",
+    2014, arXiv:1411.5279): draws are stretched about their mean by t(n − 1) / z · √(n / (n − 1)) for n images and by
+    √(n / (n − 1)) for n trials.
 
     Args:
-        scores: one for each image.
-        limits: what each image's score is measured against; their mean is above zero.
-        level: share of the resampled ratios that lies inside the interval, in (0, 1).
+        scores: NaN where a comparison takes no part.
+        ceilings: what maps of the same image and model score; NaN leaves an image out.
+        chances: what maps of other images and models score, as in `SanityResult.chance`; a NaN takes the mean of its
+            trial, or of all.
+        level: share of the resampled values that lies inside the interval, in (0, 1).
         seed: seed of the draws.
-        resamples: number of resampled ratios.
-
-    Returns:
-        Ratio, low and high; one image gives an interval of zero width.
+        resamples: number of resampled values.
+        trial_spread: standard deviation of the share between trials that is taken for granted where there is one only.
 
     Raises:
-        InvalidInput: no image, a number that is not finite, or limits whose mean is not above zero.
+        InvalidInput: a score, ceiling or chance is infinite.
     """
-    if not len(scores) or not np.isfinite(scores).all() or not np.isfinite(limits).all():
-        raise InvalidInput("a ratio needs at least one image, and finite scores and limits")
-    if limits.mean() <= 0:
-        raise InvalidInput(f"the limits have a mean of {limits.mean():.3g}, so there is no share of them")
-    images = len(scores)
-    counts = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=resamples)
-    ratios = _ratio(counts @ scores, np.maximum(counts @ limits, 0.0))  # a draw without a share is left out
-    low, high = _quantiles(ratios[None], ((1 - level) / 2, (1 + level) / 2))[:, 0]
-    return float(scores.mean() / limits.mean()), float(low), float(high)
+    if any(np.isinf(values).any() for values in (scores, ceilings, chances)):
+        raise InvalidInput("a score, ceiling or chance is infinite; what does not exist is marked by NaN")
+    exists = np.isfinite(scores) & np.isfinite(ceilings)[:, None]
+    if not exists.any() or not np.isfinite(chances).any():
+        return Share(*(np.nan,) * 5)
+    chances = _pseudo_values(chances)
+    kept, gained = (np.where(exists, values - chances, 0.0) for values in (scores, ceilings[:, None]))
+    images, trials = int(exists.any(axis=1).sum()), int(exists.any(axis=0).sum())
+
+    generator = np.random.default_rng(seed)
+    rows, columns = exists.any(axis=1), exists.any(axis=0)
+    tables = np.stack([kept, gained, exists])[:, rows][:, :, columns]
+    image_weights = _stretched(generator, images, resamples, _stretch(images, level, student=True))
+    trial_weights = _stretched(generator, trials, resamples, _stretch(trials, level, student=False))
+    kept_sums, gained_sums, counts = np.sum((image_weights @ tables) * trial_weights, axis=-1)
+    shares = np.full(resamples, np.nan)
+    np.divide(kept_sums, gained_sums, out=shares, where=gained_sums * gained.sum() > 0)
+    if trials == 1:
+        shares += trial_spread * generator.standard_normal(resamples)
+    ends = ((1 - level) / 2, (1 + level) / 2)
+    low, high = _quantiles(shares[None], ends)[:, 0]
+    rooms = _ratio(gained_sums, counts)
+    nearest = ends[0] if gained.sum() > 0 else ends[1]  # a distance has its room below chance
+    room_low = _quantiles(rooms[None], (nearest, nearest))[0, 0]
+    total = gained.sum()
+    value = kept.sum() / total if total else np.nan
+    return Share(float(value), float(low), float(high), float(total / exists.sum()), float(room_low))
+
+
+def _pseudo_values(chances: Float[np.ndarray, "images trials"]) -> Float[np.ndarray, "images trials"]:
+    """2 h_it − mean_i h_it; an image without a chance has the mean of its trial, and a trial without that of all."""
+    exists = np.isfinite(chances)
+    means = _ratio(np.where(exists, chances, 0.0).sum(axis=0), exists.sum(axis=0))
+    means = np.where(np.isnan(means), chances[exists].mean(), means)
+    return np.where(exists, 2 * chances - means, means)
+
+
+def _stretch(number: int, level: float, *, student: bool) -> float:
+    """By how much draws of so many observations are stretched, so that their spread is that of independent ones."""
+    if number < 2:
+        return 0.0
+    tail = float(stdtrit(number - 1, (1 + level) / 2) / ndtri((1 + level) / 2)) if student else 1.0
+    return tail * math.sqrt(number / (number - 1))
+
+
+def _stretched(
+    generator: np.random.Generator, number: int, resamples: int, stretch: float
+) -> Float[np.ndarray, "resamples number"]:
+    """How often each of `number` observations is drawn, stretched about one."""
+    counts = generator.multinomial(number, np.full(number, 1 / number), size=resamples)
+    return 1 + stretch * (counts - 1.0)

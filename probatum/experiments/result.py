@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class SanityResult:
             of both (3) is constant, so that correlations follow the metrics' rule; 0 where neither is.
         ceiling: (method, metric, image) the noise ceiling: the score of the trained model's map against itself under
             another seed, which no comparison can be expected to exceed; NaN for methods without noise.
+        chance: (method, metric, stage, image, trial) the score of maps that share neither image nor weights: the mean
+            over pairs of a randomized and a trained model's map, one of this image and one of another; NaN where no
+            such pair has two maps that are finite and not constant, and where it was not measured.
         maps: {image name: {method: (1 + stages, channel, height, width)}} of the images that were kept, from trial 0;
             the first map is that of the trained model. A failure is a map of NaN.
         failures: the maps that are not finite, where the check went on in spite of them.
@@ -58,8 +61,15 @@ class SanityResult:
     scores: Float[np.ndarray, "method metric stage image trial"]
     constant: np.ndarray
     ceiling: Float[np.ndarray, "method metric image"]
+    chance: Float[np.ndarray, "method metric stage image trial"]
     maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
     failures: tuple[Failure, ...] = ()
+
+    @property
+    def live(self) -> Bool[np.ndarray, "method metric stage image trial"]:
+        """Where a score exists and neither map is constant; elsewhere a rule of the metric sets the score."""
+        live: np.ndarray = np.isfinite(self.scores) & (self.constant[:, None] == 0)
+        return live
 
     def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
         """The scores of one method under one metric."""

@@ -19,6 +19,7 @@ from probatum.runs.files import read_arrays, read_json, read_table, write_arrays
 
 COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
 CEILING_COLUMNS = ("image", "method", "metric", "score")
+CHANCE_COLUMNS = ("image", "method", "stage", "trial", "metric", "score")
 FAILURE_COLUMNS = ("image", "method", "stage", "trial", "model")
 _MAP_TYPES = (np.float32, np.float16, np.float64)
 _CONSTANT = ("", "reference", "randomized", "both")
@@ -52,7 +53,9 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def write_results(folder: Path, result: SanityResult) -> None:
-    """Writes `results.csv`, one row per image × method × stage × trial × metric, `ceiling.csv` and `maps/`.
+    """Writes `results.csv`, one row per image × method × stage × trial × metric, and what stands beside the scores.
+
+    `chance.csv` has a row for each of them, too, and `ceiling.csv` one per image × method × metric.
 
     One file of maps for each kept image holds, for each method, (1 + stages, channel, height, width) float32:
     the trained model's map and then that of each stage in trial 0. `failures.csv` is there if there were any.
@@ -64,6 +67,16 @@ def write_results(folder: Path, result: SanityResult) -> None:
         (
             (result.image_names[i], result.methods[m], result.metrics[k], repr(float(result.ceiling[m, k, i])))
             for m, k, i in np.argwhere(np.isfinite(result.ceiling)).tolist()
+        ),
+    )
+    axes = (result.methods, result.metrics, result.stages, result.image_names, range(result.scores.shape[-1]))
+    write_table(
+        folder / "chance.csv",
+        CHANCE_COLUMNS,
+        (
+            (image, method, stage, trial, metric, repr(float(result.chance[place])))
+            for place in map(tuple, np.argwhere(np.isfinite(result.chance)).tolist())
+            for method, metric, stage, image, trial in [[axis[at] for axis, at in zip(axes, place, strict=True)]]
         ),
     )
     if result.failures:
@@ -154,6 +167,9 @@ def _read_run(folder: Path) -> Run:
     ceiling = np.full([len(methods), len(metrics), len(images)], np.nan)
     for row in read_table(folder / "ceiling.csv", CEILING_COLUMNS):
         ceiling[places[0][row["method"]], places[1][row["metric"]], places[3][row["image"]]] = float(row["score"])
+    chance = np.full(scores.shape, np.nan)
+    for row in read_table(folder / "chance.csv", CHANCE_COLUMNS):
+        chance[tuple(where[row[name]] for where, name in zip(places, names, strict=True))] = float(row["score"])
     targets = {row["image"]: int(row["target"]) for row in rows}
     if not isinstance(kept, list) or not set(kept) <= set(images) or len(set(kept)) < len(kept):
         raise InvalidInput("config.json says of other images than results.csv that their maps were kept")
@@ -169,6 +185,7 @@ def _read_run(folder: Path) -> Run:
         scores,
         constant[:, 0],
         ceiling,
+        chance,
         maps,
         tuple(_failures(folder / "failures.csv")),
     )

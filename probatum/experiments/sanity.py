@@ -5,18 +5,19 @@ This is where attributions, randomization, map reductions and metrics meet.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute_variants
 from probatum.engine import PreparedModel, Variant, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput, ModelError
+from probatum.experiments.chance import OTHERS, chance_by_image, groups, partners
 from probatum.experiments.result import Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
@@ -59,7 +60,8 @@ def sanity_check(
 
     The target stays what it is for the trained model, unless the randomizer names another. Each metric first reduces
     the maps as its protocol says. The stages of a trial are explained together, so that they share what they compute
-    alike; the images are worked on in blocks of `block_size`.
+    alike; the images are worked on in blocks of `block_size`. The chance level of each score is measured beside it:
+    each randomized map is also compared with the trained model's maps of a few other images (`experiments.chance`).
 
     Source: Adebayo et al. (2018), arXiv:1810.03292, section 3.
 
@@ -181,31 +183,47 @@ class SanityWork:
             for trial in (None, *range(self.trials))
         ]
 
+    @cached_property
+    def groups(self) -> list[list[Cell]]:
+        """The cells of the trained model, grouped by the images that are compared for the chance level."""
+        size = block_size(self.images, len(self.methods), len(self.stages))
+        found = groups(len(self.images), size, self.images[0].nbytes * len(self.methods))
+        blocks = [cell for cell in self.cells if cell.trial is None]
+        return [[cell for cell in blocks if cell.first in group] for group in found]
+
+    @cached_property
+    def partners(self) -> list[list[int]]:
+        """The other images with whose trained maps each image's randomized maps are compared."""
+        whole = [range(cells[0].first, cells[-1].stop) for cells in self.groups]
+        return [partners(group, image) for group in whole for image in group]
+
     def store(self, folder: Path) -> CellStore:
         """The place of this work's cells in a folder that is made where there is none."""
-        settings = (self.methods, self.metrics, self.randomizer, self.trials, self.seed, self.keep_maps)
+        settings = (self.methods, self.metrics, self.randomizer, self.trials, self.seed, self.keep_maps, OTHERS)
         data = (self.images, self.targets, self.memory_budget)
         return cell_store(folder, self.trained, *data, "sanity", *settings, self.on_nan)
 
     def result(self, progress: Progress | None = None, store: CellStore | None = None) -> SanityResult:
         """Computes all cells one after another, save those that are stored, and keeps nothing but the result."""
-        gathered, reference = ResultBuilder(self), None
-        trained: Arrays = {}
+        gathered = ResultBuilder(self)
         todo = [cell for cell in self.cells if store is None or store.load(cell) is None]
         ticker = Ticker(self, progress, todo)
-        for cell in self.cells:
+
+        def computed(cell: Cell, compute: Callable[[], Arrays]) -> Arrays:
             found = None if store is None else store.load(cell)
             if found is None:
-                if cell.trial is None:
-                    found = self.explain_trained(cell, ticker)
-                else:
-                    reference = reference or self.reference(trained)
-                    found = self.compare_randomized(cell, reference, ticker)
+                found = compute()
                 if store is not None:
                     store.save(cell, found)
-            if cell.trial is None:
-                trained, reference = found, None
             gathered.add(cell, found)
+            return found
+
+        for blocks in self.groups:
+            trained = [computed(block, partial(self.explain_trained, block, ticker)) for block in blocks]
+            for block in blocks:
+                for trial in range(self.trials):
+                    cell = Cell(block.first, block.stop, trial)
+                    computed(cell, partial(self.compare_randomized, cell, trained, ticker))
         return gathered.result()
 
     def passes(self, cell: Cell) -> int:
@@ -222,7 +240,7 @@ class SanityWork:
         (maps,) = self._explain([self.trained], cell, targets, self.methods, self.seed, ticker.started(TRAINED, count))
         failed = self._failed(maps, cell, TRAINED)  # (method, image)
         found = {f"maps/{row}": values.cpu().numpy() for row, values in enumerate(maps.values())}
-        reference = self.reference(found)
+        reference = Reference(maps, self.metrics, range(count), [])
         ceiling = np.full((len(self.methods), len(self.metrics), count), np.nan)
         again = np.zeros_like(failed)
         if self.noisy:
@@ -231,19 +249,52 @@ class SanityWork:
             rows = [row for row, name in enumerate(self.methods) if name in self.noisy]
             again[rows] = self._failed(second, cell, AGAIN)
             for row, (name, values) in zip(rows, second.items(), strict=True):
-                ceiling[row] = np.where(failed[row] | again[row], np.nan, reference.compare(name, values))
+                scores = reference.compare(name, [values])[:, 0, 0]
+                ceiling[row] = np.where(failed[row] | again[row], np.nan, scores)
         return found | {"ceiling": ceiling, "failed": np.stack([failed, again])}
 
-    def reference(self, found: Arrays) -> "Reference":
-        """What `explain_trained` found, prepared for comparisons."""
-        maps = {
-            name: torch.from_numpy(found[f"maps/{row}"]).to(self.images.device) for row, name in enumerate(self.methods)
-        }
-        return Reference(maps, self.metrics)
+    def group_of(self, cell: Cell) -> list[Cell]:
+        """The cells of the trained model whose maps a cell is compared with."""
+        return next(blocks for blocks in self.groups if cell.block in blocks)
 
-    def compare_randomized(self, cell: Cell, reference: "Reference", ticker: "Ticker") -> Arrays:
-        """Scores (method, metric, stage, image), constant maps and failures (method, stage, image), and kept maps."""
+    def reference(self, cell: Cell, trained: Sequence[Arrays]) -> "Reference":
+        """The trained model's maps of the images of a cell and of their partners.
+
+        Args:
+            cell: whose images.
+            trained: what `explain_trained` found for the cells of its group.
+        """
+        first = self.group_of(cell)[0].first
+        images = range(cell.first, cell.stop)
+        needed = sorted({*images, *(other for image in images for other in self.partners[image])})
+        place = {image: position for position, image in enumerate(needed)}
+        rows = [image - first for image in needed]
+        maps = {
+            name: torch.from_numpy(np.concatenate([found[f"maps/{row}"] for found in trained])[rows])
+            for row, name in enumerate(self.methods)
+        }
+        return Reference(
+            {name: values.to(self.images.device) for name, values in maps.items()},
+            self.metrics,
+            [place[image] for image in images],
+            [
+                [place[other] for other in others]
+                for others in zip(*(self.partners[image] for image in images), strict=True)
+            ],
+        )
+
+    def compare_randomized(self, cell: Cell, trained: Sequence[Arrays], ticker: "Ticker") -> Arrays:
+        """Scores (method, metric, stage, image), constant maps and failures (method, stage, image), and kept maps.
+
+        The scores against the trained maps of other images, for the chance level, have a further axis of these.
+
+        Args:
+            cell: with a trial.
+            trained: what `explain_trained` found for the cells of its group.
+            ticker: of the progress.
+        """
         assert cell.trial is not None
+        reference = self.reference(cell, trained)
         aimed = self.randomizer.targets(self.images[cell.part], self.targets[cell.part], cell.trial)
         views = []
         for step in self.randomizer.steps(cell.trial, start=1):
@@ -252,22 +303,26 @@ class SanityWork:
         count = cell.stop - cell.first
         what = "randomized models" + (f", trial {cell.trial + 1} of {self.trials}" if self.trials > 1 else "")
         tick = ticker.started(what, len(views) * count)
-        keep = slice(len(self.kept(cell)) if cell.trial == 0 else 0)
-        scores = np.full((len(self.methods), len(self.metrics), len(views), count), np.nan)
-        constant = np.zeros((len(self.methods), len(views), count), dtype=np.int8)
-        failed = np.zeros(constant.shape, dtype=bool)
-        kept: dict[str, list[np.ndarray]] = {name: [] for name in self.methods}
         every = self._explain(views, cell, aimed, self.methods, self.seed, tick)
-        for stage, maps in enumerate(every):
-            failed[:, stage] = self._failed(maps, cell, self.stages[stage], cell.trial)
-            for row, (name, values) in enumerate(maps.items()):
-                scored = ~(failed[row, stage] | reference.failed(name))
-                scores[row, :, stage] = np.where(scored, reference.compare(name, values), np.nan)
-                constant[row, stage] = np.where(scored, reference.constant(name, values), 0)
-                kept[name].append(values[keep].float().cpu().numpy())
-        found: Arrays = {"scores": scores, "constant": constant, "failed": failed}
-        # (kept image, stage, ...)
-        return found | {f"maps/{row}": np.stack(values, axis=1) for row, values in enumerate(kept.values())}
+        failed = np.stack(
+            [self._failed(maps, cell, stage, cell.trial) for stage, maps in zip(self.stages, every, strict=True)],
+            axis=1,
+        )
+        keep = slice(len(self.kept(cell)) if cell.trial == 0 else 0)
+        compared, constant, kept = [], [], {}
+        for row, name in enumerate(self.methods):
+            stages = [maps[name] for maps in every]
+            compared.append(reference.compare(name, stages))
+            constant.append(reference.constant(name, stages))
+            # (kept image, stage, ...)
+            kept[f"maps/{row}"] = np.stack([values[keep].float().cpu().numpy() for values in stages], axis=1)
+        pairs = np.moveaxis(np.stack(compared), 3, -1)  # (method, metric, stage, image, 1 + other)
+        return kept | {
+            "scores": pairs[..., 0],
+            "chance": pairs[..., 1:],
+            "constant": np.stack(constant),
+            "failed": failed,
+        }
 
     def _explain(
         self,
@@ -305,34 +360,55 @@ class SanityWork:
 
 
 class Reference:
-    """The maps of the trained model, prepared once for all comparisons."""
+    """The maps of the trained model, for the comparisons of one cell.
 
-    def __init__(self, maps: dict[str, Tensor], metrics: Mapping[str, Metric]) -> None:
-        self._metrics = metrics
-        self._failed = {name: _not_finite(values).cpu().numpy() for name, values in maps.items()}
-        self._constant = {name: is_constant(_blanked(values)) for name, values in maps.items()}
-        self._prepared = {
-            (name, key): metric.prepare(_reduced(metric, values))
-            for name, values in maps.items()
-            for key, metric in metrics.items()
-        }
+    Args:
+        maps: by method, of the cell's images and their partners.
+        metrics: by name.
+        own: where the maps of the cell's images are.
+        others: (other, image) where the maps of each image's partners are.
+    """
 
-    def failed(self, name: str) -> np.ndarray:
-        """(image,): which maps of a method are not finite."""
-        return self._failed[name]
+    def __init__(
+        self,
+        maps: dict[str, Tensor],
+        metrics: Mapping[str, Metric],
+        own: Sequence[int],
+        others: Sequence[Sequence[int]],
+    ) -> None:
+        self._maps, self._metrics = maps, metrics
+        self._rows = [list(own), *map(list, others)]
 
-    def compare(self, name: str, maps: Tensor) -> Float[np.ndarray, "metric image"]:
-        """Scores the maps of one method under every metric; what is not finite counts as a map of zeros."""
-        scores = [
-            metric.compare_maps(self._prepared[name, key], _reduced(metric, maps))
-            for key, metric in self._metrics.items()
-        ]
-        return torch.stack(scores).cpu().double().numpy()
+    def compare(self, name: str, stages: Sequence[Tensor]) -> Float[np.ndarray, "metric stage reference image"]:
+        """Scores the maps of one method under every metric: against the same images, and against each partner.
 
-    def constant(self, name: str, maps: Tensor) -> np.ndarray:
-        """Tells which of the two maps is constant: 1 the reference, 2 the other, 3 both."""
-        codes: np.ndarray = (self._constant[name].int() + 2 * is_constant(_blanked(maps)).int()).cpu().numpy()
-        return codes
+        A score with a map that is not finite is NaN; so is one with a partner where a map is constant.
+        """
+        maps = _blanked(self._maps[name])
+        scores = torch.empty(len(self._metrics), len(stages), len(self._rows), len(self._rows[0]), dtype=torch.float64)
+        for metric, found in zip(self._metrics.values(), scores, strict=True):
+            prepared = metric.prepare(get_reduction(metric.reduction)(maps))
+            references = [tuple(part[rows] for part in prepared) for rows in self._rows]
+            for stage, values in enumerate(stages):
+                found[stage] = torch.stack(metric.compare_with_all(references, _reduced(metric, values)))
+        failed, flat = _not_finite(self._maps[name]).cpu(), is_constant(maps).cpu()
+        for stage, values in enumerate(stages):
+            scores[:, stage, :, _not_finite(values).cpu()] = torch.nan
+            scores[:, stage, 1:, is_constant(_blanked(values)).cpu()] = torch.nan
+        for reference, rows in enumerate(self._rows):
+            scores[:, :, reference, failed[rows]] = torch.nan
+            if reference:
+                scores[:, :, reference, flat[rows]] = torch.nan
+        return scores.numpy()
+
+    def constant(self, name: str, stages: Sequence[Tensor]) -> Int[np.ndarray, "stage image"]:
+        """Tells which of two maps is constant: 1 the reference, 2 the other, 3 both; 0 too where one is not finite."""
+        own = self._maps[name][self._rows[0]]
+        codes = []
+        for values in stages:
+            code = is_constant(_blanked(own)).int() + 2 * is_constant(_blanked(values)).int()
+            codes.append(torch.where(_not_finite(own) | _not_finite(values), 0, code))
+        return torch.stack(codes).cpu().numpy().astype(np.int8)
 
 
 class ResultBuilder:
@@ -344,6 +420,8 @@ class ResultBuilder:
         self._scores = np.full((methods, metrics, stages, images, work.trials), np.nan)
         self._constant = np.zeros((methods, stages, images, work.trials), dtype=np.int8)
         self._ceiling = np.full((methods, metrics, images), np.nan)
+        others = max(map(len, work.partners))
+        self._pairs = np.full((methods, metrics, stages, images, others, work.trials), np.nan)
         self._maps: dict[int, dict[str, dict[int, np.ndarray]]] = {}
         self._failures: dict[Cell, list[Failure]] = {}
 
@@ -353,6 +431,7 @@ class ResultBuilder:
             self._ceiling[..., cell.part] = found["ceiling"]
         else:
             self._scores[..., cell.part, cell.trial] = found["scores"]
+            self._pairs[..., cell.part, : found["chance"].shape[-1], cell.trial] = found["chance"]
             self._constant[..., cell.part, cell.trial] = found["constant"]
         self._failures[cell] = list(self._failed(cell, found["failed"]))
         if cell.trial:
@@ -375,6 +454,7 @@ class ResultBuilder:
             self._scores,
             self._constant,
             self._ceiling,
+            chance_by_image(self._pairs, work.partners),
             {
                 work.image_names[image]: {name: np.concatenate([parts[0], parts[1]]) for name, parts in maps.items()}
                 for image, maps in sorted(self._maps.items())

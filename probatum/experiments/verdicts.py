@@ -1,13 +1,15 @@
 """Verdicts on methods: what the scores of a sanity check say in words, by rules that are written down.
 
-The bounds are a convention of this package, for no paper names one. What is left of a map after everything that the
-model learned is gone should be little. As a correlation, a share of 0.25 means that the two maps have 6 % of their
-variance in common, and 0.5 means 25 %, more than a method that explains the model can owe to the image alone. Between
-the two, and where the interval crosses a bound, the images do not decide.
+Every score is read between two levels that are measured beside it: chance, the score of maps that share neither image
+nor weights, and the ceiling, the score that the method reaches against itself. The share retained is the place between
+the two. Its bounds are a convention of this package, for no paper names one. What is left of a map after everything
+that the model learned is gone should be little: a share of 0.25 or less. With half of the map or more, the method owes
+more to the image than to the weights. Between the two, and where the interval crosses a bound, nothing is decided.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,18 +17,20 @@ from jaxtyping import Float
 
 from probatum.attributions import METHODS
 from probatum.errors import UnknownName
-from probatum.experiments.intervals import bootstrap_interval, ratio_interval
+from probatum.experiments.intervals import Share, share_interval
 from probatum.experiments.result import SanityResult
 from probatum.metrics import METRICS, Kind, Metric
 
-FOLLOWS_UP_TO = 0.25  # the largest share retained by a method that follows the model
-IGNORES_FROM = 0.5  # the smallest share retained by a method that does not
-MEASURABLE = 0.25  # below this noise ceiling a method differs from itself too much to retain anything
-MOSTLY = 0.5  # of the comparisons; with more constant maps than this, scores are set by a rule and not measured
+SENSITIVE_UP_TO = 0.25  # the largest share retained by a method that is sensitive to the weights
+INSENSITIVE_FROM = 0.5  # the smallest share retained by a method that is not
+LEAST_IMAGES = 5  # with a live comparison; fewer decide nothing
+MEASURABLE = 0.25  # of the way from chance to identical maps; a method whose ceiling is lower is mostly noise
+LEAST_ROOM = 0.05  # between chance and identical maps; a similarity with less cannot tell maps apart
+TRIAL_SPREAD = 0.05  # of a share between randomizations, taken for granted where there is one only
 ROUNDING = 1e-6  # what equal maps may differ by
 
-Word = Literal["follows the model", "does not follow the model", "undecided"]
-FOLLOWS, IGNORES, UNDECIDED = get_args(Word)
+Word = Literal["sensitive", "insensitive", "undecided"]
+SENSITIVE, INSENSITIVE, UNDECIDED = get_args(Word)
 
 
 @dataclass(frozen=True)
@@ -37,30 +41,57 @@ class Verdict:
         method: name.
         metric: name.
         kind: of the metric.
-        score: mean over images and trials.
-        ceiling: mean score of the trained model's maps against themselves, under another seed where they have noise.
-        value: what the rule looks at: of a similarity, the share retained, score / ceiling; else the score. NaN where
-            there is no share.
-        low: lower end of its 95 % interval over images.
-        high: upper end.
-        over_stages: the same as `value`, averaged over all stages.
-        constant: share of the comparisons in which a map was constant.
         word: the verdict.
-        reason: the rule and the numbers, in words.
+        reason: the rule and the numbers that decided, in words.
+        remedy: what would decide an undecided verdict; "" where there is none or nothing to decide.
+        score: mean over the live comparisons, like the next two.
+        chance: mean score of maps that share neither image nor weights; NaN for rises, which have none.
+        ceiling: mean score of the trained model's maps against themselves, under another seed where they have noise.
+        value: what the rule looks at: the share retained, (score − chance) / (ceiling − chance), or a rise above the
+            noise. NaN where there is none.
+        low: lower end of its 95 % interval over images and trials.
+        high: upper end.
+        over_stages: the same as `value`, over the comparisons of all stages.
+        live: comparisons of two finite maps that are not constant; the others take no part.
+        comparisons: images times trials.
     """
 
     method: str
     metric: str
     kind: Kind
-    score: float
-    ceiling: float
-    value: float
-    low: float
-    high: float
-    over_stages: float
-    constant: float
     word: Word
     reason: str
+    remedy: str = ""
+    score: float = np.nan
+    chance: float = np.nan
+    ceiling: float = np.nan
+    value: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    over_stages: float = np.nan
+    live: int = 0
+    comparisons: int = 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What all metrics together say about one method.
+
+    Args:
+        method: name.
+        word: the verdict.
+        reason: why, in words.
+        remedy: what would decide an undecided verdict, or "".
+        leading: the verdict whose numbers stand beside the word: the first one that says it.
+        verdicts: of every metric.
+    """
+
+    method: str
+    word: Word
+    reason: str
+    remedy: str
+    leading: Verdict
+    verdicts: tuple[Verdict, ...]
 
 
 @dataclass(frozen=True)
@@ -73,13 +104,15 @@ class Judgement:
         trials: independent randomizations.
         verdicts: of each method under each metric.
         broken: what was wrong with each control that did not come out as one; the check means nothing then.
+        notes: what limits all verdicts of this check, one sentence each.
     """
 
     stages: tuple[str, ...]
     images: int
     trials: int
     verdicts: tuple[Verdict, ...]
-    broken: tuple[str, ...]
+    broken: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def of(self, method: str, metric: str) -> Verdict:
         """The verdict on one method under one metric."""
@@ -87,6 +120,18 @@ class Judgement:
         if (method, metric) not in names:
             raise UnknownName("verdict", f"{method} under {metric}", [" under ".join(name) for name in names])
         return self.verdicts[names.index((method, metric))]
+
+    @cached_property
+    def summaries(self) -> dict[str, Summary]:
+        """One word on each method, by name; see `judge`."""
+        methods = dict.fromkeys(verdict.method for verdict in self.verdicts)
+        return {name: _summarized([verdict for verdict in self.verdicts if verdict.method == name]) for name in methods}
+
+    def summary(self, method: str) -> Summary:
+        """The word on one method."""
+        if method not in self.summaries:
+            raise UnknownName("method", method, self.summaries)
+        return self.summaries[method]
 
 
 def judge(
@@ -96,30 +141,36 @@ def judge(
 
     There, orders that end with all layers drawn agree by construction: a layer's weights do not depend on the order.
     What the order changes is the way there, which `over_stages` sums up and no rule looks at. Order "independent" ends
-    with one random layer and "logit" with none: there a verdict says whether maps follow that layer, or the class.
+    with one random layer and "logit" with none: there a verdict says whether maps depend on that layer, or the class.
 
-    Trials are averaged within an image; the intervals are over images, so that with few trials they ignore how much
-    randomizations differ.
+    1. Comparisons with a map that is constant or not finite take no part: a rule of the metric sets their score. With
+       fewer than 5 images that have a live comparison, nothing is decided.
+    2. "Insensitive" where every live comparison has the score of identical maps.
+    3. Similarities and distances: the share retained is (score − chance) / (ceiling − chance). The ceiling is the noise
+       ceiling of stochastic methods and the score of identical maps for the others. Both maps compared see the same
+       noise and those of the ceiling do not, so with few samples a share may exceed 1. "Sensitive": the 95 % interval
+       ends at 0.25 or below. "Insensitive": it begins at 0.5 or above. A map that merely turned its sign has a share
+       below 0; measures of absolute maps, such as "spearman-abs", see what it kept.
+    4. A distance never says "sensitive", because a map that only changed its scale is distant too.
+    5. A metric cannot tell where chance lies within 0.05 of the score of identical maps, nor where the ceiling has less
+       than a quarter of the way from chance to there: "undecided".
+    6. Rises have no chance level, for they compare two numbers. "Sensitive" if the interval of the rise above that of
+       the noise lies above 0. With a single trial, nothing is decided.
+    7. "Undecided" in all other cases.
+    8. The word on a method is the one that its metrics agree on. Metrics that cannot decide do not count, unless the
+       share that they measure contradicts the others. Metrics that disagree leave a method undecided.
 
-    1. Similarities: the share retained is mean score / mean ceiling, the ceiling being the noise ceiling of stochastic
-       methods and the score of identical maps for the others. Both maps compared see the same noise and those of the
-       ceiling do not, so with few samples a share may exceed 1. "Follows the model": the interval ends at 0.25
-       or below. "Does not follow": it begins at 0.5 or above. A map that merely turned its sign has a share below 0;
-       measures of absolute maps, such as "spearman-abs", see what it kept.
-    2. Rises: "follows" if the interval lies above 0, "does not follow" if it reaches no higher than 0.
-    3. Distances have no largest value to take a share of, and a map that only changed its scale is distant too. "Does
-       not follow" if the interval reaches no higher than the ceiling; never "follows".
-    4. "Undecided" in all other cases, and: with a single image, which has no interval; with a noise ceiling below 0.25;
-       where more than half of the comparisons had a constant map. Images whose maps are not finite take no part.
+    The intervals resample images and trials and hold the noise of the chance level. A single trial does not show how
+    much randomizations differ: a standard deviation of 0.05 of the share is assumed then.
 
     Args:
         result: the scores.
         metrics: the metrics by the names in the result.
-        controls: methods that know no model; None are those that the table of methods marks. Each must come out as
-            "does not follow the model", from one image too, or the check itself is broken.
+        controls: methods that never use the model; None are those that the table of methods marks. Each must score as
+            identical maps do, from one image too, or the check itself is broken.
 
     Returns:
-        a verdict for each method and metric.
+        a verdict for each method and metric, and a word on each method.
 
     Raises:
         KeyError: the result has a metric that is not in `metrics`; give yours with {**METRICS, "mine": metric}.
@@ -127,77 +178,221 @@ def judge(
     if controls is None:
         controls = [name for name in result.methods if name in METHODS and METHODS[name].control]
     verdicts = tuple(
-        _verdict(result, method, metrics[metric], metric, control=method in controls)
+        _verdict(_Scores.of(result, method, name, metrics[name]), control=method in controls)
         for method in result.methods
-        for metric in result.metrics
+        for name in result.metrics
     )
     broken = tuple(
-        f"{verdict.method} knows no model, but {verdict.metric} says: {verdict.word}; {verdict.reason}"
+        f"{verdict.method} never uses the model, but its maps change: {verdict.metric} is {verdict.score:.3g}"
         for verdict in verdicts
-        if verdict.method in controls and verdict.word != IGNORES
+        if verdict.method in controls and verdict.word != INSENSITIVE
     )
-    return Judgement(result.stages, len(result.image_names), result.scores.shape[-1], verdicts, broken)
+    trials = result.scores.shape[-1]
+    return Judgement(result.stages, len(result.image_names), trials, verdicts, broken, tuple(_notes(result)))
 
 
-def _verdict(result: SanityResult, method: str, metric: Metric, name: str, *, control: bool) -> Verdict:
-    row, column = result.methods.index(method), result.metrics.index(name)
-    every = result.scores[row, column]  # (stage, image, trial)
-    noise = result.ceiling[row, column]
-    noisy = bool(np.isfinite(noise).any())
-    exists = np.isfinite(every[-1])
-    judged = exists.any(axis=-1) & (np.isfinite(noise) | (not noisy))
-    if not judged.any():
-        nothing = (np.nan,) * 7
-        why = "no map has a score: all have NaN or infinite values"
-        return Verdict(method, name, metric.kind, *nothing, UNDECIDED, why)
-    scores = np.nanmean(every[-1, judged], axis=-1)  # (image,)
-    ceilings = noise[judged] if noisy else np.full(len(scores), metric.perfect)
-    value, low, high, word, reason = _rule(scores, ceilings, metric.kind)
-    constant = float((result.constant[row, -1] > 0)[exists].mean())
-    if not control and len(scores) == 1:
-        word, reason = UNDECIDED, "one image has no interval"
-    if not control and constant > MOSTLY:
-        word, reason = UNDECIDED, f"{constant:.0%} of the comparisons had a constant map"
-    return Verdict(
-        method,
-        name,
-        metric.kind,
-        float(scores.mean()),
-        float(ceilings.mean()),
-        value,
-        low,
-        high,
-        float(np.nanmean(every[:, judged]) / (ceilings.mean() if metric.kind == "similarity" else 1.0))
-        if np.isfinite(value)
-        else np.nan,
-        constant,
-        word,
-        reason,
+def _notes(result: SanityResult) -> list[str]:
+    images, notes = len(result.image_names), list[str]()
+    if images < LEAST_IMAGES:
+        notes.append(f"Too few images for a verdict: {images}, where {LEAST_IMAGES} are the least.")
+    if images > 1 and len(set(result.targets)) == 1:
+        notes.append("All images are explained for the same class; the verdicts speak of this class alone.")
+    return notes
+
+
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """The scores of one method under one metric, the comparisons that do not count as NaN."""
+
+    method: str
+    name: str
+    metric: Metric
+    every: Float[np.ndarray, "stage image trial"]
+    ceilings: Float[np.ndarray, " image"]
+    chances: Float[np.ndarray, "stage image trial"]
+    given: Float[np.ndarray, " comparison"]  # all scores of the last stage that exist, also of constant maps
+    trained_constant: bool  # whether most constant maps are those of the trained model
+
+    @classmethod
+    def of(cls, result: SanityResult, method: str, name: str, metric: Metric) -> "_Scores":
+        row, column = result.methods.index(method), result.metrics.index(name)
+        noise = result.ceiling[row, column]
+        ceilings = noise if np.isfinite(noise).any() else np.full(len(noise), metric.perfect)
+        live = result.live[row, column] & np.isfinite(ceilings)[:, None]
+        chances = result.chance[row, column]
+        constant = result.constant[row, -1]
+        return cls(
+            method,
+            name,
+            metric,
+            np.where(live, result.scores[row, column], np.nan),
+            ceilings,
+            chances if metric.chance is None else np.full(chances.shape, metric.chance),
+            result.scores[row, column, -1][np.isfinite(result.scores[row, column, -1])],
+            2 * int(np.isin(constant, (1, 3)).sum()) > int((constant > 0).sum()),
+        )
+
+    @property
+    def last(self) -> Float[np.ndarray, "image trial"]:
+        scores: np.ndarray = self.every[-1]
+        return scores
+
+    @property
+    def images(self) -> int:
+        """How many have a live comparison."""
+        return int(np.isfinite(self.last).any(axis=1).sum())
+
+    def unchanged(self, scores: Float[np.ndarray, "..."]) -> bool:
+        """Whether all scores that exist are those of identical maps."""
+        return bool((np.abs(scores - self.metric.perfect) <= ROUNDING)[np.isfinite(scores)].all())
+
+    def blank(self) -> Verdict:
+        """The numbers, without a word."""
+        live = np.isfinite(self.last)
+        return Verdict(
+            self.method,
+            self.name,
+            self.metric.kind,
+            UNDECIDED,
+            "",
+            score=_mean(self.last),
+            chance=np.nan if self.metric.kind == "rise" else _mean(self.chances[-1][live]),
+            ceiling=_mean(np.broadcast_to(self.ceilings[:, None], live.shape)[live]),
+            live=int(live.sum()),
+            comparisons=live.size,
+        )
+
+
+def _mean(values: Float[np.ndarray, "..."]) -> float:
+    """Of the numbers that exist."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else np.nan
+
+
+def _verdict(scores: _Scores, *, control: bool) -> Verdict:
+    blank = scores.blank()
+    if not scores.given.size:
+        return replace(blank, reason="no map has a score: all have NaN or infinite values", remedy=_FINITE)
+    if control:
+        if scores.unchanged(scores.given):
+            return _unchanged(blank)
+        return replace(blank, reason="a control whose maps change")
+    if scores.images < LEAST_IMAGES:
+        reason, remedy = _too_few(scores, blank)
+        return replace(blank, reason=reason, remedy=remedy)
+    if scores.unchanged(scores.last):
+        return _unchanged(blank)
+    if scores.metric.kind == "rise":
+        return _rise(scores, blank)
+    return _retained(scores, blank)
+
+
+_FINITE = "compute in another precision, or leave the method out"
+_MORE = "more images or more trials"
+
+
+def _unchanged(blank: Verdict) -> Verdict:
+    """The verdict on maps that are identical in all comparisons."""
+    level = 0.0 if blank.kind == "rise" else 1.0
+    return replace(
+        blank, word=INSENSITIVE, reason="the maps stay the same", value=level, low=level, high=level, over_stages=level
     )
 
 
-def _rule(
-    scores: Float[np.ndarray, " image"], ceilings: Float[np.ndarray, " image"], kind: Kind
-) -> tuple[float, float, float, Word, str]:
-    """Value, low, high, verdict and reason."""
-    word: Word
-    if kind == "similarity":
-        if ceilings.mean() < MEASURABLE:
-            why = f"the noise ceiling, {ceilings.mean():.2f}, is below {MEASURABLE}: take more samples"
-            return np.nan, np.nan, np.nan, UNDECIDED, why
-        value, low, high = ratio_interval(scores, ceilings)
-        word = FOLLOWS if high <= FOLLOWS_UP_TO else IGNORES if low >= IGNORES_FROM else UNDECIDED
-        return value, low, high, word, _compared("share retained", value, low, high, FOLLOWS_UP_TO, IGNORES_FROM)
-    value, low, high = (float(number) for number in bootstrap_interval(scores[:, None]))
-    if kind == "rise":
-        word = FOLLOWS if low > ROUNDING else IGNORES if high <= ROUNDING else UNDECIDED
-        return value, low, high, word, _compared("relative rise", value, low, high, 0.0, 0.0)
-    limit = float(ceilings.mean())
-    word = IGNORES if high <= limit + ROUNDING else UNDECIDED
-    return value, low, high, word, f"distance {value:.3g} [{low:.3g}, {high:.3g}], noise alone {limit:.3g}"
+def _too_few(scores: _Scores, blank: Verdict) -> tuple[str, str]:
+    """Reason and remedy where too few images have a live comparison."""
+    images = len(scores.last)
+    if images < LEAST_IMAGES:
+        number = "one image decides" if images == 1 else f"{images} images decide"
+        return f"{number} nothing", f"check at least {LEAST_IMAGES} images"
+    dead = scores.given.size - blank.live
+    reason = f"{dead} of {blank.comparisons} comparisons have a constant map; {scores.images} images have a live one"
+    if scores.trained_constant:
+        return reason, "the trained model's own maps are constant: explain another layer or class"
+    return reason, "more trials, another initializer, or the value before the model's last ReLU"
 
 
-def _compared(what: str, value: float, low: float, high: float, lower: float, upper: float) -> str:
-    bounds = f"bounds {lower:g} and {upper:g}" if lower != upper else f"bound {lower:g}"
-    value, low, high = (round(number, 2) + 0.0 for number in (value, low, high))  # adding zero turns −0 into 0
-    return f"{what} {value:.2f} [{low:.2f}, {high:.2f}], {bounds}"
+def _rise(scores: _Scores, blank: Verdict) -> Verdict:
+    rises = scores.every - scores.ceilings[:, None]
+    nothing, unit = np.zeros(scores.last.shape), np.ones(len(scores.ceilings))
+    found = share_interval(rises[-1], unit, nothing)
+    blank = replace(blank, value=found.value, low=found.low, high=found.high, over_stages=float(np.nanmean(rises)))
+    reason = f"rise above the noise {_with_interval(found)}, bound 0"
+    if scores.last.shape[1] == 1:
+        return replace(blank, reason=f"one trial does not show how much a rise varies; {reason}", remedy="more trials")
+    if found.low > ROUNDING:
+        return replace(blank, word=SENSITIVE, reason=reason)
+    if found.high < -ROUNDING:
+        return replace(blank, reason=f"the maps change, but become simpler; {reason}", remedy="another metric")
+    return replace(blank, reason=reason, remedy=_MORE)
+
+
+def _retained(scores: _Scores, blank: Verdict) -> Verdict:
+    found = share_interval(scores.last, scores.ceilings, scores.chances[-1], trial_spread=TRIAL_SPREAD)
+    if not np.isfinite(found.room):
+        why = "no chance level was measured: no other image has a live map"
+        return replace(blank, reason=why, remedy="more images, or a metric that states its chance level")
+    most = scores.metric.perfect - blank.chance
+    if scores.metric.kind == "similarity" and most < LEAST_ROOM:
+        why = f"the metric cannot tell maps apart here: those of other images score {blank.chance:.2f}"
+        return replace(blank, reason=why, remedy="another metric, such as spearman")
+    if found.room / most < MEASURABLE or found.room_low / most <= 0:
+        why = f"the method agrees with itself little more than chance: {blank.ceiling:.2f} beside {blank.chance:.2f}"
+        return replace(blank, reason=why, remedy="more samples for each map")
+    blank = replace(blank, value=found.value, low=found.low, high=found.high, over_stages=_over_stages(scores))
+    bounds = f"bounds {SENSITIVE_UP_TO:g} and {INSENSITIVE_FROM:g}"
+    reason = f"share retained {_with_interval(found)}, {bounds}"
+    if found.low >= INSENSITIVE_FROM - ROUNDING:
+        return replace(blank, word=INSENSITIVE, reason=reason)
+    if found.high <= SENSITIVE_UP_TO + ROUNDING and scores.metric.kind == "distance":
+        why = f"maps that only change their scale are distant, too; {reason}"
+        return replace(blank, reason=why, remedy="a metric that ignores scale, such as cosine")
+    if found.high <= SENSITIVE_UP_TO + ROUNDING:
+        return replace(blank, word=SENSITIVE, reason=reason)
+    if found.low >= SENSITIVE_UP_TO and found.high <= INSENSITIVE_FROM:
+        return replace(blank, reason=f"part of the map is retained: {reason}", remedy="compare the maps by eye")
+    return replace(blank, reason=reason, remedy=_MORE)
+
+
+def _over_stages(scores: _Scores) -> float:
+    """The share retained over all stages."""
+    exists = np.isfinite(scores.every) & np.isfinite(scores.chances)
+    gained = (scores.ceilings[:, None] - scores.chances)[exists].sum()
+    return float((scores.every - scores.chances)[exists].sum() / gained) if gained else np.nan
+
+
+def _summarized(verdicts: Sequence[Verdict]) -> Summary:
+    """One word on a method from the verdicts of all metrics."""
+    firm = [verdict for verdict in verdicts if verdict.word != UNDECIDED]
+    told = [verdict for verdict in verdicts if np.isfinite(verdict.value)]
+    leading = (firm or told or verdicts)[0]
+    against = [verdict for verdict in told if _contradicts(verdict, leading.word)] if firm else []
+    if not against:
+        return Summary(leading.method, leading.word, leading.reason, leading.remedy, leading, tuple(verdicts))
+    first, other = leading, against[0]
+    reason = f"the metrics disagree: {first.metric} finds {_found(first)}, {other.metric} {_found(other)}"
+    remedy = other.remedy if other.word == UNDECIDED else "compare the maps by eye, and say which metric counts"
+    return Summary(leading.method, UNDECIDED, reason, remedy, leading, tuple(verdicts))
+
+
+def _contradicts(verdict: Verdict, word: Word) -> bool:
+    """Whether a verdict, or the number beneath an undecided one, speaks against a word."""
+    if verdict.word != UNDECIDED:
+        return verdict.word != word
+    if verdict.kind == "rise":
+        return False
+    return verdict.value > SENSITIVE_UP_TO if word == SENSITIVE else verdict.value < INSENSITIVE_FROM
+
+
+def _found(verdict: Verdict) -> str:
+    number = f"{_round(verdict.value)} [{_round(verdict.low)}, {_round(verdict.high)}]"
+    return f"{verdict.word} ({'rise' if verdict.kind == 'rise' else 'share'} {number})"
+
+
+def _with_interval(share: Share) -> str:
+    return f"{_round(share.value)} [{_round(share.low)}, {_round(share.high)}]"
+
+
+def _round(value: float) -> str:
+    """Two digits; adding zero turns a rounded −0 into 0."""
+    return f"{round(value, 2) + 0.0:.2f}"

@@ -1,6 +1,6 @@
 """What every metric asks of its maps, and the pattern that all metrics follow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -45,19 +45,42 @@ def compare(measure: Measure, features_a: Features, features_b: Features) -> Flo
 
 def compare_maps(measure: Measure, features_a: Features, maps: Tensor) -> Float[Tensor, " batch"]:
     """Score each pair of a prepared map and another: `compare` with the other's features, of which none are kept."""
+    return compare_with_all(measure, [features_a], maps)[0]
+
+
+def compare_with_all(
+    measure: Measure, references: Sequence[Features], maps: Tensor
+) -> tuple[Float[Tensor, " batch"], ...]:
+    """Score maps against several batches of prepared maps: `compare_maps` with each, but their features are made once.
+
+    Args:
+        measure: the computation.
+        references: prepared batches, each of as many maps as `maps`.
+        maps: (batch, ...).
+
+    Returns:
+        the scores (batch,) against each reference.
+
+    Raises:
+        InvalidInput: batches of different sizes, devices or shapes of map, and as `check_maps` says.
+    """
     maps = check_maps(maps, images=measure.images)
-    if len(maps) != len(features_a[0]) or maps.device != features_a[0].device:
-        raise InvalidInput(
-            f"{len(features_a[0])} prepared maps on {features_a[0].device} cannot be compared with {len(maps)} maps on "
-            f"{maps.device}"
-        )
+    for features in references:
+        if len(maps) != len(features[0]) or maps.device != features[0].device:
+            raise InvalidInput(
+                f"{len(features[0])} prepared maps on {features[0].device} cannot be compared with {len(maps)} maps on "
+                f"{maps.device}"
+            )
+    size = len(references[0])  # tensors of one batch
 
-    def similarity(part: Tensor, *prepared: Tensor) -> Features:
+    def similarities(part: Tensor, *prepared: Tensor) -> Features:
         features = measure.features(part)
-        _require_match(prepared, features)
-        return (measure.similarity(prepared, features),)
+        batches = [prepared[first : first + size] for first in range(0, len(prepared), size)]
+        for reference in batches:
+            _require_match(reference, features)
+        return tuple(measure.similarity(reference, features) for reference in batches)
 
-    return in_chunks(similarity, maps, *features_a)[0]
+    return in_chunks(similarities, maps, *(tensor for features in references for tensor in features))
 
 
 def _require_match(features_a: Features, features_b: Features) -> None:

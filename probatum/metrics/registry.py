@@ -1,5 +1,6 @@
 """The table of similarity metrics: each with the protocol under which papers report it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from probatum.errors import UnknownName
 from probatum.metrics.entropy import EntropyRise
 from probatum.metrics.histograms import HOGCorrelation
-from probatum.metrics.inputs import Features, Measure, compare, compare_maps, prepare, score
+from probatum.metrics.inputs import Features, Measure, compare, compare_maps, compare_with_all, prepare, score
 from probatum.metrics.ranks import Spearman
 from probatum.metrics.structural import SSIM_PRESETS
 from probatum.metrics.vectors import Cosine, Euclidean, Pearson
@@ -36,6 +37,8 @@ class Metric:
         source: where the protocol stands.
         perfect: the score of identical maps.
         kind: how a score is read.
+        chance: the score that maps reach which have nothing in common, where it is known beforehand; None lets a check
+            measure it between maps of different images.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Metric:
     source: str
     perfect: float = 1.0
     kind: Kind = "similarity"
+    chance: float | None = None
 
     def prepare(self, maps: Tensor) -> Features:
         """Compute what the metric needs of one batch of maps, once for any number of comparisons."""
@@ -57,6 +61,10 @@ class Metric:
     def compare_maps(self, features_a: Features, maps: Tensor) -> Float[Tensor, " batch"]:
         """Score each pair of a prepared map and another that is compared only once."""
         return compare_maps(self.measure, features_a, maps)
+
+    def compare_with_all(self, references: Sequence[Features], maps: Tensor) -> tuple[Float[Tensor, " batch"], ...]:
+        """Score maps against several batches of prepared maps."""
+        return compare_with_all(self.measure, references, maps)
 
     def __call__(self, a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
         """Score each pair of maps."""

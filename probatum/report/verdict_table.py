@@ -8,8 +8,16 @@ from matplotlib.patches import Rectangle
 
 from probatum.attributions import METHODS
 from probatum.experiments.compare import PresetComparison
-from probatum.experiments.verdicts import FOLLOWS, FOLLOWS_UP_TO, IGNORES, IGNORES_FROM, UNDECIDED, Verdict, Word
-from probatum.metrics import METRICS
+from probatum.experiments.verdicts import (
+    INSENSITIVE,
+    INSENSITIVE_FROM,
+    SENSITIVE,
+    SENSITIVE_UP_TO,
+    UNDECIDED,
+    Summary,
+    Verdict,
+    Word,
+)
 from probatum.randomization import PRESETS
 from probatum.report import text
 from probatum.report.layout import caption_lines
@@ -25,9 +33,9 @@ from probatum.report.style import (
     house_style,
 )
 
-SYMBOLS: dict[Word, str] = {FOLLOWS: "✓", IGNORES: "✗", UNDECIDED: "?"}
+SYMBOLS: dict[Word, str] = {SENSITIVE: "✓", INSENSITIVE: "✗", UNDECIDED: "?"}
 # Told apart by lightness as well, so that a grey print keeps them; the hues are those of Okabe & Ito (2008).
-_FILLS: dict[Word, str] = {FOLLOWS: "#d9f0e8", IGNORES: "#f0b48c", UNDECIDED: "#ffffff"}
+_FILLS: dict[Word, str] = {SENSITIVE: "#d9f0e8", INSENSITIVE: "#f0b48c", UNDECIDED: "#ffffff"}
 _BROKEN = "broken check"
 _MARGIN, _GAP, _PAD = 0.04, 0.02, 0.05  # inches
 _HEAD = 0.62
@@ -41,8 +49,8 @@ def verdict_rows(comparison: PresetComparison) -> tuple[list[str], list[list[str
     columns = ["method", *(_column(comparison, preset) for preset in comparison.presets)]
     rows = []
     for method in comparison.methods:
-        verdicts = [comparison.cell(method, preset) for preset in comparison.presets]
-        rows.append([_title(method), *(f"{SYMBOLS[v.word]} {_numbers(v)}" for v in verdicts)])
+        found = [comparison.cell(method, preset) for preset in comparison.presets]
+        rows.append([_title(method), *(f"{SYMBOLS[each.word]} {_numbers(each.leading)}" for each in found)])
     return columns, rows
 
 
@@ -51,9 +59,10 @@ def verdict_key(comparison: PresetComparison) -> list[str]:
     first = next(iter(comparison.judgements.values()))
     sentences = [
         ", ".join(f"{sign} {word}" for word, sign in SYMBOLS.items())
-        + f", decided at the last stage of each check by the 95 % interval over {_counted(first.images, 'image')}",
-        f"similarities: the share retained, score / ceiling, ✓ up to {FOLLOWS_UP_TO:g}, ✗ from {IGNORES_FROM:g}; "
-        "rises: ✓ above 0, ✗ up to 0",
+        + f" to the weights, decided at the last stage of each check by the 95 % interval over "
+        f"{_counted(first.images, 'image')} and all trials; metrics that disagree decide nothing",
+        "similarities and distances: the share retained, (score − chance) / (ceiling − chance), "
+        f"✓ up to {SENSITIVE_UP_TO:g}, ✗ from {INSENSITIVE_FROM:g}; rises: ✓ above 0",
     ]
     for preset, judgement in comparison.judgements.items():
         sentences += [f"{preset} is a broken check: {what}" for what in judgement.broken]
@@ -105,14 +114,14 @@ def verdict_figure(comparison: PresetComparison, caption: str | None = None) -> 
             write(start + each / 2, 0.16, text.wrap(preset, 0.9 * each, TITLE_SIZE, 2), TITLE_SIZE, fontweight="bold")
             write(start + each / 2, 0.39, _under(comparison, preset, each), color=FAINT_INK)
             for row, method in enumerate(methods):
-                verdict, top = comparison.cell(method, preset), _HEAD + tall * row
-                looks: dict[str, Any] = {"facecolor": _FILLS[verdict.word], "edgecolor": SEPARATOR, "linewidth": 0.6}
+                word, top = comparison.cell(method, preset).word, _HEAD + tall * row
+                looks: dict[str, Any] = {"facecolor": _FILLS[word], "edgecolor": SEPARATOR, "linewidth": 0.6}
                 looks |= {"facecolor": "white", "hatch": "////"} if broken else {}
                 box = (start + _GAP / 2, top + _GAP / 2)
                 axes.add_patch(Rectangle(box, each - _GAP, tall - _GAP, **looks))
                 aside = 0.0 if narrow else _SIGN
                 if not narrow:
-                    write(start + 0.13, top + tall / 2, SYMBOLS[verdict.word], _SIGN_SIZE, fontweight="bold")
+                    write(start + 0.13, top + tall / 2, SYMBOLS[word], _SIGN_SIZE, fontweight="bold")
                 write(start + aside + (each - aside) / 2, top + tall / 2, cells[method, preset])
         for row, name in enumerate(names):
             write(left - 0.08, _HEAD + tall * (row + 0.5), name, TITLE_SIZE, ha="right", multialignment="right")
@@ -122,13 +131,14 @@ def verdict_figure(comparison: PresetComparison, caption: str | None = None) -> 
 
 def _cell(comparison: PresetComparison, method: str, preset: str, *, narrow: bool) -> str:
     """The lines of one cell: the number, its interval, and what else there is to know."""
-    verdict = comparison.cell(method, preset)
+    summary = comparison.cell(method, preset)
+    verdict = summary.leading
     number = _numbers(verdict)
     if narrow:
-        number = f"{SYMBOLS[verdict.word]} {number}".replace(" [", "\n[")
-    lines = [number]
-    if verdict.constant > 0:
-        lines.append(f"{verdict.constant:.0%} constant")
+        number = f"{SYMBOLS[summary.word]} {number}".replace(" [", "\n[")
+    lines = [number, _decides(summary)]
+    if verdict.live < verdict.comparisons:
+        lines.append(f"{verdict.live} of {verdict.comparisons} live")
     elif len(comparison.judgements[preset].stages) > 1 and np.isfinite(verdict.over_stages):
         lines.append(f"all stages {_round(verdict.over_stages)}")
     return "\n".join(lines)
@@ -136,8 +146,13 @@ def _cell(comparison: PresetComparison, method: str, preset: str, *, narrow: boo
 
 def _numbers(verdict: Verdict) -> str:
     if not np.isfinite(verdict.value):
-        return "no ceiling"
+        return "no share"
     return f"{_round(verdict.value)} [{_round(verdict.low)}, {_round(verdict.high)}]"
+
+
+def _decides(summary: Summary) -> str:
+    """The metric whose number stands in the cell, or that the metrics disagree."""
+    return "metrics disagree" if summary.word != summary.leading.word else summary.leading.metric
 
 
 def _round(value: float) -> str:
@@ -154,15 +169,11 @@ def _title(method: str) -> str:
 
 
 def _column(comparison: PresetComparison, preset: str) -> str:
-    broken = f", {_BROKEN}" if comparison.judgements[preset].broken else ""
-    return f"{preset} ({comparison.metrics[preset]}{broken})"
+    return f"{preset} ({_BROKEN})" if comparison.judgements[preset].broken else preset
 
 
 def _under(comparison: PresetComparison, preset: str, room: float) -> str:
-    """Beneath the name of a preset: order and metric, or that the check is broken."""
+    """Beneath the name of a preset: its order, or that the check is broken."""
     if comparison.judgements[preset].broken:
         return _BROKEN
-    metric = comparison.metrics[preset]
-    title = METRICS[metric].title if metric in METRICS else metric
-    rows = [PRESETS[preset].order if preset in PRESETS else "", title]
-    return "\n".join(text.wrap(row, room - 0.06, SMALL_SIZE, 1) for row in rows if row)
+    return text.wrap(PRESETS[preset].order, room - 0.06, SMALL_SIZE, 1) if preset in PRESETS else ""

@@ -1,65 +1,79 @@
 """What the terminal says of results, after a command wrote them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from probatum.attributions import METHODS
 from probatum.errors import ModelError
-from probatum.experiments import PresetComparison, SanityResult, Setup
-from probatum.metrics import METRICS
-from probatum.report import bootstrap_interval
-from probatum.report.run import CONTROL
+from probatum.experiments import Judgement, PresetComparison, SanityResult, Setup, Summary, judge
+from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED
 from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import Finding
 from probatum.terminal.output import show, show_table
 
 
 def show_check(setup: Setup, result: SanityResult) -> None:
-    """Shows the mean similarity of each method at the last stage, and whether the control did its work."""
+    """Shows the verdict on each method, and what limits the check."""
     if setup.training is not None:
         show(f"{setup.spec.title} was trained to a test accuracy of {setup.training.best_accuracy:.4f}")
-    rows = []
-    for method in result.methods:
-        cells = []
-        for metric in result.metrics:
-            # Adding zero turns a rounded −0 into 0.
-            interval = bootstrap_interval(result.of(method, metric))
-            mean, low, high = (round(float(value[-1]), 2) + 0.0 for value in interval)
-            cells.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]")
-        rows.append((METHODS[method].title, *cells))
-    stage, images = result.stages[-1], len(result.image_names)
-    title = (
-        f"similarity to the trained model's maps after the last stage, {stage}: mean of {images} images [95 % interval]"
+    judgement = judge(result, setup.metrics)
+    images, trials = len(result.image_names), result.scores.shape[-1]
+    show(
+        f"verdicts after the last stage, {result.stages[-1]}, from {_counted(images, 'image')} and "
+        f"{_counted(trials, 'trial')}; a small share is good: little of the map is left without the trained weights"
     )
-    show_table(title, ("method", *result.metrics), rows, numeric=len(result.metrics))
-    if CONTROL in result.methods:
-        perfect = all(
-            np.allclose(result.of(CONTROL, metric), METRICS[metric].perfect, atol=1e-5) for metric in result.metrics
-        )
-        if not perfect:
-            raise ModelError(
-                "the edge detector did not score perfectly at every stage; these results cannot be trusted"
-            )
-        show("control: the edge detector, which knows no model, scores perfectly at every stage")
-    noisy = [row for row in range(len(result.methods)) if np.isfinite(result.ceiling[row]).any()]
-    if noisy:
-        rows = [
-            (METHODS[result.methods[row]].title, *(f"{mean:.2f}" for mean in np.nanmean(result.ceiling[row], axis=-1)))
-            for row in noisy
-        ]
-        title = "noise ceiling: the same for the trained model's own maps under another seed"
-        show_table(title, ("method", *result.metrics), rows, numeric=len(result.metrics))
-    constant = int((result.constant > 0).sum())
-    if constant:
-        show(f"{constant} of {result.constant.size} comparisons had a constant map; results.csv marks them")
+    show_judgement(judgement)
+    for sentence in (*_limits(setup, result), *judgement.notes):
+        show(sentence)
     show_skipped(setup.skipped)
-    if result.failures:
-        count, first = len(result.failures), result.failures[0]
-        show(f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ...")
+    if judgement.broken:
+        raise ModelError(f"{'; '.join(judgement.broken)}; these results cannot be trusted")
     tested = [row for row, method in enumerate(result.methods) if not METHODS[method].control]
     if tested and not np.isfinite(result.scores[tested]).any():
         raise ModelError(f"not one score exists: all maps of {setup.spec.title} have NaN or infinite values")
+
+
+def show_judgement(judgement: Judgement) -> None:
+    """Shows one line for each method, and how many have which verdict."""
+    summaries = judgement.summaries.values()
+    titles = [METHODS[each.method].title if each.method in METHODS else each.method for each in summaries]
+    width = max(map(len, titles))
+    for title, each in zip(titles, summaries, strict=True):
+        show(f"  {title:<{width}}  {each.word:<11}  {_share(each)}".rstrip())
+    for title, each in zip(titles, summaries, strict=True):
+        if each.word == UNDECIDED:
+            show(f"{title}: {each.reason}" + (f"; next: {each.remedy}" if each.remedy else ""))
+    counts = Counter(each.word for each in summaries)
+    found = ", ".join(f"{counts[word]} {word}" for word in (SENSITIVE, INSENSITIVE, UNDECIDED))
+    show(f"of {_counted(len(titles), 'method')}, {found} to the weights")
+
+
+def _share(summary: Summary) -> str:
+    """The share retained or the rise of the verdict that decided, short enough for a narrow terminal."""
+    verdict = summary.leading
+    if not np.isfinite(verdict.value):
+        return ""
+    value, low, high = (round(number, 2) + 0.0 for number in (verdict.value, verdict.low, verdict.high))
+    return f"{'rise' if verdict.kind == 'rise' else 'share'} {value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _limits(setup: Setup, result: SanityResult) -> Iterator[str]:
+    """What a reader must know of the comparisons, one sentence each."""
+    constant = int((result.constant > 0).sum())
+    if constant:
+        yield f"{constant} of {result.constant.size} comparisons had a constant map; they count for no verdict"
+    labels = setup.data.labels
+    if labels is not None and (wrong := int((labels != setup.targets.cpu()).sum())):
+        yield f"the model misclassifies {wrong} of {_counted(len(labels), 'image')}; the predicted class is explained"
+    if result.failures:
+        count, first = len(result.failures), result.failures[0]
+        yield f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ..."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def show_skipped(skipped: Sequence[tuple[str, str]]) -> None:

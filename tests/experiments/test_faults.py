@@ -212,6 +212,7 @@ def test_failures_are_stored_and_verdicts_rest_on_the_other_images(tmp_path):
         scores=result.scores[:, :, :, others],
         constant=result.constant[:, :, others],
         ceiling=result.ceiling[:, :, others],
+        chance=result.chance[:, :, :, others],
     )
     found, expected = judge(result), judge(without)
     assert found.broken == ()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probatum.errors import InvalidInput
-from probatum.experiments.intervals import bootstrap_interval, ratio_interval
+from probatum.experiments.intervals import bootstrap_interval, share_interval
 
 
 @pytest.mark.parametrize("shared_trials", [True, False])
@@ -146,26 +146,64 @@ def test_refused(scores, options, message):
         bootstrap_interval(scores, **options)
 
 
-def test_ratio_with_limits_of_one_is_the_interval_of_the_mean():
-    scores = np.random.default_rng(2).gamma(2.0, size=30)
-    ratio = ratio_interval(scores, np.ones(30), resamples=20_000)
-    mean = bootstrap_interval(scores[:, None], resamples=20_000)
-    assert ratio[0] == pytest.approx(float(mean.mean), rel=1e-14)
-    tolerance = 0.12 * scores.std() / np.sqrt(len(scores))  # as above: the draws are others
-    assert ratio[1] == pytest.approx(float(mean.low), abs=tolerance)
-    assert ratio[2] == pytest.approx(float(mean.high), abs=tolerance)
+def test_a_share_is_the_ratio_of_sums_above_chance_over_what_exists():
+    generator = np.random.default_rng(3)
+    scores, chances = generator.uniform(size=(2, 9, 4))
+    ceilings = generator.uniform(1.0, 1.2, size=9)
+    scores[2, 1] = np.nan
+    ceilings[4] = np.nan
+    pseudo = 2 * chances - chances.mean(axis=0)
+    exists = np.isfinite(scores) & np.isfinite(ceilings)[:, None]
+    expected = (scores - pseudo)[exists].sum() / (ceilings[:, None] - pseudo)[exists].sum()
+    found = share_interval(scores, ceilings, chances)
+    assert found.value == pytest.approx(expected, rel=1e-12)
+    assert found.room == pytest.approx((ceilings[:, None] - pseudo)[exists].mean(), rel=1e-12)
+    assert found.low < found.value < found.high
+    assert found.room_low < found.room
 
 
-def test_scores_and_limits_are_drawn_together():
-    limits = np.random.default_rng(3).uniform(0.2, 1.0, size=12)
-    assert ratio_interval(0.4 * limits, limits) == pytest.approx((0.4, 0.4, 0.4), rel=1e-14)
-    assert ratio_interval(np.array([0.3]), np.array([0.6])) == pytest.approx((0.5, 0.5, 0.5), rel=1e-14)
+def test_scores_and_ceilings_are_drawn_together():
+    ceilings = np.random.default_rng(3).uniform(0.2, 1.0, size=12)
+    scores = np.repeat(0.4 * ceilings[:, None], 3, axis=1)
+    found = share_interval(scores, ceilings, np.zeros_like(scores))
+    assert found[:3] == pytest.approx((0.4, 0.4, 0.4), rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("scores", "limits", "message"),
-    [([], [], "at least one"), ([np.nan], [1.0], "finite"), ([0.5, 0.5], [0.3, -0.4], "mean of -0.05")],
-)
-def test_ratios_that_do_not_exist_are_refused(scores, limits, message):
-    with pytest.raises(InvalidInput, match=message):
-        ratio_interval(np.array(scores), np.array(limits))
+def test_a_distance_has_its_share_below_chance():
+    generator = np.random.default_rng(4)
+    scores, chances, ceilings = generator.normal(size=(10, 3)), np.full((10, 3), 0.1), np.full(10, 1.0)
+    upward = share_interval(scores, ceilings, chances)
+    downward = share_interval(-scores, -ceilings, -chances)
+    assert downward[:3] == pytest.approx(upward[:3], rel=1e-12)
+    assert downward.room == pytest.approx(-upward.room, rel=1e-12)
+
+
+@pytest.mark.parametrize(("images", "trials"), [(5, 3), (10, 2), (20, 5)])
+def test_the_interval_of_a_share_covers_the_truth(images, trials):
+    """Scores of image, trial and rest above a chance that is a mean over pairs of images."""
+    generator = np.random.default_rng(images)
+    truth, covered, repetitions = 0.3, 0, 200
+    for _ in range(repetitions):
+        looks = 0.1 * generator.normal(size=images)  # what an image adds to each of its pairs
+        pairs = 0.5 + looks[:, None] + looks + 0.05 * generator.normal(size=(trials, images, images))
+        pairs[:, np.arange(images), np.arange(images)] = np.nan
+        chances = np.nanmean(np.stack([pairs, pairs.swapaxes(1, 2)]), axis=(0, 3)).T
+        noise = 0.05 * generator.normal(size=(images, 1)) + 0.02 * generator.normal(size=(images, trials))
+        scores = 0.5 + 0.5 * truth + noise + 0.02 * generator.normal(size=trials)
+        found = share_interval(scores, np.ones(images), chances, resamples=400)
+        covered += found.low <= truth <= found.high
+    assert covered / repetitions > 0.88
+
+
+def test_a_share_without_room_or_scores_does_not_exist():
+    nothing = share_interval(np.full((4, 2), np.nan), np.ones(4), np.zeros((4, 2)))
+    assert np.isnan(nothing).all()
+    assert np.isnan(share_interval(np.ones((4, 2)), np.ones(4), np.full((4, 2), np.nan))).all()
+    none = share_interval(np.ones((4, 2)), np.zeros(4), np.zeros((4, 2)))
+    assert np.isnan(none[:3]).all()
+    assert none.room == 0
+
+
+def test_infinite_scores_have_no_share():
+    with pytest.raises(InvalidInput, match="infinite"):
+        share_interval(np.full((2, 2), np.inf), np.ones(2), np.zeros((2, 2)))

@@ -90,6 +90,8 @@ def test_prepared_maps_score_as_plain_ones(metric: Metric):
     assert all(len(part) == len(a) for part in reference)
     assert torch.equal(metric.compare(reference, metric.prepare(b)), metric(a, b))
     assert torch.equal(metric.compare_maps(reference, b), metric(a, b))
+    both = metric.compare_with_all([reference, metric.prepare(b)], b)
+    assert torch.equal(torch.stack(both), torch.stack([metric(a, b), metric(b, b)]))
     assert torch.equal(metric.compare(reference, reference), metric(a, a))
 
 

@@ -44,7 +44,8 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
         name: {method: generator.normal(size=(1 + len(STAGES), *size)).astype(np.float32) for method in METHODS}
         for name in names[:kept]
     }
-    result = SanityResult(METHODS, METRICS, STAGES, names, (0,) * len(names), scores, constant, ceiling, maps)
+    chance = np.full(scores.shape, 0.05)
+    result = SanityResult(METHODS, METRICS, STAGES, names, (0,) * len(names), scores, constant, ceiling, chance, maps)
     write_results(folder, result)
     if kept:
         pictures = generator.uniform(size=(len(names), *size)).astype(np.float32)

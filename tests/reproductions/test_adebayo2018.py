@@ -141,7 +141,9 @@ def run_of(scores, stages=4):
     constant[methods.index("grad-cam"), 0, 0, 0] = 2
     names = tuple(f"stage {number}" for number in range(stages))
     ceiling = np.full((len(methods), len(METRICS), 3), np.nan)
-    result = SanityResult(methods, METRICS, names, ("a", "b", "c"), (0, 1, 2), table, constant, ceiling)
+    result = SanityResult(
+        methods, METRICS, names, ("a", "b", "c"), (0, 1, 2), table, constant, ceiling, np.zeros_like(table)
+    )
     return Run(Path(), {"title": "a net"}, result)
 
 

@@ -73,7 +73,7 @@ def test_strangers_are_the_other_images():
     scores = np.zeros((1, 2, 2, 3, 1))
     result = SanityResult(
         ("global",), ("ssim-adebayo-issue", "spearman"), ("s", "t"), tuple("xyz"), (0, 0, 0), scores,
-        np.zeros((1, 2, 3, 1), dtype=np.int8), np.full((1, 2, 3), np.nan), maps,
+        np.zeros((1, 2, 3, 1), dtype=np.int8), np.full((1, 2, 3), np.nan), np.zeros_like(scores), maps,
     )  # fmt: skip
     found = cascade.cross_image_similarity(result)
     assert found.shape == (1, 2, 2, 3)

@@ -220,6 +220,7 @@ def hand_made(folder, scores, maps, *, stages=STAGES, constant=None, **facts):
         table,
         np.zeros((len(methods), len(stages), images, 1), dtype=np.int8) if constant is None else constant,
         np.full((len(methods), 2, images), np.nan),
+        np.zeros_like(table),
         {names[index]: {method: maps[method][index][:, None] for method in maps} for index in range(images)}
         if maps
         else {},

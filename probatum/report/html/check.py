@@ -1,7 +1,6 @@
 """The page of a sanity check."""
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,12 @@ import numpy as np
 from probatum.attributions import METHODS
 from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.verdicts import (
-    FOLLOWS_UP_TO,
-    IGNORES_FROM,
+    INSENSITIVE_FROM,
+    LEAST_IMAGES,
     MEASURABLE,
+    SENSITIVE_UP_TO,
     Judgement,
-    Verdict,
+    Summary,
     judge,
 )
 from probatum.metrics import METRICS, Kind
@@ -73,28 +73,6 @@ class Row:
     scored: int
 
 
-@dataclass(frozen=True)
-class Judged:
-    """The verdicts on one method: the first metric decides, as in the table of verdicts of the terminal."""
-
-    verdicts: list[Verdict]
-
-    @property
-    def word(self) -> str:
-        """What the first metric says."""
-        return self.verdicts[0].word
-
-    @property
-    def others(self) -> str:
-        """How many of the other metrics say what, where they do not all agree with the first."""
-        counts = Counter(verdict.word for verdict in self.verdicts[1:])
-        return (
-            ""
-            if set(counts) <= {self.word}
-            else ", ".join(f"{word}: {counts[word]}" for word in BADGES if counts[word])
-        )
-
-
 def check_page(folder: Path) -> str:
     """The page of a run folder of `probatum check`."""
     run = read_run(folder)
@@ -110,10 +88,11 @@ def check_page(folder: Path) -> str:
         story=story(run),
         warnings=[*check_warnings(run, judgement), *model_warnings(run), *_left_out(browser)],
         rows=rows,
-        judged=_judged(judgement, rows, metrics),
+        judged=[judgement.summary(row.name) for row in rows] if judgement else list[Summary](),
         badges=BADGES,
-        bounds=(FOLLOWS_UP_TO, IGNORES_FROM),
+        bounds=(SENSITIVE_UP_TO, INSENSITIVE_FROM),
         measurable=MEASURABLE,
+        least=LEAST_IMAGES,
         metrics=metrics,
         stages=run.result.stages,
         places=charts.stage_places(len(run.result.stages)),
@@ -179,12 +158,6 @@ def _judgement(run: Run) -> Judgement | None:
     if any(name not in METRICS for name in run.result.metrics):
         return None
     return judge(run.result)
-
-
-def _judged(judgement: Judgement | None, rows: list[Row], metrics: list[Metric]) -> list[Judged]:
-    if judgement is None:
-        return []
-    return [Judged([judgement.of(row.name, metric.name) for metric in metrics]) for row in rows]
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:

@@ -4,12 +4,13 @@ import numpy as np
 
 from probatum.attributions import METHODS
 from probatum.experiments.run_folder import Run
-from probatum.experiments.verdicts import FOLLOWS, IGNORES, UNDECIDED, Judgement
+from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
 from probatum.report.html.words import count, listed, settings, short_name
 
 _FEW_IMAGES, _FEW_TRIALS = 10, 3
-BADGES = {FOLLOWS: "good", UNDECIDED: "open", IGNORES: "bad"}
+_NAMED = 5  # misclassified images that a warning names
+BADGES = {SENSITIVE: "good", UNDECIDED: "open", INSENSITIVE: "bad"}
 ORDERS_IN_WORDS = {
     "cascading": "from the output down, each stage on top of those before",
     "bottom-up": "from the input up, each stage on top of those before",
@@ -23,7 +24,7 @@ def story(run: Run) -> str:
     """What was run, in words."""
     facts, result = run.config["randomization"], run.result
     methods = sum(not (name in METHODS and METHODS[name].control) for name in result.methods)
-    control = " and a control that knows no model" if methods < len(result.methods) else ""
+    control = " and a control that never uses the model" if methods < len(result.methods) else ""
     source = PRESETS[facts["preset"]].source if facts["preset"] in PRESETS else ""
     order = ORDERS_IN_WORDS.get(facts["order"], facts["order"])
     change = (
@@ -54,6 +55,13 @@ def model_warnings(run: Run) -> list[str]:
             f"The model reached a test accuracy of only {model['test_accuracy']:.1%}: it has learnt little that maps "
             "could show."
         )
+    wrong = [image for image in run.config["data"]["images"] if image["label"] not in (None, image["target"])]
+    if wrong:
+        found.append(
+            f"The model misclassifies {count(len(wrong), 'image')} of {len(run.result.image_names)}; what is explained "
+            f"there is the predicted class: {listed(image['name'] for image in wrong[:_NAMED])}"
+            + (", ..." if len(wrong) > _NAMED else ".")
+        )
     if len(run.result.image_names) < _FEW_IMAGES:
         found.append(f"{count(len(run.result.image_names), 'image')} only: the intervals are rough.")
     return found
@@ -62,18 +70,17 @@ def model_warnings(run: Run) -> list[str]:
 def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
     """What a reader must know of the check itself."""
     result, facts = run.result, run.config["randomization"]
-    found = (
-        [f"The check is broken: {what}. These results cannot be trusted." for what in judgement.broken]
-        if judgement
-        else []
-    )
+    found = list[str]()
+    if judgement:
+        found += [f"The check is broken: {what}. These results cannot be trusted." for what in judgement.broken]
+        found += judgement.notes
     constant = int((result.constant > 0).sum())
     if constant:
         counts = zip(result.methods, (result.constant > 0).sum(axis=(1, 2, 3)).tolist(), strict=True)
         which = listed(f"{run.config['methods'][name]['title']} ({number})" for name, number in counts if number)
         found.append(
-            f"{count(constant, 'comparison')} of {result.constant.size:,} had a constant map, so that their score "
-            f"follows a rule of the metric and not the maps: {which}."
+            f"{count(constant, 'comparison')} of {result.constant.size:,} had a constant map and take no part in "
+            f"verdicts, for a rule of the metric sets their score: {which}."
         )
     missing = int((~np.isfinite(result.scores)).sum())
     if missing:
@@ -85,7 +92,7 @@ def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
         )
     if facts["trials"] < _FEW_TRIALS:
         found.append(
-            "One trial: the intervals do not hold how much randomizations differ."
+            "One trial: the curves' intervals do not hold how much randomizations differ; the verdicts assume it."
             if facts["trials"] == 1
             else f"{facts['trials']} trials: the intervals hold little of how much randomizations differ."
         )

@@ -7,8 +7,7 @@ from typing import Any
 from probatum.attributions import METHODS
 from probatum.experiments.compare import PresetComparison, read_comparison
 from probatum.experiments.run_folder import Run, read_run
-from probatum.experiments.verdicts import FOLLOWS_UP_TO, IGNORES_FROM, MEASURABLE
-from probatum.metrics import METRICS
+from probatum.experiments.verdicts import INSENSITIVE_FROM, LEAST_IMAGES, MEASURABLE, SENSITIVE_UP_TO
 from probatum.randomization import PRESETS
 from probatum.report.html.check_words import BADGES, ORDERS_IN_WORDS, check_warnings, model_warnings, setting_of
 from probatum.report.html.page import render
@@ -21,7 +20,7 @@ class Column:
 
     preset: str
     source: str
-    metric: str
+    metrics: str
     order: str
     initialiser: str
     stages: int
@@ -57,13 +56,14 @@ def comparison_page(folder: Path, config: dict[str, Any]) -> str:
             {
                 "title": METHODS[name].title if name in METHODS else name,
                 "control": _is_control(name),
-                "verdicts": [comparison.cell(name, preset) for preset in comparison.presets],
+                "summaries": [comparison.cell(name, preset) for preset in comparison.presets],
             }
             for name in comparison.methods
         ],
         badges=BADGES,
-        bounds=(FOLLOWS_UP_TO, IGNORES_FROM),
+        bounds=(SENSITIVE_UP_TO, INSENSITIVE_FROM),
         measurable=MEASURABLE,
+        least=LEAST_IMAGES,
         facts=setting_of(first),
         commands=[
             ("In the folder of this page:", "probatum rerun . --out ../again"),
@@ -75,11 +75,10 @@ def comparison_page(folder: Path, config: dict[str, Any]) -> str:
 
 def _column(preset: str, run: Run, comparison: PresetComparison) -> Column:
     judgement, facts = comparison.judgements[preset], run.config["randomization"]
-    metric = comparison.metrics[preset]
     return Column(
         preset,
         PRESETS[preset].source,
-        METRICS[metric].title if metric in METRICS else metric,
+        listed(run.result.metrics),
         ORDERS_IN_WORDS.get(facts["order"], facts["order"]),
         settings(facts["initialiser"]),
         len(judgement.stages),
