@@ -305,8 +305,10 @@ def _too_few(scores: _Scores, blank: Verdict) -> tuple[str, str]:
     if images < LEAST_IMAGES:
         number = "one image decides" if images == 1 else f"{images} images decide"
         return f"{number} nothing", f"check at least {LEAST_IMAGES} images"
-    dead = scores.given.size - blank.live
-    reason = f"{dead} of {blank.comparisons} comparisons have a constant map; {scores.images} images have a live one"
+    reason = (
+        f"constant or infinite maps leave {blank.live} of {blank.comparisons} comparisons, of "
+        f"{scores.images} images; {LEAST_IMAGES} are the least"
+    )
     if scores.trained_constant:
         return reason, "the trained model's own maps are constant: explain another layer or class"
     return reason, "more trials, another initializer, or the value before the model's last ReLU"

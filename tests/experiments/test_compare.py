@@ -146,7 +146,7 @@ def test_each_preset_is_stored_as_the_run_that_it_is_alone(compared, tmp_path):
     for name in ALL:
         run = read_run(folder / name)
         assert read_config(folder / name) == replace(CONFIG, preset=name)
-        assert comparison.metrics[name] == run.result.metrics[0] == ("entropy-rise" if name == "emprt" else "ssim")
+        assert run.result.metrics[0] == ("entropy-rise" if name == "emprt" else "ssim")
         assert run.config["randomization"]["order"] == PRESETS[name].order
     alone = compare.check(replace(CONFIG, preset="smprt"), set_up(replace(CONFIG, preset="smprt")))
     np.testing.assert_allclose(alone.scores, read_run(folder / "smprt").result.scores, rtol=1e-12)
