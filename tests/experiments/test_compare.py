@@ -142,7 +142,7 @@ def test_the_model_is_made_once_and_every_preset_runs(compared, monkeypatch):
 
 
 def test_each_preset_is_stored_as_the_run_that_it_is_alone(compared, tmp_path):
-    comparison, folder, _ = compared
+    _, folder, _ = compared
     for name in ALL:
         run = read_run(folder / name)
         assert read_config(folder / name) == replace(CONFIG, preset=name)
