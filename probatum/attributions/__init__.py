@@ -13,6 +13,7 @@ from probatum.attributions.guided_backprop import GuidedBackprop
 from probatum.attributions.guided_grad_cam import GuidedGradCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
+from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.registry import METHODS, MethodEntry, get_method
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.attributions.streaming import MapBatch, attribute_stream
@@ -39,6 +40,7 @@ __all__ = [
     "Method",
     "MethodEntry",
     "NoisyBaselines",
+    "Occlusion",
     "SmoothGrad",
     "Zero",
     "attribute",

@@ -15,6 +15,7 @@ from probatum.attributions.guided_backprop import GuidedBackprop
 from probatum.attributions.guided_grad_cam import GuidedGradCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
+from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.errors import UnknownName
 
@@ -87,6 +88,7 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "gradient-shap": MethodEntry("GradientSHAP", GradientSHAP, _ERION),
     "gradient-shap-local": MethodEntry("GradientSHAP (local)", lambda: GradientSHAP(multiply_by_inputs=False), _ERION),
+    "occlusion": MethodEntry("Occlusion", Occlusion, "Zeiler & Fergus 2014, arXiv:1311.2901"),
     "edge-detector": MethodEntry("Edge Detector", EdgeDetector, "Sobel & Feldman 1968", control=True),
 }
 

@@ -2,15 +2,18 @@
 
 from probatum.engine.copying import copy_model, frozen_copy
 from probatum.engine.evaluate import (
+    LOGIT,
     MULTIPLIERS,
     PLAIN,
     Evaluation,
     InputGradient,
     LayerGradient,
+    Logit,
     Measurement,
     Multipliers,
     relu_coverage,
 )
+from probatum.engine.masking import SlidingWindow
 from probatum.engine.noise import image_keys
 from probatum.engine.plan import Progress, Request, Variant, all_logits, run, run_variants
 from probatum.engine.precision import PRECISIONS
@@ -29,6 +32,7 @@ from probatum.engine.targets import Targets
 from probatum.engine.trace import LayerCall, execution_order, find_layer, last_convolution, used_parameters
 
 __all__ = [
+    "LOGIT",
     "MULTIPLIERS",
     "PLAIN",
     "PRECISIONS",
@@ -43,6 +47,7 @@ __all__ = [
     "InputGradient",
     "LayerCall",
     "LayerGradient",
+    "Logit",
     "Measurement",
     "Multipliers",
     "Noise",
@@ -56,6 +61,7 @@ __all__ = [
     "Reference",
     "Request",
     "Rows",
+    "SlidingWindow",
     "StraightPath",
     "Targets",
     "Variant",

@@ -74,6 +74,11 @@ def count_saved(tensor: Tensor) -> None:
         count(tensor)
 
 
+def is_measuring() -> bool:
+    """Tells whether what a forward pass keeps is being measured, for which it must build a graph."""
+    return _counting.get() is not None
+
+
 @contextmanager
 def measure_saved(model: nn.Module) -> Iterator[SavedBytes]:
     """Measures what a forward pass inside the block keeps for its backward pass."""

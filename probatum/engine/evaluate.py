@@ -11,13 +11,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from probatum.engine.budget import is_measuring
 from probatum.engine.multipliers import multipliers
 from probatum.engine.precision import computing
 from probatum.engine.prefix import Prefix, SharedWeights
 from probatum.engine.prepared_model import PreparedModel, prepare
 from probatum.engine.rules import BackwardRule, GuidedReLU, ReLUCoverage, RuledPass
 from probatum.engine.rules.relu import ReLUPass
-from probatum.engine.sampling import Rows
+from probatum.engine.sampling import Rows, per_row
 from probatum.engine.statistics import accumulation_dtype
 from probatum.engine.targets import Targets
 from probatum.engine.trace import find_layer
@@ -43,12 +44,18 @@ class LayerGradient:
 
 
 @dataclass(frozen=True)
+class Logit:
+    """The target's logit. Where nothing else is measured, the forward pass builds no graph."""
+
+
+@dataclass(frozen=True)
 class Multipliers:
     """DeepLIFT's multipliers of the target's logit between the points and their baselines, checked for completeness."""
 
 
-Measurement = InputGradient | LayerGradient | Multipliers
+Measurement = InputGradient | LayerGradient | Logit | Multipliers
 PLAIN = InputGradient()
+LOGIT = Logit()
 MULTIPLIERS = Multipliers()
 
 
@@ -103,6 +110,17 @@ class Evaluation:
         """Where each row's path begins."""
         assert self.rows.baselines is not None, "the method's chain of expansions has no path"
         return self.rows.baselines
+
+    @property
+    def shares(self) -> Float[Tensor, "rows *shape"]:
+        """The part of each row's logit that belongs to each input value."""
+        assert self.rows.shares is not None, "the method's chain of expansions shares no logits out"
+        return self.rows.shares
+
+    @property
+    def logit(self) -> Float[Tensor, "rows *ones"]:
+        """The target's logit, of a shape that multiplies rows: (rows, 1, ..., 1)."""
+        return per_row(self.results[LOGIT][0], self.points)
 
     @property
     def gradient(self) -> Float[Tensor, "rows *shape"]:
@@ -163,6 +181,10 @@ def evaluate(
     Returns:
         the results by measurement, and the classes aimed at: the predicted ones where no targets are given.
     """
+    if measurements == {LOGIT}:
+        logits = predict(prepared, points, with_graph=is_measuring())
+        classes = _classes(logits, targets)
+        return {LOGIT: (_target_logits(logits, classes),)}, classes
     if MULTIPLIERS in measurements:
         assert baselines is not None, "the method's chain of expansions has no baselines"
         found, classes = multipliers(prepared, points, baselines, targets)
@@ -179,14 +201,15 @@ def evaluate(
         with ruled if rules else nullcontext(), nullcontext() if shared is None else shared.prefix:
             # A copy, because the model's first operation may work in place.
             logits = prepared.logits(leaf.clone())
-        if targets is not None:
-            targets.require(logits.shape[1])
-        classes = logits.detach().argmax(1) if targets is None else targets.classes
-        selected = logits.gather(1, classes[:, None]).sum()
+        classes = _classes(logits, targets)
+        of_targets = _target_logits(logits, classes)
+        selected = of_targets.sum()
         if not selected.requires_grad:
             raise _unconnected(prepared)
 
-        results: dict[Measurement, tuple[Tensor, ...]] = {}
+        results: dict[Measurement, tuple[Tensor, ...]] = (
+            {LOGIT: (of_targets.detach(),)} if LOGIT in measurements else {}
+        )
         if paths or PLAIN in measurements:
             outputs = {path: _single(prepared, path, captured[path]) for path in paths}
             results |= _plain(
@@ -202,6 +225,18 @@ def evaluate(
                 ruled.of(rule).require(prepared.name)
             results[InputGradient(rule)] = (_connected(prepared, passed[0]),)
     return results, classes
+
+
+def _classes(logits: Tensor, targets: Targets | None) -> Tensor:
+    """The classes aimed at: the predicted ones where no targets are given."""
+    if targets is None:
+        return logits.detach().argmax(1)
+    targets.require(logits.shape[1])
+    return targets.classes
+
+
+def _target_logits(logits: Tensor, classes: Tensor) -> Tensor:
+    return logits.gather(1, classes[:, None])[:, 0]
 
 
 def _rules(measurements: frozenset[Measurement]) -> list[BackwardRule]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.evaluate import MULTIPLIERS, PLAIN, Evaluation, Measurement, Shared, evaluate, predict
+from probatum.engine.evaluate import LOGIT, MULTIPLIERS, PLAIN, Evaluation, Measurement, Shared, evaluate, predict
 from probatum.engine.independence import require_independent_rows
 from probatum.engine.multipliers import Completeness
 from probatum.engine.noise import image_keys
@@ -257,7 +257,7 @@ class _ChunkedRun:
         self._run_range(works, 0, len(self.points))
 
     def _weights(self, works: Sequence[_VariantState]) -> SharedWeights | None:
-        if len(works) == 1 or not self.measurements - {MULTIPLIERS}:
+        if len(works) == 1 or not self.measurements - {LOGIT, MULTIPLIERS}:
             return None
         weights = SharedWeights([work.prepared.model for work in works])
         return weights if weights.any else None

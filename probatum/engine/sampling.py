@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from probatum.engine.noise import standard_normal, uniform
@@ -33,6 +33,7 @@ class Rows:
         baselines: where the path to the origin begins; None without a path.
         weights: of each point in the sum within one outermost sample.
         sample: which noise sample a row belongs to; 0 without noise.
+        shares: for what is made of logits alone, the part that each input value gets of the row's logit; else None.
     """
 
     image: Int64[Tensor, " rows"]
@@ -43,6 +44,7 @@ class Rows:
     baselines: Float[Tensor, "rows *shape"] | None
     weights: Float[Tensor, " rows"]
     sample: Int64[Tensor, " rows"]
+    shares: Float[Tensor, "rows *shape"] | None = None
 
     def take(self, index: Int64[Tensor, " taken"]) -> "Rows":
         """The rows with these numbers; fields that are one tensor stay one."""
@@ -243,6 +245,6 @@ class PointStream:
         return rows
 
 
-def per_row(values: Float[Tensor, " rows"], like: Float[Tensor, "rows *shape"]) -> Tensor:
+def per_row(values: Shaped[Tensor, " rows"], like: Float[Tensor, "rows *shape"]) -> Tensor:
     """Shapes one value a row so that it multiplies rows of any shape: (rows,) -> (rows, 1, ..., 1)."""
     return values.reshape(-1, *[1] * (like.ndim - 1))

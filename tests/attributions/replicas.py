@@ -3,6 +3,7 @@
 Nothing here comes from the engine but the noise, without which a random method has no answer to compare with.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -228,6 +229,23 @@ def smooth_joint(baseline, samples: int) -> Map:
     return replica
 
 
+def occlusion(window, stride, baseline) -> Map:
+    """Windows and strides along all axes, the channels' first."""
+
+    def replica(model, image, target, clean, seed):
+        total, windows = torch.zeros_like(image), torch.zeros_like(image)
+        starts = [range(0, n - w + s, s) for n, w, s in zip(image.shape, window, stride, strict=True)]
+        for start in itertools.product(*starts):
+            place = tuple(slice(first, first + w) for first, w in zip(start, window, strict=True))
+            occluded = image.clone()
+            occluded[place] = baseline(clean)[place]
+            total[place] += model(image[None])[0, target] - model(occluded[None])[0, target]
+            windows[place] += 1
+        return total / windows
+
+    return replica
+
+
 def edges(model, image, target, clean, seed):
     return torch.from_numpy(np.stack([filters.sobel(channel) for channel in image.numpy()]))
 
@@ -277,5 +295,9 @@ REPLICAS: dict[str, Map] = {
     "gradient-shap": gradient_shap(5, noisy(mean, 0.1), 3, noise=0.1),
     "gradient-shap-local": gradient_shap(4, given, 3, multiply=False),
     "gradient-shap-sg": smooth_gradient_shap(2, 3),
+    "occlusion": occlusion((SHAPE[0], 1, 1), (SHAPE[0], 1, 1), zero),
+    "occlusion-cut-off": occlusion((SHAPE[0], 4, 3), (SHAPE[0], 3, 2), mean),
+    "occlusion-by-channel": occlusion((1, 5, 4), (1, 5, 3), zero),
+    "occlusion-sg": smooth(occlusion((SHAPE[0], 5, 5), (SHAPE[0], 3, 3), zero), 3),
     "edge-detector": edges,
 }

@@ -21,6 +21,7 @@ from probatum.attributions import (
     Mean,
     Method,
     NoisyBaselines,
+    Occlusion,
     SmoothGrad,
     Zero,
 )
@@ -58,8 +59,16 @@ METHODS: dict[str, Method] = {
     "gradient-shap": GradientSHAP(5, NoisyBaselines(Mean(), count=3, fraction=0.1), noise_fraction=0.1),
     "gradient-shap-local": GradientSHAP(4, GIVEN, multiply_by_inputs=False),
     "gradient-shap-sg": SmoothGrad(GradientSHAP(2, GIVEN), samples=3),
+    "occlusion": Occlusion(),
+    "occlusion-cut-off": Occlusion((4, 3), (3, 2), "mean"),
+    "occlusion-by-channel": Occlusion((1, 5, 4), (1, 5, 3)),
+    "occlusion-sg": SmoothGrad(Occlusion((5, 5)), samples=3),
     "edge-detector": EdgeDetector(),
 }
+
+
+# The image and one copy for each window, by hand: ceil((length - window) / stride) + 1 along each axis.
+WINDOWS = {(1, 1): 1 + 11 * 9, (4, 3): 1 + 4 * 4, (1, 5, 4): 1 + 2 * 3 * 3, (5, 5): 1 + 3 * 3}
 
 
 def _points(method: Method) -> int:
@@ -68,6 +77,8 @@ def _points(method: Method) -> int:
         return method.samples * (1 if method.estimator == "joint" else _points(method.method))
     if isinstance(method, DeepLiftSHAP):
         return method.baselines.count if isinstance(method.baselines, NoisyBaselines) else len(method.baselines)
+    if isinstance(method, Occlusion):
+        return WINDOWS[method.window or (1, 1)]
     return getattr(method, "samples", 1) * getattr(method, "steps", 1)
 
 
