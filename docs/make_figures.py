@@ -29,7 +29,7 @@ from probatum.runs.fingerprint import weights_hash
 FOLDER = Path(__file__).parent / "figures" / "methods"
 FACTS = FOLDER / "facts.json"
 PHOTOGRAPH = Path(skimage.__file__).parent / "data" / "chelsea.png"
-DPI, COLOURS = 110, 192  # noise does not compress; few dots and colours keep each picture below 60 KB
+DPI, COLORS = 110, 192  # noise does not compress; few dots and colors keep each picture below 60 KB
 
 
 def configuration(names: tuple[str, ...], weights: str | None) -> CheckConfig:
@@ -72,7 +72,7 @@ def draw(name: str, maps: list[Tensor], titles: list[str], class_name: str, setu
     )
     (path,) = save_figure(figure, FOLDER / name, ["png"], dpi=DPI)
     picture, content = Image.open(path).convert("RGB"), io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+    picture.quantize(COLORS, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
     path.write_bytes(content.getvalue())
 
 

@@ -1,4 +1,4 @@
-"""Reductions and normalisations that turn attributions into the maps which papers show and compare.
+"""Reductions and normalizations that turn attributions into the maps which papers show and compare.
 
 Each is a pure function of one image at a time: no statistic is taken over the batch.
 """
@@ -193,7 +193,7 @@ REDUCTIONS = {
         Reduction("signed", "sum over channels", channel_sum, None, "common practice"),
         Reduction("abs-normalized", "ABS", abs_normalized, (0.0, 1.0), ADEBAYO),
         Reduction("diverging", "diverging", diverging, (-1.0, 1.0), ADEBAYO),
-        Reduction("min-max", "all channels, normalised to [0, 1]", min_max, (0.0, 1.0), ADEBAYO),
+        Reduction("min-max", "all channels, normalized to [0, 1]", min_max, (0.0, 1.0), ADEBAYO),
         Reduction("absolute-sum", "absolute values summed over channels", absolute_sum, None, "common practice"),
         Reduction("identity", "as attributed", identity, None, "common practice"),
     )

@@ -179,7 +179,7 @@ def test_train_says_when_the_target_is_missed_and_keeps_the_weights(here, capsys
     assert (here / "mlp.pt").exists()
 
 
-@pytest.mark.parametrize("kind", ["methods", "metrics", "models", "data", "papers", "presets", "initialisers"])
+@pytest.mark.parametrize("kind", ["methods", "metrics", "models", "data", "papers", "presets", "initializers"])
 def test_lists_name_the_module_or_source_of_everything(kind, capsys):
     assert run("list", kind) == 0
     out = capsys.readouterr().out

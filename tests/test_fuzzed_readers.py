@@ -176,20 +176,20 @@ def tables_of_sentences(folder):
 
 def _pictures():
     rng = np.random.default_rng(0)
-    colours = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
-    exif = colours.getexif()
+    colors = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    exif = colors.getexif()
     exif[0x112] = 6
     return {
-        "a.png": (colours.convert("RGBA"), {}),
+        "a.png": (colors.convert("RGBA"), {}),
         "b.png": (Image.fromarray(rng.integers(0, 65536, (9, 12)).astype(np.uint16)), {}),
-        "c.png": (colours.convert("P"), {"transparency": 3}),
-        "a.jpg": (colours, {"exif": exif}),
-        "b.jpg": (colours.convert("CMYK"), {"progressive": True}),
-        "a.bmp": (colours, {}),
-        "a.webp": (colours.convert("RGBA"), {"lossless": True}),
-        "a.gif": (colours.convert("P"), {"transparency": 3}),
-        "a.tif": (colours, {"compression": "tiff_lzw"}),
-        "a.ppm": (colours, {}),
+        "c.png": (colors.convert("P"), {"transparency": 3}),
+        "a.jpg": (colors, {"exif": exif}),
+        "b.jpg": (colors.convert("CMYK"), {"progressive": True}),
+        "a.bmp": (colors, {}),
+        "a.webp": (colors.convert("RGBA"), {"lossless": True}),
+        "a.gif": (colors.convert("P"), {"transparency": 3}),
+        "a.tif": (colors, {"compression": "tiff_lzw"}),
+        "a.ppm": (colors, {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Reductions and normalisations of maps, against NumPy and cases worked out by hand."""
+"""Reductions and normalizations of maps, against NumPy and cases worked out by hand."""
 
 import numpy as np
 import pytest
@@ -177,4 +177,4 @@ def test_refuses_impossible_percentiles():
 def test_names():
     assert all(get_reduction(name).name == name for name in REDUCTIONS)
     with pytest.raises(UnknownName, match="'abs-normalized'"):
-        get_reduction("abs-normalised")
+        get_reduction("abs-normalized")

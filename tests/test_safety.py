@@ -240,7 +240,7 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path):
 
 
 def bomb(path, width, height):
-    """A PNG of one colour."""
+    """A PNG of one color."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -13,7 +13,7 @@ from probatum.experiments.run_folder import CEILING_COLUMNS, COLUMNS, FAILURE_CO
 from probatum.maps import REDUCTIONS
 from probatum.metrics import METRICS
 from probatum.metrics.quality import QUALITY
-from probatum.randomization import INITIALISERS, PRESETS, Preset
+from probatum.randomization import INITIALIZERS, PRESETS, Preset
 
 _MARK = re.compile(r"^<!-- table: ([a-z-]+) -->$", re.MULTILINE)
 
@@ -24,18 +24,18 @@ def fill(text: str) -> str:
 
 
 def _presets() -> str:
-    names = {initialiser: name for name, initialiser in INITIALISERS.items()}
+    names = {initializer: name for name, initializer in INITIALIZERS.items()}
     rows = [
         (
             f"`{name}`",
             each.order,
-            f"`{names.get(each.initialiser, each.initialiser)}`",
+            f"`{names.get(each.initializer, each.initializer)}`",
             _further(each),
             linked(each.source),
         )
         for name, each in PRESETS.items()
     ]
-    return table(("preset", "order", "initialiser", "further", "source"), rows)
+    return table(("preset", "order", "initializer", "further", "source"), rows)
 
 
 def _further(preset: Preset) -> str:
@@ -56,9 +56,9 @@ def _verdict_rules() -> str:
     return (inspect.getdoc(judge) or "").partition("\nArgs:")[0]
 
 
-def _initialisers() -> str:
-    rows = [(f"`{name}`", (type(each).__doc__ or "").splitlines()[0]) for name, each in INITIALISERS.items()]
-    return table(("initialiser", "what it draws"), rows)
+def _initializers() -> str:
+    rows = [(f"`{name}`", (type(each).__doc__ or "").splitlines()[0]) for name, each in INITIALIZERS.items()]
+    return table(("initializer", "what it draws"), rows)
 
 
 def _metrics() -> str:
@@ -96,7 +96,7 @@ def _columns(columns: tuple[str, ...]) -> Callable[[], str]:
 
 _TABLES: dict[str, Callable[[], str]] = {
     "presets": _presets,
-    "initialisers": _initialisers,
+    "initializers": _initializers,
     "metrics": _metrics,
     "reductions": _reductions,
     "quality": _quality,

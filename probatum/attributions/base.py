@@ -8,7 +8,7 @@ Terms that all methods share:
   the target's logit, before any softmax.
 - *map*: of the shape of the images ((batch, 1, height, width) for Grad-CAM). Gradients are positive where more of the
   input raises the logit, products with x − x′ where this input raises it above the baseline's; Grad-CAM, SmoothGrad²,
-  VarGrad and the edge detector are not negative. Nothing is made absolute, summed over channels or normalised: that is
+  VarGrad and the edge detector are not negative. Nothing is made absolute, summed over channels or normalized: that is
   `probatum.maps`.
 - *baseline*: the input that stands for "nothing there".
 """

@@ -15,7 +15,7 @@ Baselines = NoisyBaselines | Tensor | Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Zero:
-    """Zero in the model's input space: after the usual normalisation, the mean colour of the training images."""
+    """Zero in the model's input space: after the usual normalization, the mean color of the training images."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """(batch, ...) of zeros."""
@@ -28,7 +28,7 @@ class Black:
 
     Args:
         level: the value of a black pixel after preprocessing, for each channel or for all: −1 where pixels are scaled
-            to [−1, 1], −mean/std where they are normalised (`Preprocessing.black`).
+            to [−1, 1], −mean/std where they are normalized (`Preprocessing.black`).
     """
 
     level: tuple[float, ...] | float

@@ -35,7 +35,7 @@ class Occlusion(Method):
 
     Differs from the paper:
         1. The map holds the fall of the logit, not the probability that is left.
-        2. The paper's grey square has no stated size and moves without a stated stride.
+        2. The paper's gray square has no stated size and moves without a stated stride.
     """
 
     window: Sizes = None

@@ -20,8 +20,8 @@ from probatum.errors import InvalidInput
 _WIDTH, _ROW, _LABEL = 7.48, 0.21, 2.9  # inches: A4 less its margins, one contestant, the names at the left
 _LABEL_LETTERS = 46  # of a title at the left
 _FAINT, _RULE = "#595959", "#e2e2e2"
-# The hues of Okabe & Ito (2008), which colour-blind readers tell apart; rivals take the later ones in turn.
-_COLOURS = {OURS: "#0072b2", BARE: "#000000"}
+# The hues of Okabe & Ito (2008), which color-blind readers tell apart; rivals take the later ones in turn.
+_COLORS = {OURS: "#0072b2", BARE: "#000000"}
 _OTHERS = ("#d55e00", "#009e73", "#b3568c", "#e69f00", "#56b4e9")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _SETTINGS: Any = {"font.family": "DejaVu Sans", "font.size": 7.0, "text.parse_math": False}
@@ -64,10 +64,10 @@ def _times(record: Record) -> Figure:
                           textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
             if spread is None:
                 continue
-            colour = _colours(record)[entry.who]
-            axes.plot([spread.low, spread.high], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
-            axes.plot([spread.median], [y], color=colour, marker=_marker(entry, entries), markersize=4.2, zorder=4,
-                      markerfacecolor="white" if entry.who == OURS and entry is not entries[0] else colour)  # fmt: skip
+            color = _colors(record)[entry.who]
+            axes.plot([spread.low, spread.high], [y, y], color=color, linewidth=1.4, solid_capstyle="butt", zorder=3)
+            axes.plot([spread.median], [y], color=color, marker=_marker(entry, entries), markersize=4.2, zorder=4,
+                      markerfacecolor="white" if entry.who == OURS and entry is not entries[0] else color)  # fmt: skip
             label = f"{spread.median:.3g}" + (f"   error {entry.error:.0e}" if entry.error is not None else "")
             axes.annotate(label, (spread.high, y), xytext=(7, 0), textcoords="offset points", va="center",
                           color=_FAINT, fontsize=6.0,
@@ -96,7 +96,7 @@ def _memory(record: Record) -> Figure:
                 if entry.who == who and entry.memory is not None and entry.gradients
             )
             if points:
-                axes.plot(*zip(*points, strict=True), color=_colours(record)[who], marker=_MARKERS[number % 7],
+                axes.plot(*zip(*points, strict=True), color=_colors(record)[who], marker=_MARKERS[number % 7],
                           markersize=4.2, linewidth=1.0, linestyle=_dash(number),
                           label=f"{contest}: {who}")  # fmt: skip
     axes.set_xscale("log")
@@ -125,7 +125,7 @@ def _curves(record: Record) -> Figure:
         for number, (subject, estimator) in enumerate(_estimators(record)):
             entries = [e for e in record.contests[subject] if e.variant.split()[0] == estimator and e.gradients]
             line = [(entry.gradients, entry.scores[name]) for entry in entries if name in entry.scores]
-            axes.plot(*zip(*line, strict=True), color=_OTHERS[0] if estimator == "nested" else _COLOURS[OURS],
+            axes.plot(*zip(*line, strict=True), color=_OTHERS[0] if estimator == "nested" else _COLORS[OURS],
                       marker=_MARKERS[number // 2 % 7], linestyle=_dash(number // 2), markersize=4.2, linewidth=1.0,
                       label=f"{subject}: {estimator}")  # fmt: skip
         axes.set_xscale("log")
@@ -142,9 +142,9 @@ def _estimators(record: Record) -> list[tuple[str, str]]:
     return list(dict.fromkeys((entry.contest, entry.variant.split()[0]) for entry in record.entries))
 
 
-def _colours(record: Record) -> Mapping[str, str]:
-    others = [who for who in dict.fromkeys(entry.who for entry in record.entries) if who not in _COLOURS]
-    return _COLOURS | {who: _OTHERS[number % len(_OTHERS)] for number, who in enumerate(others)}
+def _colors(record: Record) -> Mapping[str, str]:
+    others = [who for who in dict.fromkeys(entry.who for entry in record.entries) if who not in _COLORS]
+    return _COLORS | {who: _OTHERS[number % len(_OTHERS)] for number, who in enumerate(others)}
 
 
 def _marker(entry: Entry, entries: Sequence[Entry]) -> str:

@@ -67,7 +67,7 @@ def render_digits(
 
     Returns:
         uint8 images (image, 1, 28, 28), white on black, and their int64 labels (image,). They may differ by a few
-        grey levels between versions of Pillow, OpenCV and matplotlib.
+        gray levels between versions of Pillow, OpenCV and matplotlib.
 
     Raises:
         InvalidInput: a count or seed out of range.
@@ -106,10 +106,10 @@ def _render(digit: int, style: _Style, rng: np.random.Generator) -> UInt8[ndarra
     rows, columns = glyph.shape
     side = _SIDE * _OVERSAMPLING
     y, x = np.indices((side, side), dtype=np.float32)
-    centre = (side - 1) / 2
+    center = (side - 1) / 2
     offset_y, offset_x = (cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC) for field in style.elastic)
-    y += _OVERSAMPLING * (offset_y - np.float32(style.shift[0])) - np.float32(centre)
-    x += _OVERSAMPLING * (offset_x - np.float32(style.shift[1])) - np.float32(centre)
+    y += _OVERSAMPLING * (offset_y - np.float32(style.shift[0])) - np.float32(center)
+    x += _OVERSAMPLING * (offset_x - np.float32(style.shift[1])) - np.float32(center)
     scale = _GLYPH_HEIGHT / (style.height * _OVERSAMPLING)
     cosine, sine = np.float32(np.cos(style.rotation) * scale), np.float32(np.sin(style.rotation) * scale)
     source_y = cosine * y - sine * x

@@ -53,9 +53,9 @@ def load_photographs(
     names = [storable(path.relative_to(root).as_posix()) for path in paths]
     folders = [name.split("/")[0] if "/" in name else None for name in names]
     classes = tuple(sorted({folder for folder in folders if folder is not None}))
-    labelled = None not in folders and len(classes) > 1
+    labeled = None not in folders and len(classes) > 1
     order = list(range(len(paths)))
-    if labelled and limit is not None:
+    if labeled and limit is not None:
         members = [[row for row in order if folders[row] == name] for name in classes]
         order = [row for row in chain.from_iterable(zip_longest(*members)) if row is not None]
     read: dict[int, torch.Tensor] = {}
@@ -80,15 +80,15 @@ def load_photographs(
     return ImageSet(
         name=storable(title),
         images=torch.stack([read[row] for row in chosen]),
-        labels=torch.tensor([classes.index(folders[row] or "") for row in chosen]) if labelled else None,
-        class_names=classes if labelled else None,
+        labels=torch.tensor([classes.index(folders[row] or "") for row in chosen]) if labeled else None,
+        class_names=classes if labeled else None,
         image_names=tuple(names[row] for row in chosen),
         preprocessing=preprocessing,
     )
 
 
 def open_photograph(path: Path, channels: int = 3) -> Image.Image:
-    """The first frame of an image file, turned upright, as 8-bit RGB (3 channels) or grey (1 channel).
+    """The first frame of an image file, turned upright, as 8-bit RGB (3 channels) or gray (1 channel).
 
     Transparent pixels are laid over white; 16-bit values are divided by 257.
 

@@ -17,7 +17,7 @@ _LONGEST_RATIO = 100  # of the sides of an image whose short side is resized: th
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize, centre crop, scale to [0, 1], then (x - mean) / std in every channel.
+    """Resize, center crop, scale to [0, 1], then (x - mean) / std in every channel.
 
     Args:
         mean: one value a channel, on the [0, 1] scale; its length is the number of channels.
@@ -59,14 +59,14 @@ class Preprocessing:
         return tuple(-mean / std for mean, std in zip(self.mean, self.std, strict=True))
 
     def apply(self, image: Tensor | Image.Image) -> Float[Tensor, "*batch channel height width"]:
-        """Preprocess 8-bit pixels; grey images are repeated where the network wants three channels.
+        """Preprocess 8-bit pixels; gray images are repeated where the network wants three channels.
 
         Args:
             image: uint8 tensor (..., channel, height, width) in 0..255, or a PIL image of mode L or RGB.
 
         Returns:
             float32 tensor of the same leading shape. A PIL image is resized by PIL, a tensor by torch: they may
-            differ by one step of 255 before the normalisation.
+            differ by one step of 255 before the normalization.
 
         Raises:
             InvalidInput: wrong type, number of channels or size.

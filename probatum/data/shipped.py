@@ -11,7 +11,7 @@ from probatum.data.preprocessing import Preprocessing
 from probatum.errors import InvalidInput
 
 SHIPPED = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
-"""A cat, a portrait, a cup, a rocket on its pad, a motorcycle: the colour photographs that need no download."""
+"""A cat, a portrait, a cup, a rocket on its pad, a motorcycle: the color photographs that need no download."""
 
 
 def shipped_photographs(preprocessing: Preprocessing, count: int = len(SHIPPED)) -> ImageSet:

@@ -1,6 +1,6 @@
 """Noise streams keyed by (seed, image, sample).
 
-The numbers come from counters, not from a generator with a state: an image meets the same noise whatever its neighbours
+The numbers come from counters, not from a generator with a state: an image meets the same noise whatever its neighbors
 in the batch, the chunk, the order, the process or the device. An image is known by its content, so a caller has no
 identifiers to keep. Integers are exact on every device; the normal numbers made from them agree up to rounding.
 """

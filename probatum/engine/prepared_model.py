@@ -51,7 +51,7 @@ class PreparedModel:
 
     @property
     def resolution(self) -> float:
-        """The relative distance of neighbouring numbers among the factors of products."""
+        """The relative distance of neighboring numbers among the factors of products."""
         short = {"tf32": 2.0**-10, "bfloat16": torch.finfo(torch.bfloat16).eps}
         return short.get(self.precision or "", torch.finfo(self.dtype).eps)
 
@@ -201,7 +201,7 @@ def _prepared(
 
 
 def _require_rows_apart(model: nn.Module, name: str) -> None:
-    """Raises ModelError where images of a batch meet in a layer: a map would depend on its neighbours."""
+    """Raises ModelError where images of a batch meet in a layer: a map would depend on its neighbors."""
     for path, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
             raise ModelError(

@@ -35,7 +35,7 @@ from probatum.randomization import (
     Smoothing,
     StagePlan,
     automatic_stages,
-    initialiser,
+    initializer,
     preset,
     stages_from_table,
 )
@@ -148,7 +148,7 @@ def configured_randomizer(config: CheckConfig, model: nn.Module, plan: StagePlan
     return Randomizer(
         model,
         plan,
-        initialiser(config.initialiser) if config.initialiser else protocol.initialiser,
+        initializer(config.initializer) if config.initializer else protocol.initializer,
         config.order or protocol.order,
         config.seed,
         config.batch_norm or protocol.batch_norm,

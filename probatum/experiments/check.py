@@ -206,7 +206,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
         "randomization": {
             "preset": config.preset,
             "order": randomizer.order,
-            "initialiser": describe(randomizer.initialiser),
+            "initializer": describe(randomizer.initializer),
             "batch_norm": randomizer.batch_norm,
             "redraw": randomizer.redraw,
             "trials": setup.trials,

@@ -86,7 +86,7 @@ def compare_presets(
         say: called with sentences about a comparison that continues.
 
     Raises:
-        InvalidInput: no preset, one given twice, or an order or initialiser that would replace those of all presets.
+        InvalidInput: no preset, one given twice, or an order or initializer that would replace those of all presets.
         UnknownName: there is no such preset.
     """
     configs = _configurations(config, presets)
@@ -181,8 +181,8 @@ def _configurations(config: CheckConfig, presets: Sequence[str]) -> dict[str, Ch
             raise UnknownName("randomization preset", name, PRESETS)
     if len(set(presets)) < len(presets):
         raise InvalidInput("a preset is given twice; name each once")
-    if config.order or config.initialiser:
-        raise InvalidInput("an order or initialiser would replace those of all presets; leave it to them, or check one")
+    if config.order or config.initializer:
+        raise InvalidInput("an order or initializer would replace those of all presets; leave it to them, or check one")
     return {name: replace(config, preset=name) for name in presets}
 
 

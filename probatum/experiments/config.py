@@ -8,7 +8,7 @@ from probatum.attributions import METHODS
 from probatum.engine import PRECISIONS
 from probatum.errors import InvalidInput, UnknownName
 from probatum.metrics import METRICS
-from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS, Identity, initialiser, preset
+from probatum.randomization import BATCH_NORM, INITIALIZERS, ORDERS, PRESETS, Identity, initializer, preset
 from probatum.runs.plain_values import parse_dataclass
 
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs", "hog-pearson")
@@ -37,7 +37,7 @@ class CheckConfig:
     Args:
         data: a data set by name, a folder of images, an image, or a text file that lists images.
         data_dir: where a data set that is read from disk lies.
-        images: how many images are explained; of a labelled set, as many of each class as come out even.
+        images: how many images are explained; of a labeled set, as many of each class as come out even.
         model: a model by name.
         weights: "train" (small networks, on the data set's training images), "default" (published weights), "none"
             (random), or a checkpoint file.
@@ -46,7 +46,7 @@ class CheckConfig:
         metrics: names of similarity metrics; None are the preset's, or else the usual ones.
         preset: a randomization protocol; the next four replace its parts.
         order: of the randomization.
-        initialiser: of the randomized parameters.
+        initializer: of the randomized parameters.
         batch_norm: what becomes of running statistics.
         trials: independent randomizations.
         layer: of Grad-CAM; None is the layer that the model's table names, or the last convolution.
@@ -75,7 +75,7 @@ class CheckConfig:
     metrics: tuple[str, ...] | None = None
     preset: str = "adebayo"
     order: str | None = None
-    initialiser: str | None = None
+    initializer: str | None = None
     batch_norm: str | None = None
     trials: int | None = None
     layer: str | None = None
@@ -96,7 +96,7 @@ class CheckConfig:
             ("method", self.methods, METHODS),
             ("metric", self.metrics or (), METRICS),
             ("randomization preset", (self.preset,), PRESETS),
-            ("initialiser", (self.initialiser,), INITIALISERS),
+            ("initializer", (self.initializer,), INITIALIZERS),
             ("randomization order", (self.order,), ORDERS),
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
             ("baseline", (self.baseline,), BASELINES),
@@ -107,9 +107,9 @@ class CheckConfig:
                 if name is not None and name not in table:
                     raise UnknownName(kind, name, table)
         protocol = preset(self.preset)
-        how = initialiser(self.initialiser) if self.initialiser else protocol.initialiser
+        how = initializer(self.initializer) if self.initializer else protocol.initializer
         if (self.order or protocol.order) == "logit" and not isinstance(how, Identity):
-            raise InvalidInput("order 'logit' keeps all weights; it goes with initialiser 'identity' alone")
+            raise InvalidInput("order 'logit' keeps all weights; it goes with initializer 'identity' alone")
         if not self.methods or self.metrics == ():
             raise InvalidInput("a check needs at least one method and one metric")
         for name in ("images", "train_images", "trials", "samples", "steps"):

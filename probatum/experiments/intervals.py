@@ -72,14 +72,14 @@ def bootstrap_interval(
     flat = table.reshape(len(table), -1)
     origin = flat[np.arange(len(flat)), defined.reshape(flat.shape).argmax(axis=1)]
     table = np.where(defined > 0, table - origin[:, None, None], 0.0)
-    centre = origin + _ratio(table.sum(axis=(1, 2)), defined.sum(axis=(1, 2)))
+    center = origin + _ratio(table.sum(axis=(1, 2)), defined.sum(axis=(1, 2)))
 
     generator = np.random.default_rng(seed)
     sums = _crossed_sums if shared_trials else _nested_sums
     total, count = sums(np.stack([table, defined]), resamples, generator)  # (stages, resamples) each
     low, high = origin + _quantiles(_ratio(total, count), ((1 - level) / 2, (1 + level) / 2))
     shape = scores.shape[:-2]
-    return Interval(centre.reshape(shape), low.reshape(shape), high.reshape(shape))
+    return Interval(center.reshape(shape), low.reshape(shape), high.reshape(shape))
 
 
 def _crossed_sums(

@@ -72,7 +72,7 @@ def sanity_check(
         methods: by name.
         metrics: names of the table, or metrics of your own by name.
         randomizer: which weights are drawn, how and in what order; None cascades through all layers with each layer's
-            own initialiser.
+            own initializer.
         trials: independent randomizations.
         seed: of the methods' noise; the noise ceiling takes the next one.
         image_names: one for each image; numbers where not given.

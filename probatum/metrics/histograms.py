@@ -19,14 +19,14 @@ from probatum.metrics.vectors import (
     times_power_of_two,
 )
 
-EPSILON = 1e-5  # of Dalal & Triggs' block normalisation, as scikit-image has it
+EPSILON = 1e-5  # of Dalal & Triggs' block normalization, as scikit-image has it
 CEILING = 0.2  # the "Hys" of L2-Hys: no orientation counts more than this in its block
 
 
 def hog(
     maps: Tensor, *, orientations: int = 9, cell_size: int = 16, block_size: int = 3
 ) -> Float[Tensor, "batch features"]:
-    """Histograms of oriented gradients: gradient magnitudes of each cell, summed by orientation, normalised by block.
+    """Histograms of oriented gradients: gradient magnitudes of each cell, summed by orientation, normalized by block.
 
     Gradients are central differences, of the channel where they are largest at that pixel; orientations are unsigned
     (0° to 180°) in bins of equal width; each block of cells is divided by its L2 norm, cut at 0.2, and divided again
@@ -36,7 +36,7 @@ def hog(
         maps: (batch, channel, height, width), floating point, finite.
         orientations: number of bins.
         cell_size: side of a cell in pixels; what remains at the right and lower border is left out.
-        block_size: side of a block in cells; 1 normalises each cell by itself.
+        block_size: side of a block in cells; 1 normalizes each cell by itself.
 
     Returns:
         (batch, features) in scikit-image's order.
@@ -75,7 +75,7 @@ def _without_overflow(maps: Float[Tensor, "batch *shape"]) -> Float[Tensor, "bat
     return times_power_of_two(maps, -(exponent - SAFE_EXPONENTS[maps.dtype]).clamp(min=0))
 
 
-def _normalise(blocks: Float[Tensor, "batch row column y x bin"]) -> Float[Tensor, "batch row column y x bin"]:
+def _normalize(blocks: Float[Tensor, "batch row column y x bin"]) -> Float[Tensor, "batch row column y x bin"]:
     """Divide each block by its L2 norm."""
     return blocks / (blocks.square().sum(dim=(3, 4, 5), keepdim=True) + EPSILON**2).sqrt()
 
@@ -103,9 +103,9 @@ class HOGCorrelation:
                 raise InvalidInput(f"{name} of HOG must be 1 or more, got {getattr(self, name)}")
 
     def features(self, maps: Tensor) -> Features:
-        """Describe each map by its HOG, ranked or centred."""
+        """Describe each map by its HOG, ranked or centerd."""
         histograms = self.histograms(maps)
-        return rank_directions(histograms) if self.by_rank else directions(histograms, centred=True)
+        return rank_directions(histograms) if self.by_rank else directions(histograms, centerd=True)
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Correlate the HOGs."""
@@ -136,7 +136,7 @@ class HOGCorrelation:
         cells = sums.view(-1, rows, columns, self.orientations) / self.cell_size**2
         # (batch, row, column, orientation) -> (batch, block row, block column, cell row, cell column, orientation)
         blocks = cells.unfold(1, self.block_size, 1).unfold(2, self.block_size, 1).permute(0, 1, 2, 4, 5, 3)
-        return _normalise(_normalise(blocks).clamp(max=CEILING)).flatten(1)
+        return _normalize(_normalize(blocks).clamp(max=CEILING)).flatten(1)
 
 
 def hog_pearson(

@@ -34,7 +34,7 @@ def average_ranks(values: Float[Tensor, "batch size"]) -> Float[Tensor, "batch s
 def _sort(values: Float[Tensor, "batch size"]) -> tuple[Tensor, Int64[Tensor, "batch size"]]:
     """Sorted values (or integers in the same order) of each row, and where each came from.
 
-    On the CPU NumPy's vectorised sorts are ahead of `torch.sort`: a row of 224×224 values takes 0.2 ms as packed keys
+    On the CPU NumPy's vectorized sorts are ahead of `torch.sort`: a row of 224×224 values takes 0.2 ms as packed keys
     and 1 ms in a float64 argsort, against 3 ms.
     """
     if values.device.type != "cpu":
@@ -53,7 +53,7 @@ def _sort(values: Float[Tensor, "batch size"]) -> tuple[Tensor, Int64[Tensor, "b
 
 def rank_directions(vectors: Float[Tensor, "batch size"]) -> Features:
     """Directions whose inner product is Spearman's correlation."""
-    return directions(average_ranks(vectors) - (vectors.shape[1] + 1) / 2, centred=False)
+    return directions(average_ranks(vectors) - (vectors.shape[1] + 1) / 2, centerd=False)
 
 
 @dataclass(frozen=True)

@@ -46,19 +46,19 @@ def distances(a: Float[Tensor, "batch size"], b: Float[Tensor, "batch size"]) ->
 
 
 def directions(
-    vectors: Float[Tensor, "batch size"], *, centred: bool
+    vectors: Float[Tensor, "batch size"], *, centerd: bool
 ) -> tuple[Float[Tensor, "batch size"], Bool[Tensor, " batch"]]:
-    """Scale each vector to length 1, after subtracting its mean if `centred`, and tell which have no direction.
+    """Scale each vector to length 1, after subtracting its mean if `centerd`, and tell which have no direction.
 
-    A vector without a direction (constant if centred, else zero) becomes zero.
+    A vector without a direction (constant if centerd, else zero) becomes zero.
     """
     low, high = extremes(vectors)
     largest = torch.maximum(low.abs(), high.abs())
-    undefined = low == high if centred else largest == 0
+    undefined = low == high if centerd else largest == 0
     exponent = power_of_two_scale(vectors)
     if exponent is not None:
         vectors = times_power_of_two(vectors, -exponent)
-    if centred:
+    if centerd:
         vectors = vectors - vectors.mean(dim=1, keepdim=True)
     unit = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     return unit.masked_fill_(undefined[:, None], 0), undefined
@@ -81,8 +81,8 @@ class Pearson:
     images: ClassVar[bool] = False
 
     def features(self, maps: Tensor) -> Features:
-        """Centre each map and scale it to length 1."""
-        return directions(working_precision(maps).flatten(1), centred=True)
+        """Center each map and scale it to length 1."""
+        return directions(working_precision(maps).flatten(1), centerd=True)
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Take the inner products."""
@@ -97,7 +97,7 @@ class Cosine:
 
     def features(self, maps: Tensor) -> Features:
         """Scale each map to length 1."""
-        return directions(working_precision(maps).flatten(1), centred=False)
+        return directions(working_precision(maps).flatten(1), centerd=False)
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Take the inner products."""

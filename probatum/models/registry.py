@@ -133,7 +133,7 @@ def load_model(
 ) -> nn.Module:
     """Make a model in eval mode, on the CPU; the global random state is left as found.
 
-    Inception v3 and GoogLeNet convert ImageNet-normalised inputs to their own range in every case, as torchvision's do
+    Inception v3 and GoogLeNet convert ImageNet-normalized inputs to their own range in every case, as torchvision's do
     with published weights, so that all weights take the same inputs.
 
     Args:
@@ -155,7 +155,7 @@ def load_model(
     if weights == "default" and name in _SMALL:
         raise InvalidInput(f"{spec.title} has no published weights; train it, name a checkpoint file, or take 'none'")
     with torch.device("cpu"), _seeded(seed):
-        model = _build(spec, spec.num_classes if num_classes is None else num_classes, initialise=weights == "none")
+        model = _build(spec, spec.num_classes if num_classes is None else num_classes, initialize=weights == "none")
         if weights == "default":
             _load_published(model, spec)
     if weights not in ("default", "none"):
@@ -163,13 +163,13 @@ def load_model(
     return model.eval()
 
 
-def _build(spec: ModelSpec, num_classes: int, initialise: bool) -> nn.Module:
+def _build(spec: ModelSpec, num_classes: int, initialize: bool) -> nn.Module:
     if spec.name in _SMALL:
         return _SMALL[spec.name][0](num_classes)
     options: dict[str, Any] = {"num_classes": num_classes}
     if spec.auxiliary:
-        # Their own initialisers are slow; where weights are loaded, the layers' defaults are overwritten anyway.
-        options |= {"aux_logits": False, "transform_input": True, "init_weights": initialise}
+        # Their own initializers are slow; where weights are loaded, the layers' defaults are overwritten anyway.
+        options |= {"aux_logits": False, "transform_input": True, "init_weights": initialize}
     model: nn.Module = torchvision.models.get_model(spec.name, weights=None, **options)
     return model
 

@@ -1,7 +1,7 @@
 """The two networks that Shin and Nemeth 2021 train on permuted labels, as their appendix B prints them.
 
 Modules are named as torchvision's, so that `STAGES["alexnet"]` and `STAGES["vgg11"]` name their layers too. The paper
-names no initialiser; here weights start from the normal distribution of He et al. 2015 (arXiv:1502.01852), with which a
+names no initializer; here weights start from the normal distribution of He et al. 2015 (arXiv:1502.01852), with which a
 signal keeps its size at any width, and biases from 0.
 """
 
@@ -49,7 +49,7 @@ class WideAlexNet(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(dense2, num_classes),
         )
-        _initialise(self)
+        _initialize(self)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
         """The logits."""
@@ -88,7 +88,7 @@ class VGG11(nn.Module):
             nn.Dropout(0.5),
             nn.Linear(dense, num_classes),
         )
-        _initialise(self)
+        _initialize(self)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
         """The logits."""
@@ -101,7 +101,7 @@ def _scaled(width: float, *printed: int) -> tuple[int, ...]:
     return tuple(max(1, round(width * count)) for count in printed)
 
 
-def _initialise(model: nn.Module) -> None:
+def _initialize(model: nn.Module) -> None:
     """Draw the first weights from the global generator, as a module does."""
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):

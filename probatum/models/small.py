@@ -1,4 +1,4 @@
-"""The papers' small networks for 28x28 grey images; every layer has the name by which it is randomized."""
+"""The papers' small networks for 28x28 gray images; every layer has the name by which it is randomized."""
 
 from collections import OrderedDict
 
@@ -35,7 +35,7 @@ class MLP(nn.Sequential):
 
     Takes (batch, 1, 28, 28), returns logits (batch, num_classes).
 
-    Differs from the paper: weights start from PyTorch's uniform initialiser, not a truncated normal.
+    Differs from the paper: weights start from PyTorch's uniform initializer, not a truncated normal.
     """
 
     def __init__(self, num_classes: int = 10) -> None:

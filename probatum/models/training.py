@@ -27,7 +27,7 @@ class TrainingConfig:
         momentum: of "sgd" alone.
         schedule: "constant", or "linear": the learning rate falls linearly to 0 over all epochs.
         monitor: the images whose accuracy, measured in eval mode after every epoch, chooses the best weights and is
-            compared with `target_accuracy`: "test", or "train" where labels are to be memorised.
+            compared with `target_accuracy`: "test", or "train" where labels are to be memorized.
         target_accuracy: stop after the first epoch that reaches it (0..1); None trains for all epochs.
         seed: of the order of the images and of dropout.
 
@@ -126,7 +126,7 @@ def train(
     config: TrainingConfig,
     progress: Progress | None = None,
 ) -> TrainingReport:
-    """Minimise the cross entropy, then put back the best weights of all epochs.
+    """Minimize the cross entropy, then put back the best weights of all epochs.
 
     Only parameters that require a gradient move. Images may lie on another device than the model. The model keeps its
     train or eval mode, and the global random state is left as found.

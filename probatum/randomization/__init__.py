@@ -2,10 +2,10 @@
 
 from probatum.randomization.automatic import automatic_stages
 from probatum.randomization.classes import other_classes
-from probatum.randomization.initialisers import (
-    INITIALISERS,
+from probatum.randomization.initializers import (
+    INITIALIZERS,
     Identity,
-    Initialiser,
+    Initializer,
     Kaiming,
     Moments,
     Normal,
@@ -13,7 +13,7 @@ from probatum.randomization.initialisers import (
     Reset,
     TruncatedNormal,
     Xavier,
-    initialiser,
+    initializer,
 )
 from probatum.randomization.labels import RandomizedLabels, permute_labels, random_labels
 from probatum.randomization.presets import PRESETS, Preset, Smoothing, preset
@@ -22,12 +22,12 @@ from probatum.randomization.stages import Stage, StagePlan, stages_from_table
 
 __all__ = [
     "BATCH_NORM",
-    "INITIALISERS",
+    "INITIALIZERS",
     "ORDERS",
     "PRESETS",
     "Entry",
     "Identity",
-    "Initialiser",
+    "Initializer",
     "Kaiming",
     "Moments",
     "Normal",
@@ -43,7 +43,7 @@ __all__ = [
     "TruncatedNormal",
     "Xavier",
     "automatic_stages",
-    "initialiser",
+    "initializer",
     "other_classes",
     "permute_labels",
     "preset",

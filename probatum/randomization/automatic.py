@@ -32,7 +32,7 @@ def automatic_stages(model: nn.Module, images: Float[Tensor, "batch *shape"]) ->
     uses of the parameters themselves are watched. What one torch function takes together is one layer (`in_proj_weight`
     and `out_proj` of `nn.MultiheadAttention`). Two kinds of parameters make no stage of their own:
 
-    1. vectors (normalisation layers, slopes, scales) join the layer whose output they take;
+    1. vectors (normalization layers, slopes, scales) join the layer whose output they take;
     2. parameters that a container holds beside its layers (class token, position embedding, layer scale, position-bias
        table) and vectors fed by no layer directly join the layer used before them inside the smallest enclosing module
        that has one, or else the first one after.

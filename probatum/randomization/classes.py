@@ -15,7 +15,7 @@ def other_classes(
 ) -> Int[Tensor, " batch"]:
     """Draws for each image a class other than its own, uniformly from the rest.
 
-    The draw is keyed by (seed, trial, the image's content): an image gets the same class whatever its neighbours, its
+    The draw is keyed by (seed, trial, the image's content): an image gets the same class whatever its neighbors, its
     place in the batch and the device are. Equal images with equal classes get equal draws.
 
     Source: Sixt, Granz & Landgraf (2020), arXiv 1912.09818: a map that explains the class has to change with it.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from probatum.errors import UnknownName
-from probatum.randomization.initialisers import Identity, Initialiser, Moments, Normal, Reset, Xavier
+from probatum.randomization.initializers import Identity, Initializer, Moments, Normal, Reset, Xavier
 from probatum.randomization.randomizer import Randomizer
 from probatum.randomization.stages import StagePlan
 
@@ -29,7 +29,7 @@ class Preset:
 
     Args:
         source: the paper.
-        initialiser: how a parameter is re-drawn.
+        initializer: how a parameter is re-drawn.
         order: in which order the stages are visited.
         batch_norm: what happens to running statistics.
         redraw: whether every step draws anew.
@@ -39,7 +39,7 @@ class Preset:
     """
 
     source: str
-    initialiser: Initialiser
+    initializer: Initializer
     order: str = "cascading"
     batch_norm: str = "keep-statistics"
     redraw: bool = False
@@ -49,7 +49,7 @@ class Preset:
 
     def randomizer(self, model: nn.Module, plan: StagePlan, seed: int = 0) -> Randomizer:
         """Applies the protocol to a model."""
-        return Randomizer(model, plan, self.initialiser, self.order, seed, self.batch_norm, self.redraw)
+        return Randomizer(model, plan, self.initializer, self.order, seed, self.batch_norm, self.redraw)
 
 
 _ADEBAYO = "Adebayo et al. (2018), arXiv 1810.03292"

@@ -13,7 +13,7 @@ from probatum.engine.copying import written_module
 from probatum.errors import InvalidInput, ModelError, UnknownName
 from probatum.randomization.classes import other_classes
 from probatum.randomization.derived import Derived, derived_buffers
-from probatum.randomization.initialisers import Identity, Initialiser
+from probatum.randomization.initializers import Identity, Initializer
 from probatum.randomization.stages import STATISTICS, Stage, StagePlan, assign, named_tensors, names_under
 
 ORDERS = ("cascading", "independent", "bottom-up", "full", "logit")
@@ -72,7 +72,7 @@ class Randomizer:
     Args:
         trained: the model to randomize, in any mode and on any device; only read.
         plan: its stages, the output first.
-        initialiser: how a parameter is re-drawn.
+        initializer: how a parameter is re-drawn.
         order: "cascading" randomizes stages 1..k at step k from the output down, "bottom-up" from the input up,
             "independent" stage k alone, from the output down, "full" all stages in a single step; "logit" has a single
             step too, which keeps all weights and explains another class (`targets`), and takes the identity only.
@@ -88,7 +88,7 @@ class Randomizer:
 
     trained: nn.Module
     plan: StagePlan
-    initialiser: Initialiser
+    initializer: Initializer
     order: str = "cascading"
     seed: int = 0
     batch_norm: str = "keep-statistics"
@@ -100,13 +100,13 @@ class Randomizer:
         for kind, value, choices in (("order", self.order, ORDERS), ("policy", self.batch_norm, BATCH_NORM)):
             if value not in choices:
                 raise UnknownName(f"randomization {kind}", value, choices)
-        if isinstance(self.initialiser, Identity) and self.batch_norm == "reset-statistics":
+        if isinstance(self.initializer, Identity) and self.batch_norm == "reset-statistics":
             raise InvalidInput("the identity control changes nothing; it needs batch_norm='keep-statistics'")
-        if self.order == "logit" and not isinstance(self.initialiser, Identity):
-            raise InvalidInput("order 'logit' keeps all weights; it needs initialiser='identity'")
+        if self.order == "logit" and not isinstance(self.initializer, Identity):
+            raise InvalidInput("order 'logit' keeps all weights; it needs initializer='identity'")
         object.__setattr__(self, "trained", written_module(self.trained))
         object.__setattr__(self, "_stage_of", assign(self.trained, self.plan))
-        keeps_weights = isinstance(self.initialiser, Identity)
+        keeps_weights = isinstance(self.initializer, Identity)
         object.__setattr__(self, "_derived", () if keeps_weights else derived_buffers(self.trained))
 
     @property
@@ -149,7 +149,7 @@ class Randomizer:
 
         Raises:
             InvalidInput: there is no such step.
-            ModelError: the initialiser fails, or gives a wrong shape or numbers that are not finite.
+            ModelError: the initializer fails, or gives a wrong shape or numbers that are not finite.
         """
         if not 0 <= step <= len(self.stages):
             raise InvalidInput(f"there is no step {step}; steps run from 0 (trained) to {len(self.stages)}")
@@ -179,7 +179,7 @@ class Randomizer:
         Raises:
             ModelError: the logits of an image depend on an unused parameter.
         """
-        if not self.plan.unused or isinstance(self.initialiser, Identity):
+        if not self.plan.unused or isinstance(self.initializer, Identity):
             return
         reached = used_parameters(model, images, names_under(self.trained, self.plan.unused))
         if reached:
@@ -205,7 +205,7 @@ class Randomizer:
             stage, state, rule = "", "unused", ""
             if stages:
                 stage, state = stages[0], "same value" if torch.equal(parameter, drawn[name]) else "re-drawn"
-                rule = self.initialiser.rule(*self._owner(first), parameter.detach())
+                rule = self.initializer.rule(*self._owner(first), parameter.detach())
             if name == first:
                 entries.append(Entry(name, stage, parameter.numel(), state, rule))
             else:
@@ -238,7 +238,7 @@ class Randomizer:
                 if id(parameter) in drawn:
                     generator = stream(self.seed, trial, name, step if self.redraw else None)
                     module, local = self._owner(name)
-                    value = self.initialiser(module, local, parameter.detach(), generator)
+                    value = self.initializer(module, local, parameter.detach(), generator)
                     tensors[name].copy_(value)
             for each in derived:
                 each.recompute(model)

@@ -44,7 +44,7 @@ def bars_figure(
     Args:
         panels: `panels[metric][method]`, each the mean of a score and its interval; NaN draws no bar.
         limits: of all scales, widened in steps of 0.2 where an interval reaches beyond them.
-        control: the method whose bar is grey.
+        control: the method whose bar is gray.
         caption: the protocol.
 
     Returns:
@@ -74,7 +74,7 @@ def bars_figure(
             axes = figure.add_axes(box, label=f"bars {number}", xlim=(low, high), ylim=(len(methods) - 0.3, -0.7))
             _dress(axes, names if number == 0 else [""] * len(names))
             for row, (method, one) in enumerate(panel.items()):
-                _draw_bar(axes, row, one, FAINT_INK if method == control else line_style(row).colour)
+                _draw_bar(axes, row, one, FAINT_INK if method == control else line_style(row).color)
             heading = text.shorten(text.clean(title), width, TITLE_SIZE)
             place = ((start + width / 2) / PAGE_WIDTH, (bottom + plot + 0.06) / height)
             figure.text(*place, heading, ha="center", va="bottom", fontsize=TITLE_SIZE, parse_math=False)
@@ -101,9 +101,9 @@ def _dress(axes: Axes, names: list[str]) -> None:
         spine.set(linewidth=0.6, color=FAINT_INK)
 
 
-def _draw_bar(axes: Axes, row: int, one: Interval, colour: str) -> None:
+def _draw_bar(axes: Axes, row: int, one: Interval, color: str) -> None:
     """A bar from zero to the mean, and its interval as a line."""
     if np.isnan(one.mean):
         return
-    axes.barh(row, float(one.mean), height=0.62, color=colour, alpha=0.75, zorder=2)
+    axes.barh(row, float(one.mean), height=0.62, color=color, alpha=0.75, zorder=2)
     axes.hlines(row, float(one.low), float(one.high), colors=INK, linewidth=0.9, zorder=3)

@@ -18,7 +18,7 @@ from probatum.report.style import FAINT_INK, INK, RULE, SMALL_SIZE, TITLE_SIZE, 
 WHISKER = 1.5  # interquartile ranges that a whisker may reach, after Tukey (1977)
 _GROUP = 0.72  # of the width of a stage that its boxes take
 _NAME_LENGTH = 1.5  # inches, the longest name in the legend
-_TINT = 0.35  # share of a series' colour in the filling of its boxes
+_TINT = 0.35  # share of a series' color in the filling of its boxes
 _DASHES = (0, (2, 1))
 _ROUNDING = 1e-5
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -129,7 +129,7 @@ def boxes_figure(
             _draw(frame, [*zip(places.tolist(), row, strict=True)], 0.8 * each, style)
             if series in bars:
                 ends = places - each / 2, places + each / 2
-                frame.axes.hlines(bars[series], *ends, colors=style.colour, linestyles=_DASHES, linewidth=1.0, zorder=4)
+                frame.axes.hlines(bars[series], *ends, colors=style.color, linestyles=_DASHES, linewidth=1.0, zorder=4)
         if bars:
             frame.handles.append(Line2D([], [], color=FAINT_INK, linestyle=_DASHES, linewidth=1.0))
         frame.draw_legend()
@@ -140,10 +140,10 @@ def boxes_figure(
 
 def _draw(frame: Frame, boxes: Sequence[tuple[float, Box | None]], width: float, style: Line) -> None:
     """The boxes of one series, and its entry in the legend."""
-    tint = tuple(1 - _TINT * (1 - channel) for channel in to_rgb(style.colour))
-    dot: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markersize": 3.0, "markeredgewidth": 0.4}
-    dot |= {"markerfacecolor": style.colour, "markeredgecolor": "white", "linestyle": "none"}
-    thin: dict[str, Any] = {"color": style.colour, "linewidth": 0.8}
+    tint = tuple(1 - _TINT * (1 - channel) for channel in to_rgb(style.color))
+    dot: dict[str, Any] = {"color": style.color, "marker": style.marker, "markersize": 3.0, "markeredgewidth": 0.4}
+    dot |= {"markerfacecolor": style.color, "markeredgecolor": "white", "linestyle": "none"}
+    thin: dict[str, Any] = {"color": style.color, "linewidth": 0.8}
     shown = [(place, box) for place, box in boxes if box is not None]
     frame.axes.bxp(
         [
@@ -161,12 +161,12 @@ def _draw(frame: Frame, boxes: Sequence[tuple[float, Box | None]], width: float,
         manage_ticks=False,
         patch_artist=True,
         showmeans=True,
-        boxprops={"facecolor": tint, "edgecolor": style.colour, "linewidth": 0.8},
+        boxprops={"facecolor": tint, "edgecolor": style.color, "linewidth": 0.8},
         medianprops={"color": INK, "linewidth": 1.1},
         whiskerprops=thin,
         capprops=thin,
         meanprops=dot,
-        flierprops={"marker": ".", "markersize": 2.2, "markerfacecolor": style.colour, "markeredgewidth": 0},
+        flierprops={"marker": ".", "markersize": 2.2, "markerfacecolor": style.color, "markeredgewidth": 0},
         zorder=3,
     )
     frame.handles.append(Line2D([], [], **dot | {"color": tint, "linestyle": "-", "linewidth": 6.5}))

@@ -45,9 +45,9 @@ def curves_figure(
         column_titles: one name for each stage.
         quantity: a similarity is drawn from 0, or from below if it is negative, to 1; a distance from 0 upwards;
             a rise round 0.
-        control: the score of the control at every stage or at each, a dashed grey line.
+        control: the score of the control at every stage or at each, a dashed gray line.
         control_title: name of the control.
-        ceiling: the score of a method against itself under another seed, a mark of its colour at the right edge.
+        ceiling: the score of a method against itself under another seed, a mark of its color at the right edge.
         undefined: how many scores of a method at each stage were set by a rule, because a map was constant. A stage
             with such scores or with NaN has a hollow marker, and the legend counts both.
         level: of the intervals.
@@ -100,7 +100,7 @@ def curves_figure(
             offset = step * (position - (len(tables) - 1) / 2)
             frame.draw_method(interval, counts[method] > 0, styles[method], offset)
         if marks:
-            frame.draw_ceiling([(value, slot, styles[method].colour) for method, value, slot in marks])
+            frame.draw_ceiling([(value, slot, styles[method].color) for method, value, slot in marks])
         frame.draw_legend()
     return frame.figure
 

@@ -33,7 +33,7 @@ def dots_figure(
         rows: `rows[title][series]`, with scalar intervals. A series may be absent from a row; NaN leaves a gap.
         axis_title: what is measured.
         limits: of the axis.
-        hollow: series that are controls: the same colour as the series named before them, a white dot.
+        hollow: series that are controls: the same color as the series named before them, a white dot.
         reference: a value with its name, drawn as a dashed line.
         caption: the protocol.
 
@@ -84,17 +84,17 @@ def _drawn(
     for row in range(1, len(rows)):
         axes.axhline(pitch * row, color=RULE, linewidth=0.8, zorder=1)
     handles: list[Line2D] = []
-    colour = -1
+    color = -1
     for place, name in enumerate(names):
-        colour += name not in hollow
-        line = style_of(max(colour, 0))
-        fill = "white" if name in hollow else line.colour
-        dot: dict[str, Any] = {"marker": line.marker, "markersize": 4.2, "markeredgewidth": 0.8, "color": line.colour}
+        color += name not in hollow
+        line = style_of(max(color, 0))
+        fill = "white" if name in hollow else line.color
+        dot: dict[str, Any] = {"marker": line.marker, "markersize": 4.2, "markeredgewidth": 0.8, "color": line.color}
         for row, values in enumerate(rows.values()):
             if name in values:
                 mean, low, high = (float(value) for value in values[name])
                 y = pitch * row + _STEP * (place + 1.25)
-                axes.plot([low, high], [y, y], color=line.colour, linewidth=1.0, zorder=3)
+                axes.plot([low, high], [y, y], color=line.color, linewidth=1.0, zorder=3)
                 axes.plot([mean], [y], linestyle="none", markerfacecolor=fill, zorder=4, **dot)
         handles.append(Line2D([], [], linewidth=1.0, markerfacecolor=fill, **dot))
     if reference is not None:

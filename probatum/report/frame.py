@@ -90,7 +90,7 @@ class Frame:
             spine.set(linewidth=0.6, color=FAINT_INK, visible=name in ("left", "bottom"))
 
     def draw_control(self, control: Float[np.ndarray, " stages"]) -> None:
-        """The dashed grey line of the control."""
+        """The dashed gray line of the control."""
         self.handles += self.axes.plot(
             range(len(control)), control, color="#8c8c8c", linestyle=(0, (4, 2)), linewidth=1.2, zorder=2
         )
@@ -98,21 +98,21 @@ class Frame:
     def draw_method(self, interval: Interval, hollow: Bool[np.ndarray, " stages"], line: Line, offset: float) -> None:
         """One curve with its bars; the markers of some stages are hollow."""
         stages = np.arange(len(interval.mean)) + offset
-        self.axes.plot(stages, interval.mean, color=line.colour, linestyle=line.dashes, linewidth=1.0, zorder=3)
-        self.axes.vlines(stages, interval.low, interval.high, colors=line.colour, linewidth=0.9, alpha=0.8, zorder=3)
-        dot: dict[str, Any] = {"color": line.colour, "marker": line.marker, "markersize": 3.8, "markeredgewidth": 0.7}
-        for chosen, fill in ((~hollow, line.colour), (hollow, "white")):
+        self.axes.plot(stages, interval.mean, color=line.color, linestyle=line.dashes, linewidth=1.0, zorder=3)
+        self.axes.vlines(stages, interval.low, interval.high, colors=line.color, linewidth=0.9, alpha=0.8, zorder=3)
+        dot: dict[str, Any] = {"color": line.color, "marker": line.marker, "markersize": 3.8, "markeredgewidth": 0.7}
+        for chosen, fill in ((~hollow, line.color), (hollow, "white")):
             points = np.where(chosen, interval.mean, np.nan)
             self.axes.plot(stages, points, linestyle="none", markerfacecolor=fill, clip_on=False, zorder=4, **dot)
         self.handles.append(Line2D([], [], linestyle=line.dashes, linewidth=1.0, **dot))
 
     def draw_ceiling(self, marks: Sequence[tuple[float, int, str]]) -> None:
-        """A mark at the right edge for each score, in its slot and colour."""
+        """A mark at the right edge for each score, in its slot and color."""
         mark: dict[str, Any] = {"marker": CARETLEFT, "markersize": 4.5, "linestyle": "none", "markeredgewidth": 0}
-        for value, slot, colour in marks:
+        for value, slot, color in marks:
             place = 1 + (0.02 + slot * _SLOT) / self.width
             transform = self.axes.get_yaxis_transform()
-            self.axes.plot(place, value, color=colour, transform=transform, clip_on=False, **mark)
+            self.axes.plot(place, value, color=color, transform=transform, clip_on=False, **mark)
         self.handles.append(Line2D([], [], color=FAINT_INK, **mark))
 
     def draw_legend(self) -> None:

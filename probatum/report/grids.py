@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from probatum.errors import InvalidInput
 from probatum.report.layout import Cell, Grid, draw
 from probatum.report.panels import Map, MapTable, Picture, map_cell, map_cells, picture
-from probatum.report.style import MapStyle, colours
+from probatum.report.style import MapStyle, colors
 
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, the grey of a colour photograph
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, the gray of a color photograph
 
 
 def grid_figure(
@@ -30,12 +30,12 @@ def grid_figure(
     Source: Adebayo et al., "Sanity Checks for Saliency Maps", 2018, arXiv:1810.03292, the cascading randomization.
 
     Args:
-        panels: `panels[row][column]` is a normalised map (height, width): in [0, 1] where the style is absolute, in
+        panels: `panels[row][column]` is a normalized map (height, width): in [0, 1] where the style is absolute, in
             [-1, 1] where it is diverging; None leaves a hatched cell. A panel keeps its shape unless one side is more
             than four times the other.
         row_titles: one name for each row.
         column_titles: one name for each column; they stand upright unless all of them fit over their columns.
-        style: "abs-normalized" is white to red, "diverging" blue to grey to red.
+        style: "abs-normalized" is white to red, "diverging" blue to gray to red.
         image: what the maps explain, (height, width) or (height, width, 3), in [0, 1] or uint8; shown in the corner.
         image_title: its title.
         notes: `notes[row][column]` stands in small type below its panel, such as the panel's scores; may have lines.
@@ -109,9 +109,9 @@ def overlay_figure(
     photograph_title: str = "Original image",
     caption: str | None = None,
 ) -> Figure:
-    """Maps in colour over faint grey photographs: what a map points at can be seen in one picture.
+    """Maps in color over faint gray photographs: what a map points at can be seen in one picture.
 
-    Each pixel is (1 - a) b + a colour(m) with a = sqrt |m|, where m is the map's value and b the faint grey photograph.
+    Each pixel is (1 - a) b + a color(m) with a = sqrt |m|, where m is the map's value and b the faint gray photograph.
 
     Source: Wienecke and Hinrichs 2021, the cascade of Gradient ⊙ Input-SG on ResNet-18.
 
@@ -150,11 +150,11 @@ def overlay_figure(
 def _laid_over(
     background: Float[np.ndarray, "_ _ 3"], cell: Cell, style: MapStyle, row: int
 ) -> Float[np.ndarray, "_ _ 3"]:
-    """A map's colours over a picture, as opaque as the map is strong."""
+    """A map's colors over a picture, as opaque as the map is strong."""
     if cell.values.shape != background.shape[:2]:
         raise InvalidInput(f"a map of row {row} is {cell.values.shape} and its photograph {background.shape[:2]}")
     opacity = np.sqrt(np.abs(cell.values))[..., None]
-    return np.asarray((1 - opacity) * background + opacity * colours(cell.values, style))
+    return np.asarray((1 - opacity) * background + opacity * colors(cell.values, style))
 
 
 def _same_number(rows: Sequence[object], others: Sequence[object], name: str) -> None:

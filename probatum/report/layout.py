@@ -1,4 +1,4 @@
-"""The grid that all map figures share: cells of one size, titles on top and at the left, a colour key and a caption."""
+"""The grid that all map figures share: cells of one size, titles on top and at the left, a color key and a caption."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from probatum.errors import InvalidInput
 from probatum.report import text
 from probatum.report.style import (
-    COLOUR_MAPS,
+    COLOR_MAPS,
     FAINT_INK,
     INK,
     LIMITS,
@@ -148,7 +148,7 @@ class _Layout:
         figure = Figure(figsize=(self.width, self.height), dpi=RESOLUTION, facecolor="white")
         self.axes = figure.add_axes((0, 0, 1, 1), autoscale_on=False, xlim=(0, self.width), ylim=(self.height, 0))
         self.axes.set_axis_off()
-        # The separators are one grey sheet that shows between the cells.
+        # The separators are one gray sheet that shows between the cells.
         self._rectangle(self.label_width, self.top, self.grid_width, self.grid_height, facecolor=SEPARATOR, zorder=-2)
         for row, cells in enumerate(self.grid.cells):
             for column, cell in enumerate(cells):
@@ -190,25 +190,25 @@ class _Layout:
             self._show(cell, *box, label=f"panel {row} {column}")
 
     def _show(self, cell: Cell, left: float, top: float, width: float, height: float, label: str) -> None:
-        """Draw a cell in the middle of a box, in the fixed colour scale of its style."""
+        """Draw a cell in the middle of a box, in the fixed color scale of its style."""
         shape = _shape(cell)
         # A box of whole dots differs from the shape of its panel by a few hundredths, not worth a white edge.
         if abs(shape * width / height - 1) > 0.05:
             inner = min(width, height / shape)
             left, top = left + (width - inner) / 2, top + (height - inner * shape) / 2
             width, height = inner, inner * shape
-        colours: dict[str, Any] = {}
+        colors: dict[str, Any] = {}
         if cell.style != "picture":
             lowest, highest = LIMITS[cell.style]
-            colours = {"cmap": COLOUR_MAPS[cell.style], "vmin": lowest, "vmax": highest}
+            colors = {"cmap": COLOR_MAPS[cell.style], "vmin": lowest, "vmax": highest}
         self.axes.imshow(
             cell.values,
             extent=(left, left + width, top + height, top),
             aspect="auto",
             interpolation="antialiased",
-            interpolation_stage="rgba",  # where signs alternate, a smaller print shows both colours, not zero
+            interpolation_stage="rgba",  # where signs alternate, a smaller print shows both colors, not zero
             label=label,
-            **colours,
+            **colors,
         )
 
     def _draw_titles(self) -> None:
@@ -238,7 +238,7 @@ class _Layout:
         self._text(middle, top - 0.03, title, ha="center", va="bottom")
 
     def _draw_key(self, style: MapStyle, right: float) -> None:
-        """A strip of the colours with the numbers at its ends."""
+        """A strip of the colors with the numbers at its ends."""
         lowest, highest = LIMITS[style]
         top, left = self.top + self.grid_height + _PAD, right - _KEY_WIDTH
         self._rectangle(left - 0.005, top - 0.005, _KEY_WIDTH + 0.01, 0.09, facecolor=SEPARATOR, zorder=-1)
@@ -246,7 +246,7 @@ class _Layout:
             np.linspace(lowest, highest, 256)[None, :],
             extent=(left, right, top + 0.08, top),
             aspect="auto",
-            cmap=COLOUR_MAPS[style],
+            cmap=COLOR_MAPS[style],
             vmin=lowest,
             vmax=highest,
             label=f"key {style}",

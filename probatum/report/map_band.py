@@ -15,7 +15,7 @@ from probatum.report.frame import Frame
 from probatum.report.layout import Cell
 from probatum.report.panels import Map, Picture, map_cells, picture
 from probatum.report.style import (
-    COLOUR_MAPS,
+    COLOR_MAPS,
     INK,
     LIMITS,
     LINE_SPACING,
@@ -30,7 +30,7 @@ _LARGEST = 0.8  # inches, the width of a map
 _BELOW, _ABOVE = 0.06, 0.04  # inches round the band
 _EXPLAINED: dict[str, str] = {
     "abs-normalized": "white is 0, dark red 1",
-    "diverging": "blue is −1, grey 0, red +1",
+    "diverging": "blue is −1, gray 0, red +1",
 }
 
 
@@ -39,7 +39,7 @@ class MapBand:
     """Maps of one image, a row for each series and a column for the trained model and each stage.
 
     Args:
-        rows: by series, the trained model's map and then that of each stage: normalised (height, width), or None.
+        rows: by series, the trained model's map and then that of each stage: normalized (height, width), or None.
         style: "abs-normalized" for maps in [0, 1], "diverging" for maps in [-1, 1].
         first_title: name of the trained model's column.
         image: what the maps explain, (height, width) or (height, width, 3), in [0, 1] or uint8.
@@ -54,9 +54,9 @@ class MapBand:
 
     @property
     def note(self) -> str:
-        """What the colours mean, and why the first column has no box."""
-        colours = _EXPLAINED.get(self.style, self.style)
-        return f"Maps above: {colours}. {self.first_title}: its score is perfect by definition and not drawn."
+        """What the colors mean, and why the first column has no box."""
+        colors = _EXPLAINED.get(self.style, self.style)
+        return f"Maps above: {colors}. {self.first_title}: its score is perfect by definition and not drawn."
 
     def draw_above(self, frame: Frame, stages: int) -> None:
         """Makes the figure higher and draws the maps over the columns of the plot.
@@ -133,7 +133,7 @@ def _show(axes: Axes, cell: Cell | None, place: tuple[float, float, float, float
         aspect="auto",
         interpolation="antialiased",
         interpolation_stage="rgba",
-        cmap=None if cell.style == "picture" else COLOUR_MAPS[cell.style],
+        cmap=None if cell.style == "picture" else COLOR_MAPS[cell.style],
         vmin=lowest,
         vmax=highest,
         label=label,

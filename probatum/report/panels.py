@@ -16,7 +16,7 @@ Picture: TypeAlias = (
 )
 MapTable: TypeAlias = Sequence[Sequence[Map | None]] | Float[np.ndarray, "_ _ _ _"]
 
-_ROUNDING = 1e-5  # how far a normalised value may lie outside its range: float32 arithmetic
+_ROUNDING = 1e-5  # how far a normalized value may lie outside its range: float32 arithmetic
 
 
 def map_cell(values: Map, style: MapStyle, place: str) -> Cell:
@@ -24,7 +24,7 @@ def map_cell(values: Map, style: MapStyle, place: str) -> Cell:
     if style not in LIMITS:
         raise UnknownName("map style", style, LIMITS)
     lowest, highest = LIMITS[style]
-    _check(values, place, lowest, highest, f"normalise an {style} map to [{lowest:g}, {highest:g}] first")
+    _check(values, place, lowest, highest, f"normalize an {style} map to [{lowest:g}, {highest:g}] first")
     return Cell(np.clip(values, lowest, highest), style)
 
 
@@ -37,7 +37,7 @@ def map_cells(panels: MapTable, style: MapStyle) -> list[list[Cell | None]]:
 
 
 def picture(values: Picture, place: str) -> Float[np.ndarray, "_ _ 3"]:
-    """A photograph or digit as (height, width, 3) in [0, 1]; a grey one repeats its channel."""
+    """A photograph or digit as (height, width, 3) in [0, 1]; a gray one repeats its channel."""
     scaled = values / 255.0 if values.dtype == np.uint8 else values.astype(np.float64)
     _check(scaled, place, 0.0, 1.0, "give a picture as floats in [0, 1] or as uint8")
     scaled = np.clip(scaled, 0.0, 1.0)

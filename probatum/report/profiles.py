@@ -98,7 +98,7 @@ def profiles_figure(
             box = (left / PAGE_WIDTH, bottom / height, width / PAGE_WIDTH, _PLOT / height)
             axes = figure.add_axes(box, label=f"profile {number}", xlim=(float(offsets[0]), float(offsets[-1])))
             for place, values in enumerate(panel.values):
-                axes.plot(offsets, values - values[len(values) // 2], color=line_style(place).colour, linewidth=1.0)
+                axes.plot(offsets, values - values[len(values) // 2], color=line_style(place).color, linewidth=1.0)
             _dress(axes)
             top = bottom + _PLOT + 0.03
 
@@ -116,7 +116,7 @@ def profiles_figure(
         name = text.shorten(text.clean(value_title), rows * each, TITLE_SIZE)
         write(_MARGIN, middle, name, rotation=90, ha="left", va="center")
         write(_MARGIN, below, words, ha="left", va="top", fontsize=SMALL_SIZE, color=FAINT_INK)
-        handles = [Line2D([], [], color=line_style(place).colour, linewidth=1.0) for place in range(len(names))]
+        handles = [Line2D([], [], color=line_style(place).color, linewidth=1.0) for place in range(len(names))]
         legend = figure.legend(
             handles, [str(place) for place in range(len(names))], loc="upper left", ncols=len(names), frameon=False,
             bbox_to_anchor=(_LEFT / PAGE_WIDTH, 1 - _MARGIN / height), fontsize=TITLE_SIZE, borderaxespad=0,

@@ -178,8 +178,8 @@ def _pictures(run: Run) -> np.ndarray:
 
 def _displayed(pictures: np.ndarray) -> np.ndarray:
     """(image, channel, height, width) -> (image, height, width) or (image, height, width, 3), in [0, 1]."""
-    grey = pictures.shape[1] == 1
-    shown: np.ndarray = np.clip(pictures[:, 0] if grey else pictures.transpose(0, 2, 3, 1), 0, 1)
+    gray = pictures.shape[1] == 1
+    shown: np.ndarray = np.clip(pictures[:, 0] if gray else pictures.transpose(0, 2, 3, 1), 0, 1)
     return shown
 
 
@@ -195,6 +195,6 @@ def _explained(run: Run, number: int) -> str:
 def _protocol(run: Run) -> str:
     facts, model, data = run.config["randomization"], run.config["model"], run.config["data"]
     return (
-        f"{model['title']} on {data['name']}; {facts['order']} randomization by {facts['initialiser']['class']}, "
+        f"{model['title']} on {data['name']}; {facts['order']} randomization by {facts['initializer']['class']}, "
         f"batch norm: {facts['batch_norm'].replace('-', ' ')}; seed {facts['seed']}"
     )

@@ -1,4 +1,4 @@
-"""Sizes, colours and markers of every figure, applied for the time of drawing only."""
+"""Sizes, colors and markers of every figure, applied for the time of drawing only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +23,9 @@ FAINT_INK = "#595959"
 SEPARATOR = "#c4c4c4"
 RULE = "#e2e2e2"
 
-# White to dark red, as the papers show absolute maps; the lightness falls steadily, so a grey print keeps the order.
+# White to dark red, as the papers show absolute maps; the lightness falls steadily, so a gray print keeps the order.
 _REDS = LinearSegmentedColormap.from_list("probatum.absolute", ["#ffffff", "#fdc9b4", "#fb7252", "#d9201f", "#7f0010"])
-COLOUR_MAPS: dict[MapStyle, Colormap] = {"abs-normalized": _REDS, "diverging": matplotlib.colormaps["coolwarm"]}
+COLOR_MAPS: dict[MapStyle, Colormap] = {"abs-normalized": _REDS, "diverging": matplotlib.colormaps["coolwarm"]}
 LIMITS: dict[MapStyle, tuple[float, float]] = {"abs-normalized": (0.0, 1.0), "diverging": (-1.0, 1.0)}
 
 # The font ships with matplotlib: the same letters, widths and bytes on every machine.
@@ -44,23 +44,23 @@ _SETTINGS = {
 }
 
 
-def colours(values: Float[np.ndarray, "_ _"], style: MapStyle) -> Float[np.ndarray, "_ _ 3"]:
-    """The red, green and blue in [0, 1] of a normalised map."""
+def colors(values: Float[np.ndarray, "_ _"], style: MapStyle) -> Float[np.ndarray, "_ _ 3"]:
+    """The red, green and blue in [0, 1] of a normalized map."""
     lowest, highest = LIMITS[style]
-    return np.asarray(COLOUR_MAPS[style]((values - lowest) / (highest - lowest))[..., :3])
+    return np.asarray(COLOR_MAPS[style]((values - lowest) / (highest - lowest))[..., :3])
 
 
 class Line(NamedTuple):
     """How the curve of one method looks."""
 
-    colour: str
+    color: str
     marker: str
     dashes: tuple[float, tuple[float, ...]]
 
 
-# The hues of Okabe & Ito (2008), told apart by colour-blind readers, the yellow and the purple darkened to be seen on
-# white. Neighbours in the list differ in lightness, marker and dashes.
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#000000", "#d55e00", "#56b4e9", "#b3568c", "#8c7a00")
+# The hues of Okabe & Ito (2008), told apart by color-blind readers, the yellow and the purple darkened to be seen on
+# white. Neighbors in the list differ in lightness, marker and dashes.
+_COLORS = ("#0072b2", "#e69f00", "#009e73", "#000000", "#d55e00", "#56b4e9", "#b3568c", "#8c7a00")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
 _DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
     (0, ()),
@@ -71,8 +71,8 @@ _DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
 
 
 def line_style(index: int) -> Line:
-    """The colour, marker and dashes of the method at a position in its table; 88 positions differ from one another."""
-    return Line(_COLOURS[index % 8], _MARKERS[index % 11], _DASHES[index % 4])
+    """The color, marker and dashes of the method at a position in its table; 88 positions differ from one another."""
+    return Line(_COLORS[index % 8], _MARKERS[index % 11], _DASHES[index % 4])
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Sentences with coloured tokens: as HTML, as a figure and on a terminal.
+"""Sentences with colored tokens: as HTML, as a figure and on a terminal.
 
-What speaks for the class is green, what speaks against it is red and underlined, so that no sign hangs on colour alone.
-The strongest token of each sentence has the full colour.
+What speaks for the class is green, what speaks against it is red and underlined, so that no sign hangs on color alone.
+The strongest token of each sentence has the full color.
 """
 
 import html
@@ -32,10 +32,10 @@ from probatum.report.style import (
     house_style,
 )
 
-KEY = "Green speaks for the class; red and underlined speaks against it; the strongest token has the full colour."
+KEY = "Green speaks for the class; red and underlined speaks against it; the strongest token has the full color."
 
-_FOR, _AGAINST = (0, 158, 115), (204, 51, 17)  # green and red that differ in hue for colour-blind readers too
-_DEEPEST = 0.75  # share of the hue in the full colour: dark ink stays readable on it
+_FOR, _AGAINST = (0, 158, 115), (204, 51, 17)  # green and red that differ in hue for color-blind readers too
+_DEEPEST = 0.75  # share of the hue in the full color: dark ink stays readable on it
 _MARGIN, _PAD, _GAP = 0.06, 0.025, 0.02  # inches: edge, inside a token's box, between boxes
 _LABEL = 2.0  # inches of the longest row title
 _LINE = TITLE_SIZE * LINE_SPACING / 72 + 0.06  # inches of a line of tokens
@@ -59,7 +59,7 @@ class TokenMap:
         if self.scores.shape != (len(self.tokens),) or not np.isfinite(self.scores).all():
             raise InvalidInput(f"{len(self.tokens)} tokens need as many finite scores, got {self.scores.shape}")
 
-    def colours(self) -> list[str]:
+    def colors(self) -> list[str]:
         """The background of each token, "#rrggbb"."""
         strongest = float(np.abs(self.scores).max(initial=0.0)) or 1.0
         return [_shade(float(score) / strongest) for score in self.scores]
@@ -70,7 +70,7 @@ Rows = Mapping[str, Sequence[TokenMap]]
 
 
 def tokens_html(rows: Rows, column_titles: Sequence[str] = (), caption: str = "") -> str:
-    """A table of coloured sentences: HTML that needs no style sheet and no script.
+    """A table of colored sentences: HTML that needs no style sheet and no script.
 
     Pointing at a token shows its score. All text is escaped.
 
@@ -104,17 +104,17 @@ def tokens_page(title: str, body: str) -> str:
 
 
 def tokens_text(tokens: TokenMap) -> Text:
-    """One sentence for a terminal: coloured, negative tokens underlined, as far as the terminal can."""
+    """One sentence for a terminal: colored, negative tokens underlined, as far as the terminal can."""
     line = Text()
-    for token, score, colour in zip(tokens.tokens, tokens.scores, tokens.colours(), strict=True):
-        line.append(_printable(token), Style(color=INK, bgcolor=colour, underline=bool(score < 0)))
+    for token, score, color in zip(tokens.tokens, tokens.scores, tokens.colors(), strict=True):
+        line.append(_printable(token), Style(color=INK, bgcolor=color, underline=bool(score < 0)))
         line.append(" ")
     line.append(_printable(tokens.note))
     return line
 
 
 def tokens_figure(rows: Rows, column_titles: Sequence[str] = (), caption: str | None = None) -> Figure:
-    """Coloured sentences as a figure: a row a stage or a sentence, lines broken where a column ends.
+    """Colored sentences as a figure: a row a stage or a sentence, lines broken where a column ends.
 
     Args:
         rows: see `Rows`.
@@ -162,37 +162,37 @@ class _Layout:
             self._text(_MARGIN, top + 0.05, text.wrap(title, self.label - 2 * _MARGIN, TITLE_SIZE, lines), va="top")
             for column, cell in enumerate(cells):
                 for line, boxes in enumerate(cell):
-                    for left, width, word, colour, below in boxes:
+                    for left, width, word, color, below in boxes:
                         place = (self.label + column * self.column + left, top + 0.03 + line * _LINE)
-                        self._box(*place, width, word, colour, below)
+                        self._box(*place, width, word, color, below)
             top += extent
         self._text(_MARGIN, top + 0.06, self.caption, va="top", fontsize=SMALL_SIZE, color=FAINT_INK)
         return figure
 
     def _flow(self, tokens: TokenMap) -> list[list[tuple[float, float, str, str | None, bool]]]:
-        """Lines of boxes: (left, width, word, colour, whether underlined); the note has no colour."""
+        """Lines of boxes: (left, width, word, color, whether underlined); the note has no color."""
         limit = self.column - 0.1
         words: list[tuple[str, str | None, bool]] = [
-            (text.clean(token) or "·", colour, bool(score < 0))
-            for token, score, colour in zip(tokens.tokens, tokens.scores, tokens.colours(), strict=True)
+            (text.clean(token) or "·", color, bool(score < 0))
+            for token, score, color in zip(tokens.tokens, tokens.scores, tokens.colors(), strict=True)
         ]
         words += [(word, None, False) for word in text.clean(tokens.note).split()]
         lines: list[list[tuple[float, float, str, str | None, bool]]] = [[]]
         left = 0.0
-        for word, colour, below in words:
+        for word, color, below in words:
             shown = text.shorten(word, limit - 2 * _PAD, TITLE_SIZE)
             width = text.width(shown, TITLE_SIZE) + 2 * _PAD
             if lines[-1] and left + width > limit:
                 lines.append([])
                 left = 0.0
-            lines[-1].append((left, width, shown, colour, below))
+            lines[-1].append((left, width, shown, color, below))
             left += width + _GAP
         return lines
 
-    def _box(self, left: float, top: float, width: float, word: str, colour: str | None, below: bool) -> None:
+    def _box(self, left: float, top: float, width: float, word: str, color: str | None, below: bool) -> None:
         height = _LINE - 0.03
-        if colour is not None:
-            self.axes.add_patch(Rectangle((left, top), width, height, linewidth=0, facecolor=colour))
+        if color is not None:
+            self.axes.add_patch(Rectangle((left, top), width, height, linewidth=0, facecolor=color))
         if below:
             line = top + height - 0.018
             self.axes.plot([left + _PAD, left + width - _PAD], [line, line], color=INK, linewidth=0.6)
@@ -215,9 +215,9 @@ def _check(rows: Rows, column_titles: Sequence[str]) -> None:
 
 def _sentence_html(tokens: TokenMap) -> str:
     spans = []
-    for token, score, colour in zip(tokens.tokens, tokens.scores, tokens.colours(), strict=True):
+    for token, score, color in zip(tokens.tokens, tokens.scores, tokens.colors(), strict=True):
         line = "text-decoration:underline;" if score < 0 else ""
-        style = f"background:{colour};color:{INK};{line}padding:.1em .2em;border-radius:.2em"
+        style = f"background:{color};color:{INK};{line}padding:.1em .2em;border-radius:.2em"
         spans.append(f'<span title="{score:+.4g}" style="{style}">{_escaped(token)}</span>')
     note = f" {_escaped(tokens.note)}" if tokens.note else ""
     return " ".join(spans) + note

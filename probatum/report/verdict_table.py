@@ -34,7 +34,7 @@ from probatum.report.style import (
 )
 
 SYMBOLS: dict[Word, str] = {SENSITIVE: "✓", INSENSITIVE: "✗", UNDECIDED: "?"}
-# Told apart by lightness as well, so that a grey print keeps them; the hues are those of Okabe & Ito (2008).
+# Told apart by lightness as well, so that a gray print keeps them; the hues are those of Okabe & Ito (2008).
 _FILLS: dict[Word, str] = {SENSITIVE: "#d9f0e8", INSENSITIVE: "#f0b48c", UNDECIDED: "#ffffff"}
 _BROKEN = "broken check"
 _MARGIN, _GAP, _PAD = 0.04, 0.02, 0.05  # inches

@@ -43,7 +43,7 @@ class Ranks:
         return self.rank == 0
 
     def shard(self, items: Sequence[T]) -> Sequence[T]:
-        """This process's part of a list that all have: neighbours stay together, lengths differ by one at most."""
+        """This process's part of a list that all have: neighbors stay together, lengths differ by one at most."""
         return items[self.rank * len(items) // self.size : (self.rank + 1) * len(items) // self.size]
 
     def device(self, chosen: torch.device) -> torch.device:

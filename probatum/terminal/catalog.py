@@ -25,7 +25,7 @@ class Kind(str, Enum):
     data = "data"
     papers = "papers"
     presets = "presets"
-    initialisers = "initialisers"
+    initializers = "initializers"
     suites = "suites"
 
 

@@ -15,7 +15,7 @@ from probatum.experiments.text.scores import BASELINES as TEXT_BASELINES
 from probatum.metrics import METRICS
 from probatum.metrics.quality import QUALITY
 from probatum.models import MODELS
-from probatum.randomization import BATCH_NORM, INITIALISERS, ORDERS, PRESETS
+from probatum.randomization import BATCH_NORM, INITIALIZERS, ORDERS, PRESETS
 from probatum.reproductions import PAPERS
 from probatum.terminal.catalog import CATALOG, Kind, Table
 
@@ -54,12 +54,12 @@ def tables() -> dict[Kind, Table]:
             [(n, p.title, p.citation, ", ".join(e.name for e in p.experiments), p.module) for n, p in PAPERS.items()],
         ),
         Kind.presets: (
-            ("name", "order", "initialiser", "batch norm", "trials", "metrics", "methods", "source"),
+            ("name", "order", "initializer", "batch norm", "trials", "metrics", "methods", "source"),
             [
                 (
                     n,
                     p.order,
-                    type(p.initialiser).__name__,
+                    type(p.initializer).__name__,
                     p.batch_norm,
                     str(p.trials),
                     ", ".join(p.metrics or ("any",)),
@@ -69,9 +69,9 @@ def tables() -> dict[Kind, Table]:
                 for n, p in PRESETS.items()
             ],
         ),
-        Kind.initialisers: (
+        Kind.initializers: (
             ("name", "what it draws", "module"),
-            [(n, (type(i).__doc__ or "").splitlines()[0], type(i).__module__) for n, i in INITIALISERS.items()],
+            [(n, (type(i).__doc__ or "").splitlines()[0], type(i).__module__) for n, i in INITIALIZERS.items()],
         ),
         Kind.suites: (
             ("name", "title", "minutes", "module"),

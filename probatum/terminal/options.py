@@ -172,11 +172,11 @@ class ProtocolOptions:
         str | None,
         typer.Option(help=f"Instead of the preset's: {_in_words('order')}.", autocompletion=one_of(offered("order"))),
     ] = None
-    initialiser: Annotated[
+    initializer: Annotated[
         str | None,
         typer.Option(
-            help=f"Instead of the preset's: {', '.join(names(Kind.initialisers))}.",
-            autocompletion=one_of(listed(Kind.initialisers)),
+            help=f"Instead of the preset's: {', '.join(names(Kind.initializers))}.",
+            autocompletion=one_of(listed(Kind.initializers)),
         ),
     ] = None
     batch_norm: Annotated[

@@ -1,4 +1,4 @@
-"""Lines, tables and errors as a terminal can show them; rich is imported only for what has colours or columns."""
+"""Lines, tables and errors as a terminal can show them; rich is imported only for what has colors or columns."""
 
 import sys
 import unicodedata
@@ -21,14 +21,14 @@ def _steers(sign: str) -> bool:
 
 
 def show(text: "str | Text") -> None:
-    """Prints a line of results; a `Text` in its colours where the terminal has them."""
+    """Prints a line of results; a `Text` in its colors where the terminal has them."""
     if isinstance(text, str):
         print(plain(text))  # noqa: T201
         return
     from rich.console import Console
 
     text = text.copy()
-    text.plain = "".join("\ufffd" if _steers(sign) else sign for sign in text.plain)  # colours keep their places
+    text.plain = "".join("\ufffd" if _steers(sign) else sign for sign in text.plain)  # colors keep their places
     Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 

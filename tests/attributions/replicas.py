@@ -83,7 +83,7 @@ def from_layer(model, x, layer: str) -> Tensor:
 
 
 def enlarge(small: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear interpolation between pixel centres, constant beyond the outer ones."""
+    """Bilinear interpolation between pixel centers, constant beyond the outer ones."""
     large = torch.empty(height, width, dtype=small.dtype)
     for i in range(height):
         for j in range(width):

@@ -36,7 +36,7 @@ def test_map_has_the_images_shape_and_is_finite_and_not_constant(name, reference
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_independence_of_neighbours_chunk_order_and_other_methods(name, dtype, tolerance, net):
+def test_independence_of_neighbors_chunk_order_and_other_methods(name, dtype, tolerance, net):
     model, x = copy.deepcopy(net).to(dtype), images(dtype=dtype)
     together = METHODS[name](model, x, TARGETS, seed=3)
 

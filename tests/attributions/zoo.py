@@ -21,7 +21,7 @@ _OPTIONS = {"googlenet": {"aux_logits": False}, "inception_v3": {"aux_logits": F
 
 def zoo_net(name: str) -> nn.Module:
     """Builds a network in eval mode, with batch-norm statistics that let negative signals arise."""
-    with torch.device("meta"):  # no storage and no slow initialisation
+    with torch.device("meta"):  # no storage and no slow initialization
         options = {"init_weights": False} if name in ("vgg11", "googlenet", "inception_v3") else {}
         model = getattr(torchvision.models, name)(num_classes=10, **options, **_OPTIONS.get(name, {}))
         for child, linear in [*model.named_children()]:

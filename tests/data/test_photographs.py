@@ -86,9 +86,9 @@ def test_jpeg_webp_and_upper_case(tmp_path):
     assert load_photographs(tmp_path, RGB).images.shape == (3, 3, 6, 8)
 
 
-def test_grey_and_palette_and_bilevel(tmp_path):
-    grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
-    assert np.array_equal(opened(save(tmp_path / "grey.png", Image.fromarray(grey))), np.stack([grey] * 3, -1))
+def test_gray_and_palette_and_bilevel(tmp_path):
+    gray = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    assert np.array_equal(opened(save(tmp_path / "gray.png", Image.fromarray(gray))), np.stack([gray] * 3, -1))
     flat = Image.new("RGB", (4, 4), (10, 20, 30))
     assert (opened(save(tmp_path / "palette.png", flat.quantize(4))) == (10, 20, 30)).all()
     assert (opened(save(tmp_path / "bits.png", Image.new("1", (4, 4), 1))) == 255).all()
@@ -100,8 +100,8 @@ def test_transparency_is_laid_over_white(tmp_path):
     pixels[..., 3] = [[0, 255], [255, 0]]
     expected = np.array([[255, 0], [0, 255]], dtype=np.uint8)
     assert np.array_equal(opened(save(tmp_path / "alpha.png", Image.fromarray(pixels)))[..., 0], expected)
-    grey = Image.fromarray(pixels).convert("LA")
-    assert np.array_equal(opened(save(tmp_path / "la.png", grey))[..., 1], expected)
+    gray = Image.fromarray(pixels).convert("LA")
+    assert np.array_equal(opened(save(tmp_path / "la.png", gray))[..., 1], expected)
     palette = Image.fromarray(np.array([[0, 1], [1, 0]], dtype=np.uint8)).convert("P")
     assert np.array_equal(opened(save(tmp_path / "p.png", palette, transparency=0))[..., 2] > 128, expected > 128)
 

@@ -47,7 +47,7 @@ def test_mnist_values():
     torch.testing.assert_close(result, torch.tensor([[[[-0.1307 / 0.3081, (1 - 0.1307) / 0.3081]]]]))
 
 
-def test_grey_images_are_resized_and_repeated():
+def test_gray_images_are_resized_and_repeated():
     result = MNIST_RGB_64.apply(torch.arange(28 * 28).remainder(256).to(torch.uint8).view(1, 1, 28, 28))
     assert result.shape == (1, 3, 64, 64)
     assert torch.equal(result[:, 0], result[:, 2])

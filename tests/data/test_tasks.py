@@ -112,7 +112,7 @@ def test_pairs_refuse_what_does_not_fit():
 
 @pytest.fixture
 def tiny(tmp_path):
-    """Two classes in the official layout, three training and two validation images each, of their own grey."""
+    """Two classes in the official layout, three training and two validation images each, of their own gray."""
     wnids = ("n01", "n02")
     (tmp_path / "wnids.txt").write_text("\n".join(wnids) + "\n")
     (tmp_path / "words.txt").write_text("n01\tacorn, nut\nn02\twok\n")

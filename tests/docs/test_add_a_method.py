@@ -68,7 +68,7 @@ def test_its_own_test_can_fail(method, monkeypatch):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_it_is_independent(listed, dtype, tolerance):
-    test_laws.test_independence_of_neighbours_chunk_order_and_other_methods(NAME, dtype, tolerance, seeded(ConvNet))
+    test_laws.test_independence_of_neighbors_chunk_order_and_other_methods(NAME, dtype, tolerance, seeded(ConvNet))
 
 
 @pytest.mark.parametrize("mode", [True, False])

@@ -49,7 +49,7 @@ def test_distribution_is_normal_over_all_and_within_each_stream_sample_and_pixel
         ("keys", lambda m: (m[0], m[1])),
         ("samples", lambda m: (m[:, 0], m[:, 1])),
         ("a sample and the next key's", lambda m: (m[:-1, 1:], m[1:, :-1])),
-        ("neighbouring pixels", lambda m: (m[..., 1:], m[..., :-1])),
+        ("neighboring pixels", lambda m: (m[..., 1:], m[..., :-1])),
         ("the two numbers made of one radius", lambda m: (m[..., :500], m[..., 501:])),
     ],
 )

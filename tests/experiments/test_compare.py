@@ -114,12 +114,12 @@ def test_a_preset_fixes_its_metrics_and_the_user_is_stronger():
     assert set_up_again(base, replace(CONFIG, preset="emprt", order="cascading")).randomizer.order == "cascading"
 
 
-def test_an_order_that_keeps_the_weights_goes_with_no_initialiser():
+def test_an_order_that_keeps_the_weights_goes_with_no_initializer():
     with pytest.raises(InvalidInput, match="'logit' keeps all weights"):
-        CheckConfig(preset="random-logit", initialiser="xavier")
+        CheckConfig(preset="random-logit", initializer="xavier")
     with pytest.raises(InvalidInput, match="'logit' keeps all weights"):
         CheckConfig(order="logit")
-    assert CheckConfig(order="logit", initialiser="identity").order == "logit"
+    assert CheckConfig(order="logit", initializer="identity").order == "logit"
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_the_edge_detector_is_the_control_of_every_preset(compared):
         (("emprt", "emprt"), {}, InvalidInput, "given twice"),
         (("emprd",), {}, UnknownName, "emprt"),
         (("adebayo", "emprt"), {"order": "cascading"}, InvalidInput, "would replace those of all presets"),
-        (("adebayo", "emprt"), {"initialiser": "xavier"}, InvalidInput, "would replace those of all presets"),
+        (("adebayo", "emprt"), {"initializer": "xavier"}, InvalidInput, "would replace those of all presets"),
         (("adebayo", "smprt"), {"methods": ("vargrad",)}, InvalidInput, "VarGrad"),
     ],
 )

@@ -138,7 +138,7 @@ def test_model_calls_are_shared():
     both = {"a": Gradient(), "b": GuidedBackprop()}
     quality_scores(counter, x, torch.zeros(4, dtype=torch.long), methods=both)
     assert sum(counter.calls) == alone  # one forward pass serves both methods, and both metrics' disturbances
-    wanted = sum(PROBE) + 4 + (4 + 4 * 50) + 4 * 5  # maps; f(x) and 50 disturbances; 5 maps of neighbours
+    wanted = sum(PROBE) + 4 + (4 + 4 * 50) + 4 * 5  # maps; f(x) and 50 disturbances; 5 maps of neighbors
     assert wanted <= alone <= wanted + 2  # the memory of a row with a gradient and of one without is measured on one
 
 

@@ -124,7 +124,7 @@ def test_configuration_round_trips_through_json():
         ({"metrics": ("sim",)}, UnknownName, "did you mean 'ssim'"),
         ({"preset": "adebajo"}, UnknownName, "adebayo"),
         ({"order": "cascade"}, UnknownName, "cascading"),
-        ({"initialiser": "xavie"}, UnknownName, "xavier"),
+        ({"initializer": "xavie"}, UnknownName, "xavier"),
         ({"batch_norm": "keep"}, UnknownName, "keep-statistics"),
         ({"baseline": "white"}, UnknownName, "zero"),
         ({"images": 0}, InvalidInput, "images is 0"),

@@ -33,8 +33,8 @@ def net() -> nn.Module:
     return seeded(ConvNet)
 
 
-def randomizer(net, initialiser, **options):
-    return Randomizer(net, automatic_stages(net, images(1, SHAPE)), initialiser, **options)
+def randomizer(net, initializer, **options):
+    return Randomizer(net, automatic_stages(net, images(1, SHAPE)), initializer, **options)
 
 
 def test_the_edge_detector_scores_perfectly_at_every_stage(net):

@@ -1,4 +1,4 @@
-"""Scores of tokens: literal sums of gradients, neighbours that do not matter, and cascades over all stages."""
+"""Scores of tokens: literal sums of gradients, neighbors that do not matter, and cascades over all stages."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def subject():
 
 
 def test_scores_are_literal_sums_of_gradients(subject):
-    found = explain_text(subject, SENTENCES, METHODS, precision="float64", normalise=False)
+    found = explain_text(subject, SENTENCES, METHODS, precision="float64", normalize=False)
     scaled = explain_text(subject, SENTENCES, METHODS, precision="float64")
     assert [explanation.sentence for explanation in found] == list(SENTENCES)
     network = model().network.double()
@@ -61,7 +61,7 @@ def test_scores_are_literal_sums_of_gradients(subject):
         assert explanation.tokens == ("[CLS]", *sentence.split(), "[SEP]")
 
 
-def test_neither_neighbours_nor_order_nor_chunks_matter(subject):
+def test_neither_neighbors_nor_order_nor_chunks_matter(subject):
     feature_dim = explain_text(subject, SENTENCES, METHODS, targets=1)
     backwards = explain_text(subject, SENTENCES[::-1], METHODS, targets=[1] * 4, memory_budget="300 KiB")[::-1]
     for sentence, one, other in zip(SENTENCES, feature_dim, backwards, strict=True):
@@ -75,7 +75,7 @@ def test_neither_neighbours_nor_order_nor_chunks_matter(subject):
 
 def test_integrated_gradients_of_tokens_sum_to_the_change_of_the_logit(subject):
     methods = {"ig": IntegratedGradients(120, text_baseline(subject, "pad"), rule="gauss-legendre")}
-    for explanation in explain_text(subject, SENTENCES, methods, precision="float64", normalise=False):
+    for explanation in explain_text(subject, SENTENCES, methods, precision="float64", normalize=False):
         network = model().network.double()
         words = network.embeddings.words(torch.tensor([subject.tokenizer.encode(explanation.sentence).ids]))
         bare = words.clone()
@@ -111,9 +111,9 @@ def test_baselines(subject):
 
 
 def test_scores_of_zero_maps_stay_zero():
-    assert not token_scores(torch.zeros(2, 3, 4), normalise=True).any()
-    assert token_scores(torch.ones(1, 4, 2), normalise=True).tolist() == [[0.5] * 4]
-    assert token_scores(torch.ones(1, 4, 2), normalise=False).tolist() == [[2.0] * 4]
+    assert not token_scores(torch.zeros(2, 3, 4), normalize=True).any()
+    assert token_scores(torch.ones(1, 4, 2), normalize=True).tolist() == [[0.5] * 4]
+    assert token_scores(torch.ones(1, 4, 2), normalize=False).tolist() == [[2.0] * 4]
 
 
 def test_a_cascade_visits_every_stage(subject):

@@ -12,7 +12,7 @@ from probatum.experiments.text.models import (
     TextRecipe,
     load_sentences,
     load_text_model,
-    memorising,
+    memorizing,
     permuted_text_model,
     trained_text_model,
 )
@@ -80,7 +80,7 @@ def test_an_equal_training_is_loaded_and_another_one_is_not():
 
 def test_permuted_labels_are_learnt_by_heart():
     train = few("train", 80)
-    recipe = memorising(TextRecipe(EncoderSizes(dimensions=16, hidden=32), TextTraining(epochs=1, batch_size=16)))
+    recipe = memorizing(TextRecipe(EncoderSizes(dimensions=16, hidden=32), TextTraining(epochs=1, batch_size=16)))
     model, report, agreement = permuted_text_model(train, recipe, seed=3)
     assert report.reached_target
     assert report.best_accuracy >= 0.95

@@ -54,7 +54,7 @@ def test_it_is_what_the_metrics_say(subject):
             for m, (name, method) in enumerate(methods(subject).items()):
 
                 def explain(points, _, network=network, target=target, method=method):
-                    return token_scores(method(network, points, target), normalise=False)
+                    return token_scores(method(network, points, target), normalize=False)
 
                 maps = method(network, embeddings, target)
                 if name == "global":  # removal of all words: the error of completeness

@@ -16,7 +16,7 @@ def skeleton(name: str) -> nn.Module:
     """The model without memory for its weights."""
     spec = MODELS[name]
     with torch.device("meta"):
-        return _build(spec, spec.num_classes, initialise=False)
+        return _build(spec, spec.num_classes, initialize=False)
 
 
 @pytest.mark.parametrize("name", STAGES)

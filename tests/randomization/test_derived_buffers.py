@@ -44,13 +44,13 @@ def norms(model: nn.Module) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("initialiser", [Reset(), Moments()])
+@pytest.mark.parametrize("initializer", [Reset(), Moments()])
 @pytest.mark.parametrize("norm", [spectral_norm, parametrizations.spectral_norm])
-def test_spectral_norms_are_one_after_randomization(norm, initialiser):
+def test_spectral_norms_are_one_after_randomization(norm, initializer):
     model = trained(network, norm)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     plan = automatic_stages(model, IMAGES)
-    randomizer = Randomizer(model, plan, initialiser, seed=3)
+    randomizer = Randomizer(model, plan, initializer, seed=3)
     for step in randomizer.steps():
         drawn = norms(step.model)[3 - step.number :]
         assert drawn == pytest.approx([1] * step.number, abs=1e-5)

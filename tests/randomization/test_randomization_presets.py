@@ -15,7 +15,7 @@ from probatum.randomization import (
     preset,
 )
 
-FACTS = {  # order, initialiser, redraw, trials
+FACTS = {  # order, initializer, redraw, trials
     "adebayo": ("cascading", Reset(), False, 1),
     "adebayo-independent": ("independent", Reset(), False, 1),
     "wienecke": ("cascading", Moments(), True, 1),
@@ -29,7 +29,7 @@ FACTS = {  # order, initialiser, redraw, trials
 
 
 def test_presets_are_the_papers_protocols():
-    facts = {name: (each.order, each.initialiser, each.redraw, each.trials) for name, each in PRESETS.items()}
+    facts = {name: (each.order, each.initializer, each.redraw, each.trials) for name, each in PRESETS.items()}
     assert facts == FACTS
     assert all(each.batch_norm == "keep-statistics" for each in PRESETS.values())
 
@@ -38,7 +38,7 @@ def test_presets_are_the_papers_protocols():
 def test_presets_make_randomizers(name):
     model = trained("resnet")
     made = preset(name).randomizer(model, automatic_stages(model, IMAGES), seed=3)
-    assert (made.order, made.initialiser, made.redraw, made.seed) == (*FACTS[name][:3], 3)
+    assert (made.order, made.initializer, made.redraw, made.seed) == (*FACTS[name][:3], 3)
     targets = model(IMAGES).argmax(1)
     same_logits = torch.equal(made.model(1)(IMAGES), model(IMAGES))
     same_targets = torch.equal(made.targets(IMAGES, targets), targets)

@@ -9,10 +9,10 @@ from torch import nn
 
 from probatum.errors import InvalidInput, UnknownName
 from probatum.randomization import (
-    INITIALISERS,
+    INITIALIZERS,
     ORDERS,
     Identity,
-    Initialiser,
+    Initializer,
     Moments,
     Normal,
     Randomizer,
@@ -20,7 +20,7 @@ from probatum.randomization import (
     Stage,
     StagePlan,
     automatic_stages,
-    initialiser,
+    initializer,
     stages_from_table,
     stream,
 )
@@ -29,7 +29,7 @@ from probatum.randomization.stages import named_tensors
 PLANS = {name: automatic_stages(trained(name), IMAGES) for name in NETS}
 
 
-def randomizer(net: str, how: Initialiser | None = None, **options) -> Randomizer:
+def randomizer(net: str, how: Initializer | None = None, **options) -> Randomizer:
     return Randomizer(trained(net), PLANS[net], how or Moments(), **options)
 
 
@@ -47,10 +47,10 @@ def changed(one: nn.Module, other: nn.Module) -> set[str]:
     return {name for name, tensor in one.state_dict().items() if not torch.equal(tensor, others[name])}
 
 
-@pytest.mark.parametrize("how", [name for name in INITIALISERS if name != "identity"])
+@pytest.mark.parametrize("how", [name for name in INITIALIZERS if name != "identity"])
 @pytest.mark.parametrize("net", NETS)
 def test_the_full_cascade_leaves_nothing_trained(net, how):
-    made = randomizer(net, initialiser(how))
+    made = randomizer(net, initializer(how))
     before, random_state = state(made.trained), torch.get_rng_state()
     model = made.model(len(made.stages))
     kept = {name for name, _ in made.trained.named_parameters() if name.startswith("auxiliary.")}
@@ -144,7 +144,7 @@ def test_the_logit_order_keeps_the_weights_and_changes_the_class():
     targets = made.trained(IMAGES).argmax(1)
     assert (made.targets(IMAGES, targets) != targets).all()
     assert {entry.state for entry in made.account() if entry.count and entry.stage} <= {"same value", "kept"}
-    with pytest.raises(InvalidInput, match="needs initialiser='identity'"):
+    with pytest.raises(InvalidInput, match="needs initializer='identity'"):
         randomizer("resnet", order="logit")
 
 
@@ -220,7 +220,7 @@ def test_batch_norm_policies():
 
 
 def test_float64_models_get_the_same_weights():
-    for how in INITIALISERS.values():
+    for how in INITIALIZERS.values():
         single = Randomizer(trained("vit"), PLANS["vit"], how)
         double = Randomizer(copy.deepcopy(single.trained).double(), PLANS["vit"], how)
         for name, value in parameters(double.model(8)).items():
@@ -320,7 +320,7 @@ def test_wrong_options_are_refused(options, error, message):
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_weights_are_the_same_on_every_device():
-    for how in INITIALISERS.values():
+    for how in INITIALIZERS.values():
         here = Randomizer(trained("vit"), PLANS["vit"], how)
         there = Randomizer(trained("vit").cuda(), PLANS["vit"], how)
         state_before = torch.cuda.get_rng_state()

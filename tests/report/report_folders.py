@@ -81,7 +81,7 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
         "randomization": {
             "preset": "adebayo",
             "order": "cascading",
-            "initialiser": {"class": "Reset"},
+            "initializer": {"class": "Reset"},
             "batch_norm": "keep-statistics",
             "trials": trials,
             "seed": 0,

@@ -27,8 +27,8 @@ def test_bars_are_means_and_lines_are_intervals():
         ends = [lines.get_segments()[0][:, 0].tolist() for lines in axes.collections]
         assert ends == [[float(one.low), float(one.high)] for one in panel.values()]
         assert axes.get_xlim() == (-0.4, 1.0)
-    grey = figure.axes[0].patches[1].get_facecolor()[:3]
-    np.testing.assert_allclose(grey, [int(FAINT_INK[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    gray = figure.axes[0].patches[1].get_facecolor()[:3]
+    np.testing.assert_allclose(gray, [int(FAINT_INK[i : i + 2], 16) / 255 for i in (1, 3, 5)])
 
 
 def test_the_scale_grows_with_the_intervals():

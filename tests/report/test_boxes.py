@@ -15,7 +15,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from probatum.errors import InvalidInput, UnknownName
 from probatum.report.boxes import box_of, boxes_figure
 from probatum.report.map_band import MapBand
-from probatum.report.style import COLOUR_MAPS, line_style
+from probatum.report.style import COLOR_MAPS, line_style
 
 STAGES = ["fc", "layer4.1", "layer4.0"]
 
@@ -77,10 +77,10 @@ def test_boxes_stand_side_by_side_at_their_quartiles():
         values = list(table.values())[series][stage]
         extents = patch.get_path().get_extents()
         np.testing.assert_allclose((extents.y0, extents.y1), np.percentile(values, (25, 75)), atol=1e-12)
-        centre = (extents.x0 + extents.x1) / 2
-        assert abs(centre - stage) < 0.5
-        assert (centre < stage) == (series == 0)
-        assert to_hex(patch.get_edgecolor()) == line_style(series).colour
+        center = (extents.x0 + extents.x1) / 2
+        assert abs(center - stage) < 0.5
+        assert (center < stage) == (series == 0)
+        assert to_hex(patch.get_edgecolor()) == line_style(series).color
     spans = sorted((p.get_path().get_extents().x0, p.get_path().get_extents().x1) for p in drawn)
     assert all(left[1] < right[0] for left, right in pairwise(spans))
     assert legend_texts(figure) == ["Global IG", "Local IG"]
@@ -159,7 +159,7 @@ def test_maps_stand_above_their_boxes(style):
         for column in range(4):
             image = shown[f"map {row} {column}"]
             np.testing.assert_array_equal(image.get_array(), maps.rows[series][column])
-            assert image.get_cmap().name == COLOUR_MAPS[style].name
+            assert image.get_cmap().name == COLOR_MAPS[style].name
             extents = image.get_window_extent()
             middle = plot.transData.transform((column, 0))[0]
             assert (extents.x0 + extents.x1) / 2 == pytest.approx(middle, abs=0.5)
@@ -212,7 +212,7 @@ def test_legend_and_titles_cover_nothing(stages, series):
         ({"reference": {"b": np.zeros(3)}}, UnknownName, "'b'"),
         ({"reference": {"a": np.zeros(2)}}, InvalidInput, "each of 3 stages"),
         ({"band": band(stages=2)}, InvalidInput, "'a' has 3 maps"),
-        ({"band": MapBand({"a": [np.full((4, 4), 2.0)] * 4})}, InvalidInput, "normalise"),
+        ({"band": MapBand({"a": [np.full((4, 4), 2.0)] * 4})}, InvalidInput, "normalize"),
     ],
 )
 def test_refused(change, error, message):

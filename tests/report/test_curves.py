@@ -35,7 +35,7 @@ def test_points_and_bars_are_the_intervals():
         curve = figure.axes[0].get_lines()[1 + 3 * method]  # after the zero line: a line, full and hollow markers each
         np.testing.assert_array_equal(curve.get_ydata(), interval.mean)
         assert np.abs(curve.get_xdata() - np.arange(4)).max() < 0.1
-        assert curve.get_color() == line_style(method).colour
+        assert curve.get_color() == line_style(method).color
     assert legend_texts(figure) == ["Gradient", "SmoothGrad"]
     note = next(text for text in words(figure) if text.startswith("Points"))
     assert "images (6) and trials (1 to 3)" in note
@@ -70,7 +70,7 @@ def test_scale(values, quantity, bottom, top):
     np.testing.assert_allclose(figure.axes[0].get_ylim(), (bottom, top), atol=1e-12)
 
 
-def test_control_is_a_dashed_grey_line():
+def test_control_is_a_dashed_gray_line():
     figure = curves_figure({"a": scores()}, metric_title="m", column_titles=STAGES, control=1.0, control_title="Edges")
     line = figure.axes[0].get_lines()[1]
     np.testing.assert_array_equal(line.get_ydata(), np.ones(4))
@@ -87,7 +87,7 @@ def test_noise_ceilings_stand_beside_one_another_at_the_right_edge():
     figure = curves_figure(table, metric_title="m", column_titles=STAGES, ceiling={"b": 0.61, "a": 0.6, "c": 0.2})
     marks = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1]
     assert [float(m.get_ydata()[0]) for m in marks] == [0.61, 0.6, 0.2]
-    assert [m.get_color() for m in marks] == [line_style(p).colour for p in (1, 0, 2)]
+    assert [m.get_color() for m in marks] == [line_style(p).color for p in (1, 0, 2)]
     places = [float(m.get_xdata()[0]) for m in marks]  # in widths of the plot
     assert places[1] > places[0] == places[2] > 1
     assert legend_texts(figure)[-1] == "noise ceiling"

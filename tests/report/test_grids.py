@@ -1,4 +1,4 @@
-"""The map figures: structure, colour scales, titles that fit, refusals."""
+"""The map figures: structure, color scales, titles that fit, refusals."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from probatum.errors import InvalidInput
 from probatum.report import grid_figure, methods_figure, overlay_figure
-from probatum.report.style import COLOUR_MAPS, PAGE_HEIGHT, PAGE_WIDTH, SMALL_SIZE, colours
+from probatum.report.style import COLOR_MAPS, PAGE_HEIGHT, PAGE_WIDTH, SMALL_SIZE, colors
 
 METHODS = ["Gradient", "SmoothGrad", "Guided Grad-CAM", "Integrated Gradients", "IG-SmoothGrad"]
 STAGES = ["Original", "logits", *(f"Mixed_{block}{part}" for block in (7, 6, 5, 4) for part in "dcba")]
@@ -34,7 +34,7 @@ def test_panels_hold_the_arrays_on_one_fixed_scale(style, limits):
             image = shown[f"panel {row} {column}"]
             np.testing.assert_array_equal(image.get_array(), panels[row, column])
             assert image.get_clim() == limits
-            assert image.get_cmap().name == COLOUR_MAPS[style].name
+            assert image.get_cmap().name == COLOR_MAPS[style].name
     assert list(images(figure, "key")) == [f"key {style}"]
 
 
@@ -99,11 +99,11 @@ def test_any_text_is_a_title(title, columns, rows):
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
-def test_constant_panels_keep_their_colour(value):
+def test_constant_panels_keep_their_color(value):
     panels = np.full((1, 1, 5, 5), value)
     figure = grid_figure(panels, ["a"], ["b"], style="diverging")
     (image,) = images(figure, "panel").values()
-    expected = COLOUR_MAPS["diverging"]((value + 1) / 2)
+    expected = COLOR_MAPS["diverging"]((value + 1) / 2)
     np.testing.assert_allclose(image.to_rgba(image.get_array())[2, 2], expected)
 
 
@@ -126,11 +126,11 @@ def test_missing_maps_are_hatched_and_named():
     assert "protocol\nHatched: no map." in words(figure)
 
 
-def test_picture_in_the_corner_may_be_grey_or_bytes():
-    grey = np.arange(16, dtype=np.uint8).reshape(4, 4) * 17
-    figure = grid_figure(table(1, 2), ["a"], ["b", "c"], image=grey, image_title="a digit")
+def test_picture_in_the_corner_may_be_gray_or_bytes():
+    gray = np.arange(16, dtype=np.uint8).reshape(4, 4) * 17
+    figure = grid_figure(table(1, 2), ["a"], ["b", "c"], image=gray, image_title="a digit")
     shown = images(figure, "corner")["corner"].get_array()
-    np.testing.assert_array_equal(shown, np.repeat(grey[..., None] / 255.0, 3, axis=2))
+    np.testing.assert_array_equal(shown, np.repeat(gray[..., None] / 255.0, 3, axis=2))
     assert "a digit" in words(figure)
 
 
@@ -155,7 +155,7 @@ def test_methods_beside_the_photograph_and_the_edges():
 
 @pytest.mark.parametrize("style", ["abs-normalized", "diverging"])
 def test_overlay_mixes_map_and_photograph(style):
-    """Where the map is 0 there is the faint photograph, where it is 1 the full colour, else the stated mixture."""
+    """Where the map is 0 there is the faint photograph, where it is 1 the full color, else the stated mixture."""
     photograph = np.random.default_rng(3).uniform(size=(2, 2, 3))
     values = np.array([[0.0, 1.0], [0.25, 0.5]]) * (1 if style == "abs-normalized" else -1)
     figure = overlay_figure([photograph], [[values]], ["junco 0.42"], style=style, faintness=0.5)
@@ -163,7 +163,7 @@ def test_overlay_mixes_map_and_photograph(style):
     np.testing.assert_array_equal(shown["panel 0 0"].get_array(), photograph)
     mixed = shown["panel 0 1"].get_array()
     faint = 0.5 + 0.5 * (photograph @ [0.299, 0.587, 0.114])
-    full = colours(values, style)
+    full = colors(values, style)
     np.testing.assert_allclose(mixed[0, 0], np.repeat(faint[0, 0], 3), rtol=0, atol=1e-15)
     np.testing.assert_allclose(mixed[0, 1], full[0, 1], rtol=0, atol=1e-15)
     np.testing.assert_allclose(mixed[1, 0], 0.5 * faint[1, 0] + 0.5 * full[1, 0], rtol=0, atol=1e-15)
@@ -177,8 +177,8 @@ def test_overlay_with_stages():
     assert_nothing_overlaps(figure)
 
 
-def test_absolute_colours_keep_their_order_in_grey_print():
-    ramp = colours(np.linspace(0, 1, 64)[None], "abs-normalized") @ [0.2126, 0.7152, 0.0722]
+def test_absolute_colors_keep_their_order_in_gray_print():
+    ramp = colors(np.linspace(0, 1, 64)[None], "abs-normalized") @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(ramp[0]) < 0).all()
 
 
@@ -186,7 +186,7 @@ def test_absolute_colours_keep_their_order_in_grey_print():
     ("change", "message"),
     [
         ({"panels": np.full((1, 1, 2, 2), 1.5)}, r"panel \(0, 0\) has values from 1.5"),
-        ({"panels": np.full((1, 1, 2, 2), -0.1)}, "normalise an abs-normalized map"),
+        ({"panels": np.full((1, 1, 2, 2), -0.1)}, "normalize an abs-normalized map"),
         ({"panels": np.full((1, 1, 2, 2), np.nan)}, "holds NaN"),
         ({"panels": np.zeros((1, 1, 0, 2))}, "is empty"),
         ({"panels": [[np.zeros((2, 2))], []]}, "column titles"),

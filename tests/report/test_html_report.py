@@ -27,7 +27,7 @@ from probatum.errors import InvalidInput
 from probatum.report.html import write_report
 from probatum.report.html.charts import panel, scale_of
 from probatum.report.html.page import json_text
-from probatum.report.html.pictures import coloured, reduced, sheet, stored_figure
+from probatum.report.html.pictures import colored, reduced, sheet, stored_figure
 from probatum.report.html.words import LONGEST, command, count, listed, number, plain, short_name
 from probatum.report.html.words import settings as settings_in_words
 from probatum.report.intervals import Interval
@@ -385,7 +385,7 @@ def test_small_maps_keep_every_pixel():
     from PIL import Image
 
     values = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
-    encoded = coloured(values, "abs-normalized", 224)
+    encoded = colored(values, "abs-normalized", 224)
     image = np.asarray(Image.open(BytesIO(base64.b64decode(encoded.split(",")[1]))))
     assert image.shape == (28, 28, 3)
     assert tuple(image[0, 0]) == (255, 255, 255)  # white is nothing

@@ -47,7 +47,7 @@ def test_fonts_are_embedded(tmp_path):
 
 def test_every_panel_is_a_picture_of_its_own_in_a_pdf(tmp_path):
     (path,) = save_figure(maps(), tmp_path / "a.pdf")
-    assert path.read_bytes().count(b"/Subtype /Image") == 2 * 3 + 1  # the panels and the colour key
+    assert path.read_bytes().count(b"/Subtype /Image") == 2 * 3 + 1  # the panels and the color key
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_unknown_format(tmp_path):
 
 
 def test_maps_and_gaps_fall_on_whole_dots(tmp_path):
-    """White panels on the grey sheet: every gap of the picture is four dots wide at 200 dots per inch."""
+    """White panels on the gray sheet: every gap of the picture is four dots wide at 200 dots per inch."""
     figure = grid_figure(np.zeros((3, 7, 8, 8)), list("abc"), list("defghij"))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=200)

@@ -1,4 +1,4 @@
-"""Coloured tokens: the sign is readable without colour, and no token is markup."""
+"""Colored tokens: the sign is readable without color, and no token is markup."""
 
 from html.parser import HTMLParser
 
@@ -44,24 +44,24 @@ class Spans(HTMLParser):
             self.spans[-1][1] += data
 
 
-def luminance(colour):
-    channels = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+def luminance(color):
+    channels = np.array([int(color[place : place + 2], 16) for place in (1, 3, 5)]) / 255
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-def test_colours_follow_the_scores():
-    zero, faint, positive, negative = GOOD.colours()
+def test_colors_follow_the_scores():
+    zero, faint, positive, negative = GOOD.colors()
     assert zero == "#ffffff"
     red, green, blue = (int(negative[place : place + 2], 16) for place in (1, 3, 5))
     assert red > max(green, blue)
     red, green, _ = (int(positive[place : place + 2], 16) for place in (1, 3, 5))
     assert green > red
     assert luminance(faint) > luminance(negative)
-    # The ink #1a1a1a keeps the contrast of 4.5 that WCAG asks of text, also on the full colours.
-    for colour in token_map(("x", 1.0), ("y", -1.0)).colours():
-        assert (luminance(colour) + 0.05) / (luminance("#1a1a1a") + 0.05) > 4.5
-    assert token_map(("x", 0.0)).colours() == ["#ffffff"]
+    # The ink #1a1a1a keeps the contrast of 4.5 that WCAG asks of text, also on the full colors.
+    for color in token_map(("x", 1.0), ("y", -1.0)).colors():
+        assert (luminance(color) + 0.05) / (luminance("#1a1a1a") + 0.05) > 4.5
+    assert token_map(("x", 0.0)).colors() == ["#ffffff"]
 
 
 def test_html_shows_scores_and_signs():
@@ -101,7 +101,7 @@ def test_no_token_is_markup(tokens, title):
     assert "\u202e" not in page
 
 
-def test_the_terminal_shows_the_sign_without_colour():
+def test_the_terminal_shows_the_sign_without_color():
     hostile = token_map(("good", 1.0), ("[red]bad[/red]", -0.5), ("\x1b[31m", 0.1), note="(p)")
     line = tokens_text(hostile)
     assert line.plain == "good [red]bad[/red] \ufffd[31m (p)"

@@ -27,8 +27,8 @@ TINY = replace(
     train_images=40,
     test_images=30,
     training=BRIEF,
-    memorised=20,
-    memorising=replace(BRIEF, monitor="train", target_accuracy=0.95),
+    memorized=20,
+    memorizing=replace(BRIEF, monitor="train", target_accuracy=0.95),
     true_labels=BRIEF,
     per_class=1,
     trials=1,
@@ -82,8 +82,8 @@ def test_the_paper_preset_has_the_papers_sizes():
     sizes = SIZES["paper"]
     assert sizes.points == sizes.photograph_points == Points(50, 50, 25, 50)
     assert (sizes.training.epochs, sizes.training.batch_size, sizes.training.learning_rate) == (50, 50, 1e-4)
-    assert sizes.train_images is sizes.memorised is None
-    for recipe in (sizes.memorising, SIZES["quick"].memorising):
+    assert sizes.train_images is sizes.memorized is None
+    for recipe in (sizes.memorizing, SIZES["quick"].memorizing):
         assert (recipe.monitor, recipe.target_accuracy) == ("train", 0.95)
 
 
@@ -369,12 +369,12 @@ def test_cascading_and_independent(context, tmp_path):
 def test_data_randomization(context, tmp_path):
     _, figures, findings = computed("data-randomization", context, tmp_path)
     assert len(figures) == 6
-    assert findings[0].claim.name == "labels-memorised"
-    assert findings[0].verdict == "not reproduced"  # two epochs do not memorise
+    assert findings[0].claim.name == "labels-memorized"
+    assert findings[0].verdict == "not reproduced"  # two epochs do not memorize
 
 
 def test_simple_models_and_byte_identical_figures(context, tmp_path, monkeypatch):
-    monkeypatch.setattr(simple, "GREY", replace(simple.GREY, resize=48, crop=48))
+    monkeypatch.setattr(simple, "GRAY", replace(simple.GRAY, resize=48, crop=48))
     folder, figures, findings = computed("simple-models", context, tmp_path)
     verdicts = {finding.claim.name: finding.verdict for finding in findings}
     assert verdicts["linear-gradient"] == verdicts["linear-identities"] == "reproduced"

@@ -42,7 +42,7 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setattr(text_cascade, "QUICK", text_cascade.Sizes(sentences=3, words=5, trials=2, steps=3))
     monkeypatch.setattr(text_labels, "QUICK", text_labels.Sizes(3, 5, 3, permuted=8, shown=2))
     recipe = replace(RECIPE, training=replace(RECIPE.training, monitor="train", target_accuracy=0.95))
-    monkeypatch.setattr(text_permuted, "memorising", lambda *_: recipe)
+    monkeypatch.setattr(text_permuted, "memorizing", lambda *_: recipe)
     folder = tmp_path / "results"
     folder.mkdir()
     return folder
@@ -66,7 +66,7 @@ def assert_drawn(experiment, folder, names):
 
 def test_the_sizes_of_the_paper():
     assert text_cascade.Sizes(sentences=10, words=40, trials=10, steps=50) == text_cascade.PAPER
-    assert (text_permuted.MEMORISING.monitor, text_permuted.MEMORISING.target_accuracy) == ("train", 0.95)
+    assert (text_permuted.MEMORIZING.monitor, text_permuted.MEMORIZING.target_accuracy) == ("train", 0.95)
 
 
 def test_the_first_sentence_is_the_papers_or_a_positive_one():
@@ -179,7 +179,7 @@ def test_scores_that_do_not_tell_words_apart_are_named(tmp_path):
     assert text_cascade._flatness(np.zeros(3)) == 0
 
 
-def store_labels(folder, accuracy=0.9, memorised=0.96, again=0.8, permuted=0.1, quality=1.0, memorised_sentences=90):
+def store_labels(folder, accuracy=0.9, memorized=0.96, again=0.8, permuted=0.1, quality=1.0, memorized_sentences=90):
     scores = np.zeros((2, 2, 3, 6))
     scores[0, :, 0], scores[1, :, 0] = again, permuted
     goodness = np.ones((2, 2, 2, 6))
@@ -189,8 +189,8 @@ def store_labels(folder, accuracy=0.9, memorised=0.96, again=0.8, permuted=0.1, 
         folder,
         data="sst2",
         accuracy=accuracy,
-        memorised=memorised,
-        memorised_sentences=memorised_sentences,
+        memorized=memorized,
+        memorized_sentences=memorized_sentences,
         training_sentences=90,
         trained=True,
         substitution="",
@@ -202,7 +202,7 @@ def store_labels(folder, accuracy=0.9, memorised=0.96, again=0.8, permuted=0.1, 
     [
         ({}, set()),
         ({"accuracy": 0.79}, {"learnt"}),
-        ({"memorised": 0.94}, {"learnt"}),
+        ({"memorized": 0.94}, {"learnt"}),
         ({"again": 0.1}, {"different"}),
         ({"quality": 3.1}, {"same-quality"}),
         ({"quality": 0.3}, {"same-quality"}),
@@ -218,7 +218,7 @@ def test_each_claim_of_the_labels_can_hold_and_fail(change, names, tmp_path):
 
 
 def test_fewer_permuted_sentences_are_named(tmp_path):
-    store_labels(tmp_path, memorised_sentences=40)
+    store_labels(tmp_path, memorized_sentences=40)
     whys = [finding.why for finding in text_label_claims.judge(tmp_path)]
     assert all("permuted labels of 40 of the 90 training sentences" in why for why in whys)
 
@@ -267,7 +267,7 @@ def test_the_label_randomization(tiny):
     text_labels.compute(context(), tiny)
     facts = read_facts(tiny)
     assert len(facts["tokens"]) == 2
-    assert (facts["memorised_sentences"], facts["training_sentences"]) == (8, 16)
+    assert (facts["memorized_sentences"], facts["training_sentences"]) == (8, 16)
     assert_drawn(text_labels.LABELS, tiny, {"", "cosine", "euclidean", "spearman", "infidelity", "max-sensitivity"})
     findings = text_labels.judge(tiny)
     assert len(findings) == 3
@@ -313,7 +313,7 @@ def test_the_paper_preset_fine_tunes_bert(tiny, tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     monkeypatch.setattr(text_subject, "BERT", save_bert(tmp_path / "tiny-bert"))
     monkeypatch.setattr(text_permuted, "BERT", text_subject.BERT)
-    monkeypatch.setattr(text_permuted, "MEMORISING", replace(text_permuted.MEMORISING, epochs=1))
+    monkeypatch.setattr(text_permuted, "MEMORIZING", replace(text_permuted.MEMORIZING, epochs=1))
     monkeypatch.setattr(text_cascade, "PAPER", replace(text_cascade.QUICK, trials=1))
     monkeypatch.setattr(text_labels, "PAPER", text_labels.QUICK)
     options = {"preset": "paper", "data_dir": str(tmp_path / "data")}
@@ -324,5 +324,5 @@ def test_the_paper_preset_fine_tunes_bert(tiny, tmp_path, monkeypatch):
     assert facts["sentences"][0] == "it is such a fantastic movie"
     text_labels.compute(context(**options), tiny)
     facts = read_facts(tiny)
-    assert facts["memorised_sentences"] == facts["training_sentences"] == 16
+    assert facts["memorized_sentences"] == facts["training_sentences"] == 16
     assert "instead of" not in text_labels.judge(tiny)[1].why

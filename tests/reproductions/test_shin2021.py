@@ -135,7 +135,7 @@ def test_networks_of_one_start_differ_in_labels_alone(tiny, monkeypatch):
 
 def test_label_randomization(tiny, tmp_path):
     out, found = run(ReproductionConfig("shin2021", ("figures3-4",), device="cpu"), tmp_path)
-    assert found["memorised"].verdict == "not reproduced"  # one epoch
+    assert found["memorized"].verdict == "not reproduced"  # one epoch
     assert len(found) == 8
     assert_redraws(out, ["figures3-4-figure3", "figures3-4-figure4"])
     arrays = read_arrays(out / "figures3-4")
@@ -298,8 +298,8 @@ def test_labels_as_in_the_paper(tmp_path):
         ({"cam": (0.3, 0.0)}, {"grad-cam"}),
         ({"smooth": (0.7, 0.62), "cam": (0.75, 0.1)}, {"grad-cam", "grad-cam-below"}),
         ({"smooth": (0.7, 0.85)}, {"vgg-below"}),
-        ({"train": 0.94}, {"memorised"}),
-        ({"true": 0.7}, {"generalised"}),
+        ({"train": 0.94}, {"memorized"}),
+        ({"true": 0.7}, {"generalized"}),
         ({"permuted": 0.3}, {"guessed"}),
         ({"slow": 10}, {"slower"}),
     ],

@@ -53,7 +53,7 @@ def usual_check(
 
 
 def compare(a: Pixels, b: Pixels) -> Sequence[float]:
-    """The four scores of a pair of maps, each after the normalisation that belongs to it."""
+    """The four scores of a pair of maps, each after the normalization that belongs to it."""
     cell = max(1, min(16, min(a.shape[1:]) // 7))
     return (
         ssim(_unit(a), _unit(b)),

@@ -69,7 +69,7 @@ def text_cascade(
     metrics: Sequence[str] = METRICS,
     protocol: str = "kokhlikyan",
     trials: int | None = None,
-    normalise: bool = True,
+    normalize: bool = True,
     seed: int = 0,
     precision: str | None = None,
     memory_budget: int | str | None = None,
@@ -89,7 +89,7 @@ def text_cascade(
         metrics: names of similarity metrics, applied to token scores as they are.
         protocol: name of a randomization preset.
         trials: independent randomizations; the preset's where omitted.
-        normalise: as of `explain_text`.
+        normalize: as of `explain_text`.
         seed: of the randomization and of the methods' noise.
         precision: as in `attribute`.
         memory_budget: as in `attribute`.
@@ -99,15 +99,15 @@ def text_cascade(
         InvalidInput, ModelError: what the parts raise.
 
     Differs from the paper:
-        1. After the encoder's layers follow the rest of the embeddings (positions, token types, normalisation), which
+        1. After the encoder's layers follow the rest of the embeddings (positions, token types, normalization), which
            the paper leaves trained. The table of words is no part of the function that is explained.
     """
     common: dict[str, Any] = {"seed": seed, "precision": precision, "memory_budget": memory_budget}
-    trained = explain_text(model, sentences, methods, targets, normalise=normalise, **common)
+    trained = explain_text(model, sentences, methods, targets, normalize=normalize, **common)
     encoded = model.encode(sentences)
     chosen = preset(protocol)
     randomizer = chosen.randomizer(model.network, text_stages(model, encoded[0]), seed)
-    table = {name: _on_tokens(get_metric(name), normalise) for name in metrics}
+    table = {name: _on_tokens(get_metric(name), normalize) for name in metrics}
     parts = []
     groups = equal_lengths(encoded)
     done = 0
@@ -142,7 +142,7 @@ def text_cascade(
         constant=np.concatenate([part.constant for part in parts], axis=2)[:, :, order],
         ceiling=np.concatenate([part.ceiling for part in parts], axis=2)[:, :, order],
         randomized=tuple(
-            {name: token_scores(values, normalise=normalise).numpy() for name, values in sentence.items()}
+            {name: token_scores(values, normalize=normalize).numpy() for name, values in sentence.items()}
             for sentence in randomized
         ),
         kept=np.array([[share_kept(sentence[name]).numpy() for sentence in randomized] for name in methods]).swapaxes(
@@ -175,15 +175,15 @@ class _TokenMeasure:
     """A measure of token scores, applied to maps of embeddings."""
 
     inner: Measure
-    normalise: bool
+    normalize: bool
     images: ClassVar[bool] = False
 
     def features(self, maps: Tensor) -> Features:
-        return self.inner.features(token_scores(maps, normalise=self.normalise))
+        return self.inner.features(token_scores(maps, normalize=self.normalize))
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         return self.inner.similarity(features_a, features_b)
 
 
-def _on_tokens(metric: Metric, normalise: bool) -> Metric:
-    return replace(metric, measure=_TokenMeasure(metric.measure, normalise), reduction="identity")
+def _on_tokens(metric: Metric, normalize: bool) -> Metric:
+    return replace(metric, measure=_TokenMeasure(metric.measure, normalize), reduction="identity")

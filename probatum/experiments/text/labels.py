@@ -45,7 +45,7 @@ def text_label_test(
     targets: int | Sequence[int] | None = None,
     *,
     metrics: Sequence[str] = METRICS,
-    normalise: bool = True,
+    normalize: bool = True,
     seed: int = 0,
     precision: str | None = None,
     memory_budget: int | str | None = None,
@@ -61,7 +61,7 @@ def text_label_test(
         methods: by name.
         targets: as of `explain_text`; what the first classifier predicts where omitted.
         metrics: names of similarity metrics.
-        normalise: as of `explain_text`.
+        normalize: as of `explain_text`.
         seed: of the methods' noise.
         precision: as in `attribute`.
         memory_budget: as in `attribute`.
@@ -70,9 +70,9 @@ def text_label_test(
         InvalidInput: the two classifiers split a sentence differently.
     """
     common: dict[str, Any] = {"seed": seed, "precision": precision, "memory_budget": memory_budget}
-    first = explain_text(true, sentences, methods, targets, normalise=normalise, **common)
+    first = explain_text(true, sentences, methods, targets, normalize=normalize, **common)
     second = explain_text(
-        permuted, sentences, methods, [explanation.target for explanation in first], normalise=normalise, **common
+        permuted, sentences, methods, [explanation.target for explanation in first], normalize=normalize, **common
     )
     scores = np.zeros((len(methods), len(metrics), len(first)))
     constant = np.zeros((len(methods), len(first)), dtype=np.int8)

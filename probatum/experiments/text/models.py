@@ -61,7 +61,7 @@ otherwise and arrive at other networks.
 """
 
 
-def memorising(recipe: TextRecipe, target_accuracy: float = 0.95) -> TextRecipe:
+def memorizing(recipe: TextRecipe, target_accuracy: float = 0.95) -> TextRecipe:
     """The recipe for labels that mean nothing: no dropout, no decay, until they are known by heart.
 
     Source: Adebayo et al. (2018), arXiv:1810.03292, who train to 95 % of the training labels.

@@ -75,7 +75,7 @@ def text_quality(
                 trials=trials,
                 baseline=text_baseline(model, baseline),
                 feature_dim=-1,
-                reduce=lambda maps: token_scores(maps, normalise=False),
+                reduce=lambda maps: token_scores(maps, normalize=False),
                 seed=seed,
                 image_names=[str(row) for row in rows],
                 precision=precision,

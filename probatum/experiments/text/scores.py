@@ -1,6 +1,6 @@
 """Scores of tokens: attributions of embeddings, summed over the embedding dimension.
 
-Sentences are explained in groups of equal length, without padding: no score can depend on a neighbour.
+Sentences are explained in groups of equal length, without padding: no score can depend on a neighbor.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,13 +107,13 @@ class TextExplanation:
         return self.kept[method] < 100 * float(np.finfo(self.scores[method].dtype).eps)
 
 
-def token_scores(maps: Float[Tensor, "sentence token dimension"], *, normalise: bool) -> Tensor:
+def token_scores(maps: Float[Tensor, "sentence token dimension"], *, normalize: bool) -> Tensor:
     """Sums maps over the embedding dimension and, if asked for, scales each sentence to length 1: (sentence, token).
 
     Source: Kokhlikyan et al. (2021), section 3. Scores that are all zero stay zero.
     """
     scores = maps.sum(2)
-    if not normalise:
+    if not normalize:
         return scores
     lengths: Tensor = torch.linalg.vector_norm(scores, dim=1, keepdim=True)
     return scores / lengths.masked_fill(lengths == 0, 1.0)
@@ -122,7 +122,7 @@ def token_scores(maps: Float[Tensor, "sentence token dimension"], *, normalise: 
 def share_kept(maps: Float[Tensor, "sentence token dimension"]) -> Float[Tensor, " sentence"]:
     """How much of each sentence's attribution is left after summing over the embedding dimension, 0..1.
 
-    A network that normalises embeddings by layer norm, as BERT does, does not see a constant added to all dimensions of
+    A network that normalizes embeddings by layer norm, as BERT does, does not see a constant added to all dimensions of
     one of them. Then Σ_d ∂ S_c / ∂ x_d = 0, and what is left of the gradient, and of every mean of gradients, is
     rounding; a map that is all zero keeps 0.
     """
@@ -136,7 +136,7 @@ def explain_text(
     methods: Mapping[str, Method],
     targets: int | Sequence[int] | None = None,
     *,
-    normalise: bool = True,
+    normalize: bool = True,
     seed: int = 0,
     precision: str | None = None,
     memory_budget: int | str | None = None,
@@ -149,7 +149,7 @@ def explain_text(
         sentences: plain text.
         methods: by name.
         targets: one class for each sentence, one for all, or None for the predicted classes.
-        normalise: whether the scores of a sentence are divided by their Euclidean length.
+        normalize: whether the scores of a sentence are divided by their Euclidean length.
         seed: of the methods' noise.
         precision: as in `attribute`.
         memory_budget: as in `attribute`.
@@ -177,7 +177,7 @@ def explain_text(
             memory_budget=memory_budget,
             progress=share_of(progress, len(found), len(rows), len(encoded), "explaining"),
         )
-        scores = {name: token_scores(values, normalise=normalise).cpu().numpy() for name, values in maps.items()}
+        scores = {name: token_scores(values, normalize=normalize).cpu().numpy() for name, values in maps.items()}
         deltas: dict[str, Tensor] = {
             name: method.convergence_delta(prepared, embeddings, aimed, maps[name], memory_budget=memory_budget)
             for name, method in methods.items()

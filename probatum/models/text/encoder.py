@@ -20,7 +20,7 @@ class EmbeddingClassifier(nn.Module):
 
     Ids are integers (batch, tokens), embeddings are floating point (batch, tokens, dimensions); both give logits
     (batch, classes). Embeddings come without padding: sentences of one batch have one length, so that no sentence can
-    depend on its neighbours through a mask.
+    depend on its neighbors through a mask.
     """
 
     def embed(self, ids: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dimensions"]:
@@ -60,7 +60,7 @@ class EncoderSizes:
 class TextClassifier(EmbeddingClassifier):
     """Words and positions, layers of attention, the mean over the tokens, a dense layer, and the logits.
 
-    Every layer normalises its input and adds to it (Xiong et al. 2020, arXiv 2002.04745); before training it adds
+    Every layer normalizes its input and adds to it (Xiong et al. 2020, arXiv 2002.04745); before training it adds
     nothing (Zhang, Dauphin and Ma 2019, arXiv 1901.09321). Where token ids hold [PAD],
     attention and mean pass over it; embeddings have none.
 
@@ -73,7 +73,7 @@ class TextClassifier(EmbeddingClassifier):
     Differs from BERT (Devlin et al. 2019, arXiv 1810.04805):
         1. The pooler sees the mean of all tokens, not [CLS] alone: a few thousand sentences do not teach [CLS] to
            collect them.
-        2. Layers normalise before, not after, and divide by the root of 0.1 + mean square without subtracting the mean
+        2. Layers normalize before, not after, and divide by the root of 0.1 + mean square without subtracting the mean
            (Zhang and Sennrich 2019, arXiv 1910.07467): a word that means nothing is not blown up to the size of the
            others, and the path from [PAD] to a word is smooth. BERT's layer norm does not see a constant added to all
            dimensions of an embedding, so that gradients summed over the dimensions vanish but for rounding; here they

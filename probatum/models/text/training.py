@@ -40,7 +40,7 @@ class TextTraining:
         label_smoothing: share of the target probability that is spread over all classes (Szegedy et al. 2016).
         averaging: share of the old value that the exponential average of the weights keeps in each step.
         monitor: the sentences whose accuracy under the averaged weights, measured after every epoch, chooses the best
-            ones and is compared with `target_accuracy`: "test", or "train" where labels are to be memorised.
+            ones and is compared with `target_accuracy`: "test", or "train" where labels are to be memorized.
         target_accuracy: stop after the first epoch that reaches it (0..1); None trains for all epochs.
         seed: of the order of the sentences and of dropout.
     """
@@ -92,7 +92,7 @@ def train_text(
     config: TextTraining,
     progress: Progress | None = None,
 ) -> TrainingReport:
-    """Minimise the cross entropy of padded sentences, then put in the best averaged weights of all epochs.
+    """Minimize the cross entropy of padded sentences, then put in the best averaged weights of all epochs.
 
     The network keeps its train or eval mode, and the global random state is left as found.
 

@@ -122,7 +122,7 @@ def randomization_of(run: Run) -> list[tuple[str, str]]:
     facts = run.config["randomization"]
     return [
         ("Randomization", f"{facts['order']}, preset {facts['preset']}"),
-        ("Initialiser", settings(facts["initialiser"])),
+        ("Initializer", settings(facts["initializer"])),
         ("Batch norm", facts["batch_norm"].replace("-", " ")),
         ("Parameters drawn anew", f"{facts['re-drawn']:,} of {facts['parameters']:,}"),
         ("Stages", " → ".join(run.result.stages)),

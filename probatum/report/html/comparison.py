@@ -22,7 +22,7 @@ class Column:
     source: str
     metrics: str
     order: str
-    initialiser: str
+    initializer: str
     stages: int
     trials: int
     last: str
@@ -80,7 +80,7 @@ def _column(preset: str, run: Run, comparison: PresetComparison) -> Column:
         PRESETS[preset].source,
         listed(run.result.metrics),
         ORDERS_IN_WORDS.get(facts["order"], facts["order"]),
-        settings(facts["initialiser"]),
+        settings(facts["initializer"]),
         len(judgement.stages),
         judgement.trials,
         judgement.stages[-1],

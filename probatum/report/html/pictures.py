@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from probatum.maps import get_reduction
-from probatum.report.style import MapStyle, colours
+from probatum.report.style import MapStyle, colors
 
 PREFIX = "data:image/webp;base64,"
 MAPS_BUDGET = 3_600_000  # letters of all maps of a page
@@ -67,15 +67,15 @@ def reduced(maps: np.ndarray, style: MapStyle) -> Float[np.ndarray, "_ _ _"]:
     return shown
 
 
-def coloured(values: Float[np.ndarray, "_ _"], style: MapStyle, side: int) -> DataURI | None:
-    """A reduced map in its colours, averaged down to `side` pixels; None for a map of NaN."""
+def colored(values: Float[np.ndarray, "_ _"], style: MapStyle, side: int) -> DataURI | None:
+    """A reduced map in its colors, averaged down to `side` pixels; None for a map of NaN."""
     if np.isnan(values).any():
         return None
     height, width = values.shape
     if max(height, width) > side:
         size = [max(1, round(edge * side / max(height, width))) for edge in (height, width)]
         values = interpolate(torch.from_numpy(values)[None, None], size=size, mode="area")[0, 0].numpy()
-    levels = (colours(values, style) * 255).round().astype(np.uint8)
+    levels = (colors(values, style) * 255).round().astype(np.uint8)
     return encoded(Image.fromarray(levels), lossless=max(height, width) <= _LOSSLESS_SIDE, quality=_QUALITY)
 
 
@@ -117,7 +117,7 @@ def sheet(
     used = 0
     for number in range(images):
         maps = read(number) if number else first
-        page = [[[coloured(one, style, side) for one in reduced(m, style)] for m in maps] for style in styles]
+        page = [[[colored(one, style, side) for one in reduced(m, style)] for m in maps] for style in styles]
         used += sum(len(one or "") for methods in page for stages in methods for one in stages)
         if used > budget and pages:
             break
@@ -137,7 +137,7 @@ def _mean_length(maps: Sequence[np.ndarray], styles: Sequence[MapStyle], side: i
     places = [(method, stage) for method, stages in enumerate(maps) for stage in range(len(stages))]
     chosen = places[:: max(1, len(places) * len(styles) // _SAMPLE)]
     lengths = [
-        len(coloured(reduced(maps[method][stage : stage + 1], style)[0], style, side) or "")
+        len(colored(reduced(maps[method][stage : stage + 1], style)[0], style, side) or "")
         for style in styles
         for method, stage in chosen
     ]

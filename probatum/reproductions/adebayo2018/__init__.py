@@ -1,7 +1,7 @@
 """Adebayo et al. 2018, "Sanity Checks for Saliency Maps": do maps depend on what a network has learnt?
 
 Differs from the paper:
-    1. Layers are re-drawn by PyTorch's initialisers, and those of the small networks several times, not once.
+    1. Layers are re-drawn by PyTorch's initializers, and those of the small networks several times, not once.
     2. The integral of Integrated Gradients is the midpoint sum.
     3. SSIM is shown under both of the authors' settings, that of their notebook and that of their later answer; HOG has
        cells of 4 pixels on images of 28.

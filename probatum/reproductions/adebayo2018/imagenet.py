@@ -69,7 +69,7 @@ def compute(context: Context, folder: Path) -> None:
     else:
         plan = automatic_stages(task.model, task.photographs.images[:1].to(context.device))
     protocol = (
-        f"each layer's own initialiser, running statistics of batch norm kept; {sizes.photograph_points}; "
+        f"each layer's own initializer, running statistics of batch norm kept; {sizes.photograph_points}; "
         f"preset {context.config.preset}, seed {context.config.seed}"
     )
     run_check(

@@ -45,8 +45,8 @@ from probatum.reproductions.base import (
 )
 
 WHERE = "data randomization, CNN on MNIST"  # the paper's numbers are read off its bars
-MEMORISED = Claim(
-    "labels-memorised",
+MEMORIZED = Claim(
+    "labels-memorized",
     "data randomization",
     "A network can learn permuted labels by heart.",
     "training accuracy of at least 0.95",
@@ -100,7 +100,7 @@ def compute(context: Context, folder: Path) -> None:
     conditions: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for dataset in names:
-        training = load_small(context, dataset, "train", sizes.memorised)
+        training = load_small(context, dataset, "train", sizes.memorized)
         test = load_small(context, dataset, "test", sizes.test_images)
         assert training.labels is not None
         permuted = permute_labels(training.labels, context.config.seed)
@@ -109,7 +109,7 @@ def compute(context: Context, folder: Path) -> None:
         for network in NETWORKS:
             name, title = f"{network}-{dataset}", title_of(network, dataset)
             true, true_report = trained(context, network, training, test, sizes.true_labels, f"{title}, true labels")
-            other, report = trained(context, network, shuffled, test, sizes.memorising, f"{title}, permuted labels")
+            other, report = trained(context, network, shuffled, test, sizes.memorizing, f"{title}, permuted labels")
             found = _compare(context, sizes, network, true, other, explained)
             arrays |= {f"{name}-{key}": values for key, values in found.items()}
             conditions.append(
@@ -186,7 +186,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         maps = arrays[f"{condition['name']}-maps"]
         titles = [f"{name}: {labels} labels" for name in condition["classes"] for labels in ("true", "random")]
         for style in STYLES:
-            # (method, labels, image, height, width) -> a row for each image and labelling
+            # (method, labels, image, height, width) -> a row for each image and labeling
             rows = panel(maps, style).transpose(2, 1, 0, 3, 4)
             figures[f"{condition['name']}-{style}"] = grid_figure(
                 [drawable(row) for row in rows.reshape(-1, *rows.shape[2:])],
@@ -240,7 +240,7 @@ class _Condition:
         return {method: bootstrap_interval(self.of(method, metric)) for method in allowed}
 
 
-def _memorised(condition: _Condition) -> Measured:
+def _memorized(condition: _Condition) -> Measured:
     share, epochs = condition.facts["random_accuracy"], condition.facts["random_epochs"]
     ours = f"training accuracy {share:.3f} after {epochs} epochs on {condition.facts['images']} images"
     return Measured(ours, share >= ENOUGH)
@@ -285,7 +285,7 @@ def judge(folder: Path) -> list[Finding]:
     }
     cnns = {title: condition for title, condition in conditions.items() if condition.facts["network"] == "basic_cnn"}
     constant = sum(int(arrays[f"{condition['name']}-constant"].sum()) for condition in facts["conditions"])
-    missed = [title for title, condition in conditions.items() if not _memorised(condition).met]
+    missed = [title for title, condition in conditions.items() if not _memorized(condition).met]
     notes = (
         f"{constant} comparisons with a constant map" if constant else "",
         f"less than {ENOUGH} of the permuted labels were learnt: {', '.join(missed)}" if missed else "",
@@ -294,8 +294,8 @@ def judge(folder: Path) -> list[Finding]:
     remark = "; ".join(filter(None, notes))
     findings = [
         conclude(
-            MEMORISED,
-            {t: _memorised(condition) for t, condition in conditions.items()},
+            MEMORIZED,
+            {t: _memorized(condition) for t, condition in conditions.items()},
             f"at least {ENOUGH}",
             facts["remark"],
         )

@@ -49,8 +49,8 @@ class Sizes:
         train_images: of a data set; None is all.
         test_images: that measure accuracy and from which the explained ones come; None is all.
         training: of the small networks.
-        memorised: training images with permuted labels; None is all.
-        memorising: how they are learnt.
+        memorized: training images with permuted labels; None is all.
+        memorizing: how they are learnt.
         true_labels: how the same images are learnt with their true labels.
         per_class: explained images of each class of a small data set.
         trials: independent randomizations of the small networks.
@@ -65,8 +65,8 @@ class Sizes:
     train_images: int | None
     test_images: int | None
     training: TrainingConfig
-    memorised: int | None
-    memorising: TrainingConfig
+    memorized: int | None
+    memorizing: TrainingConfig
     true_labels: TrainingConfig
     per_class: int
     trials: int
@@ -83,8 +83,8 @@ SIZES = {
         train_images=None,
         test_images=None,
         training=PAPER_MNIST,
-        memorised=None,
-        memorising=replace(PAPER_MNIST, epochs=500, monitor="train", target_accuracy=0.95),
+        memorized=None,
+        memorizing=replace(PAPER_MNIST, epochs=500, monitor="train", target_accuracy=0.95),
         true_labels=PAPER_MNIST,
         per_class=10,
         trials=5,
@@ -99,8 +99,8 @@ SIZES = {
         train_images=6000,
         test_images=1000,
         training=TrainingConfig(epochs=4, batch_size=64, learning_rate=1e-3, schedule="linear"),
-        memorised=300,
-        memorising=TrainingConfig(epochs=100, batch_size=20, learning_rate=5e-4, monitor="train", target_accuracy=0.95),
+        memorized=300,
+        memorizing=TrainingConfig(epochs=100, batch_size=20, learning_rate=5e-4, monitor="train", target_accuracy=0.95),
         true_labels=TrainingConfig(epochs=20, batch_size=20, learning_rate=5e-4),
         per_class=2,
         trials=3,

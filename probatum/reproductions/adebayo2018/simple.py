@@ -69,7 +69,7 @@ LIKE_EDGES = Claim(
     "by eye",
 )
 Network = TypeVar("Network", bound=nn.Module)
-GREY = Preprocessing((0.0,), (1.0,), resize=256, crop=224)
+GRAY = Preprocessing((0.0,), (1.0,), resize=256, crop=224)
 TARGET = 3  # of the linear model: one class for all images, so that their gradients can be compared
 DRAWN = 3
 ROUNDING = 1e-10
@@ -82,7 +82,7 @@ def compute(context: Context, folder: Path) -> None:
     """Explains a trained linear model and random sum-pooling networks."""
     dataset = datasets(context)[0]
     linear = _explain_linear(context, dataset, folder)
-    data = _grey_photographs(context)
+    data = _gray_photographs(context)
     images, seed = data.images.to(context.device), context.config.seed
     filters = sizes_of(context).filters
     # Integrated Gradients from zero is Input × Gradient here too: a scaled image activates the same windows.
@@ -175,11 +175,11 @@ def _relative(maps: Tensor, others: Tensor) -> float:
     return float((maps - others).abs().max() / others.abs().max())
 
 
-def _grey_photographs(context: Context) -> ImageSet:
-    """The given photographs in grey, or those that scikit-image ships."""
+def _gray_photographs(context: Context) -> ImageSet:
+    """The given photographs in gray, or those that scikit-image ships."""
     files = photograph_files(context)
     count = sizes_of(context).photographs
-    return load_photographs(files[:count], GREY) if files else replace(shipped_photographs(GREY), name=SHIPPED)
+    return load_photographs(files[:count], GRAY) if files else replace(shipped_photographs(GRAY), name=SHIPPED)
 
 
 def drawn(model: Network, seed: int, name: str) -> Network:

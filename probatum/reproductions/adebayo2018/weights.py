@@ -96,7 +96,7 @@ def compute(preset: str, context: Context, folder: Path) -> None:
             model, report = trained(context, network, training, test, sizes.training, title)
             accuracy = report.best_accuracy
             protocol = (
-                f"test accuracy {accuracy:.3f}; each layer's own initialiser; {sizes.points}; "
+                f"test accuracy {accuracy:.3f}; each layer's own initializer; {sizes.points}; "
                 f"preset {context.config.preset}, seed {context.config.seed}"
             )
             run_check(

@@ -231,7 +231,7 @@ def _half(arrays: dict[str, np.ndarray]) -> Judged:
         f"{both[1].mean():.2f} / {both[0].mean():.2f} = {ours[SSIM]:.2f} (min–max maps: {ours[SSIM_NOTEBOOK]:.2f})",
         1 / 3 <= ours[SSIM] <= 2 / 3 and apart[SSIM],
         "rule: the ratio of the means over stages, images and trials lies in [1/3, 2/3], and the 95 % interval of the "
-        "difference excludes 0; the paper does not say how maps are normalised for SSIM: judged on maps in [−1, 1] "
+        "difference excludes 0; the paper does not say how maps are normalized for SSIM: judged on maps in [−1, 1] "
         "whose zero stays zero, the ratio of maps stretched to [0, 1] in brackets",
     )
 

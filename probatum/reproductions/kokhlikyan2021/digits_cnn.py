@@ -28,13 +28,13 @@ class DigitSizes:
     permuted: TrainingConfig
 
 
-MEMORISED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
+MEMORIZED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
 
 PAPER = DigitSizes(
     None,
     None,
     PAPER_MNIST,
-    TrainingConfig(500, 50, 1e-4, monitor="train", target_accuracy=MEMORISED),
+    TrainingConfig(500, 50, 1e-4, monitor="train", target_accuracy=MEMORIZED),
 )
 """The paper names neither its network nor its training: these are those of Adebayo et al. 2018, whom it follows."""
 
@@ -42,7 +42,7 @@ QUICK = DigitSizes(
     2000,
     1000,
     TrainingConfig(8, 50, 1e-3, schedule="linear"),
-    TrainingConfig(80, 50, 1e-3, monitor="train", target_accuracy=MEMORISED),
+    TrainingConfig(80, 50, 1e-3, monitor="train", target_accuracy=MEMORIZED),
 )
 
 

@@ -31,7 +31,7 @@ from probatum.reproductions.base import (
 )
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
 from probatum.reproductions.kokhlikyan2021.digits_cnn import (
-    MEMORISED,
+    MEMORIZED,
     DigitSizes,
     labels_of,
     load_digits,
@@ -247,7 +247,7 @@ def judge(folder: Path) -> list[Finding]:
     """Judges the four claims."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     true, _, permuted = facts["accuracies"]
-    learnt = true["test"] >= 0.95 and permuted["train"] >= MEMORISED
+    learnt = true["test"] >= 0.95 and permuted["train"] >= MEMORIZED
     follows = arrays["input"][1].mean(axis=1)  # (method,) of the permuted labels
     ssim = arrays["scores"][PERMUTED - 1, 0]  # (method, image)
     gains = [ssim[g] - ssim[local] for g, local in zip(GLOBAL, LOCAL, strict=True)]
@@ -257,7 +257,7 @@ def judge(folder: Path) -> list[Finding]:
             LEARNT,
             f"{true['test']:.3f} of test digits, {permuted['train']:.3f} of permuted training labels",
             learnt,
-            f"rule: at least 0.95 of the test digits and {MEMORISED} of the permuted labels",
+            f"rule: at least 0.95 of the test digits and {MEMORIZED} of the permuted labels",
         ),
         (
             FOLLOWS,

@@ -244,7 +244,7 @@ def _protocol(facts: dict[str, Any]) -> str:
         f"multiplier. IG of {facts['steps']} steps from zero; IG-SG of {facts['samples']} noisy images, {sg}; "
         f"{facts['baselines']} baselines of noise round zero for DeepLiftSHAP and GradientSHAP ({facts['samples']} "
         f"points). Infidelity: noise N(0, 0.03²), {facts['infidelity_samples']} samples; max-sensitivity: L∞ ball of "
-        "0.02, 5 samples, L2 norm, in which methods with noise draw it anew. Units of the normalised input; seed "
+        "0.02, 5 samples, L2 norm, in which methods with noise draw it anew. Units of the normalized input; seed "
         f"{facts['seed']}."
     )
 

@@ -108,7 +108,7 @@ def compute(context: Context, folder: Path) -> None:
     scores, profiles, kept = [], [], []
     for place, variant in enumerate(VARIANTS):
         model = variant.of(subject.model, sharpness)
-        randomizer = Randomizer(model, subject.plan, preset("kokhlikyan").initialiser, "full", config.seed)
+        randomizer = Randomizer(model, subject.plan, preset("kokhlikyan").initializer, "full", config.seed)
 
         def report(done: int, total: int, what: str, before: int = place, title: str = variant.title) -> None:
             context.progress(before * total + done, len(VARIANTS) * total, f"{title}, {what}")
@@ -253,7 +253,7 @@ def _protocol(facts: dict[str, Any]) -> str:
         f"{facts['network']}, preset {facts['preset']}; β of Softplus and t of LogSumExp {facts['sharpness']:g}; "
         f"images that the trained networks put into the explained class: {kept} of {len(facts['images'])}; IG of "
         f"{facts['steps']} steps from zero; infidelity: noise N(0, 0.03²), {facts['samples']} samples (local), x − x₀ "
-        f"(global); max-sensitivity: L∞ ball of 0.02, 5 samples; units of the normalised input; seed {facts['seed']}."
+        f"(global); max-sensitivity: L∞ ball of 0.02, 5 samples; units of the normalized input; seed {facts['seed']}."
     )
 
 

@@ -125,7 +125,7 @@ def _protocol(facts: dict[str, Any]) -> str:
         f"{facts['network']}; preset {facts['preset']}; cascading Xavier randomization, batch-norm statistics kept; "
         f"the class predicted by the trained network; IG of {facts['steps']} steps from zero. Infidelity: noise "
         f"N(0, 0.03²), {facts['samples']} samples (local), x − x₀ (global): two tests in different units. "
-        f"Max-sensitivity: L∞ ball of 0.02, 5 samples, L2 norm. Units of the normalised input; seed {facts['seed']}. "
+        f"Max-sensitivity: L∞ ball of 0.02, 5 samples, L2 norm. Units of the normalized input; seed {facts['seed']}. "
         + HOMOGENEOUS
     )
 

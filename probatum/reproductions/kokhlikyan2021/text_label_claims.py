@@ -9,7 +9,7 @@ from probatum.experiments.text.cascade import METRICS
 from probatum.report import bootstrap_interval
 from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number
-from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORISED
+from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORIZED
 from probatum.reproductions.kokhlikyan2021.text_subject import METHODS
 
 AGAIN, PERMUTED = range(2)
@@ -42,7 +42,7 @@ def judge(folder: Path) -> list[Finding]:
     """Judges the three claims."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     needed = LEARNT_SHARE[facts["data"]]
-    learnt = facts["accuracy"] >= needed and facts["memorised"] >= MEMORISED
+    learnt = facts["accuracy"] >= needed and facts["memorized"] >= MEMORIZED
     cosines = arrays["scores"][:, :, METRICS.index("cosine")]  # (network, method, sentence)
     gaps = [bootstrap_interval((cosines[AGAIN, m] - cosines[PERMUTED, m])[:, None]) for m in range(len(METHODS))]
     quality = np.nanmean(arrays["quality"], axis=3)  # (network, method, metric)
@@ -50,9 +50,9 @@ def judge(folder: Path) -> list[Finding]:
     judged = [
         Judged(
             LEARNT,
-            f"{facts['accuracy']:.3f} of test sentences, {facts['memorised']:.3f} of permuted training labels",
+            f"{facts['accuracy']:.3f} of test sentences, {facts['memorized']:.3f} of permuted training labels",
             learnt,
-            f"rule: at least {needed} of the test sentences and {MEMORISED} of the permuted labels",
+            f"rule: at least {needed} of the test sentences and {MEMORIZED} of the permuted labels",
         ),
         Judged(
             DIFFERENT,
@@ -86,8 +86,8 @@ def _notes(facts: dict[str, Any], arrays: dict[str, np.ndarray], learnt: bool) -
         notes.append(f"{constant} of {arrays['constant'].size} comparisons had constant scores")
     if undefined := int(np.isnan(arrays["quality"]).sum()):
         notes.append(f"{undefined} of {arrays['quality'].size} infidelities and max-sensitivities are undefined")
-    if facts["memorised_sentences"] < facts["training_sentences"]:
+    if facts["memorized_sentences"] < facts["training_sentences"]:
         notes.append(
-            f"permuted labels of {facts['memorised_sentences']} of the {facts['training_sentences']} training sentences"
+            f"permuted labels of {facts['memorized_sentences']} of the {facts['training_sentences']} training sentences"
         )
     return notes

@@ -32,7 +32,7 @@ class Sizes:
         sentences: that are explained.
         words: the most of one.
         steps: of IG.
-        permuted: training sentences whose permuted labels the small encoder memorises; BERT takes all.
+        permuted: training sentences whose permuted labels the small encoder memorizes; BERT takes all.
         shown: sentences in the figure.
     """
 
@@ -89,8 +89,8 @@ def compute(context: Context, folder: Path) -> None:
         trained=True,
         data=data.key,
         accuracy=networks.accuracy,
-        memorised=networks.memorised,
-        memorised_sentences=len(data.train) if tuned else min(sizes.permuted, len(data.train)),
+        memorized=networks.memorized,
+        memorized_sentences=len(data.train) if tuned else min(sizes.permuted, len(data.train)),
         training_sentences=len(data.train),
         agreement=networks.agreement,
         sentences=list(sentences),
@@ -163,7 +163,7 @@ def _protocol(facts: dict[str, Any]) -> str:
     )
     return (
         f"{facts['classifier']}, preset {facts['preset']}: test accuracy {facts['accuracy']:.3f} (true labels), "
-        f"{facts['memorised']:.3f} of {facts['memorised_sentences']} permuted training labels, of which "
+        f"{facts['memorized']:.3f} of {facts['memorized_sentences']} permuted training labels, of which "
         f"{facts['agreement']:.0%} are true by chance; explained is the class that the first predicts, in the "
         f"sentences shown {sure} (probability under true and permuted labels); {len(facts['sentences'])} sentences; IG "
         f"of {facts['steps']} steps from [PAD] on embeddings, summed over their dimensions and scaled to length 1; "

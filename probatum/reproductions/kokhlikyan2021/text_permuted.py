@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from probatum.experiments.text.models import RECIPES, memorising, permuted_text_model
+from probatum.experiments.text.models import RECIPES, memorizing, permuted_text_model
 from probatum.experiments.text.tuning import FINE_TUNING
 from probatum.models import TrainingReport
 from probatum.models.text import TextModel
@@ -10,8 +10,8 @@ from probatum.randomization import permute_labels
 from probatum.reproductions.base import Context
 from probatum.reproductions.kokhlikyan2021.text_subject import BERT, TextData, small_encoder, tuned_bert
 
-MEMORISED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
-MEMORISING = replace(FINE_TUNING, epochs=50, monitor="train", target_accuracy=MEMORISED)
+MEMORIZED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
+MEMORIZING = replace(FINE_TUNING, epochs=50, monitor="train", target_accuracy=MEMORIZED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Classifiers:
         again: the same from another start.
         permuted: learnt permuted labels.
         accuracy: of the first, on test sentences.
-        memorised: share of the permuted labels that the last knows.
+        memorized: share of the permuted labels that the last knows.
         agreement: share of the permuted labels that are the true ones.
     """
 
@@ -35,7 +35,7 @@ class Classifiers:
     again: TextModel
     permuted: TextModel
     accuracy: float
-    memorised: float
+    memorized: float
     agreement: float
 
 
@@ -46,7 +46,7 @@ def small_encoders(context: Context, data: TextData, permuted_sentences: int) ->
     again, _ = small_encoder(context, data, seed + 1)
     permuted, by_heart, agreement = permuted_text_model(
         data.train.subset(range(min(permuted_sentences, len(data.train)))),
-        memorising(RECIPES[data.key], MEMORISED),
+        memorizing(RECIPES[data.key], MEMORIZED),
         seed=seed,
         device=context.device,
         progress=context.progress,
@@ -67,7 +67,7 @@ def tuned_berts(context: Context, data: TextData) -> Classifiers:
     shuffled = replace(data.train, labels=permuted.labels, decisive=None)
     true, report = tuned_bert(context, source, data)
     again, _ = tuned_bert(context, source, data, again=1)
-    other, by_heart = tuned_bert(context, source, replace(data, train=shuffled, test=shuffled), MEMORISING)
+    other, by_heart = tuned_bert(context, source, replace(data, train=shuffled, test=shuffled), MEMORIZING)
     instead = f"{true.title}, fine-tuned further, instead of BERT" if context.config.text_model else ""
     return _classifiers(
         f"{true.title} on {data.title}", instead, (true, again, other), (report, by_heart), permuted.agreement
@@ -81,5 +81,5 @@ def _classifiers(
     reports: tuple[TrainingReport, TrainingReport],
     agreement: float,
 ) -> Classifiers:
-    accuracy, memorised = (report.best_accuracy for report in reports)
-    return Classifiers(title, substitution, *models, accuracy, memorised, agreement)
+    accuracy, memorized = (report.best_accuracy for report in reports)
+    return Classifiers(title, substitution, *models, accuracy, memorized, agreement)

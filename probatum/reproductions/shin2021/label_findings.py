@@ -11,16 +11,16 @@ from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
 from probatum.reproductions.shin2021.labels import constants
 from probatum.reproductions.shin2021.setting import METHODS, NETWORKS, TITLES, over_images, sentence, text, verdict
 
-MEMORISED = Claim(
-    "memorised",
+MEMORIZED = Claim(
+    "memorized",
     "Section 4.1, B.6, B.7",
     "Each network learns 95 % of its training labels, true and permuted.",
     "AlexNet 0.962 and 0.950, VGG-11 0.963 and 0.955",
 )
-GENERALISED = Claim(
-    "generalised",
+GENERALIZED = Claim(
+    "generalized",
     "B.6, B.7",
-    "A network of true labels recognises new digits.",
+    "A network of true labels recognizes new digits.",
     "test accuracy of AlexNet 0.92, of VGG-11 0.94",
 )
 GUESSED = Claim(
@@ -63,13 +63,13 @@ def _judge_training(facts: dict[str, Any]) -> list[Finding]:
     note = _note(facts)
     return [
         Finding(
-            MEMORISED,
+            MEMORIZED,
             f"{listed('train', true, permuted)}; the least of all trainings {least:.3g}",
             verdict(least >= 0.95),
             f"rule: every training reaches 0.95, measured in eval mode.{note}",
         ),
         Finding(
-            GENERALISED,
+            GENERALIZED,
             listed("test", true),
             verdict(all(run["test"] >= 0.82 for run in true.values())),
             f"rule: at least 0.82, 0.1 below the paper's, on {facts['tested']} test images.{note}",

@@ -42,7 +42,7 @@ def methods(preprocessing: Preprocessing, layer: str | None) -> dict[str, Method
 def noise_std(preprocessing: Preprocessing, pixel_noise: float = PIXEL_NOISE) -> float:
     """A noise given in pixels, [0, 1], in units of the preprocessed input.
 
-    Every channel gets the same noise there, pixel_noise / (mean of the channels' std): exact for the grey digits, and
+    Every channel gets the same noise there, pixel_noise / (mean of the channels' std): exact for the gray digits, and
     within 1.4 % of the pixel noise of each ImageNet channel.
     """
     return pixel_noise / mean(preprocessing.std)
@@ -56,8 +56,8 @@ def over_images(scores: Float[np.ndarray, "*leading images"]) -> Interval:
 def percentile_range(scores: Float[np.ndarray, " images"]) -> Interval:
     """The mean over images with the range that holds 95 % of them, the paper's error bars; NaN is left out."""
     defined = scores[~np.isnan(scores)]
-    low, high, centre = (*np.percentile(defined, (2.5, 97.5)), defined.mean()) if defined.size else (np.nan,) * 3
-    return Interval(np.asarray(centre), np.asarray(low), np.asarray(high))
+    low, high, center = (*np.percentile(defined, (2.5, 97.5)), defined.mean()) if defined.size else (np.nan,) * 3
+    return Interval(np.asarray(center), np.asarray(low), np.asarray(high))
 
 
 def text(interval: Interval) -> str:

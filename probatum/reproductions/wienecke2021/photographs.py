@@ -25,7 +25,7 @@ BUCKET = ("00032239", "n02098105", "terrier", "bucket")  # the dog with the buck
 MAGNITUDES = ("integrated-gradients", "input-x-gradient", "input-x-gradient-sg")  # "about 0.7" in figure 8
 SIGNED = {"gradient-signed": "gradient", "smoothgrad-signed": "smoothgrad"}  # computed beside figure 8, not drawn
 
-PREDICTED = Claim("junco", "figure 4", "The network recognises the junco.", "junco, confidence 0.42")
+PREDICTED = Claim("junco", "figure 4", "The network recognizes the junco.", "junco, confidence 0.42")
 EDGES = Claim(
     "edges",
     "figure 4",
@@ -229,7 +229,7 @@ def draw_curves(folder: Path) -> dict[str, Figure]:
     ceilings = {TITLES[name]: result.ceiling[result.methods.index(name), metric].mean() for name in TITLES}
     figure = curves_figure(
         {title: cascade.scores_of(run, name, "ssim-wienecke") for name, title in TITLES.items()},
-        metric_title="SSIM of maps normalised to [0, 1]",
+        metric_title="SSIM of maps normalized to [0, 1]",
         column_titles=result.stages,
         ceiling={title: float(value) for title, value in ceilings.items() if np.isfinite(value)},
         caption=f"{cascade.caption(run, TITLES)}; SSIM with scikit-image's defaults; scores of constant maps left out",

@@ -2,7 +2,7 @@
 
 Numbers are drawn on the CPU in float64 and rounded by the randomizer to the parameter's type, so that a model gets the
 same weights on every device, and its float64 replica the same up to rounding. Words for parameters that are no matrix:
-a *norm scale* is the weight of a normalisation layer; a *bias* has "bias" in its name and belongs to a normalisation
+a *norm scale* is the weight of a normalization layer; a *bias* has "bias" in its name and belongs to a normalization
 layer or has less than two dimensions; any further tensor of less than two dimensions (slopes of a PReLU) is a *vector*.
 """
 
@@ -22,7 +22,7 @@ Distribution = Literal["uniform", "normal"]
 Fan = Literal["fan_in", "fan_out"]
 
 
-class Initialiser(ABC):
+class Initializer(ABC):
     """Draws a parameter anew; a subclass with its own `_draw` works wherever the ones below do."""
 
     def __call__(
@@ -60,7 +60,7 @@ class Initialiser(ABC):
 
 
 @dataclass(frozen=True)
-class Moments(Initialiser):
+class Moments(Initializer):
     """N(m, s²) with the mean m and standard deviation s of the parameter's own trained values.
 
     Source: Wienecke & Hinrichs (2021), section 2.2. A constant tensor has s = 0 and stays as it is. A single number has
@@ -74,8 +74,8 @@ class Moments(Initialiser):
 
 
 @dataclass(frozen=True)
-class Reset(Initialiser):
-    """The layer's own initialisation: `reset_parameters` or `_reset_parameters`, called on a copy.
+class Reset(Initializer):
+    """The layer's own initialization: `reset_parameters` or `_reset_parameters`, called on a copy.
 
     Source: Adebayo et al. (2018), arXiv 1810.03292. Where a module has no such method, or the method leaves the
     parameter alone (class tokens, position embeddings, layer scales, position-bias tables, parametrized weights),
@@ -88,11 +88,11 @@ class Reset(Initialiser):
         ModelError: on call, if the reset fails, or if nothing resets the parameter and there is no fallback.
 
     Differs from the paper:
-        1. The initialisation is that of the torch layer, not that of the paper's TensorFlow graph, nor what a model's
+        1. The initialization is that of the torch layer, not that of the paper's TensorFlow graph, nor what a model's
            constructor does afterwards (torchvision's ResNet overwrites its convolutions with Kaiming weights).
     """
 
-    fallback: Initialiser | None = field(default_factory=Moments)
+    fallback: Initializer | None = field(default_factory=Moments)
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
         value = _after_reset(module, name, generator)
@@ -113,7 +113,7 @@ class Reset(Initialiser):
 
 
 @dataclass(frozen=True)
-class Normal(Initialiser):
+class Normal(Initializer):
     """N(0, std²); norm scales N(1, std²).
 
     Source: Shin & Nemeth (2021), section 4.2, std = 0.01.
@@ -122,8 +122,8 @@ class Normal(Initialiser):
         std: standard deviation, in units of the weights.
 
     Differs from the paper:
-        1. Its networks have no normalisation layers. Scales of about 0.01 would shrink the signal a hundredfold a layer
-           until gradients underflow, so norm scales are centred at one, their value before training.
+        1. Its networks have no normalization layers. Scales of about 0.01 would shrink the signal a hundredfold a layer
+           until gradients underflow, so norm scales are centerd at one, their value before training.
     """
 
     std: float = 0.01
@@ -132,18 +132,18 @@ class Normal(Initialiser):
         _require_positive(self.std)
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
-        return _centre(module, name, trained) + self.std * _normal(trained.shape, generator)
+        return _center(module, name, trained) + self.std * _normal(trained.shape, generator)
 
     def rule(self, module: nn.Module, name: str, trained: Float[Tensor, "*shape"]) -> str:
         """Gives the distribution."""
-        return f"N({_centre(module, name, trained):g}, {self.std:g}²)"
+        return f"N({_center(module, name, trained):g}, {self.std:g}²)"
 
 
 @dataclass(frozen=True)
-class TruncatedNormal(Initialiser):
-    """N(0, std²), draws beyond two standard deviations drawn again; norm scales are centred at one.
+class TruncatedNormal(Initializer):
+    """N(0, std²), draws beyond two standard deviations drawn again; norm scales are centerd at one.
 
-    Source: the initialisation of BERT (Devlin et al., 2019, arXiv 1810.04805) and of vision transformers, std = 0.02.
+    Source: the initialization of BERT (Devlin et al., 2019, arXiv 1810.04805) and of vision transformers, std = 0.02.
 
     Args:
         std: standard deviation before truncation, in units of the weights; after it, 0.8796 of that.
@@ -158,15 +158,15 @@ class TruncatedNormal(Initialiser):
         values = _normal(trained.shape, generator).flatten()
         while len(outside := (values.abs() > 2).nonzero().flatten()):
             values[outside] = _normal(outside.shape, generator)
-        return _centre(module, name, trained) + self.std * values.view(trained.shape)
+        return _center(module, name, trained) + self.std * values.view(trained.shape)
 
     def rule(self, module: nn.Module, name: str, trained: Float[Tensor, "*shape"]) -> str:
         """Gives the distribution."""
-        return f"truncated N({_centre(module, name, trained):g}, {self.std:g}²)"
+        return f"truncated N({_center(module, name, trained):g}, {self.std:g}²)"
 
 
 @dataclass(frozen=True)
-class _FanScaled(Initialiser):
+class _FanScaled(Initializer):
     """What Xavier and Kaiming share; vectors have no fans and start where torch's layers start."""
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
@@ -232,7 +232,7 @@ class Kaiming(_FanScaled):
 
 
 @dataclass(frozen=True)
-class Permutation(Initialiser):
+class Permutation(Initializer):
     """The parameter's own trained values in random order: their distribution is kept exactly, their structure is lost.
 
     A constant tensor or a single number stays as it is.
@@ -244,7 +244,7 @@ class Permutation(Initialiser):
 
 
 @dataclass(frozen=True)
-class Identity(Initialiser):
+class Identity(Initializer):
     """The control: weights stay as they are, so that every similarity must be that of two equal maps."""
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
@@ -252,7 +252,7 @@ class Identity(Initialiser):
 
 
 def _role(module: nn.Module, name: str, trained: Tensor) -> Role:
-    """What a parameter is to its layer; a class of the user's own is a normalisation layer if its name says so."""
+    """What a parameter is to its layer; a class of the user's own is a normalization layer if its name says so."""
     norms = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
     is_norm = isinstance(module, norms) or (trained.ndim < 2 and "norm" in type(module).__name__.lower())
     if trained.ndim >= 2 and not is_norm:
@@ -262,7 +262,7 @@ def _role(module: nn.Module, name: str, trained: Tensor) -> Role:
     return "norm scale" if is_norm else "vector"
 
 
-def _centre(module: nn.Module, name: str, trained: Tensor) -> float:
+def _center(module: nn.Module, name: str, trained: Tensor) -> float:
     return 1.0 if _role(module, name, trained) == "norm scale" else 0.0
 
 
@@ -309,7 +309,7 @@ def _require_positive(std: float) -> None:
         raise InvalidInput(f"the standard deviation must be positive and finite, got {std}")
 
 
-INITIALISERS: dict[str, Initialiser] = {
+INITIALIZERS: dict[str, Initializer] = {
     "moments": Moments(),
     "reset": Reset(),
     "normal": Normal(),
@@ -321,7 +321,7 @@ INITIALISERS: dict[str, Initialiser] = {
 }
 
 
-def initialiser(name: str) -> Initialiser:
-    """Looks an initialiser up by its name in `INITIALISERS`, with its default parameters."""
-    _require("initialiser", name, tuple(INITIALISERS))
-    return INITIALISERS[name]
+def initializer(name: str) -> Initializer:
+    """Looks an initializer up by its name in `INITIALIZERS`, with its default parameters."""
+    _require("initializer", name, tuple(INITIALIZERS))
+    return INITIALIZERS[name]

@@ -6,9 +6,9 @@ from torch import nn
 
 from probatum.errors import InvalidInput, ModelError, UnknownName
 from probatum.randomization import (
-    INITIALISERS,
+    INITIALIZERS,
     Identity,
-    Initialiser,
+    Initializer,
     Kaiming,
     Moments,
     Normal,
@@ -16,7 +16,7 @@ from probatum.randomization import (
     Reset,
     TruncatedNormal,
     Xavier,
-    initialiser,
+    initializer,
     stream,
 )
 
@@ -38,7 +38,7 @@ MODULES = {
 }
 
 
-def draw(how: Initialiser, trained=TRAINED, module: nn.Module = LARGE, name: str = "weight", key: str = "x"):
+def draw(how: Initializer, trained=TRAINED, module: nn.Module = LARGE, name: str = "weight", key: str = "x"):
     return how(module, name, trained, stream(0, 0, key))
 
 
@@ -95,10 +95,10 @@ def test_identity_is_a_copy():
     assert values.data_ptr() != TRAINED.data_ptr()
 
 
-@pytest.mark.parametrize("name", INITIALISERS)
+@pytest.mark.parametrize("name", INITIALIZERS)
 @pytest.mark.parametrize("kind", MODULES)
-def test_laws_of_every_initialiser(name, kind):
-    how = initialiser(name)
+def test_laws_of_every_initializer(name, kind):
+    how = initializer(name)
     module, parameter = MODULES[kind]
     shape = getattr(module, parameter).shape
     trained = 0.5 + torch.randn(shape, generator=torch.Generator().manual_seed(3))
@@ -137,7 +137,7 @@ def test_biases_are_zero_and_other_vectors_keep_their_moments(how):
 
 
 @pytest.mark.parametrize("how", [Normal(0.01), TruncatedNormal(0.01)], ids=["normal", "truncated"])
-def test_norm_scales_are_centred_at_one(how):
+def test_norm_scales_are_centerd_at_one(how):
     scales = draw(how, torch.full((5000,), 7.0), nn.LayerNorm(5000))
     assert float(scales.mean()) == pytest.approx(1.0, abs=0.001)
     assert float(scales.std()) < 0.011
@@ -197,7 +197,7 @@ def test_a_reset_that_fails_is_named_and_leaves_the_random_state():
 
 
 def test_a_wrong_draw_is_refused():
-    class Nan(Initialiser):
+    class Nan(Initializer):
         def _draw(self, module, name, trained, generator):
             return trained / 0 * 0
 
@@ -213,4 +213,4 @@ def test_a_wrong_spread_is_refused(build):
 
 def test_unknown_names_are_refused():
     with pytest.raises(UnknownName, match="did you mean 'moments'"):
-        initialiser("moment")
+        initializer("moment")
