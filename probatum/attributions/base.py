@@ -15,12 +15,12 @@ Terms that all methods share:
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from probatum.engine import PreparedModel, Progress, Request, Variant, prepare, run_variants
+from probatum.engine import PreparedModel, Progress, Request, TargetsLike, Variant, prepare, run_variants
 from probatum.errors import InvalidInput
 
 
@@ -38,7 +38,7 @@ class Method(ABC):
         self,
         model: nn.Module | PreparedModel,
         images: Tensor,
-        targets: Tensor | int | None = None,
+        targets: TargetsLike | None = None,
         *,
         seed: int = 0,
         memory_budget: int | str | None = None,
@@ -71,11 +71,14 @@ class Method(ABC):
         )[self.title]
 
 
+MethodsLike: TypeAlias = Mapping[str, Method] | Mapping[str, Method | str] | Iterable[Method | str] | Method | str
+
+
 def attribute(
     model: nn.Module | PreparedModel,
     images: Tensor,
-    targets: Tensor | int | None = None,
-    methods: Mapping[str, Method] | Iterable[Method] = (),
+    targets: TargetsLike | None = None,
+    methods: MethodsLike = (),
     *,
     seed: int = 0,
     memory_budget: int | str | None = None,
@@ -94,8 +97,9 @@ def attribute(
         model: any module that maps (batch, ...) to (batch, classes) logits, or a view of it from `engine.prepare`. It
             is evaluated in eval mode and left as it was. A view is copied and measured once for many calls.
         images: (batch, ...), finite, floating point, on the model's device.
-        targets: class indices (batch,), one index for all, or None for the predicted classes.
-        methods: by name, or a plain sequence, which is named by the methods' titles.
+        targets: class indices (batch,), as a tensor or a list, one index for all, or None for the predicted classes.
+        methods: by name; or one method or a sequence of them, named by their titles. A name of the table of methods
+            stands for the method with the paper's defaults.
         seed: of the noise; the global random state is neither used nor changed.
         memory_budget: bytes, or a text such as "2 GiB", for the points and activations of one model call; None is 512
             MiB on the CPU and half of the free memory on CUDA.
@@ -130,16 +134,34 @@ def attribute(
     )[0]
 
 
-def named_methods(methods: Mapping[str, Method] | Iterable[Method]) -> Mapping[str, Method]:
-    """Methods by name, a plain sequence by title; InvalidInput where there are none or titles are not unique."""
-    if not isinstance(methods, Mapping):
-        listed = list(methods)
-        methods = {method.title: method for method in listed}
-        if len(methods) < len(listed):
-            raise InvalidInput("two methods have the same title; give them names in a dict")
-    if not methods:
+def named_methods(methods: MethodsLike) -> dict[str, Method]:
+    """Methods by name: those of a dict, or one or several that are named by title or looked up in the table.
+
+    Raises:
+        InvalidInput: there are none, one is no method, or two have the same title.
+        UnknownName: a name is not in the table.
+    """
+    if isinstance(methods, Mapping):
+        named = [(name, _method(method)) for name, method in methods.items()]
+    else:
+        listed = [methods] if isinstance(methods, (str, Method, type)) else list(methods)
+        named = [(each if isinstance(each, str) else _method(each).title, _method(each)) for each in listed]
+    if len(dict(named)) < len(named):
+        raise InvalidInput("two methods have the same title; give them names in a dict")
+    if not named:
         raise InvalidInput("no methods given")
-    return methods
+    return dict(named)
+
+
+def _method(method: Method | str) -> Method:
+    if isinstance(method, str):
+        from probatum.attributions.registry import get_method  # here, because its methods import this module
+
+        return get_method(method)
+    if not isinstance(method, Method):
+        found = f"the class {method.__name__}" if isinstance(method, type) else f"a {type(method).__name__}"
+        raise InvalidInput(f"a method is {found}; give an instance such as Gradient(), or a name such as 'gradient'")
+    return method
 
 
 def attribute_variants(

@@ -7,7 +7,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.attributions.base import Method
-from probatum.engine import Expansion, PointStream, PreparedModel, Rows, Targets, all_logits, image_keys, prepare
+from probatum.engine import (
+    Expansion,
+    PointStream,
+    PreparedModel,
+    Rows,
+    Targets,
+    TargetsLike,
+    all_logits,
+    image_keys,
+    prepare,
+)
 from probatum.errors import InvalidInput
 
 _ROWS = 64  # of a small batch's baselines that are made at a time
@@ -29,7 +39,7 @@ class CompleteMethod(Method):
         self,
         model: nn.Module | PreparedModel,
         images: Tensor,
-        targets: Tensor | int | None,
+        targets: TargetsLike | None,
         maps: Float[Tensor, "batch *shape"],
         *,
         seed: int = 0,

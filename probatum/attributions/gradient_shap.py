@@ -9,6 +9,7 @@ from torch import Tensor
 from probatum.attributions.baselines import Baselines, Zero, as_distribution
 from probatum.attributions.completeness import CompleteMethod
 from probatum.engine import PLAIN, Evaluation, Expansion, NoisyBaselines, PreparedModel, RandomPath, Request
+from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput
 
 
@@ -45,8 +46,7 @@ class GradientSHAP(CompleteMethod):
     stochastic: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise InvalidInput(f"GradientSHAP needs at least one sample, got samples={self.samples}")
+        require_count("samples of GradientSHAP", self.samples)
         if not (math.isfinite(self.noise_fraction) and self.noise_fraction >= 0):
             raise InvalidInput(f"the noise fraction of GradientSHAP is {self.noise_fraction}; it is at least 0")
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from probatum.attributions.baselines import Baseline, as_baseline
 from probatum.attributions.completeness import CompleteMethod
 from probatum.engine import PLAIN, Evaluation, Expansion, PreparedModel, Reference, Request, StraightPath
+from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput
 
 Rule = Literal["midpoint", "trapezoid", "gauss-legendre", "right"]
@@ -23,8 +24,8 @@ def quadrature(rule: Rule, steps: int) -> tuple[tuple[float, ...], tuple[float, 
     sum of the paper's equation 3. Errors fall as steps⁻² for midpoint and trapezoid and as steps⁻¹ for right on smooth
     integrands; Gauss-Legendre is exact for polynomials of degree 2 · steps − 1.
     """
-    if steps < 1 or (rule == "trapezoid" and steps < 2):
-        raise InvalidInput(f"the {rule} rule needs at least {2 if rule == 'trapezoid' else 1} steps, got {steps}")
+    if rule == "trapezoid":
+        require_count("steps of the trapezoid rule", steps, 2)
     weights = np.full(steps, 1 / steps)
     if rule == "midpoint":
         alphas = (np.arange(steps) + 0.5) / steps
@@ -70,6 +71,7 @@ class IntegratedGradients(CompleteMethod):
     title: ClassVar[str] = "Integrated Gradients"
 
     def __post_init__(self) -> None:
+        require_count("steps of Integrated Gradients", self.steps)
         quadrature(self.rule, self.steps)
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:

@@ -9,6 +9,7 @@ from torch import Tensor
 from probatum.attributions.base import Method
 from probatum.attributions.gradient import Gradient
 from probatum.engine import Noise, PreparedModel, Request, StraightPath
+from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput
 
 
@@ -58,8 +59,7 @@ class SmoothGrad(Method):
     def __post_init__(self) -> None:
         if isinstance(self.method, SmoothGrad):
             raise InvalidInput("SmoothGrad of SmoothGrad is SmoothGrad with more noise; wrap the inner method once")
-        if self.samples < 1:
-            raise InvalidInput(f"SmoothGrad needs at least one sample, got samples={self.samples}")
+        require_count("samples of SmoothGrad", self.samples)
         if not all(0 <= number < math.inf for number in (self.noise_fraction, self.noise_std or 0.0)):
             raise InvalidInput("the standard deviation of SmoothGrad's noise must be finite and at least 0")
         if self.statistic not in ("mean", "square", "variance"):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from probatum.attributions.base import Method, attribute_variants, named_methods
+from probatum.attributions.base import MethodsLike, attribute_variants, named_methods
 from probatum.engine import PreparedModel, Targets, Variant, all_logits, prepare
 from probatum.errors import InvalidInput, ProbatumError
 
@@ -36,7 +36,7 @@ def attribute_stream(
     model: nn.Module | PreparedModel,
     batches: Iterable[Any],
     targets: int | Literal["predicted"] | None = None,
-    methods: Mapping[str, Method] | Iterable[Method] = (),
+    methods: MethodsLike = (),
     *,
     seed: int = 0,
     memory_budget: int | str | None = None,
@@ -60,7 +60,7 @@ def attribute_stream(
             from pinned memory without waiting.
         targets: one class index for all images; "predicted"; or None for the classes that a pair gives, and the
             predicted ones where a batch is images alone. Classes are predicted by one more forward pass.
-        methods: by name, or a plain sequence.
+        methods: by name, or a plain sequence of methods or of names of the table.
         seed: of the noise.
         memory_budget: of one model call.
         chunk: most points in one model call.

@@ -28,7 +28,7 @@ from probatum.engine.references import (
 )
 from probatum.engine.rules import BackwardRule, DeconvolutionReLU, GuidedReLU, ReLUCoverage, ReLURule
 from probatum.engine.sampling import Expansion, Noise, PointStream, Rows, StraightPath
-from probatum.engine.targets import Targets
+from probatum.engine.targets import Targets, TargetsLike
 from probatum.engine.trace import LayerCall, execution_order, find_layer, last_convolution, used_parameters
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "SlidingWindow",
     "StraightPath",
     "Targets",
+    "TargetsLike",
     "Variant",
     "all_logits",
     "copy_model",

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, MemoryBudgetError
 
 T = TypeVar("T")
@@ -138,8 +139,8 @@ class Budget:
         cls, images: Tensor, limit: int | str | None, max_rows: int | None, row_bytes: dict[object, int]
     ) -> "Budget":
         """Makes the budget of a call; the device's default where neither a limit nor a number of rows is given."""
-        if max_rows is not None and max_rows < 1:
-            raise InvalidInput(f"chunk is {max_rows}; a model call holds at least one row")
+        if max_rows is not None:
+            require_count("chunk, the most rows of a model call,", max_rows)
         if limit is not None:
             limit = parse_bytes(limit)
         elif max_rows is None:

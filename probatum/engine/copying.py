@@ -1,8 +1,9 @@
 """Structural copies of a model that share its weights: what makes randomized and frozen versions cheap and safe."""
 
 import copy
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -39,18 +40,16 @@ def copy_model(model: nn.Module, *, own: Callable[[str], bool] | None = None) ->
         if nn.parameter.is_lazy(tensor):
             raise ModelError(f"{name} of {type(model).__name__} is lazy and has no shape yet; run the model once first")
         names[id(tensor)].append(name)
-        alias = tensor.detach()
+        alias = _detached(tensor)
         if own is not None and any(own(each) for each in names[id(tensor)]):
             alias = alias.clone()
         is_parameter = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(alias, requires_grad=tensor.requires_grad) if is_parameter else alias
-    # Plain tensor attributes are handed to deepcopy too, which refuses those that autograd made (old-style weight norm
-    # keeps one). A model may write into them, so a copy with storage of its own gets them as its own.
-    for module in model.modules():
-        for value in vars(module).values():
-            if isinstance(value, Tensor):
-                alias = value.detach()
-                memo.setdefault(id(value), alias if own is None else alias.clone())
+    # Other tensors are handed to deepcopy too, which refuses those that autograd made: activations that a model keeps,
+    # the weight of old-style weight norm. A model may write into them, so a copy with storage of its own owns them too.
+    for tensor in _kept_tensors(model):
+        alias = _detached(tensor)
+        memo.setdefault(id(tensor), alias if own is None else alias.clone())
     try:
         return copy.deepcopy(model, memo)
     except (TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
@@ -80,6 +79,30 @@ def frozen_copy(model: nn.Module) -> nn.Module:
         model = copy_model(original, own=buffers.__contains__)
         model.eval()  # an overridden train() may return nothing
         return model.requires_grad_(False)
+
+
+def _detached(tensor: Tensor) -> Tensor:
+    """The same values without a graph; a copy of those that were made in inference mode, which autograd refuses."""
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
+
+
+def _kept_tensors(model: nn.Module) -> Iterator[Tensor]:
+    """The tensors in attributes of a model's modules, also those in containers and other objects there."""
+    seen: set[int] = set()
+    left: list[object] = [vars(module) for module in model.modules()]
+    while left:
+        value = left.pop()
+        if id(value) in seen or isinstance(value, (nn.Module, type, ModuleType)):
+            continue
+        seen.add(id(value))
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, Mapping):
+            left += value.values()
+        elif isinstance(value, (list, tuple, set, frozenset, deque)):
+            left += value
+        elif not callable(value):
+            left += getattr(value, "__dict__", {}).values()
 
 
 def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

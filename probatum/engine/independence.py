@@ -5,6 +5,7 @@ several forward passes belong together only if a forward pass is repeatable. A f
 tell both, once for each prepared model.
 """
 
+import warnings
 from dataclasses import replace
 from typing import NoReturn
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from probatum.engine.budget import is_out_of_memory, one_row_too_large
 from probatum.engine.copying import copy_model
 from probatum.engine.prepared_model import PreparedModel
-from probatum.errors import ModelError
+from probatum.errors import InvalidInput, ModelError
 
 
 def require_independent_rows(prepared: PreparedModel, images: Float[Tensor, "batch *shape"], *, alone: bool) -> None:
@@ -33,7 +34,8 @@ def require_independent_rows(prepared: PreparedModel, images: Float[Tensor, "bat
     kind = (images.shape[1:], alone)
     if kind in prepared.probed:
         return
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the model gives its warnings again in the passes that count
         _probe(prepared, images, alone)
     prepared.probed.add(kind)
 
@@ -67,16 +69,24 @@ def _alone(prepared: PreparedModel, images: Tensor) -> Tensor:
     except Exception as error:
         if is_out_of_memory(error):
             raise one_row_too_large(error) from error
-        if len(images) == 1:
+        if images.ndim == 3 and _takes(prepared, images[None]):
+            raise InvalidInput(
+                f"images of shape {tuple(images.shape)} lack the batch axis; give images[None]"
+            ) from error
+        if len(images) == 1 or not _takes(prepared, images):
             raise
-        try:
-            prepared.logits(images.clone())
-        except Exception:
-            raise error from None
         raise ModelError(
             f"{prepared.name} takes a batch of {len(images)} images but not one image alone ({_first_line(error)}); "
             "it must accept any number of rows: remove the fixed batch size, or export with a dynamic batch axis"
         ) from error
+
+
+def _takes(prepared: PreparedModel, images: Tensor) -> bool:
+    try:
+        prepared.logits(images.clone())
+    except Exception:
+        return False
+    return True
 
 
 def _batched(prepared: PreparedModel, batch: Tensor) -> Tensor | None:

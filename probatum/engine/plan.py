@@ -2,7 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,12 +16,12 @@ from probatum.engine.evaluate import LOGIT, MULTIPLIERS, PLAIN, Evaluation, Meas
 from probatum.engine.independence import require_independent_rows
 from probatum.engine.multipliers import Completeness
 from probatum.engine.noise import image_keys
-from probatum.engine.precision import computing
+from probatum.engine.precision import computing, cudnn_off_for_recurrent
 from probatum.engine.prefix import SharedWeights, StaleTensorError
 from probatum.engine.prepared_model import PreparedModel, first_not_finite
 from probatum.engine.sampling import Expansion, PointStream, Rows
 from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
-from probatum.engine.targets import Targets
+from probatum.engine.targets import Targets, TargetsLike
 from probatum.errors import ModelError
 
 Progress = Callable[[int, int], None]
@@ -60,13 +61,13 @@ class Variant:
     """
 
     prepared: PreparedModel
-    targets: Tensor | int | None = None
+    targets: TargetsLike | None = None
 
 
 def run(
     prepared: PreparedModel,
     images: Tensor,
-    targets: Tensor | int | None,
+    targets: TargetsLike | None,
     requests: Mapping[str, Request],
     *,
     seed: int = 0,
@@ -117,7 +118,11 @@ def run_variants(
         MemoryBudgetError: one row does not fit.
     """
     prepared = variants[0].prepared
-    with computing(prepared.device, prepared.precision):
+    with (
+        computing(prepared.device, prepared.precision),
+        cudnn_off_for_recurrent(prepared.model, prepared.device),
+        _checkpointing_named(prepared),
+    ):
         works = [_VariantState.of(variant, images) for variant in variants]
         if any(request.measurements for request in requests.values()):
             require_independent_rows(prepared, images, alone=chunk == 1)
@@ -171,6 +176,20 @@ def all_logits(
         images = prepared.accept(images)
         require_independent_rows(prepared, images, alone=chunk == 1)
         return _all_logits(prepared, images, Budget.of(images, memory_budget, chunk, prepared.row_bytes))
+
+
+@contextmanager
+def _checkpointing_named(prepared: PreparedModel) -> Iterator[None]:
+    """Says what to do where a model checkpoints in the way that forbids `torch.autograd.grad`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "heckpoint" not in str(error) or ".grad()" not in str(error):
+            raise
+        raise ModelError(
+            f"{prepared.name} uses reentrant checkpointing, through which torch gives no gradients of inputs; "
+            "call checkpoint(..., use_reentrant=False), or switch checkpointing off"
+        ) from error
 
 
 @dataclass(eq=False)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import torch
+from torch import nn
 
 from probatum.errors import InvalidInput
 
@@ -54,6 +55,19 @@ def computing(device: torch.device, precision: str | None = None) -> Iterator[No
         _float32_products(short=precision == "tf32"),
     ):
         yield
+
+
+@contextmanager
+def cudnn_off_for_recurrent(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Switches cuDNN off where a model on CUDA has recurrent layers: in eval mode it has no backward pass for them."""
+    backend: Any = torch.backends.cudnn
+    enabled = backend.enabled
+    if device.type == "cuda" and any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        backend.enabled = False
+    try:
+        yield
+    finally:
+        backend.enabled = enabled
 
 
 @contextmanager

@@ -97,6 +97,8 @@ class PreparedModel:
         if not isinstance(images, Tensor) or images.ndim < 2 or len(images) == 0:
             shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise InvalidInput(f"images must be a non-empty (batch, ...) tensor, got {shape}")
+        if images.layout != torch.strided:
+            raise InvalidInput(f"images are a tensor of layout {images.layout}; give images.to_dense()")
         if not images.is_floating_point():
             raise InvalidInput(f"images are {images.dtype}; scale them to floating point as the model expects them")
         if images.device != self.device:
@@ -106,6 +108,7 @@ class PreparedModel:
         bad = first_not_finite(images)
         if bad is not None:
             raise InvalidInput(f"image {bad} of the batch has NaN or infinite pixels")
+        images = images.as_subclass(Tensor)  # subclasses keep their type in operations and hide these from modes
         with torch.inference_mode(False):  # autograd cannot use a tensor that was made in inference mode, so copy it
             return (images.clone() if images.is_inference() else images.detach()).to(self.dtype)
 
@@ -152,6 +155,7 @@ def prepare(
         return model
     if not isinstance(model, nn.Module):
         raise InvalidInput(f"the model is a {type(model).__name__}, not a torch.nn.Module")
+    _require_hashable(model)
     # What is made in inference mode is of no use to autograd afterwards.
     with torch.inference_mode(False), torch.no_grad():
         return _prepared(model, precision, channels_last, fold_batch_norm, example, like)
@@ -198,6 +202,17 @@ def _prepared(
         return replace(prepared, row_bytes=like.row_bytes, probed=like.probed)
     row_bytes, probed = _findings(model, prepared)
     return replace(prepared, row_bytes=row_bytes, probed=probed)
+
+
+def _require_hashable(model: nn.Module) -> None:
+    """Raises ModelError where torch cannot list the modules of a model."""
+    try:
+        list(model.modules())
+    except TypeError as error:
+        raise ModelError(
+            f"{type(model).__name__} holds a module that defines __eq__ without __hash__ ({error}), so torch cannot "
+            "list its modules; add __hash__ = nn.Module.__hash__ to that class"
+        ) from error
 
 
 def _require_rows_apart(model: nn.Module, name: str) -> None:

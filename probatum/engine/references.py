@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from probatum.engine.arguments import require_count
 from probatum.engine.noise import splitmix64, standard_normal, uniform
 from probatum.engine.sampling import Rows, accepted_baselines, on_path, per_row
 from probatum.errors import InvalidInput
@@ -73,7 +74,8 @@ class NoisyBaselines:
     fraction: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not (math.isfinite(self.fraction) and self.fraction >= 0):
+        require_count("count of noisy baselines", self.count)
+        if not (math.isfinite(self.fraction) and self.fraction >= 0):
             raise InvalidInput(
                 f"noisy baselines need a count of at least 1 and a fraction of at least 0, got {self.count} and "
                 f"{self.fraction}"

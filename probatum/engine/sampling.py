@@ -181,7 +181,7 @@ def accepted_baselines(baselines: Tensor, images: Tensor) -> Tensor:
         raise InvalidInput(f"the baselines have shape {tuple(baselines.shape)}, the images {tuple(images.shape)}")
     if not bool(torch.isfinite(baselines).all()):
         raise InvalidInput("the baseline has NaN or infinite values")
-    return baselines.detach().to(images)
+    return baselines.as_subclass(Tensor).detach().to(images)
 
 
 def _baselines(baseline: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The classes that are explained, checked without waiting for the device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,9 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from probatum.errors import InvalidInput
+
+TargetsLike = Tensor | Sequence[int] | int
+_INT64 = torch.iinfo(torch.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +28,25 @@ class Targets:
     highest: int = 0
 
     @classmethod
-    def of(cls, images: Tensor, targets: Tensor | int) -> "Targets":
-        """Takes class indices (batch,) or one index for all images; InvalidInput where they are no such thing."""
-        if isinstance(targets, int):
+    def of(cls, images: Tensor, targets: TargetsLike) -> "Targets":
+        """Takes class indices (batch,) or one index for all images; InvalidInput where they are neither."""
+        if isinstance(targets, int) and not isinstance(targets, bool):
+            if not _INT64.min <= targets <= _INT64.max:
+                raise InvalidInput(f"target {targets} is out of range: no model has so many classes")
             return cls(torch.full((len(images),), targets, device=images.device), targets, targets)
-        if not isinstance(targets, Tensor):
-            raise InvalidInput(f"targets are a {type(targets).__name__}; give class indices (batch,) or one int")
+        if isinstance(targets, Sequence) and all(type(each) is int for each in targets):
+            try:
+                targets = torch.tensor(targets, dtype=torch.int64)
+            except (RuntimeError, OverflowError, ValueError) as error:
+                raise InvalidInput("a target is out of range: no model has so many classes") from error
+        if not isinstance(targets, Tensor) or targets.is_meta:
+            found = "tensor without values (meta)" if isinstance(targets, Tensor) else type(targets).__name__
+            raise InvalidInput(f"targets are a {found}; give class indices (batch,) as a tensor or list, or one int")
         integers = (torch.int64, torch.int32, torch.int16, torch.uint8)
         if targets.dtype not in integers or targets.shape != (len(images),):
             found = f"{targets.dtype} of shape {tuple(targets.shape)}"
             raise InvalidInput(f"targets must be {len(images)} class indices (batch,), got {found}")
-        classes = targets.to(images.device, torch.int64)
+        classes = targets.as_subclass(Tensor).to(images.device, torch.int64)
         return cls(classes, int(targets.min()), int(targets.max()))
 
     def at(self, image: Int64[Tensor, " rows"]) -> "Targets":

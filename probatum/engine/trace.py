@@ -96,11 +96,18 @@ def last_convolution(model: nn.Module, images: Tensor) -> str:
     return paths[-1]
 
 
+def plain_images(model: nn.Module, images: Tensor) -> Tensor:
+    """A copy of images in the model's floating-point type, without a graph and without a subclass of Tensor."""
+    copied = images.as_subclass(Tensor).detach().clone()
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), copied.dtype)
+    return copied.to(dtype) if copied.is_floating_point() else copied
+
+
 def _forward(prepared: nn.Module, images: Tensor) -> Tensor:
     # Images that require a gradient keep transformers off their fused inference path, which calls no submodule.
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        logits = prepared(images.detach().clone().requires_grad_(True).clone())
+        logits = prepared(plain_images(prepared, images).requires_grad_(True).clone())
     if not isinstance(logits, Tensor):
         raise ModelError(
             f"{type(prepared).__name__} returns a {type(logits).__name__}; probatum needs (batch, classes) logits"

@@ -10,9 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.attributions import InputXGradient, Method, SmoothGrad, attribute
+from probatum.attributions.base import MethodsLike, named_methods
 from probatum.attributions.baselines import Baseline, as_baseline
-from probatum.engine import PreparedModel, all_logits, prepare, prepare_like
+from probatum.engine import PreparedModel, Targets, TargetsLike, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput
+from probatum.experiments.result import position
 from probatum.experiments.sanity import Progress
 from probatum.metrics.quality import Case, Explain, Forward, Product, Quality, get_quality
 from probatum.randomization import Randomizer
@@ -47,7 +49,8 @@ class QualityResult:
 
     def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
         """The scores of one method under one metric."""
-        scores: np.ndarray = self.scores[self.methods.index(method), self.metrics.index(metric)]
+        row, column = position("method", method, self.methods), position("metric", metric, self.metrics)
+        scores: np.ndarray = self.scores[row, column]
         return scores
 
     def undefined(self, method: str, metric: str) -> int:
@@ -66,9 +69,9 @@ def product_of(method: Method) -> Product:
 def quality_scores(
     model: nn.Module,
     images: Tensor,
-    targets: Tensor | None = None,
+    targets: TargetsLike | None = None,
     *,
-    methods: Mapping[str, Method],
+    methods: MethodsLike,
     metrics: Mapping[str, Quality] | Sequence[str] = ("infidelity", "max-sensitivity"),
     randomizer: Randomizer | None = None,
     trials: int = 1,
@@ -96,8 +99,8 @@ def quality_scores(
     Args:
         model: any classifier; left as it is.
         images: (batch, ...), preprocessed; embeddings (batch, token, dimension) likewise.
-        targets: class indices (batch,), or None for the trained model's predictions.
-        methods: by name.
+        targets: as in `attribute`; None is the trained model's predictions.
+        methods: as in `attribute`.
         metrics: names of the table, or metrics of your own by name.
         randomizer: makes the further versions of the model; None scores the model alone.
         trials: independent randomizations.
@@ -123,6 +126,7 @@ def quality_scores(
     Raises:
         InvalidInput, ModelError: what the parts raise.
     """
+    methods = named_methods(methods)
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
     if len(names) != len(images) or len(set(names)) < len(names):
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
@@ -136,6 +140,7 @@ def quality_scores(
     images = trained.accept(images)
     if targets is None:
         targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
+    targets = Targets.of(images, targets).classes
     stages = (TRAINED, *(stage.name for stage in (randomizer.stages if randomizer else ())))
     scores = np.full((len(methods), len(table), len(stages), len(images), trials), np.nan)
     baselines = as_baseline(baseline)(images)

@@ -1,9 +1,19 @@
 """What a sanity check finds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from probatum.errors import UnknownName
+
+
+def position(kind: str, name: str, names: Sequence[str]) -> int:
+    """Where a name stands among those of a result; UnknownName suggests the nearest ones."""
+    if name not in names:
+        raise UnknownName(f"{kind} of this result", name, names)
+    return names.index(name)
 
 
 @dataclass(frozen=True)
@@ -73,5 +83,6 @@ class SanityResult:
 
     def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
         """The scores of one method under one metric."""
-        scores: np.ndarray = self.scores[self.methods.index(method), self.metrics.index(metric)]
+        row, column = position("method", method, self.methods), position("metric", metric, self.metrics)
+        scores: np.ndarray = self.scores[row, column]
         return scores

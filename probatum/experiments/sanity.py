@@ -15,7 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute_variants
-from probatum.engine import PreparedModel, Variant, all_logits, prepare, prepare_like
+from probatum.attributions.base import MethodsLike, named_methods
+from probatum.engine import PreparedModel, Targets, TargetsLike, Variant, all_logits, prepare, prepare_like
+from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, ModelError
 from probatum.experiments.chance import OTHERS, chance_by_image, groups, partners
 from probatum.experiments.result import Failure, SanityResult
@@ -37,9 +39,9 @@ Tick = Callable[[int, int], None]
 def sanity_check(
     model: nn.Module,
     images: Tensor,
-    targets: Tensor | None = None,
+    targets: TargetsLike | None = None,
     *,
-    methods: Mapping[str, Method],
+    methods: MethodsLike,
     metrics: Mapping[str, Metric] | Sequence[str] = ("ssim", "spearman", "spearman-abs"),
     randomizer: Randomizer | None = None,
     trials: int = 1,
@@ -68,8 +70,8 @@ def sanity_check(
     Args:
         model: any classifier; left as it is.
         images: (batch, channel, height, width) or (batch, ...), preprocessed.
-        targets: class indices (batch,), or None for the trained model's predictions.
-        methods: by name.
+        targets: as in `attribute`; None is the trained model's predictions.
+        methods: as in `attribute`.
         metrics: names of the table, or metrics of your own by name.
         randomizer: which weights are drawn, how and in what order; None cascades through all layers with each layer's
             own initializer.
@@ -96,14 +98,17 @@ def sanity_check(
         InvalidInput: no method, metric or trial, names that repeat, or what the parts raise.
         ModelError: what the parts raise; NaN maps among it, unless `on_nan` is "record".
     """
-    if not methods or not metrics or trials < 1:
-        raise InvalidInput("a check needs at least one method, one metric and one trial")
+    methods = named_methods(methods)
+    require_count("trials", trials)
+    if not metrics:
+        raise InvalidInput("a check needs at least one metric")
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
     if len(names) != len(images) or len(set(names)) < len(names):
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
     prepared = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
     if targets is None:
         targets = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
+    targets = Targets.of(images, targets).classes
     if randomizer is not None:
         randomizer.require_unused(model, images)
     work = SanityWork(
@@ -333,7 +338,7 @@ class SanityWork:
         seed: int,
         tick: Tick | None,
     ) -> list[dict[str, Tensor]]:
-        return attribute_variants(
+        found = attribute_variants(
             [Variant(prepared, targets) for prepared in views],
             self.images[cell.part],
             methods,
@@ -342,6 +347,7 @@ class SanityWork:
             finite=False,
             progress=tick,
         )
+        return [{name: _in_full(values) for name, values in maps.items()} for maps in found]
 
     def _failed(self, maps: dict[str, Tensor], cell: Cell, stage: str, trial: int | None = None) -> np.ndarray:
         """(method, image): which maps are not finite; these become maps of NaN."""
@@ -495,6 +501,11 @@ class Ticker:
                 self._before += whole
 
         return tick
+
+
+def _in_full(maps: Tensor) -> Tensor:
+    """Maps of half precision in float32, for NumPy knows no bfloat16 and metrics need the digits."""
+    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
 
 
 def _not_finite(maps: Tensor) -> Tensor:

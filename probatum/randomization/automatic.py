@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from probatum.engine.copying import frozen_copy, written_module
-from probatum.engine.trace import used_parameters
+from probatum.engine.trace import plain_images, used_parameters
 from probatum.errors import ModelError
 from probatum.randomization.stages import (
     Stage,
@@ -150,13 +150,10 @@ def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
         module.register_forward_hook(leave)
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        for row in range(len(images)):
-            image = (
-                images[row : row + 1].detach().clone().requires_grad_(True)
-            )  # keeps transformers off their fused path
+        for image in torch.tensor_split(plain_images(prepared, images), len(images)):
             watch.position = 0  # a layer that only this image meets comes after those that it has met before
             with watch:
-                prepared(image.clone())
+                prepared(image.requires_grad_(True).clone())  # a gradient keeps transformers off their fused path
     return [layer for layer in watch.order if layer.names]
 
 

@@ -150,8 +150,8 @@ def test_delta_reports_what_is_missing():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "at least 1 steps, got 0"),
-        ({"steps": 1, "rule": "trapezoid"}, "at least 2 steps, got 1"),
+        ({"steps": 0}, "steps of .* at least 1"),
+        ({"steps": 1, "rule": "trapezoid"}, "at least 2"),
         ({"rule": "simpson"}, "choose from midpoint, trapezoid, gauss-legendre, right"),
     ],
 )

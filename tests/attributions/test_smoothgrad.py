@@ -136,7 +136,7 @@ def test_defaults_are_those_of_the_papers():
     ("options", "message"),
     [
         ({"method": SmoothGrad()}, "SmoothGrad of SmoothGrad"),
-        ({"samples": 0}, "at least one sample"),
+        ({"samples": 0}, "at least 1"),
         ({"noise_fraction": -0.1}, "at least 0"),
         ({"noise_std": -0.1}, "at least 0"),
         ({"statistic": "median"}, "choose from mean, square, variance"),

@@ -52,7 +52,7 @@ def test_the_default_is_512_mib_on_the_cpu_and_a_chunk_alone_replaces_it():
     assert Budget.of(images(), None, None, {}).limit == CPU_DEFAULT
     assert Budget.of(images(), None, 7, {}).limit is None
     assert Budget.of(images(), "1 MiB", 7, {}).limit == MIB
-    with pytest.raises(InvalidInput, match="at least one row"):
+    with pytest.raises(InvalidInput, match="at least 1"):
         Budget.of(images(), None, 0, {})
 
 
