@@ -16,7 +16,8 @@ from probatum.errors import ModelError
 from probatum.models import load_model, save_checkpoint
 from probatum.terminal import commands
 
-QUICK = ["--images", "2", "--samples", "2", "--steps", "2", "--keep-maps", "1"]
+FEW = ["--images", "2", "--keep-maps", "1"]
+QUICK = [*FEW, "--samples", "2", "--steps", "2"]
 
 
 def run(*arguments: object) -> int:
@@ -51,7 +52,7 @@ def photographs(tmp_path) -> Path:
 
 
 def test_several_presets_make_a_table_of_verdicts(here, weights, capsys):
-    options = ["--weights", weights, *QUICK, "--methods", "gradient,edge-detector"]
+    options = ["--weights", weights, *FEW, "--methods", "gradient,edge-detector"]
     assert run("check", "--preset", "emprt, random-logit", *options, "--out", "run") == 0
     shown = capsys.readouterr().out
     assert "✗ insensitive" in shown
@@ -71,7 +72,7 @@ def test_several_presets_make_a_table_of_verdicts(here, weights, capsys):
 
 
 def test_a_preset_brings_its_metrics_and_the_user_is_stronger(here, weights):
-    options = ["--weights", weights, *QUICK, "--methods", "gradient", "--preset", "emprt"]
+    options = ["--weights", weights, *FEW, "--methods", "gradient", "--preset", "emprt"]
     assert run("check", *options, "--out", "own") == 0
     assert run("check", *options, "--metrics", "spearman", "--out", "given") == 0
     chosen = [list(json.loads((here / name / "config.json").read_text())["metrics"]) for name in ("own", "given")]
@@ -108,14 +109,17 @@ def test_check_writes_a_run_that_report_draws_again(here, weights, capsys):
 
 def test_equal_commands_give_equal_results(here, weights):
     for out in ("a", "b"):
-        assert run("check", "--weights", weights, *QUICK, "--methods", "smoothgrad,grad-cam", "--out", out) == 0
+        assert (
+            run("check", "--weights", weights, *FEW, "--samples", "2", "--methods", "smoothgrad,grad-cam", "--out", out)
+            == 0
+        )
     for name in ("results.csv", "config.json", "maps/000.npz"):
         assert (here / "a" / name).read_bytes() == (here / "b" / name).read_bytes()
 
 
 def test_a_run_is_computed_again_from_its_configuration(here, weights):
     chosen = ["--methods", "smoothgrad,guided-backprop", "--metrics", "ssim"]
-    assert run("check", "--weights", weights, *QUICK, *chosen, "--out", "a") == 0
+    assert run("check", "--weights", weights, *FEW, "--samples", "2", *chosen, "--out", "a") == 0
     for name in ("results.csv", "ceiling.csv"):
         (here / "a" / name).rename(here / name)
     assert run("rerun", "a", "--out", "b") == 0
@@ -125,7 +129,7 @@ def test_a_run_is_computed_again_from_its_configuration(here, weights):
 
 def test_check_without_out_takes_a_new_folder_each_time(here, weights):
     for _ in range(2):
-        assert run("check", "--weights", weights, *QUICK, "--methods", "gradient", "--metrics", "pearson") == 0
+        assert run("check", "--weights", weights, *FEW, "--methods", "gradient", "--metrics", "pearson") == 0
     assert sorted(path.name for path in (here / "runs").iterdir()) == [
         "check-digits-basic_cnn",
         "check-digits-basic_cnn-2",
@@ -134,7 +138,7 @@ def test_check_without_out_takes_a_new_folder_each_time(here, weights):
 
 def test_check_of_photographs_with_a_torchvision_model(here, photographs):
     arguments = ["--model", "squeezenet1_1", "--weights", "none", "--data", photographs, "--methods"]
-    assert run("check", *arguments, "gradient,grad-cam,edge-detector", "--metrics", "ssim", *QUICK, "--out", "run") == 0
+    assert run("check", *arguments, "gradient,grad-cam,edge-detector", "--metrics", "ssim", *FEW, "--out", "run") == 0
     config = json.loads((here / "run" / "config.json").read_text())
     assert [image["name"] for image in config["data"]["images"]] == ["one.png", "two.jpg"]
     assert config["model"]["relu_calls"] == "26 of 26 ReLU calls guided"
@@ -169,7 +173,7 @@ def test_train_writes_a_checkpoint_that_check_reads(here, capsys):
     assert re.search(r"best test accuracy 0\.\d{4}", capsys.readouterr().out)
     assert set(torch.load(here / "mlp.pt", weights_only=True)) == set(load_model("mlp", "none").state_dict())
     methods = ["--methods", "gradient", "--metrics", "pearson"]
-    assert run("check", "--model", "mlp", "--weights", "mlp.pt", *QUICK, *methods, "--out", "run") == 0
+    assert run("check", "--model", "mlp", "--weights", "mlp.pt", *FEW, *methods, "--out", "run") == 0
 
 
 def test_train_says_when_the_target_is_missed_and_keeps_the_weights(here, capsys):
@@ -210,6 +214,22 @@ BAD = [
     (["check", "--memory-budget", "10 KiB", "--weights", "none"], 1, "give a memory budget of at least"),
     (["check", "--layer", "conv9", "--weights", "none"], 2, "did you mean 'conv2' or 'conv1'"),
     (["check", "--images", "0"], 2, "images is 0"),
+    (["check", "--memory-budget", "lots"], 2, "memory budget 'lots'"),
+    (["check", "--memory-budget", "10 KiB"], 1, "give a memory budget of at least"),
+    (["check", "--layer", "conv9"], 2, "did you mean 'conv2' or 'conv1'"),
+    (["check", "--precision", "tf32", "--device", "cpu"], 2, "tf32"),
+    (["check", "--images", "1000000000"], 2, "1000000000 images were asked of rendered digits"),
+    (["check", "--train-images", "1000000000"], 2, "1000000000 images were asked of rendered digits"),
+    (["check", "--seed", "-1"], 2, "seed is -1"),
+    (["check", "--methods", "gradient,grad-cam", "--steps", "9"], 2, "--steps fits none of the chosen methods"),
+    (["attribute-text", "a film", "--methods", "gradient", "--samples", "9", "--out", "x"], 2, "--samples fits none"),
+    (["attribute-text", "a film", "--memory-budget", "lots", "--out", "x"], 2, "memory budget 'lots'"),
+    (["attribute", "a.png", "--seed", "100000000000000000000000", "--out", "x"], 2, "seed is 1000"),
+    (["reproduce", "wienecke2021", "--memory-budget", "lots"], 2, "memory budget 'lots'"),
+    (["reproduce", "wienecke2021", "--seed", "-1"], 2, "seed is -1"),
+    (["bench", "panel", "--seed", "-1"], 2, "seed is -1"),
+    (["train", "--out", "x.pt", "--seed", "-1"], 2, "seed is -1"),
+    (["train", "--out", "x.pt", "--model", "resnet18"], 2, "choose basic_cnn or mlp"),
     (["check", "--model", "resnet18", "--weights", "none"], 2, "3 channels"),
     (["check", "--model", "mlp", "--methods", "grad-cam", "--weights", "none"], 1, "convolution"),
     (["report", "."], 2, "no complete run"),

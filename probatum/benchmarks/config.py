@@ -14,6 +14,7 @@ from probatum.data.shipped import SHIPPED, shipped_photographs
 from probatum.engine import PreparedModel, prepare
 from probatum.errors import InvalidInput
 from probatum.experiments.build import choose_device, preprocessing_of
+from probatum.experiments.limits import check_numbers
 from probatum.models import ModelSpec, load_model, model_spec
 
 QUICK_SIZE = 96  # pixels of an image in a quick run, for networks that take any size
@@ -51,10 +52,7 @@ class BenchConfig:
             model_spec(self.model)
         if self.model is None and self.weights not in ("none", "default"):
             raise InvalidInput(f"the weights {self.weights} belong to one model; name it with --model")
-        for name in ("batch", "rounds", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InvalidInput(f"{name} is {value}; it must be at least 1")
+        check_numbers(self, "batch", "rounds", "threads")
 
     @property
     def chosen_device(self) -> torch.device:

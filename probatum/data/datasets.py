@@ -14,6 +14,7 @@ from probatum.data.preprocessing import MNIST, Preprocessing
 from probatum.errors import InvalidInput, UnknownName
 
 SPLITS = ("train", "test")
+LARGEST = 250_000  # images of an endless source at once, which take 750 MiB
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,9 @@ def load_dataset(
     spec = DATASETS[name]
     size = spec.sizes[SPLITS.index(split)]
     count = size if count is None else count
-    if count < 1 or (count > size and not spec.endless):
-        raise InvalidInput(f"{count} images were asked of {spec.title}, whose {split} split has {size}")
+    if count < 1 or count > (LARGEST if spec.endless else size):
+        has = f"which are at most {LARGEST}" if spec.endless else f"whose {split} split has {size}"
+        raise InvalidInput(f"{count} images were asked of {spec.title}, {has}")
     images, labels = spec.load(Request(split, count, data_dir, seed, download))
     chosen = preprocessing or spec.preprocessing
     return ImageSet(

@@ -24,10 +24,11 @@ CUDA_SHARE = 0.5  # of the free memory: the backward pass and the convolutions' 
 # What errors without a type of their own say: torch's CPU allocator, the CUDA runtime, cuBLAS and cuDNN.
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 _UNITS = {"b": 1, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+_UNITS |= {"k": 1 << 10, "m": MIB, "g": 1 << 30}  # a letter alone is binary, as in the options of other programs
 
 
 def parse_bytes(size: int | float | str) -> int:
-    """Reads a number of bytes, or a text such as "2 GiB", "512MiB" or "1.5 GB"."""
+    """Reads a number of bytes, or a text such as "2 GiB", "2G", "512MiB" or "1.5 GB"."""
     if isinstance(size, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", size.lower())
         if match is None or (match[2] or "b") not in _UNITS:

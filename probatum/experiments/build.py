@@ -12,22 +12,16 @@ from torch import Tensor, nn
 
 from probatum.attributions import (
     Black,
-    DeepLIFT,
-    DeepLiftSHAP,
-    GradCAM,
-    GradientSHAP,
-    GuidedGradCAM,
-    IntegratedGradients,
     Method,
-    NoisyBaselines,
     SmoothGrad,
-    get_method,
+    attribute,
 )
-from probatum.attributions.baselines import as_baseline
 from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
+from probatum.data.datasets import LARGEST
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.options import methods_with_options, set_fields
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint, train
 from probatum.randomization import (
@@ -103,6 +97,8 @@ def set_up(
     data = load_images(config.data, spec, config.images, config.data_dir, config.seed, skip)
     methods = configured_methods(config, spec, data.preprocessing)
     metrics = configured_metrics(config, data)
+    if config.weights == "train" and not (trained and trained.is_file()):
+        rehearse(config, spec, methods, data.images[:1].to(device))
     model, training = load_or_train(config, spec, progress, device, trained)
     model = model.to(device)
     images = data.images.to(device)
@@ -124,6 +120,19 @@ def set_up(
         training=training,
         skipped=tuple(skipped),
     )
+
+
+def rehearse(config: CheckConfig, spec: ModelSpec, methods: dict[str, Method], image: Tensor) -> None:
+    """Explains one image by an untrained network, so that an option that does not fit is found before the training."""
+    model = load_model(spec.name, "none", seed=config.seed).to(image.device)
+    prepared = prepare(
+        model,
+        precision=config.precision,
+        channels_last=config.channels_last,
+        fold_batch_norm=config.fold_batch_norm,
+    )
+    short = {name: set_fields(method, {"samples": 2, "steps": 2})[0] for name, method in methods.items()}
+    attribute(prepared, image, torch.zeros(1, dtype=torch.int64), short, memory_budget=config.memory_budget)
 
 
 def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
@@ -189,7 +198,7 @@ def load_images(
                 "use basic_cnn or mlp, or a folder of photographs"
             )
         classes = len(DATASETS[source].class_names)
-        enough = max(20 * count, 40 * classes) if DATASETS[source].endless else None
+        enough = max(count, min(20 * count, LARGEST), 40 * classes) if DATASETS[source].endless else None
         pool = load_dataset(source, "test", enough, data_dir, seed)
         return _evenly(pool, count)
     if not os.path.exists(source):
@@ -251,9 +260,18 @@ def load_or_train(
 
 
 def configured_methods(config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> dict[str, Method]:
-    """The methods of a check, smoothed where the preset says so."""
-    methods = {name: configured_method(name, config, spec, preprocessing) for name in config.methods}
+    """The methods of a check with its options, smoothed where the preset says so.
+
+    Raises:
+        InvalidInput: an option that fits none of the methods.
+    """
     smoothing = preset(config.preset).smoothing
+    baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
+    given = {"layer": config.layer, "steps": config.steps, "baseline": baseline}
+    usual: dict[str, Any] = {"layer": spec.grad_cam_layer}
+    # A preset that smooths has noise samples of its own, whatever the methods have.
+    (given if smoothing is None else usual)["samples"] = config.samples
+    methods = methods_with_options(config.methods, given, usual)
     if smoothing is None:
         return methods
     smoothing = replace(smoothing, samples=config.samples or smoothing.samples)
@@ -280,31 +298,6 @@ def smoothed(method: Method, smoothing: Smoothing) -> Method:
         samples=max(method.samples, smoothing.samples),
         noise_fraction=math.hypot(method.noise_fraction, smoothing.noise_fraction),
     )
-
-
-def configured_method(name: str, config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> Method:
-    """A method of the table with the configuration's samples, steps, layer and baseline."""
-
-    def adapt(method: Method) -> Method:
-        if isinstance(method, SmoothGrad):
-            return replace(method, method=adapt(method.method), samples=config.samples or method.samples)
-        baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
-        if isinstance(method, IntegratedGradients):
-            return replace(method, steps=config.steps or method.steps, baseline=baseline)
-        if isinstance(method, DeepLIFT):
-            return replace(method, baseline=baseline)
-        if isinstance(method, (DeepLiftSHAP, GradientSHAP)) and isinstance(method.baselines, NoisyBaselines):
-            method = replace(method, baselines=replace(method.baselines, center=as_baseline(baseline)))
-        if isinstance(method, GradientSHAP):
-            return replace(method, samples=config.samples or method.samples)
-        if isinstance(method, DeepLiftSHAP) and isinstance(method.baselines, NoisyBaselines):
-            count = config.samples or method.baselines.count
-            return replace(method, baselines=replace(method.baselines, count=count))
-        if isinstance(method, (GradCAM, GuidedGradCAM)):
-            return replace(method, layer=config.layer or spec.grad_cam_layer)
-        return method
-
-    return adapt(get_method(name))
 
 
 def configured_metrics(config: CheckConfig, data: ImageSet) -> dict[str, Metric]:

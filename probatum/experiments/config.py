@@ -7,6 +7,7 @@ from typing import Any
 from probatum.attributions import METHODS
 from probatum.engine import PRECISIONS
 from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments.limits import check_numbers
 from probatum.metrics import METRICS
 from probatum.randomization import BATCH_NORM, INITIALIZERS, ORDERS, PRESETS, Identity, initializer, preset
 from probatum.runs.plain_values import parse_dataclass
@@ -49,12 +50,13 @@ class CheckConfig:
         initializer: of the randomized parameters.
         batch_norm: what becomes of running statistics.
         trials: independent randomizations.
-        layer: of Grad-CAM; None is the layer that the model's table names, or the last convolution.
+        layer: of every method that reads one, such as Grad-CAM; None is the layer that the model's table names, or the
+            last convolution. An option that none of the methods has a field for is refused.
         samples: noise samples of every method that has them, or gets them from the preset, and DeepLiftSHAP's noisy
             baselines; None keeps the papers' numbers.
         steps: path steps of every method that has them; None keeps the papers' numbers.
-        baseline: of Integrated Gradients and DeepLIFT, and the center of the SHAP methods' noisy baselines: "zero",
-            "black", "blurred" or "mean".
+        baseline: of every method that has one, and the center of the SHAP methods' noisy baselines: "zero", "black",
+            "blurred" or "mean"; None is the methods' own, which is zero in the table.
         seed: of everything random.
         keep_maps: of how many images the maps are stored and drawn.
         device: "auto", or a torch device.
@@ -81,7 +83,7 @@ class CheckConfig:
     layer: str | None = None
     samples: int | None = None
     steps: int | None = None
-    baseline: str = "zero"
+    baseline: str | None = None
     seed: int = 0
     keep_maps: int = 3
     device: str = "auto"
@@ -112,10 +114,7 @@ class CheckConfig:
             raise InvalidInput("order 'logit' keeps all weights; it goes with initializer 'identity' alone")
         if not self.methods or self.metrics == ():
             raise InvalidInput("a check needs at least one method and one metric")
-        for name in ("images", "train_images", "trials", "samples", "steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InvalidInput(f"{name} is {value}; it must be at least 1")
+        check_numbers(self, "images", "train_images", "trials", "samples", "steps")
         if self.keep_maps < 0:
             raise InvalidInput(f"keep_maps is {self.keep_maps}; it cannot be negative")
 

@@ -15,7 +15,7 @@ from probatum.engine import PreparedModel, all_logits, prepare
 from probatum.errors import InvalidInput
 from probatum.experiments.build import (
     choose_device,
-    configured_method,
+    configured_methods,
     load_images,
     load_or_train,
     preprocessing_of,
@@ -111,7 +111,7 @@ def explain(
         budget = work.rounding_settings["memory_budget"] or config.memory_budget
         probabilities = all_logits(prepared, images, memory_budget=budget).softmax(1)
         targets = _targets(request.target, probabilities, spec)
-        methods = {name: configured_method(name, config, spec, data.preprocessing) for name in config.methods}
+        methods = configured_methods(config, spec, data.preprocessing)
         size = block_size(images, len(methods), 1)
         blocks = [images[first : first + size] for first in range(0, len(images), size)]
         inputs = identity_of_inputs(model, images, targets) | {"image names": list(data.image_names)}

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import choose_device
+from probatum.experiments.limits import check_numbers
 from probatum.runs import files
 from probatum.runs.plain_values import parse_dataclass
 
@@ -57,6 +58,7 @@ class ReproductionConfig:
     def __post_init__(self) -> None:
         if self.preset not in ("quick", "paper"):
             raise InvalidInput(f"preset {self.preset!r} does not exist; choose quick or paper")
+        check_numbers(self)
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""

@@ -25,6 +25,7 @@ from probatum.experiments import CheckConfig, compare_presets, new_folder, run_c
 from probatum.experiments.build import choose_device
 from probatum.experiments.compare import is_comparison, read_comparison, read_comparison_config
 from probatum.experiments.explain import Request, explain, is_explanation, read_request
+from probatum.experiments.limits import check_seed
 from probatum.experiments.run_folder import read_config
 from probatum.experiments.text.run import TextConfig, explain_sentences
 from probatum.models import (
@@ -174,6 +175,7 @@ def train_network(
 
 def training_config(preset: str, **changes: Any) -> TrainingConfig:
     """The hyperparameters of a training preset, where they are not given."""
+    check_seed(changes["seed"])
     presets = {"quick": QUICK_DIGITS, "paper": PAPER_MNIST}
     if preset not in presets:
         raise UnknownName("training preset", preset, presets)

@@ -142,12 +142,12 @@ class MethodOptions:
     samples: Samples = None
     steps: Steps = None
     baseline: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help=f"Baseline of Integrated Gradients, DeepLIFT and SHAP: {_in_words('baseline')}.",
+            help=f"Baseline of Integrated Gradients, DeepLIFT and SHAP: {_in_words('baseline')}; else zero.",
             autocompletion=one_of(offered("baseline")),
         ),
-    ] = "zero"
+    ] = None
 
 
 @dataclass(frozen=True)

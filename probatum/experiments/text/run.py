@@ -8,6 +8,8 @@ from probatum.attributions import METHODS
 from probatum.data import is_text
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import choose_device
+from probatum.experiments.limits import check_numbers
+from probatum.experiments.options import methods_with_options
 from probatum.experiments.text.models import load_text_model
 from probatum.experiments.text.scores import BASELINES, Progress, TextExplanation, explain_text, text_methods
 from probatum.runs.files import write_json, write_table
@@ -62,10 +64,8 @@ class TextConfig:
             for name in names:
                 if name not in table:
                     raise UnknownName(kind, name, table)
-        for name in ("samples", "steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InvalidInput(f"{name} is {value}; it must be at least 1")
+        check_numbers(self, "samples", "steps")
+        methods_with_options(self.methods, {"samples": self.samples, "steps": self.steps})
 
 
 def read_sentences(path: Path) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Sentences are explained in groups of equal length, without padding: no score can
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probatum.attributions import IntegratedGradients, Method, attribute, get_method
+from probatum.attributions import IntegratedGradients, Method, attribute
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput, UnknownName
+from probatum.experiments.options import methods_with_options
 from probatum.models.text import Encoded, TextModel
 
 BASELINES = ("pad", "zero")
@@ -62,17 +63,10 @@ def text_methods(
     steps: int | None = None,
     samples: int | None = None,
 ) -> dict[str, Method]:
-    """Methods of the table with a baseline for text; steps and samples are the papers' where not given."""
-    settings = {"baseline": text_baseline(model, baseline), "steps": steps, "samples": samples}
-
-    def adapted(method: Any) -> Any:
-        held = {each.name for each in fields(method)} if is_dataclass(method) else set()
-        changes = {name: value for name, value in settings.items() if name in held and value is not None}
-        if "method" in held:
-            changes["method"] = adapted(method.method)
-        return replace(method, **changes) if changes else method
-
-    return {name: adapted(get_method(name)) for name in names}
+    """Methods of the table with a baseline for text; steps and samples are the methods' own where not given."""
+    return methods_with_options(
+        names, {"steps": steps, "samples": samples}, usual={"baseline": text_baseline(model, baseline)}
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,13 +97,13 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
         ModelError: transformers is not installed, the model cannot be had, is no classifier, or answers embeddings
             otherwise than the ids that they stand for.
     """
-    try:
-        transformers = importlib.import_module("transformers")
-    except ImportError as error:
-        raise ModelError("Hugging Face models need transformers: pip install transformers") from error
     folder = Path(source).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
         raise InvalidInput(f"there is no folder {source}")
+    try:
+        transformers = importlib.import_module("transformers")
+    except ImportError as error:
+        raise ModelError("Hugging Face models need transformers: pip install 'probatum[text]'") from error
     where = str(folder) if folder.is_dir() else source
     options: dict[str, Any] = {"local_files_only": folder.is_dir(), "trust_remote_code": False}
     head: dict[str, Any] = {}

@@ -1,0 +1,64 @@
+"""Options of methods: one sets every field of its name, in a method and in the parts that it holds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from probatum.attributions import METHODS, Method, get_method
+from probatum.attributions.baselines import as_baseline
+from probatum.errors import InvalidInput
+
+# What fields of `NoisyBaselines` are called as options.
+_OPTION_OF = {"center": "baseline", "count": "samples"}
+
+
+def methods_with_options(
+    names: Iterable[str], given: Mapping[str, Any], usual: Mapping[str, Any] | None = None
+) -> dict[str, Method]:
+    """Builds methods of the table with options in place of their own defaults.
+
+    Args:
+        names: of the methods.
+        given: what the user asked for, by the name of the field; None stands for the methods' own defaults.
+        usual: likewise, where the user asked for nothing: a field that need not exist.
+
+    Raises:
+        UnknownName: no such method.
+        InvalidInput: an option that no chosen method has a field for.
+    """
+    wanted = {name: value for name, value in given.items() if value is not None}
+    values = {name: value for name, value in (usual or {}).items() if value is not None} | wanted
+    methods, used = {}, set[str]()
+    for name in names:
+        methods[name], found = set_fields(get_method(name), values)
+        used |= found
+    for option in (name for name in wanted if name not in used):
+        able = [name for name in METHODS if set_fields(get_method(name), {option: wanted[option]})[1]]
+        raise InvalidInput(
+            f"--{option} fits none of the chosen methods ({', '.join(methods)}); leave it out, or choose one of "
+            f"{', '.join(able)}"
+        )
+    return methods
+
+
+def set_fields(part: Any, values: Mapping[str, Any]) -> tuple[Any, set[str]]:
+    """Sets the fields of a dataclass and of the dataclasses in it; also returns the options that were used.
+
+    The parts of a method take only what the method itself has no field for; a method within a method takes all.
+    """
+    changes: dict[str, Any] = {}
+    used: set[str] = set()
+    for field in fields(part):
+        option = _OPTION_OF.get(field.name, field.name)
+        if option in values:
+            changes[field.name] = as_baseline(values[option]) if field.name == "center" else values[option]
+            used.add(option)
+    for field in fields(part):
+        inner = getattr(part, field.name)
+        if field.name not in changes and is_dataclass(inner):
+            left = values if isinstance(inner, Method) else {k: v for k, v in values.items() if k not in used}
+            changed, found = set_fields(inner, left)
+            if found:
+                changes[field.name] = changed
+                used |= found
+    return replace(part, **changes) if changes else part, used
