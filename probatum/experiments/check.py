@@ -171,6 +171,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
     randomizer, spec = setup.randomizer, setup.spec
     labels = setup.data.labels
     account = randomizer.account()
+    coverage = relu_coverage(setup.model, setup.images)
     return {
         "config": config.to_json(),
         "software": software(),
@@ -179,7 +180,8 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
             "name": spec.name,
             "title": spec.title,
             "weights_sha256": weights_hash(setup.model),
-            "relu_calls": str(relu_coverage(setup.model, setup.images)),
+            "relu_calls": str(coverage),
+            "relu_share": coverage.share,
             "test_accuracy": setup.training.best_accuracy if setup.training else None,
             "training": [asdict(epoch) for epoch in setup.training.history] if setup.training else None,
         },

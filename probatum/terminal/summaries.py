@@ -1,11 +1,13 @@
 """What the terminal says of results, after a command wrote them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from torch import Tensor, nn
 
-from probatum.attributions import METHODS
+from probatum.attributions import METHODS, Method
+from probatum.engine import relu_coverage
 from probatum.errors import ModelError
 from probatum.experiments import Judgement, PresetComparison, SanityResult, Setup, Summary, judge
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED
@@ -64,12 +66,20 @@ def _limits(setup: Setup, result: SanityResult) -> Iterator[str]:
     constant = int((result.constant > 0).sum())
     if constant:
         yield f"{constant} of {result.constant.size} comparisons had a constant map; they count for no verdict"
+    yield from partly_guided(setup.methods, setup.model, setup.images)
     labels = setup.data.labels
     if labels is not None and (wrong := int((labels != setup.targets.cpu()).sum())):
         yield f"the model misclassifies {wrong} of {_counted(len(labels), 'image')}; the predicted class is explained"
     if result.failures:
         count, first = len(result.failures), result.failures[0]
         yield f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ..."
+
+
+def partly_guided(methods: Mapping[str, Method], model: nn.Module, images: Tensor) -> Iterator[str]:
+    """Says where Guided Backprop and its kin changed a part of the model's activations alone."""
+    ruled = [METHODS[name].title for name, method in methods.items() if hasattr(method, "min_coverage")]
+    if ruled and (coverage := relu_coverage(model, images)).share < 1:
+        yield f"{', '.join(ruled)}: {coverage}; the others pass the plain gradient"
 
 
 def _counted(number: int, what: str) -> str:

@@ -59,6 +59,7 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
             "title": "basic CNN",
             "weights_sha256": "0" * 64,
             "relu_calls": "3 of 3 ReLU calls guided",
+            "relu_share": 1.0,
             "test_accuracy": 0.97,
         },
         "data": {

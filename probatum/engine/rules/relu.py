@@ -54,6 +54,8 @@ class ReLUCoverage:
         return self.guided / max(self.total, 1)
 
     def __str__(self) -> str:
+        if self.total == 0:
+            return "no ReLU calls"
         if self.guided == self.total:
             return f"{self.guided} of {self.guided} ReLU calls guided"
         return f"{self.guided} of {self.total} activations guided ({self.share:.0%}); not guided: {self._unguided()}"

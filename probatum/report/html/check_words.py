@@ -74,6 +74,12 @@ def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
     if judgement:
         found += [f"The check is broken: {what}. These results cannot be trusted." for what in judgement.broken]
         found += judgement.notes
+    ruled = [facts["title"] for facts in run.config["methods"].values() if "min_coverage" in facts]
+    if ruled and run.config["model"]["relu_share"] < 1:
+        found.append(
+            f"{listed(ruled)} changed a part of the activations alone: {run.config['model']['relu_calls']}. The others "
+            "passed the plain gradient."
+        )
     constant = int((result.constant > 0).sum())
     if constant:
         counts = zip(result.methods, (result.constant > 0).sum(axis=(1, 2, 3)).tolist(), strict=True)
