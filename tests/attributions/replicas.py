@@ -291,7 +291,7 @@ REPLICAS: dict[str, Map] = {
     "deeplift-local": deeplift(mean, multiply=False),
     "deeplift-sg": smooth(deeplift(zero), 3),
     "deeplift-shap": deeplift_shap(noisy(zero, 0.2), 4),
-    "deeplift-shap-given": deeplift_shap(given, 3, multiply=False),
+    "deeplift-shap-local": deeplift_shap(given, 3, multiply=False),
     "gradient-shap": gradient_shap(5, noisy(mean, 0.1), 3, noise=0.1),
     "gradient-shap-local": gradient_shap(4, given, 3, multiply=False),
     "gradient-shap-sg": smooth_gradient_shap(2, 3),

@@ -55,7 +55,7 @@ METHODS: dict[str, Method] = {
     "deeplift-local": DeepLIFT("mean", multiply_by_inputs=False),
     "deeplift-sg": SmoothGrad(DeepLIFT(), samples=3),
     "deeplift-shap": DeepLiftSHAP(NoisyBaselines(Zero(), count=4)),
-    "deeplift-shap-given": DeepLiftSHAP(GIVEN, multiply_by_inputs=False),
+    "deeplift-shap-local": DeepLiftSHAP(GIVEN, multiply_by_inputs=False),
     "gradient-shap": GradientSHAP(5, NoisyBaselines(Mean(), count=3, fraction=0.1), noise_fraction=0.1),
     "gradient-shap-local": GradientSHAP(4, GIVEN, multiply_by_inputs=False),
     "gradient-shap-sg": SmoothGrad(GradientSHAP(2, GIVEN), samples=3),

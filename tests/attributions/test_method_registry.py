@@ -1,6 +1,7 @@
 """The table of methods by name."""
 
 import pytest
+from attributions import table
 
 from probatum.attributions import METHODS, Method, SmoothGrad, get_method
 from probatum.errors import UnknownName
@@ -20,6 +21,10 @@ def test_a_method_on_its_own_has_the_title_of_its_row():
         method = entry.make()
         if not isinstance(method, SmoothGrad) and not entry.title.endswith("(local)"):
             assert entry.title == method.title
+
+
+def test_every_method_is_in_the_table_of_the_laws():
+    assert METHODS.keys() - table.METHODS.keys() == set()
 
 
 def test_titles_are_different():

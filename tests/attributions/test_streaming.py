@@ -14,7 +14,7 @@ from probatum.attributions import EdgeDetector, Gradient, SmoothGrad, attribute,
 from probatum.engine import prepare
 from probatum.errors import InvalidInput, MemoryBudgetError
 
-FEW = ("gradient", "smoothgrad", "integrated-gradients-sg-joint", "deeplift-shap-given", "grad-cam", "edge-detector")
+FEW = ("gradient", "smoothgrad", "integrated-gradients-sg-joint", "deeplift-shap-local", "grad-cam", "edge-detector")
 TARGETS = torch.tensor([3, 0, 2, 1, 3, 3, 0])
 
 

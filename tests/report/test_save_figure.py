@@ -78,12 +78,10 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     (path,) = save_figure(curves(), tmp_path / "a", dpi=50)
     before = path.read_bytes()
 
-    def broken(self, content):
-        with open(self, "wb") as file:
-            file.write(content[:100])
+    def broken(handle):
         raise OSError("disk full")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", broken)
+    monkeypatch.setattr("os.fsync", broken)
     with pytest.raises(OSError, match="disk full"):
         save_figure(maps(), tmp_path / "a", dpi=50)
     assert path.read_bytes() == before
