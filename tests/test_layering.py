@@ -11,6 +11,7 @@ MIDDLE = {"attributions", "randomization", "metrics", "maps", "models", "data"}
 BELOW = {
     "errors": set(),
     "storage": set(),
+    "progress": set(),
     "engine": set(),
     **{room: {"engine"} for room in MIDDLE},
     "runs": {"engine", "models"},
@@ -30,7 +31,7 @@ GLOBAL_CALLS = {"print", "warnings.warn", "torch.manual_seed", "torch.set_defaul
 
 def allowed_rooms(room: str) -> set[str]:
     """The rooms that a room may import, itself included."""
-    return {room, "errors", "storage"} | BELOW[room] | ({"__init__"} if room in ("runs", "cli") else set())
+    return {room, "errors", "storage", "progress"} | BELOW[room] | ({"__init__"} if room in ("runs", "cli") else set())
 
 
 def upward_imports() -> Iterator[str]:

@@ -20,7 +20,7 @@ from typing import ClassVar, TypeAlias
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from probatum.engine import PreparedModel, Progress, Request, TargetsLike, Variant, prepare, run_variants
+from probatum.engine import PreparedModel, Request, TargetsLike, Tick, Variant, prepare, run_variants
 from probatum.errors import InvalidInput
 
 
@@ -46,7 +46,7 @@ class Method(ABC):
         precision: str | None = None,
         channels_last: bool = False,
         fold_batch_norm: bool = False,
-        progress: Progress | None = None,
+        progress: Tick | None = None,
     ) -> Tensor:
         """Computes the maps of this method alone; the arguments are those of `attribute`.
 
@@ -86,7 +86,7 @@ def attribute(
     precision: str | None = None,
     channels_last: bool = False,
     fold_batch_norm: bool = False,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> dict[str, Tensor]:
     """Computes the maps of several methods at once, sharing the model calls that they have in common.
 
@@ -173,7 +173,7 @@ def attribute_variants(
     memory_budget: int | str | None = None,
     chunk: int | None = None,
     finite: bool = True,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> list[dict[str, Tensor]]:
     """Computes the maps of several versions of a model at once: those of `attribute`, bit for bit for equal chunks.
 

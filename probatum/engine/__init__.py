@@ -15,7 +15,7 @@ from probatum.engine.evaluate import (
 )
 from probatum.engine.masking import SlidingWindow
 from probatum.engine.noise import image_keys
-from probatum.engine.plan import Progress, Request, Variant, all_logits, run, run_variants
+from probatum.engine.plan import Request, Tick, Variant, all_logits, run, run_variants
 from probatum.engine.precision import PRECISIONS
 from probatum.engine.prepared_model import PreparedModel, prepare, prepare_like
 from probatum.engine.references import (
@@ -54,7 +54,6 @@ __all__ = [
     "NoisyBaselines",
     "PointStream",
     "PreparedModel",
-    "Progress",
     "RandomPath",
     "ReLUCoverage",
     "ReLURule",
@@ -65,6 +64,7 @@ __all__ = [
     "StraightPath",
     "Targets",
     "TargetsLike",
+    "Tick",
     "Variant",
     "all_logits",
     "copy_model",

@@ -24,7 +24,8 @@ from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, We
 from probatum.engine.targets import Targets, TargetsLike
 from probatum.errors import ModelError
 
-Progress = Callable[[int, int], None]
+Tick = Callable[[int, int], None]
+"""Called with (points done, points in all)."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def run(
     seed: int = 0,
     memory_budget: int | str | None = None,
     chunk: int | None = None,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> dict[str, Tensor]:
     """Answers all requests for a batch of images: `run_variants` of one version of the model."""
     variants = [Variant(prepared, targets)]
@@ -91,7 +92,7 @@ def run_variants(
     memory_budget: int | str | None = None,
     chunk: int | None = None,
     finite: bool = True,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> list[dict[str, Tensor]]:
     """Answers all requests for a batch of images and several versions of a model.
 

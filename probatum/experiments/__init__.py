@@ -7,8 +7,9 @@ from probatum.experiments.config import CheckConfig
 from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.result import Failure, SanityResult
 from probatum.experiments.run_folder import Run, new_folder, read_run
-from probatum.experiments.sanity import Progress, sanity_check
+from probatum.experiments.sanity import sanity_check
 from probatum.experiments.verdicts import Judgement, Summary, Verdict, judge
+from probatum.progress import Progress
 
 __all__ = [
     "CheckConfig",

@@ -24,6 +24,7 @@ from probatum.experiments.config import CheckConfig
 from probatum.experiments.options import methods_with_options, set_fields
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint, train
+from probatum.progress import Progress
 from probatum.randomization import (
     Randomizer,
     Smoothing,
@@ -34,8 +35,6 @@ from probatum.randomization import (
     stages_from_table,
 )
 from probatum.runs.cache import read_report, write_report
-
-TrainingProgress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ class Setup:
 
 def set_up(
     config: CheckConfig,
-    progress: TrainingProgress | None = None,
+    progress: Progress | None = None,
     device: torch.device | None = None,
     trained: Path | None = None,
 ) -> Setup:
@@ -219,7 +218,7 @@ def preprocessing_of(spec: ModelSpec) -> Preprocessing:
 def load_or_train(
     config: CheckConfig,
     spec: ModelSpec,
-    progress: TrainingProgress | None,
+    progress: Progress | None,
     device: torch.device | None = None,
     trained: Path | None = None,
 ) -> tuple[nn.Module, TrainingReport | None]:

@@ -15,9 +15,10 @@ from probatum.experiments.build import Setup, choose_device, set_up
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import SanityResult
 from probatum.experiments.run_folder import read_run, write_results
-from probatum.experiments.sanity import Progress, ResultBuilder, SanityWork, Ticker
+from probatum.experiments.sanity import ResultBuilder, SanityWork, Ticker
 from probatum.maps import get_reduction
 from probatum.models import save_checkpoint
+from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell, CellStore
 from probatum.runs.files import write_arrays, write_json
 from probatum.runs.fingerprint import identity_of_inputs, identity_of_software, software, weights_hash

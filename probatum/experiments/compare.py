@@ -11,8 +11,8 @@ from probatum.experiments.check import Say, check, identity_of, run_check, set_u
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import SanityResult
 from probatum.experiments.run_folder import read_run
-from probatum.experiments.sanity import Progress
 from probatum.experiments.verdicts import Judgement, Summary, Verdict, judge
+from probatum.progress import Progress
 from probatum.randomization import PRESETS
 from probatum.runs.files import read_json, reading, write_json, write_table
 from probatum.runs.ranks import ALONE, Ranks

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from probatum.attributions import Method, attribute
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput
-from probatum.experiments.sanity import Progress
 from probatum.maps import get_reduction
 from probatum.metrics.effects import causal_effect, region_share, unit_maps
+from probatum.progress import Progress
 
 REDUCTIONS = ("abs-normalized", "signed")
 """What is compared: the magnitude as the figures show it, and the values with their signs."""

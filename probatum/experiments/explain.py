@@ -22,8 +22,9 @@ from probatum.experiments.build import (
 )
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.run_folder import map_file
-from probatum.experiments.sanity import Progress, block_size
+from probatum.experiments.sanity import block_size
 from probatum.models import ModelSpec, model_spec
+from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell, CellStore
 from probatum.runs.files import read_json, reading, write_arrays, write_json
 from probatum.runs.fingerprint import fingerprint, identity_of_inputs, identity_of_software, software, weights_hash

@@ -15,8 +15,8 @@ from probatum.attributions.baselines import Baseline, as_baseline
 from probatum.engine import PreparedModel, Targets, TargetsLike, all_logits, prepare, prepare_like
 from probatum.errors import InvalidInput
 from probatum.experiments.result import position
-from probatum.experiments.sanity import Progress
 from probatum.metrics.quality import Case, Explain, Forward, Product, Quality, get_quality
+from probatum.progress import Progress
 from probatum.randomization import Randomizer
 from probatum.runs.cells import Cell, cell_store
 

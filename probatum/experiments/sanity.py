@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute_variants
 from probatum.attributions.base import MethodsLike, named_methods
-from probatum.engine import PreparedModel, Targets, TargetsLike, Variant, all_logits, prepare, prepare_like
+from probatum.engine import PreparedModel, Targets, TargetsLike, Tick, Variant, all_logits, prepare, prepare_like
 from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, ModelError
 from probatum.experiments.chance import OTHERS, chance_by_image, groups, partners
 from probatum.experiments.result import Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
+from probatum.progress import Progress
 from probatum.randomization import Randomizer, Reset, automatic_stages
 from probatum.runs.cells import Arrays, Cell, CellStore, cell_store
 
@@ -31,9 +32,6 @@ MAPS_AT_ONCE = 512 << 20  # bytes of such maps, which bound the images further
 TRAINED, AGAIN = "trained model", "trained model, another seed"
 
 OnNaN = Literal["raise", "record"]
-Progress = Callable[[int, int, str], None]
-"""Called with (points done, points in all, what is being done)."""
-Tick = Callable[[int, int], None]
 
 
 def sanity_check(

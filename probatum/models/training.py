@@ -1,7 +1,7 @@
 """Training of small classifiers: seeded, silent, and the best weights kept."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from probatum.errors import InvalidInput, ModelError
+from probatum.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,6 @@ class TrainingReport:
         return self.history[-1].accuracy
 
 
-Progress = Callable[[int, int, EpochRecord | None], None]
-"""Called after every step with the steps done, the steps if every epoch is needed, and the last finished epoch."""
-
-
 def train(
     model: nn.Module,
     train_images: Float[Tensor, "train channel height width"],
@@ -138,7 +135,7 @@ def train(
         test_images: what is monitored unless the configuration says otherwise, with `test_labels`.
         test_labels: class indices (image,).
         config: the hyperparameters.
-        progress: see `Progress`.
+        progress: called after every step with the steps done, the steps if every epoch is needed, and the epoch in words.
 
     Raises:
         InvalidInput: no images, images and labels that differ in number, or labels that the model has no class for.
@@ -177,7 +174,7 @@ def train(
                 decay.step()
                 totals += torch.stack([loss.detach() * len(rows), (logits.detach().argmax(1) == labels).sum()])
                 if progress is not None:
-                    progress((epoch - 1) * batches + batch, steps, history[-1] if history else None)
+                    progress((epoch - 1) * batches + batch, steps, f"epoch {epoch} of {config.epochs}")
             mean_loss, running_accuracy = (totals / len(train_images)).tolist()
             if not math.isfinite(mean_loss):
                 raise ModelError(f"the loss is {mean_loss} in epoch {epoch}; lower learning_rate")

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import choose_device
 from probatum.experiments.limits import check_numbers
+from probatum.progress import Progress
 from probatum.runs import files
 from probatum.runs.plain_values import parse_dataclass
 
@@ -116,7 +117,7 @@ class Context:
     """
 
     config: ReproductionConfig
-    progress: Callable[[int, int, str], None] = field(default=lambda done, total, what: None, repr=False)
+    progress: Progress = field(default=lambda done, total, what: None, repr=False)
     cells: Path | None = None
 
     def pick(self, *, quick: T, paper: T) -> T:

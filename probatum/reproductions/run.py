@@ -10,6 +10,7 @@ from typing import Any
 
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import choose_device
+from probatum.progress import Progress
 from probatum.report.html import write_report
 from probatum.report.save import figure_place, save_figure
 from probatum.reproductions.base import Context, Finding, Paper, ReproductionConfig
@@ -31,7 +32,7 @@ def get_paper(name: str) -> Paper:
 def run_reproduction(
     config: ReproductionConfig,
     folder: Path,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[Finding]:
     """Computes the chosen experiments of a paper, draws their figures and judges their claims.

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,13 +12,12 @@ from torch import Tensor, nn
 
 from probatum.errors import InvalidInput
 from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_checkpoint, save_checkpoint, train
+from probatum.progress import Progress
 from probatum.runs.files import read_json
 from probatum.runs.plain_values import parse_dataclass
 from probatum.storage import write_whole
 
 VERSION = 1  # of the training's numerics: raise it when a change makes old weights different from new ones
-
-Progress = Callable[[int, int, str], None]
 
 
 def cache_folder() -> Path:

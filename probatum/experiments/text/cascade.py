@@ -12,7 +12,6 @@ from torch import Tensor
 from probatum.attributions import Method
 from probatum.experiments.sanity import sanity_check
 from probatum.experiments.text.scores import (
-    Progress,
     TextExplanation,
     equal_lengths,
     explain_text,
@@ -22,6 +21,7 @@ from probatum.experiments.text.scores import (
 )
 from probatum.metrics import Features, Measure, Metric, get_metric
 from probatum.models.text import Encoded, TextModel
+from probatum.progress import Progress
 from probatum.randomization import Stage, StagePlan, automatic_stages, preset, stages_from_table
 
 METRICS = ("cosine", "euclidean", "spearman")

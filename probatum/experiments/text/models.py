@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -23,10 +22,9 @@ from probatum.models.text import (
     pad_ids,
     train_text,
 )
+from probatum.progress import Progress
 from probatum.randomization import permute_labels
 from probatum.runs.cache import VERSION, cache_folder, recall, remember
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import torch
 from probatum.attributions import Method
 from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.text.cascade import text_stages
-from probatum.experiments.text.scores import Progress, equal_lengths, share_of, text_baseline, token_scores
+from probatum.experiments.text.scores import equal_lengths, share_of, text_baseline, token_scores
 from probatum.metrics.quality import Quality
 from probatum.models.text import TextModel
+from probatum.progress import Progress
 from probatum.randomization import preset
 
 

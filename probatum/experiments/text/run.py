@@ -11,7 +11,8 @@ from probatum.experiments.build import choose_device
 from probatum.experiments.limits import check_numbers
 from probatum.experiments.options import methods_with_options
 from probatum.experiments.text.models import load_text_model
-from probatum.experiments.text.scores import BASELINES, Progress, TextExplanation, explain_text, text_methods
+from probatum.experiments.text.scores import BASELINES, TextExplanation, explain_text, text_methods
+from probatum.progress import Progress
 from probatum.runs.files import write_json, write_table
 from probatum.runs.fingerprint import weights_hash
 from probatum.runs.plain_values import describe

@@ -3,7 +3,7 @@
 Sentences are explained in groups of equal length, without padding: no score can depend on a neighbor.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,9 @@ from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.options import methods_with_options
 from probatum.models.text import Encoded, TextModel
+from probatum.progress import Progress
 
 BASELINES = ("pad", "zero")
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import torch
@@ -12,6 +11,7 @@ from probatum.errors import InvalidInput
 from probatum.models import TrainingReport
 from probatum.models.text import TextModel, TextTraining, load_text_classifier, pad_ids, train_text
 from probatum.models.text.tokenizer import PAD
+from probatum.progress import Progress
 from probatum.runs.cache import VERSION, cache_folder, recall, remember
 from probatum.runs.fingerprint import weights_hash
 
@@ -27,7 +27,7 @@ def fine_tuned_text_model(
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[TextModel, TrainingReport]:
     """Fine-tunes all weights of a checkpoint, or loads those of an equal fine-tuning that was done before.
 

@@ -17,12 +17,12 @@ from probatum.models.text.encoder import EmbeddingClassifier
 from probatum.models.text.tokenizer import PAD, Encoded
 from probatum.models.training import (
     EpochRecord,
-    Progress,
     TrainingReport,
     _check_labels,
     _mode_kept,
     _random_state_kept,
 )
+from probatum.progress import Progress
 
 _SORTED_TOGETHER = 8  # batches whose sentences are sorted by length among themselves, which saves most of the padding
 _LARGEST_STEP = 1.0  # length to which a longer gradient is cut
@@ -145,7 +145,7 @@ def train_text(
                 _average(average, network, min(config.averaging, done / (9 + done)))
                 totals += torch.stack([loss.detach() * len(rows), (logits.detach().argmax(1) == labels).sum()])
                 if progress is not None:
-                    progress(done, steps, history[-1] if history else None)
+                    progress(done, steps, f"epoch {epoch} of {config.epochs}")
             mean_loss, running_accuracy = (totals / len(train_ids)).tolist()
             if not math.isfinite(mean_loss):
                 raise ModelError(f"the loss is {mean_loss} in epoch {epoch}; lower learning_rate")
