@@ -135,7 +135,7 @@ def train(
         test_images: what is monitored unless the configuration says otherwise, with `test_labels`.
         test_labels: class indices (image,).
         config: the hyperparameters.
-        progress: called after every step with the steps done, the steps if every epoch is needed, and the epoch in words.
+        progress: called after every step; the steps in all are those of all epochs.
 
     Raises:
         InvalidInput: no images, images and labels that differ in number, or labels that the model has no class for.
