@@ -1,6 +1,6 @@
 """Attribution methods, one a file: the formula in the file, the work in the engine."""
 
-from probatum.attributions.base import Method, attribute, attribute_variants
+from probatum.attributions.base import Method, attribute, attribute_variants, resolved
 from probatum.attributions.baselines import Black, Blurred, Given, Mean, Zero
 from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
@@ -42,9 +42,11 @@ __all__ = [
     "NoisyBaselines",
     "Occlusion",
     "SmoothGrad",
+    "Tokens",
     "Zero",
     "attribute",
     "attribute_stream",
     "attribute_variants",
     "get_method",
+    "resolved",
 ]

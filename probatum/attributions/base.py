@@ -34,6 +34,10 @@ class Method(ABC):
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """States what the method needs at which points, and its formula for one point."""
 
+    def resolve(self, prepared: PreparedModel, images: Tensor) -> "Method":
+        """The method with every setting stated that depends on the model, as results record it."""
+        return self
+
     def __call__(
         self,
         model: nn.Module | PreparedModel,
@@ -162,6 +166,11 @@ def _method(method: Method | str) -> Method:
         found = f"the class {method.__name__}" if isinstance(method, type) else f"a {type(method).__name__}"
         raise InvalidInput(f"a method is {found}; give an instance such as Gradient(), or a name such as 'gradient'")
     return method
+
+
+def resolved(methods: Mapping[str, Method], prepared: PreparedModel, images: Tensor) -> dict[str, Method]:
+    """Methods by name with every setting stated that depends on the model: the layer of Grad-CAM and its layout."""
+    return {name: method.resolve(prepared, images) for name, method in methods.items()}
 
 
 def attribute_variants(

@@ -1,15 +1,26 @@
 """Grad-CAM: where the feature maps of a layer speak for a class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from probatum.attributions.base import Method
-from probatum.engine import Evaluation, LayerGradient, PreparedModel, Request
-from probatum.errors import InvalidInput, ModelError
+from probatum.engine import (
+    Evaluation,
+    FeatureMap,
+    LayerGradient,
+    PreparedModel,
+    Request,
+    Tokens,
+    as_layout,
+    find_feature_map,
+)
+from probatum.errors import InvalidInput
+
+_INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}  # by the number of axes of space
 
 
 @dataclass(frozen=True)
@@ -18,46 +29,65 @@ class GradCAM(Method):
 
         α_k = mean_{ij} ∂ S_c / ∂ A_k,ij        M = upsample( ReLU( Σ_k α_k A_k ) )
 
-    Source: Selvaraju et al. (2017), arXiv:1610.02391, equations 1 and 2. The enlargement is bilinear.
+    Source: Selvaraju et al. (2017), arXiv:1610.02391, equations 1 and 2. The enlargement is linear in every direction.
 
     Args:
-        layer: dotted path of a layer whose output is (batch, channel, height, width) and which a forward pass calls
-            once; None takes the convolution that is called last.
+        layer: dotted path of a layer which a forward pass calls once, or the module itself; None takes the last feature
+            map, larger than one place, that every path from the image to the logits passes.
         relu: the paper's final ReLU; without it, negative evidence stays visible.
+        layout: of the layer's output: "nchw" for (batch, channel, *space), "nhwc" for (batch, *space, channel),
+            `Tokens(prefix, grid)` for (batch, token, channel); "auto" takes the one that the forward pass shows.
 
     Returns (when called):
-        (batch, 1, height, width), not negative with `relu`. A map may be all zero where nothing speaks for the class.
+        (batch, 1, *space) with the images' one to three axes of space, not negative with `relu`. A map may be all zero
+        where nothing speaks for the class.
 
     Raises:
         UnknownName: no layer has this path.
-        ModelError: the layer's output is not a feature map, is made more than once, or does not reach the logits.
+        ModelError: the layer's output is no feature map, is made more than once, or does not reach the logits; its
+            layout does not show; its map could only be constant; or no layer will do where none is named.
+
+    Differs from the paper: tokens, channels behind, and one or three axes of space are read as well.
     """
 
-    layer: str | None = None
+    layer: str | nn.Module | None = None
     relu: bool = True
+    layout: str | Tokens = "auto"
     title: ClassVar[str] = "Grad-CAM"
+
+    def resolve(self, prepared: PreparedModel, images: Tensor) -> "GradCAM":
+        """This method with the layer and the layout that it takes."""
+        found = self.feature_map(prepared, images)
+        return replace(self, layer=found.path, layout=found.layout)
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself."""
-        path = self.path(prepared, images)
-        return Request(lambda at: self.value(at, path), frozenset({LayerGradient(path)}))
+        feature_map = self.feature_map(prepared, images)
+        return Request(lambda at: self.value(at, feature_map), frozenset({LayerGradient(feature_map.path)}))
+
+    def feature_map(self, prepared: PreparedModel, images: Tensor) -> FeatureMap:
+        """The layer that is meant, and its layout."""
+        if not 3 <= images.ndim <= 5:
+            raise InvalidInput(
+                f"{self.title} needs images with one to three axes of space, such as (batch, channel, height, width), "
+                f"got {tuple(images.shape)}"
+            )
+        return find_feature_map(prepared, images, self.layer, as_layout(self.layout))
 
     def path(self, prepared: PreparedModel, images: Tensor) -> str:
         """The layer that is meant."""
-        if images.ndim != 4:
-            raise InvalidInput(f"{self.title} needs (batch, channel, height, width) images, got {tuple(images.shape)}")
-        return self.layer if self.layer is not None else prepared.default_layer(images)
+        return self.feature_map(prepared, images).path
 
-    def value(self, at: Evaluation, path: str) -> Float[Tensor, "rows 1 height width"]:
+    def value(self, at: Evaluation, feature_map: FeatureMap) -> Float[Tensor, "rows 1 *space"]:
         """The enlarged map of each row."""
-        activation, gradient = at.layer(path)
-        if activation.ndim != 4:
-            raise ModelError(
-                f"layer {path!r} returns shape {tuple(activation.shape)}; "
-                "Grad-CAM needs (batch, channel, height, width) feature maps"
-            )
-        weights = gradient.mean((2, 3), keepdim=True)  # (rows, channel, 1, 1)
+        activation, gradient = feature_map.read(at)
+        space = tuple(range(2, activation.ndim))
+        weights = gradient.mean(space, keepdim=True)  # (rows, channel, 1, 1)
         cam = (weights * activation).sum(1, keepdim=True)  # (rows, 1, layer height, layer width)
-        if self.relu:
-            cam = cam.relu()
-        return F.interpolate(cam, size=at.points.shape[2:], mode="bilinear", align_corners=False)
+        return enlarge(cam.relu() if self.relu else cam, at)
+
+
+def enlarge(cam: Float[Tensor, "rows 1 *space"], at: Evaluation) -> Float[Tensor, "rows 1 *larger"]:
+    """Interpolates maps of a layer's size to that of the images."""
+    size = at.points.shape[2:]
+    return F.interpolate(cam, size=size, mode=_INTERPOLATION[len(size)], align_corners=False)

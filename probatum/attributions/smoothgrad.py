@@ -69,6 +69,10 @@ class SmoothGrad(Method):
         if self.estimator == "joint" and self.statistic != "mean":
             raise InvalidInput(f"the joint estimator is one of the mean; take 'nested' for the {self.statistic}")
 
+    def resolve(self, prepared: PreparedModel, images: Tensor) -> "SmoothGrad":
+        """SmoothGrad of the resolved inner method."""
+        return replace(self, method=self.method.resolve(prepared, images))
+
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The inner method's points, around each noisy image."""
         inner = self.method.request(prepared, images)

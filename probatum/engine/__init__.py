@@ -13,6 +13,8 @@ from probatum.engine.evaluate import (
     Multipliers,
     relu_coverage,
 )
+from probatum.engine.feature_maps import FeatureMap, find_feature_map
+from probatum.engine.layouts import Layout, Tokens, as_layout
 from probatum.engine.masking import SlidingWindow
 from probatum.engine.noise import image_keys
 from probatum.engine.plan import Request, Tick, Variant, all_logits, run, run_variants
@@ -29,7 +31,7 @@ from probatum.engine.references import (
 from probatum.engine.rules import BackwardRule, DeconvolutionReLU, GuidedReLU, ReLUCoverage, ReLURule
 from probatum.engine.sampling import Expansion, Noise, PointStream, Rows, StraightPath
 from probatum.engine.targets import Targets, TargetsLike
-from probatum.engine.trace import LayerCall, execution_order, find_layer, last_convolution, used_parameters
+from probatum.engine.trace import LayerCall, execution_order, find_layer, used_parameters
 
 __all__ = [
     "LOGIT",
@@ -42,11 +44,13 @@ __all__ = [
     "EachBaseline",
     "Evaluation",
     "Expansion",
+    "FeatureMap",
     "GivenBaselines",
     "GuidedReLU",
     "InputGradient",
     "LayerCall",
     "LayerGradient",
+    "Layout",
     "Logit",
     "Measurement",
     "Multipliers",
@@ -65,14 +69,16 @@ __all__ = [
     "Targets",
     "TargetsLike",
     "Tick",
+    "Tokens",
     "Variant",
     "all_logits",
+    "as_layout",
     "copy_model",
     "execution_order",
+    "find_feature_map",
     "find_layer",
     "frozen_copy",
     "image_keys",
-    "last_convolution",
     "prepare",
     "prepare_like",
     "relu_coverage",

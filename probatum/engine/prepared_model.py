@@ -12,12 +12,11 @@ from torch.utils.weak import WeakIdKeyDictionary
 from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.folding import Fold, find_folds, fold
 from probatum.engine.precision import dtype_of, require_precision
-from probatum.engine.trace import last_convolution
 from probatum.engine.versions import Versions
 from probatum.errors import InvalidInput, ModelError
 
 # What is found out once about the caller's model, however often it is prepared: what a row needs, by layers and
-# options, and which calls were probed, by weights as well.
+# options, what layers return, likewise, and which calls were probed, by weights as well.
 _FINDINGS: MutableMapping[nn.Module, dict[object, Any]] = WeakIdKeyDictionary()
 
 
@@ -36,6 +35,7 @@ class PreparedModel:
         row_bytes: what the memory budget has measured, kept from call to call.
         source: the parameters and buffers of the caller's model when it was prepared.
         probed: the kinds of calls in which rows were found independent and forward passes repeatable.
+        outputs: of layers, by shape of an image: what `feature_maps` saw of them, kept likewise.
     """
 
     model: nn.Module
@@ -48,6 +48,7 @@ class PreparedModel:
     row_bytes: dict[object, int] = field(default_factory=dict)
     source: Versions | None = field(default=None, repr=False)
     probed: set[object] = field(default_factory=set)
+    outputs: dict[object, Any] = field(default_factory=dict)
 
     @property
     def resolution(self) -> float:
@@ -79,9 +80,16 @@ class PreparedModel:
                     "or prepare the model without fold_batch_norm"
                 )
 
-    def default_layer(self, images: Tensor) -> str:
-        """The convolution that a forward pass calls last."""
-        return last_convolution(self.model, images)
+    def path_of(self, module: nn.Module) -> str:
+        """The dotted path of one of the model's layers; ModelError where it has no such layer."""
+        found = self.source.path_of(module) if self.source is not None else None
+        if found:
+            return found
+        example = next((path for path, _ in self.model.named_modules() if path), "")
+        raise ModelError(
+            f"the {type(module).__name__} given as layer is no layer of {self.name}; "
+            f"give a module of the model that is explained, or its dotted path, such as {example!r}"
+        )
 
     def accept(self, images: Tensor) -> Float[Tensor, "batch *shape"]:
         """Checks images and brings them to the prepared model's floating-point type.
@@ -199,9 +207,8 @@ def _prepared(
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     if like is not None and _options(like) == _options(prepared):
-        return replace(prepared, row_bytes=like.row_bytes, probed=like.probed)
-    row_bytes, probed = _findings(model, prepared)
-    return replace(prepared, row_bytes=row_bytes, probed=probed)
+        return replace(prepared, row_bytes=like.row_bytes, probed=like.probed, outputs=like.outputs)
+    return replace(prepared, **_findings(model, prepared))
 
 
 def _require_hashable(model: nn.Module) -> None:
@@ -237,18 +244,22 @@ def _options(prepared: PreparedModel) -> tuple[object, ...]:
     return prepared.dtype, prepared.device, prepared.precision, prepared.channels_last, prepared.folds
 
 
-def _findings(model: nn.Module, prepared: PreparedModel) -> tuple[dict[object, int], set[object]]:
-    """What was found out about the caller's model under these options; what is found out later is added to it."""
+def _findings(model: nn.Module, prepared: PreparedModel) -> dict[str, Any]:
+    """What was found out about the caller's model under these options, by field; later findings are added to it."""
     known = _FINDINGS.setdefault(model, {})
     layers = tuple(type(module) for module in prepared.model.modules())
     shapes = tuple(tensor.shape for tensor in prepared.model.parameters())
-    row_bytes = known.setdefault((layers, shapes, *_options(prepared)), {})
+    structure = (layers, shapes, *_options(prepared))
     # Other weights may show what zeros hid.
     weights = tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in model.parameters())
     key = ("probed", layers, *_options(prepared))
     if key not in known or known[key][0] != weights:
         known[key] = weights, set[object]()
-    return row_bytes, known[key][1]
+    return {
+        "row_bytes": known.setdefault(("row bytes", *structure), {}),
+        "probed": known[key][1],
+        "outputs": known.setdefault(("outputs", *structure), {}),
+    }
 
 
 def _require_options(

@@ -87,15 +87,6 @@ def used_parameters(model: nn.Module, images: Tensor, among: Collection[str] | N
     return frozenset(used)
 
 
-def last_convolution(model: nn.Module, images: Tensor) -> str:
-    """Returns the path of the two-dimensional convolution that a forward pass calls last; ModelError where none is."""
-    modules = dict(model.named_modules())
-    paths = [call.path for call in execution_order(model, images) if isinstance(modules[call.path], nn.Conv2d)]
-    if not paths:
-        raise ModelError(f"{type(model).__name__} calls no two-dimensional convolution; name a layer yourself")
-    return paths[-1]
-
-
 def plain_images(model: nn.Module, images: Tensor) -> Tensor:
     """A copy of images in the model's floating-point type, without a graph and without a subclass of Tensor."""
     copied = images.as_subclass(Tensor).detach().clone()

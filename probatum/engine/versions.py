@@ -30,6 +30,10 @@ class Versions:
             for path, module in model.named_modules()
         ]
 
+    def path_of(self, module: nn.Module) -> str | None:
+        """The dotted path of one of the model's modules; None for a module that is not of this model."""
+        return next((path for path, held_module, _, _ in self._modules if held_module() is module), None)
+
     def first_changed(self) -> str | None:
         """Names a parameter or buffer that was written or replaced since, or gives None."""
         for path, held_module, parameters, buffers in self._modules:

@@ -15,6 +15,7 @@ from probatum.attributions import (
     Method,
     SmoothGrad,
     attribute,
+    resolved,
 )
 from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
 from probatum.data.datasets import LARGEST
@@ -101,7 +102,8 @@ def set_up(
     model, training = load_or_train(config, spec, progress, device, trained)
     model = model.to(device)
     images = data.images.to(device)
-    probabilities = all_logits(prepare(model), images, memory_budget=config.memory_budget).softmax(1)
+    prepared = prepare(model)
+    probabilities = all_logits(prepared, images, memory_budget=config.memory_budget).softmax(1)
     confidences, targets = probabilities.max(1)
     plan = stages_from_table(model, spec.stages, images=images) if spec.stages else automatic_stages(model, images)
     return Setup(
@@ -112,7 +114,7 @@ def set_up(
         targets=targets,
         confidences=confidences,
         class_names=spec.class_names if config.weights != "train" else DATASETS[config.data].class_names,
-        methods=methods,
+        methods=resolved(methods, prepared, images),
         metrics=metrics,
         randomizer=configured_randomizer(config, model, plan),
         trials=config.trials or preset(config.preset).trials,
@@ -141,9 +143,10 @@ def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
         setup: what a configuration named that differs in nothing else.
         config: names the methods, metrics and the randomization.
     """
+    methods = configured_methods(config, setup.spec, setup.data.preprocessing)
     return replace(
         setup,
-        methods=configured_methods(config, setup.spec, setup.data.preprocessing),
+        methods=resolved(methods, prepare(setup.model), setup.images),
         metrics=configured_metrics(config, setup.data),
         randomizer=configured_randomizer(config, setup.model, setup.randomizer.plan),
         trials=config.trials or preset(config.preset).trials,

@@ -50,8 +50,8 @@ class CheckConfig:
         initializer: of the randomized parameters.
         batch_norm: what becomes of running statistics.
         trials: independent randomizations.
-        layer: of every method that reads one, such as Grad-CAM; None is the layer that the model's table names, or the
-            last convolution. An option that none of the methods has a field for is refused.
+        layer: of every method that reads one, such as Grad-CAM; None is the last feature map that every path from
+            the image to the logits passes. An option that none of the methods has a field for is refused.
         samples: noise samples of every method that has them, or gets them from the preset, and DeepLiftSHAP's noisy
             baselines; None keeps the papers' numbers.
         steps: path steps of every method that has them; None keeps the papers' numbers.

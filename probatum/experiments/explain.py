@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from probatum.attributions import METHODS, Method, attribute
+from probatum.attributions import METHODS, Method, attribute, resolved
 from probatum.data import ImageSet, load_photographs
 from probatum.engine import PreparedModel, all_logits, prepare
 from probatum.errors import InvalidInput
@@ -112,7 +112,7 @@ def explain(
         budget = work.rounding_settings["memory_budget"] or config.memory_budget
         probabilities = all_logits(prepared, images, memory_budget=budget).softmax(1)
         targets = _targets(request.target, probabilities, spec)
-        methods = configured_methods(config, spec, data.preprocessing)
+        methods = resolved(configured_methods(config, spec, data.preprocessing), prepared, images)
         size = block_size(images, len(methods), 1)
         blocks = [images[first : first + size] for first in range(0, len(images), size)]
         inputs = identity_of_inputs(model, images, targets) | {"image names": list(data.image_names)}

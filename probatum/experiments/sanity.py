@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from probatum.attributions import Method, attribute_variants
+from probatum.attributions import Method, attribute_variants, resolved
 from probatum.attributions.base import MethodsLike, named_methods
 from probatum.engine import PreparedModel, Targets, TargetsLike, Tick, Variant, all_logits, prepare, prepare_like
 from probatum.engine.arguments import require_count
@@ -113,7 +113,7 @@ def sanity_check(
         trained=prepared,
         images=images,
         targets=targets,
-        methods=methods,
+        methods=resolved(methods, prepared, images),
         metrics=metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics},
         randomizer=randomizer or Randomizer(model, automatic_stages(model, images), Reset(), seed=seed),
         trials=trials,

@@ -32,7 +32,7 @@ class ModelSpec:
         std: likewise.
         num_classes: of the published weights, or by default.
         stages: (name, module paths) from the output to the input, or None: layer by layer.
-        grad_cam_layer: dotted path of the layer that Grad-CAM reads, or None: the caller must choose.
+        grad_cam_layer: dotted path of the layer that the papers' Grad-CAM reads, or None: no paper has this network.
         auxiliary: modules of torchvision's network that serve its training alone. They take no part in a prediction and
             belong to no stage, and `load_model` leaves them out.
         where: the module that defines it.

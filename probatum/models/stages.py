@@ -87,8 +87,9 @@ GRAD_CAM_LAYERS: dict[str, str] = {
     "squeezenet1_0": "features.12",
     "squeezenet1_1": "features.12",
 }
-"""The last convolution or block, after its ReLU.
+"""The layers that the papers' Grad-CAM reads: the last convolution or block, after its ReLU.
 
 The code of Selvaraju et al. 2017 reads relu5_3 of VGG-16 and relu5 of AlexNet; Shin and Nemeth 2021 name the last
-convolution. Its own output would be ambiguous where the ReLU after it works in place.
+convolution. Its own output would be ambiguous where the ReLU after it works in place. Grad-CAM finds the same layers
+without this table.
 """

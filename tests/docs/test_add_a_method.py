@@ -59,7 +59,7 @@ def test_its_own_test_passes(method):
 
 
 def test_its_own_test_can_fail(method, monkeypatch):
-    monkeypatch.setattr(method, "value", lambda self, at, path: at.layer(path)[0].sum(1, keepdim=True))
+    monkeypatch.setattr(method, "value", lambda self, at, feature_map: feature_map.read(at)[0].sum(1, keepdim=True))
     names = {}
     exec(ITS_TEST, names)
     with pytest.raises(AssertionError):

@@ -5,7 +5,7 @@ import torch
 from nets import CLASSES, ConvNet, images, seeded
 from torch import nn
 
-from probatum.engine import LayerCall, execution_order, find_layer, last_convolution, used_parameters
+from probatum.engine import LayerCall, execution_order, find_layer, used_parameters
 from probatum.errors import ModelError, UnknownName
 
 
@@ -45,7 +45,6 @@ class Backwards(nn.Module):
 def test_execution_not_registration_decides():
     model = seeded(Backwards).train()
     assert [call.path for call in execution_order(model, images())] == ["", "early", "late", "head"]
-    assert last_convolution(model, images()) == "late"
     assert model.training
 
 
@@ -89,7 +88,7 @@ def test_transformer_layers_are_seen_through():
     assert used == set(dict(model.named_parameters()))
 
 
-@pytest.mark.parametrize("look", [execution_order, used_parameters, last_convolution])
+@pytest.mark.parametrize("look", [execution_order, used_parameters])
 def test_looking_leaves_the_model_and_the_random_state_as_they_were(look):
     model = seeded(ConvNet).train()
     mean, state = model.bn1.running_mean.clone(), torch.get_rng_state()
@@ -100,7 +99,7 @@ def test_looking_leaves_the_model_and_the_random_state_as_they_were(look):
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 
-@pytest.mark.parametrize("look", [execution_order, used_parameters, last_convolution])
+@pytest.mark.parametrize("look", [execution_order, used_parameters])
 def test_a_model_without_logits_is_refused(look):
     class Two(nn.Module):
         def forward(self, x):
@@ -108,11 +107,6 @@ def test_a_model_without_logits_is_refused(look):
 
     with pytest.raises(ModelError, match=r"Two returns a tuple; probatum needs \(batch, classes\) logits"):
         look(Two(), images())
-
-
-def test_without_a_convolution_a_layer_has_to_be_named():
-    with pytest.raises(ModelError, match="calls no two-dimensional convolution; name a layer yourself"):
-        last_convolution(nn.Sequential(nn.Flatten(), nn.Linear(198, 2)).double(), images())
 
 
 def test_a_layer_is_found_by_its_whole_path_alone():

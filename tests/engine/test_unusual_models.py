@@ -171,7 +171,7 @@ def test_a_layer_whose_output_is_a_view_that_is_overwritten_is_refused():
 
     model = seeded(Permuted)
     with pytest.raises(ModelError, match="its output is a view that the model overwrites"):
-        GradCAM(layer="turn")(model, X, 0)
+        GradCAM(layer="turn", layout="nchw")(model, X, 0)
     assert GradCAM(layer="conv")(model, X, 0).shape == (4, 1, *X.shape[2:])
 
 

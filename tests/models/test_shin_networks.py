@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from probatum.engine import last_convolution
+from probatum.attributions import GradCAM
+from probatum.engine import prepare
 from probatum.models.shin import VGG11, WideAlexNet
 from probatum.models.stages import GRAD_CAM_LAYERS, STAGES
 from probatum.randomization import stages_from_table
@@ -76,9 +77,7 @@ def test_the_tables_of_torchvision_fit(network, name):
     plan = stages_from_table(model, STAGES[name], images=images)
     assert not plan.unused
     assert len(plan.stages) == {"alexnet": 8, "vgg11": 11}[name]
-    before, _, index = GRAD_CAM_LAYERS[name].rpartition(".")
-    assert isinstance(model.get_submodule(GRAD_CAM_LAYERS[name]), nn.ReLU)
-    assert last_convolution(model, images) == f"{before}.{int(index) - 1}"
+    assert GradCAM().path(prepare(model), images) == GRAD_CAM_LAYERS[name]
 
 
 @pytest.mark.parametrize(("network", "last"), [(WideAlexNet, 3), (VGG11, 4)])

@@ -38,7 +38,7 @@ class Subject:
         data: on the CPU.
         trained: whether the weights were learnt.
         substitution: how it differs from the paper's Inception v3 on photographs; "" where it does not.
-        layer: that Grad-CAM reads, or None: the last convolution.
+        layer: that Grad-CAM reads, or None: the one that it finds.
         class_names: of the network's classes, or None.
     """
 

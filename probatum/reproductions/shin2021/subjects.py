@@ -28,7 +28,7 @@ class Subject:
         data: preprocessed for it, the photograph of broccoli first.
         class_names: of the network's classes.
         stages: (name, module paths) from the output to the input, or None: layer by layer.
-        layer: that Grad-CAM reads, or None: the last convolution.
+        layer: that Grad-CAM reads, or None: the one that it finds.
         substitute: what stands in for the paper's networks and photographs, in words; empty where nothing does.
         comparable: False where the weights are random, or digits stand in for photographs.
     """
