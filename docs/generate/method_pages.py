@@ -2,12 +2,16 @@
 
 import inspect
 import json
+import re
+import textwrap
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 
 from markup import file_of, first_line, linked, table
 
 from probatum.attributions import METHODS, MethodEntry
+from probatum.attributions.literal import literal
 
 FIGURES = Path(__file__).parents[1] / "figures" / "methods"
 
@@ -74,6 +78,7 @@ def _page(method: type, entries: dict[str, MethodEntry], facts: dict[str, dict[s
         f"# {getattr(method, 'title', method.__name__)}",
         f"Source: {file_of(method.__module__)}",
         f"::: {path}\n    options:\n      members: false\n      heading_level: 2",
+        *_code(method),
         "## In the table of methods",
     ]
     for name, entry in entries.items():
@@ -84,6 +89,30 @@ def _page(method: type, entries: dict[str, MethodEntry], facts: dict[str, dict[s
             _figure(name, entry, facts),
         ]
     return "\n\n".join(parts)
+
+
+def _code(method: type) -> list[str]:
+    """The method as the engine computes it, and as its paper writes it."""
+    form = literal.dispatch(method)
+    own = [getattr(method, name) for name in ("request", "value") if hasattr(method, name)]
+    fast = [textwrap.dedent(inspect.getsource(function)) for function in own]
+    return [
+        "## How it is computed",
+        "What it asks the [engine](../engine.md) for, and its formula for the points of a chunk:",
+        "```python\n" + "\n".join(fast).rstrip() + "\n```",
+        "## Literally",
+        "As the paper writes it, one image, one sample and one step at a time; the tests hold the method to it in "
+        f"float64. `{form.__module__}.{form.__name__}`:",
+        "```python\n" + "\n\n".join(inspect.getsource(each).rstrip() for each in (*_helpers(form), form)) + "\n```",
+    ]
+
+
+def _helpers(function: Callable[..., object]) -> list[Callable[..., object]]:
+    """What a function of a module uses of the module's own: its backward rules, its steps."""
+    own = vars(inspect.getmodule(function))
+    named = dict.fromkeys(re.findall(r"\b_[A-Z_a-z]\w+", inspect.getsource(function)))
+    found = [own[name] for name in named if name in own and name not in ("_Replacing", function.__name__)]
+    return [helper for each in found for helper in (*_helpers(each), each)]
 
 
 def _expression(value: object) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from probatum.attributions.base import Method
@@ -45,21 +46,25 @@ class Occlusion(Method):
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The image, and a copy for each window."""
-        shape = tuple(images.shape[1:])
+        shape = images.shape[1:]
+        window, stride = self.sizes(shape)
+        sliding = SlidingWindow(tuple(shape), window, stride, as_baseline(self.baseline))
+        return Request(self.value, frozenset({LOGIT}), (sliding,))
+
+    def sizes(self, shape: torch.Size) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Window and stride along every axis of an image, the channels' first."""
         spatial = shape[1:] or shape  # vectors have no channels
-        window = _sizes(self.window, tuple(max(1, round(length / 8)) for length in spatial), shape)
+        window = _sizes(self.window, tuple(max(1, round(length / 8)) for length in spatial), tuple(shape))
         stride = _sizes(self.stride, tuple((size + 1) // 2 for size in window[-len(spatial) :]), window)
-        for name, sizes, largest in (("window", window, shape), ("stride", stride, window)):
+        for name, sizes, largest in (("window", window, tuple(shape)), ("stride", stride, window)):
             if len(sizes) != len(shape) or not all(
                 1 <= size <= most for size, most in zip(sizes, largest, strict=True)
             ):
                 raise InvalidInput(
-                    f"a {name} of {sizes} does not fit images of shape {shape}: give a number, or one for each spatial "
-                    f"axis, or one for each axis, from 1 to {largest}"
+                    f"a {name} of {sizes} does not fit images of shape {tuple(shape)}: give a number, or one for each "
+                    f"spatial axis, or one for each axis, from 1 to {largest}"
                 )
-        return Request(
-            self.value, frozenset({LOGIT}), (SlidingWindow(shape, window, stride, as_baseline(self.baseline)),)
-        )
+        return window, stride
 
     @staticmethod
     def value(at: Evaluation) -> Tensor:

@@ -1,0 +1,344 @@
+"""Every method once more, as its paper writes it: one image, one sample, one step at a time.
+
+These functions are slow and plain. They are there to be read, and to be compared with: the tests hold every fast method
+to them, in float64, and each method's page shows them. Of the engine they use the random numbers, without which a
+method with noise has no answer to compare with, and the choice of a layer for Grad-CAM.
+
+    literal(IntegratedGradients(steps=50), Problem(model, target=3, image=image), image)
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from probatum.attributions.base import Method
+from probatum.attributions.baselines import Baselines, as_baseline, as_distribution
+from probatum.attributions.deconvnet import DeconvNet
+from probatum.attributions.deeplift import DeepLIFT
+from probatum.attributions.deeplift_shap import DeepLiftSHAP
+from probatum.attributions.edge_detector import EdgeDetector
+from probatum.attributions.grad_cam import GradCAM
+from probatum.attributions.gradient import Gradient
+from probatum.attributions.gradient_shap import GradientSHAP
+from probatum.attributions.guided_backprop import GuidedBackprop
+from probatum.attributions.guided_grad_cam import GuidedGradCAM
+from probatum.attributions.input_x_gradient import InputXGradient
+from probatum.attributions.integrated_gradients import IntegratedGradients
+from probatum.attributions.occlusion import Occlusion
+from probatum.attributions.smoothgrad import SmoothGrad
+from probatum.engine import GivenBaselines, NoisyBaselines, find_layer, image_keys, prepare
+from probatum.engine.noise import splitmix64, standard_normal, uniform
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is explained.
+
+    Args:
+        model: in eval mode; (batch, ...) -> (batch, classes) logits.
+        target: the class.
+        image: (...), without noise; baselines and random numbers depend on it.
+        seed: of the random numbers.
+        sample: the number of the noisy image under SmoothGrad.
+    """
+
+    model: nn.Module
+    target: int
+    image: Tensor
+    seed: int = 0
+    sample: int = 0
+
+    def logit(self, x: Tensor) -> Tensor:
+        """S_c(x)."""
+        logit: Tensor = self.model(x.clone()[None])[0, self.target]
+        return logit
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """∂ S_c(x) / ∂ x."""
+        x = x.detach().clone().requires_grad_()
+        return torch.autograd.grad(self.logit(x), x)[0]
+
+    def key(self, purpose: int = 0) -> Tensor:
+        """The stream of random numbers: 0 is SmoothGrad's; the baselines, choices, positions and noise have others."""
+        key = image_keys(self.image[None], self.seed)
+        return splitmix64(key + purpose) if purpose else key
+
+    def normal(self, number: int, purpose: int = 0) -> Tensor:
+        """ε ~ N(0, 1), of the shape of the image."""
+        number_ = torch.tensor([number])
+        return standard_normal(self.key(purpose), number_, self.image.shape, self.image.dtype)[0]
+
+    def uniform(self, number: int, purpose: int = 0) -> float:
+        """One number of U(0, 1)."""
+        return float(uniform(self.key(purpose), torch.tensor([number]), torch.float64))
+
+    @property
+    def range(self) -> float:
+        """The difference of the largest and the smallest value of the image."""
+        return float(self.image.max() - self.image.min())
+
+
+@singledispatch
+def literal(method: Method, problem: Problem, x: Tensor) -> Tensor:
+    """The map of a method at x, which is the image or a noisy version of it: of its shape, (1, ...) for Grad-CAM."""
+    raise NotImplementedError(f"{type(method).__name__} has no literal form")
+
+
+@literal.register(Gradient)
+def gradient(method: Gradient, problem: Problem, x: Tensor) -> Tensor:
+    """∂ S_c / ∂ x."""
+    return problem.gradient(x)
+
+
+@literal.register(InputXGradient)
+def input_x_gradient(method: InputXGradient, problem: Problem, x: Tensor) -> Tensor:
+    """The product x ⊙ ∂ S_c / ∂ x."""
+    return x * problem.gradient(x)
+
+
+class _GuidedReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, arriving: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        passed: Tensor = (x > 0) * (arriving > 0) * arriving
+        return passed
+
+
+@literal.register(GuidedBackprop)
+def guided_backprop(method: GuidedBackprop, problem: Problem, x: Tensor) -> Tensor:
+    """The gradient, where each ReLU passes 1[x > 0] · 1[R_out > 0] · R_out."""
+    with _Replacing(relu=_GuidedReLU.apply):
+        return problem.gradient(x)
+
+
+class _DeconvolutionReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, arriving: Tensor) -> Tensor:
+        passed: Tensor = (arriving > 0) * arriving
+        return passed
+
+
+@literal.register(DeconvNet)
+def deconvnet(method: DeconvNet, problem: Problem, x: Tensor) -> Tensor:
+    """The gradient, where each ReLU passes 1[R_out > 0] · R_out."""
+    with _Replacing(relu=_DeconvolutionReLU.apply):
+        return problem.gradient(x)
+
+
+@literal.register(GradCAM)
+def grad_cam(method: GradCAM, problem: Problem, x: Tensor) -> Tensor:
+    """The sum of the feature maps, each times its mean gradient; rectified, and enlarged to the image."""
+    maps: list[Tensor] = []
+    path = method.path(prepare(problem.model), x[None])
+    hook = find_layer(problem.model, path).register_forward_hook(lambda layer, inputs, output: _kept(output, maps))
+    logit = problem.logit(x.clone().requires_grad_())
+    hook.remove()
+    (slopes,) = torch.autograd.grad(logit, maps)
+    cam = torch.zeros_like(maps[0][0, 0])
+    for feature, slope in zip(maps[0][0].detach(), slopes[0], strict=True):
+        cam += slope.mean() * feature
+    cam = cam.relu() if method.relu else cam
+    return F.interpolate(cam[None, None], size=x.shape[1:], mode="bilinear", align_corners=False)[0]
+
+
+@literal.register(GuidedGradCAM)
+def guided_grad_cam(method: GuidedGradCAM, problem: Problem, x: Tensor) -> Tensor:
+    """Guided Backprop ⊙ Grad-CAM."""
+    return literal(GuidedBackprop(), problem, x) * literal(GradCAM(method.layer), problem, x)
+
+
+@literal.register(IntegratedGradients)
+def integrated_gradients(method: IntegratedGradients, problem: Problem, x: Tensor) -> Tensor:
+    """(x − x′) ⊙ Σ_k w_k ∂ S_c(x′ + α_k (x − x′)) / ∂ x."""
+    n = method.steps
+    if method.rule == "midpoint":
+        path = [((k + 0.5) / n, 1 / n) for k in range(n)]
+    elif method.rule == "right":
+        path = [((k + 1) / n, 1 / n) for k in range(n)]
+    elif method.rule == "trapezoid":
+        path = [(k / (n - 1), (0.5 if k in (0, n - 1) else 1) / (n - 1)) for k in range(n)]
+    else:
+        path = [((node + 1) / 2, weight / 2) for node, weight in zip(*np.polynomial.legendre.leggauss(n), strict=True)]
+    return _on_path(method, problem, x, path)
+
+
+def _on_path(method: IntegratedGradients, problem: Problem, x: Tensor, path: list[tuple[float, float]]) -> Tensor:
+    start = as_baseline(method.baseline)(problem.image[None])[0]
+    total = torch.zeros_like(x)
+    for alpha, weight in path:
+        total += weight * problem.gradient(start + alpha * (x - start))
+    return (x - start) * total if method.multiply_by_inputs else total
+
+
+@literal.register(SmoothGrad)
+def smoothgrad(method: SmoothGrad, problem: Problem, x: Tensor) -> Tensor:
+    """A statistic of m(x + σ ε_k); the joint estimator takes the path of noisy image k at α_k = (k + u_k) / n alone."""
+    sigma = method.noise_fraction * problem.range if method.noise_std is None else method.noise_std
+    n, maps = method.samples, []
+    for k in range(n):
+        noisy = x + sigma * problem.normal(k)
+        if method.estimator == "joint":
+            assert isinstance(method.method, IntegratedGradients)
+            maps.append(_on_path(method.method, problem, noisy, [((k + problem.uniform(k)) / n, 1.0)]))
+        else:
+            maps.append(literal(method.method, replace(problem, sample=k), noisy))
+    mean = torch.stack(maps).mean(0)
+    if method.statistic == "mean":
+        return mean
+    if method.statistic == "square":
+        return sum((m**2 for m in maps), torch.zeros_like(mean)) / n
+    return sum(((m - mean) ** 2 for m in maps), torch.zeros_like(mean)) / n
+
+
+class _RescaledReLU(torch.autograd.Function):
+    """A ReLU of two rows, the image's and the baseline's."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return rows.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, arriving: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        x, start = rows
+        quotient = (x.clamp(min=0) - start.clamp(min=0)) / (x - start)
+        passed: Tensor = torch.where(x == start, (x > 0).to(x.dtype), quotient) * arriving
+        return passed
+
+
+class _RescaledMaxPool(torch.autograd.Function):
+    """A max-pool of two rows; its difference goes to where the higher of the two maxima is."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, options: dict[str, Any]) -> Tensor:
+        pooled: Tensor
+        pooled, where = F.max_pool2d(rows, **options | {"return_indices": True})
+        ctx.save_for_backward(rows, pooled, where)
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, arriving: Tensor) -> tuple[Tensor, None]:
+        rows, pooled, where = ctx.saved_tensors
+        rise = pooled[0] - pooled[1]
+        place = torch.where(rise >= 0, where[0], where[1]).flatten(1)  # (channel, windows)
+        way = (rows[0] - rows[1]).flatten(1).gather(1, place)
+        multiplier = torch.where(way == 0, 1.0, rise.flatten(1) / way)
+        passed = torch.zeros_like(rows).flatten(2)
+        for signal, row in zip(arriving, passed, strict=True):
+            row.scatter_add_(1, place, multiplier * signal.flatten(1))
+        return passed.reshape(rows.shape), None
+
+
+@literal.register(DeepLIFT)
+def deeplift(method: DeepLIFT, problem: Problem, x: Tensor) -> Tensor:
+    """(x − x′) ⊙ m, where each ReLU and each max-pool has Δout / Δin for a gradient; networks of these alone."""
+    return _from_baseline(method, problem, x, as_baseline(method.baseline)(problem.image[None])[0])
+
+
+def _from_baseline(method: DeepLIFT | DeepLiftSHAP, problem: Problem, x: Tensor, start: Tensor) -> Tensor:
+    rows = torch.stack([x, start]).detach().requires_grad_()
+    with _Replacing(relu=_RescaledReLU.apply, max_pool2d=_RescaledMaxPool.apply):
+        logit = problem.model(rows.clone())[0, problem.target]
+        m = torch.autograd.grad(logit, rows)[0][0]
+    return (x - start) * m if method.multiply_by_inputs else m
+
+
+@literal.register(DeepLiftSHAP)
+def deeplift_shap(method: DeepLiftSHAP, problem: Problem, x: Tensor) -> Tensor:
+    """The mean of DeepLIFT's maps over the baselines."""
+    starts = _all_baselines(method.baselines, problem)
+    return torch.stack([_from_baseline(method, problem, x, start) for start in starts]).mean(0)
+
+
+def _all_baselines(baselines: Baselines, problem: Problem) -> list[Tensor]:
+    if not isinstance(baselines, NoisyBaselines):
+        given = as_distribution(baselines, problem.image[None])
+        assert isinstance(given, GivenBaselines)
+        return list(given.tensor[0])
+    center = baselines.center(problem.image[None])[0]
+    sigma = baselines.fraction * problem.range
+    return [center + sigma * problem.normal(k, purpose=1) for k in range(baselines.count)]
+
+
+@literal.register(GradientSHAP)
+def gradient_shap(method: GradientSHAP, problem: Problem, x: Tensor) -> Tensor:
+    """The mean of (x̃_k − x′_k) ⊙ ∂ S_c(x′_k + α_k (x̃_k − x′_k)) / ∂ x over random baselines, positions and noise."""
+    starts = _all_baselines(method.baselines, problem)
+    total = torch.zeros_like(x)
+    for k in range(problem.sample * method.samples, (problem.sample + 1) * method.samples):
+        start = starts[int(problem.uniform(k, purpose=2) * len(starts))]
+        alpha = problem.uniform(k, purpose=3)
+        end = x + method.noise_fraction * problem.range * problem.normal(k, purpose=4)
+        slope = problem.gradient(start + alpha * (end - start))
+        total += (end - start) * slope if method.multiply_by_inputs else slope
+    return total / method.samples
+
+
+@literal.register(Occlusion)
+def occlusion(method: Occlusion, problem: Problem, x: Tensor) -> Tensor:
+    """At each value the mean fall of the logit over the windows that hide it."""
+    window, stride = method.sizes(x.shape)
+    start = as_baseline(method.baseline)(problem.image[None])[0]
+    total, windows = torch.zeros_like(x), torch.zeros_like(x)
+    axes = zip(x.shape, window, stride, strict=True)
+    for corner in itertools.product(*(range(0, length - size + step, step) for length, size, step in axes)):
+        place = tuple(slice(first, first + size) for first, size in zip(corner, window, strict=True))
+        hidden = x.clone()
+        hidden[place] = start[place]
+        total[place] += problem.logit(x) - problem.logit(hidden)
+        windows[place] += 1
+    return total / windows
+
+
+@literal.register(EdgeDetector)
+def edge_detector(method: EdgeDetector, problem: Problem, x: Tensor) -> Tensor:
+    """√((G_h² + G_v²) / 2), each G a difference of neighbors' weighted sums."""
+    p = F.pad(x[None], (1, 1, 1, 1), mode="replicate")[0]
+    height, width = x.shape[1:]
+
+    def at(down: int, right: int) -> Tensor:
+        return p[:, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
+
+    across = (at(-1, 1) + 2 * at(0, 1) + at(1, 1) - at(-1, -1) - 2 * at(0, -1) - at(1, -1)) / 4
+    along = (at(1, -1) + 2 * at(1, 0) + at(1, 1) - at(-1, -1) - 2 * at(-1, 0) - at(-1, 1)) / 4
+    return ((across**2 + along**2) / 2).sqrt()
+
+
+def _kept(output: Tensor, maps: list[Tensor]) -> Tensor:
+    """Keeps a layer's output and gives the model a copy, which it may overwrite."""
+    maps.append(output)
+    return output.clone()
+
+
+class _Replacing(TorchFunctionMode):
+    """Calls other functions in the place of ReLUs and max-pools, whatever module or function makes the call."""
+
+    def __init__(self, **functions: Callable[..., Any]) -> None:
+        super().__init__()
+        self._functions = functions
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = getattr(func, "__name__", "").strip("_"), kwargs or {}
+        if name not in self._functions:
+            return func(*args, **kwargs)
+        if name == "relu":
+            return self._functions[name](args[0])
+        return self._functions[name](args[0], {"kernel_size": args[1], **kwargs})
