@@ -17,7 +17,7 @@ from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.registry import METHODS, MethodEntry, get_method
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.attributions.streaming import MapBatch, attribute_stream
-from probatum.engine import NoisyBaselines
+from probatum.engine import NoisyBaselines, Tokens
 
 __all__ = [
     "METHODS",
