@@ -1,6 +1,7 @@
-"""The exceptions of the package: each message names the thing that is wrong and the way out."""
+"""The exceptions and warnings of the package: each message names the thing that is wrong and the way out."""
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
 
@@ -18,6 +19,23 @@ class ModelError(ProbatumError, RuntimeError):
 
 class MemoryBudgetError(ProbatumError, MemoryError):
     """One single row does not fit in the memory budget or in the device's memory."""
+
+
+class ProbatumWarning(UserWarning):
+    """Base of the warnings of the package: the result is right, but something about it should be known."""
+
+
+class ProbabilitiesWarning(ProbatumWarning):
+    """The model returns probabilities, whose gradients vanish where it is sure; logits explain better."""
+
+
+class MemoryBudgetWarning(ProbatumWarning):
+    """One row needs more than the default memory budget, which was raised to it."""
+
+
+def warn(warning: ProbatumWarning) -> None:
+    """Gives a warning of the package; nothing else warns below the experiments."""
+    warnings.warn(warning, stacklevel=3)
 
 
 class UnknownName(InvalidInput):

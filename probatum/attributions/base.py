@@ -20,7 +20,7 @@ from typing import ClassVar, TypeAlias
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from probatum.engine import PreparedModel, Request, TargetsLike, Tick, Variant, prepare, run_variants
+from probatum.engine import Output, PreparedModel, Request, TargetsLike, Tick, Variant, prepare, run_variants
 from probatum.errors import InvalidInput
 
 
@@ -50,6 +50,7 @@ class Method(ABC):
         precision: str | None = None,
         channels_last: bool = False,
         fold_batch_norm: bool = False,
+        output: Output | None = None,
         progress: Tick | None = None,
     ) -> Tensor:
         """Computes the maps of this method alone; the arguments are those of `attribute`.
@@ -71,6 +72,7 @@ class Method(ABC):
             precision=precision,
             channels_last=channels_last,
             fold_batch_norm=fold_batch_norm,
+            output=output,
             progress=progress,
         )[self.title]
 
@@ -90,6 +92,7 @@ def attribute(
     precision: str | None = None,
     channels_last: bool = False,
     fold_batch_norm: bool = False,
+    output: Output | None = None,
     progress: Tick | None = None,
 ) -> dict[str, Tensor]:
     """Computes the maps of several methods at once, sharing the model calls that they have in common.
@@ -112,6 +115,7 @@ def attribute(
             see `engine.prepare`, also for the next two.
         channels_last: compute with the channels of each pixel next to each other.
         fold_batch_norm: compute each convolution and the batch norm that follows it as one.
+        output: where the logits are in what the model returns: a key, an index or a function; see `engine.prepare`.
         progress: called with (points done, points in all) after each model call.
 
     Returns:
@@ -126,7 +130,9 @@ def attribute(
     methods = named_methods(methods)
     if isinstance(images, DataLoader):
         raise InvalidInput("the images come from a DataLoader; attribute_stream takes it and gives maps batch by batch")
-    prepared = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
+    prepared = prepare(
+        model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images, output=output
+    )
     return attribute_variants(
         [Variant(prepared, targets)],
         images,

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from probatum.attributions.base import MethodsLike, attribute_variants, named_methods
-from probatum.engine import PreparedModel, Targets, Variant, all_logits, prepare
+from probatum.engine import Output, PreparedModel, Targets, Variant, all_logits, prepare
 from probatum.errors import InvalidInput, ProbatumError
 
 
@@ -44,6 +44,7 @@ def attribute_stream(
     precision: str | None = None,
     channels_last: bool = False,
     fold_batch_norm: bool = False,
+    output: Output | None = None,
 ) -> Iterator[MapBatch]:
     """Computes the maps of a `DataLoader`, or of any iterable of batches, one batch at a time.
 
@@ -68,6 +69,7 @@ def attribute_stream(
         channels_last: the layout of images and activations.
         fold_batch_norm: compute each convolution and the batch norm that follows it as one; the first batch shows
             which belong together.
+        output: where the logits are in what the model returns.
 
     Returns:
         an iterator over the batches, in their order.
@@ -84,7 +86,7 @@ def attribute_stream(
         )
     if isinstance(targets, (str, Tensor)) and not (isinstance(targets, str) and targets == "predicted"):
         raise InvalidInput("targets of a stream are one class index, 'predicted', or what each batch holds: None")
-    prepared = prepare(model, precision, channels_last=channels_last)
+    prepared = prepare(model, precision, channels_last=channels_last, output=output)
 
     def stream(prepared: PreparedModel) -> Iterator[MapBatch]:
         number = first = 0
@@ -94,7 +96,12 @@ def attribute_stream(
                 images = images.to(prepared.device, non_blocking=True)
                 if fold_batch_norm and number == 0:
                     prepared = prepare(
-                        model, precision, channels_last=channels_last, fold_batch_norm=True, example=images
+                        model,
+                        precision,
+                        channels_last=channels_last,
+                        fold_batch_norm=True,
+                        example=images,
+                        output=output,
                     )
                 chosen = given if targets is None else targets
                 if chosen is None or isinstance(chosen, str):

@@ -17,6 +17,7 @@ from probatum.engine.feature_maps import FeatureMap, find_feature_map
 from probatum.engine.layouts import Layout, Tokens, as_layout
 from probatum.engine.masking import SlidingWindow
 from probatum.engine.noise import image_keys
+from probatum.engine.outputs import Output
 from probatum.engine.plan import Request, Tick, Variant, all_logits, run, run_variants
 from probatum.engine.precision import PRECISIONS
 from probatum.engine.prepared_model import PreparedModel, prepare, prepare_like
@@ -56,6 +57,7 @@ __all__ = [
     "Multipliers",
     "Noise",
     "NoisyBaselines",
+    "Output",
     "PointStream",
     "PreparedModel",
     "RandomPath",

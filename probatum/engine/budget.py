@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from probatum.engine.arguments import require_count
-from probatum.errors import InvalidInput, MemoryBudgetError
+from probatum.errors import InvalidInput, MemoryBudgetError, MemoryBudgetWarning, warn
 
 T = TypeVar("T")
 MIB = 1 << 20
@@ -128,12 +128,14 @@ class Budget:
         max_rows: a bound on the rows of one call, or None.
         row_bytes: measured need of one row, by kind of row. Shared between views of equal structure, it saves
             measuring.
+        grows: whether the limit is the default one, which one row may exceed.
     """
 
     image_bytes: int
     limit: int | None
     max_rows: int | None = None
     row_bytes: dict[object, int] = field(default_factory=dict)
+    grows: bool = False
 
     @classmethod
     def of(
@@ -142,12 +144,13 @@ class Budget:
         """Makes the budget of a call; the device's default where neither a limit nor a number of rows is given."""
         if max_rows is not None:
             require_count("chunk, the most rows of a model call,", max_rows)
+        default = limit is None and max_rows is None
         if limit is not None:
             limit = parse_bytes(limit)
-        elif max_rows is None:
+        elif default:
             limit = default_budget(images.device)
             max_rows = CPU_ROWS if images.device.type == "cpu" else None
-        return cls(images[0].nbytes, limit, max_rows, row_bytes)
+        return cls(images[0].nbytes, limit, max_rows, row_bytes, grows=default)
 
     def measures(self, kind: object) -> bool:
         """Tells whether a row of this kind has still to be measured."""
@@ -173,11 +176,18 @@ class Budget:
         return result
 
     def rows(self, kind: object) -> int:
-        """Rows of each chunk; MemoryBudgetError where not even one fits."""
+        """Rows of each chunk; where not one fits, the default limit grows and a given one raises MemoryBudgetError."""
         if self.limit is None:
             assert self.max_rows is not None
             return self.max_rows
         needed = self.row_bytes[kind]
+        if needed > self.limit and self.grows:
+            message = (
+                f"one row needs {needed / MIB:.1f} MiB, more than the default memory budget of {self.limit / MIB:.1f} "
+                "MiB: the budget is raised, and every model call holds one row; give a memory_budget to choose it"
+            )
+            warn(MemoryBudgetWarning(message))
+            self.limit = needed
         if needed > self.limit:
             raise MemoryBudgetError(
                 f"one row needs {needed / MIB:.1f} MiB, more than the memory budget of {self.limit / MIB:.1f} MiB; "

@@ -16,6 +16,7 @@ from torch import Tensor
 from probatum.engine.budget import is_out_of_memory, one_row_too_large
 from probatum.engine.copying import copy_model
 from probatum.engine.prepared_model import PreparedModel
+from probatum.engine.probabilities import warn_of_probabilities
 from probatum.errors import InvalidInput, ModelError
 
 
@@ -36,24 +37,27 @@ def require_independent_rows(prepared: PreparedModel, images: Float[Tensor, "bat
         return
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the model gives its warnings again in the passes that count
-        _probe(prepared, images, alone)
+        logits = _probe(prepared, images, alone)
     prepared.probed.add(kind)
+    warn_of_probabilities(prepared, images, logits)
 
 
-def _probe(prepared: PreparedModel, images: Tensor, alone: bool) -> None:
+def _probe(prepared: PreparedModel, images: Tensor, alone: bool) -> Tensor:
+    """Returns the logits of the first image."""
     image = images[:1]
     batch = image if alone else torch.cat([image, _negative(image), image])
     own = _alone(prepared, images)
     random = _random_state(prepared.device)
     beside = _batched(prepared, batch)
     if beside is None or not _differ(own, beside, prepared.resolution):
-        return
+        return own
     drawn = not torch.equal(random, _random_state(prepared.device))
     again = _batched(prepared, batch)
     if again is not None and _differ(beside, again, prepared.resolution):
         _refuse_change(prepared, drawn)
     if not alone and not _is_rounding(prepared, image, batch):
         _refuse_meeting(prepared)
+    return own
 
 
 def _negative(image: Tensor) -> Tensor:

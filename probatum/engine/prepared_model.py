@@ -11,6 +11,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.folding import Fold, find_folds, fold
+from probatum.engine.outputs import Output, class_logits, find_logits
 from probatum.engine.precision import dtype_of, require_precision
 from probatum.engine.versions import Versions
 from probatum.errors import InvalidInput, ModelError
@@ -36,6 +37,7 @@ class PreparedModel:
         source: the parameters and buffers of the caller's model when it was prepared.
         probed: the kinds of calls in which rows were found independent and forward passes repeatable.
         outputs: of layers, by shape of an image: what `feature_maps` saw of them, kept likewise.
+        output: where the logits are in what the model returns; None finds them.
     """
 
     model: nn.Module
@@ -49,6 +51,7 @@ class PreparedModel:
     source: Versions | None = field(default=None, repr=False)
     probed: set[object] = field(default_factory=set)
     outputs: dict[object, Any] = field(default_factory=dict)
+    output: Output | None = None
 
     @property
     def resolution(self) -> float:
@@ -57,19 +60,12 @@ class PreparedModel:
         return short.get(self.precision or "", torch.finfo(self.dtype).eps)
 
     def logits(self, points: Float[Tensor, "rows *shape"]) -> Float[Tensor, "rows classes"]:
-        """Runs the model; ModelError unless it returns one vector of logits a row."""
+        """Runs the model; ModelError unless there is one vector of logits a row in what it returns."""
         if self.channels_last:
             points = points.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            logits = self.model(points)
-        if not isinstance(logits, Tensor):
-            raise ModelError(f"{self.name} returns a {type(logits).__name__}; probatum needs (batch, classes) logits")
-        if logits.ndim != 2 or len(logits) != len(points):
-            raise ModelError(
-                f"{self.name} returns shape {tuple(logits.shape)} for {len(points)} images; "
-                "probatum needs (batch, classes) logits"
-            )
-        return logits.to(self.dtype)  # bfloat16's come back to float32
+            logits = find_logits(self.model(points), self.output, self.name)
+        return class_logits(logits, len(points), self.name).to(self.dtype)  # bfloat16's come back to float32
 
     def require_unfolded(self, path: str) -> None:
         """Raises ModelError where a layer's own output no longer exists."""
@@ -137,6 +133,7 @@ def prepare(
     fold_batch_norm: bool = False,
     example: Tensor | None = None,
     like: PreparedModel | None = None,
+    output: Output | None = None,
 ) -> PreparedModel:
     """Makes the prepared model of a model that all attribution is computed on; the model itself is left as it is.
 
@@ -152,6 +149,10 @@ def prepare(
             the prepared model's own; equal up to rounding. The convolution that is called last is left as it is.
         example: images of which the first shows which batch norm follows which convolution; needed for folding.
         like: a view of another model of the same structure, whose memory measurements and folds hold here too.
+        output: where the logits are in what the model returns: a key, attribute or index, or a function that makes
+            (batch, classes) or (batch,) of it, such as `lambda y: y["out"].mean((2, 3))` for the mean logit of each
+            class of a segmentation. None takes a tensor itself, `logits` of Hugging Face's outputs and of dicts, or
+            the first tensor of a tuple. A single logit f is explained as the logits (−f, f) of two classes.
 
     Raises:
         InvalidInput: the precision does not exist, the device lacks it, an option differs from that of a given view, or
@@ -160,13 +161,15 @@ def prepare(
     """
     if isinstance(model, PreparedModel):
         _require_options(model, precision, channels_last, fold_batch_norm)
+        if output is not None and output != model.output:
+            raise InvalidInput("the model was prepared with another output; give output to prepare")
         return model
     if not isinstance(model, nn.Module):
         raise InvalidInput(f"the model is a {type(model).__name__}, not a torch.nn.Module")
     _require_hashable(model)
     # What is made in inference mode is of no use to autograd afterwards.
     with torch.inference_mode(False), torch.no_grad():
-        return _prepared(model, precision, channels_last, fold_batch_norm, example, like)
+        return _prepared(model, precision, channels_last, fold_batch_norm, example, like, output)
 
 
 def _prepared(
@@ -176,6 +179,7 @@ def _prepared(
     fold_batch_norm: bool,
     example: Tensor | None,
     like: PreparedModel | None,
+    output: Output | None,
 ) -> PreparedModel:
     frozen = frozen_copy(model)
     tensors = [t for t in [*frozen.parameters(), *frozen.buffers()] if t.is_floating_point()]
@@ -191,7 +195,7 @@ def _prepared(
         if any(t.dtype != dtype for t in tensors):
             frozen = frozen.to(dtype)
     prepared = PreparedModel(
-        frozen, name, dtype, device, precision, channels_last, source=Versions(written_module(model))
+        frozen, name, dtype, device, precision, channels_last, source=Versions(written_module(model)), output=output
     )
     if fold_batch_norm:
         if like is not None and (like.folds or example is None):
@@ -236,12 +240,17 @@ def prepare_like(model: nn.Module, prepared: PreparedModel) -> PreparedModel:
     """The prepared model of another model of the same structure: with the same options, measurements and folds."""
     folded = bool(prepared.folds)
     return prepare(
-        model, prepared.precision, channels_last=prepared.channels_last, fold_batch_norm=folded, like=prepared
+        model,
+        prepared.precision,
+        channels_last=prepared.channels_last,
+        fold_batch_norm=folded,
+        like=prepared,
+        output=prepared.output,
     )
 
 
 def _options(prepared: PreparedModel) -> tuple[object, ...]:
-    return prepared.dtype, prepared.device, prepared.precision, prepared.channels_last, prepared.folds
+    return prepared.dtype, prepared.device, prepared.precision, prepared.channels_last, prepared.folds, prepared.output
 
 
 def _findings(model: nn.Module, prepared: PreparedModel) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from probatum.engine.copying import frozen_copy
-from probatum.errors import ModelError, UnknownName
+from probatum.engine.outputs import Output, find_logits
+from probatum.errors import UnknownName
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def execution_order(model: nn.Module, images: Tensor) -> tuple[LayerCall, ...]:
     return tuple(LayerCall(path, kinds[path], number) for path, number in calls.items())
 
 
-def used_parameters(model: nn.Module, images: Tensor, among: Collection[str] | None = None) -> frozenset[str]:
+def used_parameters(
+    model: nn.Module, images: Tensor, among: Collection[str] | None = None, output: Output | None = None
+) -> frozenset[str]:
     """Names the parameters that the logits of any image depend on, by autograd; auxiliary heads are left out.
 
     A model may send images on different ways (mixture of experts, early exit), so they pass one by one until every
@@ -65,6 +69,7 @@ def used_parameters(model: nn.Module, images: Tensor, among: Collection[str] | N
         model: any module; only read.
         images: (batch, ...).
         among: the names to look for; None looks for all.
+        output: where the logits are, as in `prepare`.
     """
     prepared = frozen_copy(model)
     unmet = {
@@ -75,7 +80,7 @@ def used_parameters(model: nn.Module, images: Tensor, among: Collection[str] | N
     }
     used: set[str] = set()
     for row in range(len(images)):
-        logits = _forward(prepared, images[row : row + 1])
+        logits = find_logits(_forward(prepared, images[row : row + 1]), output, type(prepared).__name__)
         if unmet and logits.requires_grad:
             # The sum of the logits, which must not be taken where the caller has switched gradients off.
             gradients = torch.autograd.grad(logits, list(unmet.values()), torch.ones_like(logits), allow_unused=True)
@@ -94,13 +99,8 @@ def plain_images(model: nn.Module, images: Tensor) -> Tensor:
     return copied.to(dtype) if copied.is_floating_point() else copied
 
 
-def _forward(prepared: nn.Module, images: Tensor) -> Tensor:
+def _forward(prepared: nn.Module, images: Tensor) -> Any:
     # Images that require a gradient keep transformers off their fused inference path, which calls no submodule.
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        logits = prepared(plain_images(prepared, images).requires_grad_(True).clone())
-    if not isinstance(logits, Tensor):
-        raise ModelError(
-            f"{type(prepared).__name__} returns a {type(logits).__name__}; probatum needs (batch, classes) logits"
-        )
-    return logits
+        return prepared(plain_images(prepared, images).requires_grad_(True).clone())

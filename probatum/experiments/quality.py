@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from probatum.attributions import InputXGradient, Method, SmoothGrad, attribute
 from probatum.attributions.base import MethodsLike, named_methods
 from probatum.attributions.baselines import Baseline, as_baseline
-from probatum.engine import PreparedModel, Targets, TargetsLike, all_logits, prepare, prepare_like
+from probatum.engine import Output, PreparedModel, Targets, TargetsLike, all_logits, prepare, prepare_like
+from probatum.engine.probabilities import probabilities
 from probatum.errors import InvalidInput
 from probatum.experiments.result import position
 from probatum.metrics.quality import Case, Explain, Forward, Product, Quality, get_quality
@@ -84,6 +85,7 @@ def quality_scores(
     precision: str | None = None,
     channels_last: bool = False,
     fold_batch_norm: bool = False,
+    output: Output | None = None,
     memory_budget: int | str | None = None,
     cells: Path | None = None,
     progress: Progress | None = None,
@@ -114,6 +116,7 @@ def quality_scores(
         precision: as in `sanity_check`, like the next two.
         channels_last: the layout of images and activations.
         fold_batch_norm: whether batch norms become part of convolutions.
+        output: where the logits are in what the model returns, as in `engine.prepare`.
         memory_budget: as in `attribute`.
         cells: a folder where the scores of each version of the model on each 16 images are stored as they come, so that
             an interrupted call continues, as in `sanity_check`.
@@ -136,7 +139,9 @@ def quality_scores(
         raise InvalidInput(f"local_or_global names {', '.join(sorted(unknown))}, which is none of the methods")
     table = metrics if isinstance(metrics, Mapping) else {name: get_quality(name) for name in metrics}
     kinds = {name: product_of(method) for name, method in methods.items()} | dict(local_or_global or {})
-    trained = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
+    trained = prepare(
+        model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images, output=output
+    )
     images = trained.accept(images)
     if targets is None:
         targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
@@ -208,7 +213,7 @@ def _callables(
 
     def probability(points: Tensor, image: Tensor) -> Tensor:
         logits = all_logits(prepared, points, memory_budget=memory_budget)
-        return logits.softmax(1).gather(1, targets[image, None])[:, 0]
+        return probabilities(logits).gather(1, targets[image, None])[:, 0]
 
     return explain, forward, probability
 

@@ -16,7 +16,17 @@ from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute_variants, resolved
 from probatum.attributions.base import MethodsLike, named_methods
-from probatum.engine import PreparedModel, Targets, TargetsLike, Tick, Variant, all_logits, prepare, prepare_like
+from probatum.engine import (
+    Output,
+    PreparedModel,
+    Targets,
+    TargetsLike,
+    Tick,
+    Variant,
+    all_logits,
+    prepare,
+    prepare_like,
+)
 from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, ModelError
 from probatum.experiments.chance import OTHERS, chance_by_image, groups, partners
@@ -49,6 +59,7 @@ def sanity_check(
     precision: str | None = None,
     channels_last: bool = False,
     fold_batch_norm: bool = False,
+    output: Output | None = None,
     memory_budget: int | str | None = None,
     on_nan: OnNaN = "raise",
     cells: Path | None = None,
@@ -80,6 +91,7 @@ def sanity_check(
         precision: as in `attribute`, like the next two.
         channels_last: the layout of images and activations.
         fold_batch_norm: whether batch norms become part of convolutions; folded anew for each randomized model.
+        output: where the logits are in what the model returns, as in `engine.prepare`.
         memory_budget: as in `attribute`.
         on_nan: "raise" an error for a map with NaN or infinite values, or "record" it among the result's failures.
         cells: a folder where parts are stored as they are computed. A check that was interrupted continues when it is
@@ -103,19 +115,21 @@ def sanity_check(
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
     if len(names) != len(images) or len(set(names)) < len(names):
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
-    prepared = prepare(model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images)
+    prepared = prepare(
+        model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images, output=output
+    )
     if targets is None:
         targets = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
     targets = Targets.of(images, targets).classes
     if randomizer is not None:
-        randomizer.require_unused(model, images)
+        randomizer.require_unused(model, images, output)
     work = SanityWork(
         trained=prepared,
         images=images,
         targets=targets,
         methods=resolved(methods, prepared, images),
         metrics=metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics},
-        randomizer=randomizer or Randomizer(model, automatic_stages(model, images), Reset(), seed=seed),
+        randomizer=randomizer or Randomizer(model, automatic_stages(model, images, output), Reset(), seed=seed),
         trials=trials,
         seed=seed,
         image_names=names,
@@ -298,10 +312,12 @@ class SanityWork:
         """
         assert cell.trial is not None
         reference = self.reference(cell, trained)
-        aimed = self.randomizer.targets(self.images[cell.part], self.targets[cell.part], cell.trial)
+        aimed = self.randomizer.targets(
+            self.images[cell.part], self.targets[cell.part], cell.trial, self.trained.output
+        )
         views = []
         for step in self.randomizer.steps(cell.trial, start=1):
-            self.randomizer.require_unused(step.model, self.images[cell.part])
+            self.randomizer.require_unused(step.model, self.images[cell.part], self.trained.output)
             views.append(prepare_like(step.model, self.trained))
         count = cell.stop - cell.first
         what = "randomized models" + (f", trial {cell.trial + 1} of {self.trials}" if self.trials > 1 else "")

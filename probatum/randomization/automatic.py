@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from probatum.engine.copying import frozen_copy, written_module
+from probatum.engine.outputs import Output
 from probatum.engine.trace import plain_images, used_parameters
 from probatum.errors import ModelError
 from probatum.randomization.stages import (
@@ -25,7 +26,9 @@ from probatum.randomization.stages import (
 )
 
 
-def automatic_stages(model: nn.Module, images: Float[Tensor, "batch *shape"]) -> StagePlan:
+def automatic_stages(
+    model: nn.Module, images: Float[Tensor, "batch *shape"], output: Output | None = None
+) -> StagePlan:
     """Makes one stage of every layer, in reversed order of execution: the output first.
 
     A layer is a module that owns parameters, called or not: fused attention and functional calls bypass modules, so the
@@ -40,6 +43,7 @@ def automatic_stages(model: nn.Module, images: Float[Tensor, "batch *shape"]) ->
     Args:
         model: any module in any mode; it is only read, and runs as a copy in eval mode.
         images: inputs that the model accepts: all that are explained, for a model may send them on different ways.
+        output: where the logits are in what the model returns, as in `engine.prepare`.
 
     Returns:
         the stages, named by the paths of their layers; `unused` is what the forward pass of every image leaves
@@ -52,12 +56,12 @@ def automatic_stages(model: nn.Module, images: Float[Tensor, "batch *shape"]) ->
     kind = type(model).__name__
     layers = _watch(model, images[:1])
     left = set(untouched(model, [name for layer in layers for name in layer.names]))
-    if layers and left and used_parameters(model, images[1:], left):
+    if layers and left and used_parameters(model, images[1:], left, output):
         layers = _watch(model, images)
     if not layers:
         raise ModelError(f"the forward pass of {kind} uses no parameters; there is nothing to randomize")
     left = set(untouched(model, [name for layer in layers for name in layer.names]))
-    hidden = used_parameters(model, images, left)
+    hidden = used_parameters(model, images, left, output)
     if hidden:
         raise ModelError(f"{min(hidden)} of {kind} is used in a way that cannot be watched; give a table of stages")
     merged = _merge(layers, named_tensors(model))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from probatum.engine import all_logits, copy_model, prepare, used_parameters
+from probatum.engine import Output, all_logits, copy_model, prepare, used_parameters
 from probatum.engine.copying import written_module
 from probatum.errors import InvalidInput, ModelError, UnknownName
 from probatum.randomization.classes import other_classes
@@ -118,13 +118,14 @@ class Randomizer:
             return (Stage("another class", ()),)
         return self.plan.stages[::-1] if self.order == "bottom-up" else self.plan.stages
 
-    def targets(self, images: Tensor, targets: Tensor, trial: int = 0) -> Tensor:
+    def targets(self, images: Tensor, targets: Tensor, trial: int = 0, output: Output | None = None) -> Tensor:
         """The classes that are explained on the models of all steps from 1 on.
 
         Args:
             images: (batch, ...), as the model takes them.
             targets: (batch,), the classes explained on the trained model.
             trial: number of the independent repetition.
+            output: where the logits are, as in `engine.prepare`.
 
         Returns:
             (batch,), the same classes; in order "logit" another one for each image, see `other_classes`.
@@ -134,7 +135,7 @@ class Randomizer:
         """
         if self.order != "logit":
             return targets
-        classes = all_logits(prepare(self.trained), images[:1]).shape[1]
+        classes = all_logits(prepare(self.trained, output=output), images[:1]).shape[1]
         return other_classes(images, targets, classes, self.seed, trial)
 
     def model(self, step: int, trial: int = 0) -> nn.Module:
@@ -169,19 +170,20 @@ class Randomizer:
                 model = self._redrawn(model, [stage], number, trial)
             yield Step(number, stage.name, model)
 
-    def require_unused(self, model: nn.Module, images: Tensor) -> None:
+    def require_unused(self, model: nn.Module, images: Tensor, output: Output | None = None) -> None:
         """Refuses images that reach weights which the plan leaves out as unused, and which so stay trained.
 
         Args:
             model: the trained model, or that of a step: random gates may send an image elsewhere.
             images: (batch, ...), those that are explained.
+            output: where the logits are, as in `engine.prepare`.
 
         Raises:
             ModelError: the logits of an image depend on an unused parameter.
         """
         if not self.plan.unused or isinstance(self.initializer, Identity):
             return
-        reached = used_parameters(model, images, names_under(self.trained, self.plan.unused))
+        reached = used_parameters(model, images, names_under(self.trained, self.plan.unused), output)
         if reached:
             raise ModelError(
                 f"{min(reached)} of {type(self.trained).__name__} counts as unused and stays trained, but an image "

@@ -14,8 +14,9 @@ from torch import nn
 from probatum import attribute
 from probatum.attributions import GradCAM, Gradient, GuidedGradCAM, IntegratedGradients, SmoothGrad
 from probatum.engine import PLAIN, prepare
+from probatum.engine import budget as budgets
 from probatum.engine.budget import COPIES, CPU_DEFAULT, MIB, Budget, default_budget, measure_saved, parse_bytes
-from probatum.errors import InvalidInput, MemoryBudgetError
+from probatum.errors import InvalidInput, MemoryBudgetError, MemoryBudgetWarning
 
 IMAGE = math.prod(SHAPE) * 8  # bytes of one image in float64
 UNITS = {"": 1, "b": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "gb": 10**9}
@@ -70,7 +71,7 @@ def test_a_rows_need_is_what_a_hand_counts():
     assert measured(seeded(Perceptron), images()) == (16 + 16 + 4 + 1 + 2 * 16) * 8 + COPIES * IMAGE
 
     def build():
-        return nn.Sequential(nn.Flatten(), nn.Linear(198, 1000), nn.ReLU(), nn.Linear(1000, 10), nn.Sigmoid())
+        return nn.Sequential(nn.Flatten(), nn.Linear(198, 1000), nn.ReLU(), nn.Linear(1000, 10), nn.Tanh())
 
     assert measured(seeded(build), images()) == (1000 + 10 + 1 + 2 * 1000) * 8 + COPIES * IMAGE
 
@@ -207,6 +208,21 @@ def test_a_budget_below_one_row_is_refused_with_the_need():
     with pytest.raises(MemoryBudgetError, match=r"one row needs 2\.3 MiB, .* of 1\.0 MiB; .* at least 3 MiB"):
         Gradient()(model, images(), 0, memory_budget="1 MiB")
     assert torch.equal(Gradient()(model, images(), 0, memory_budget="3 MiB"), Gradient()(model, images(), 0, chunk=1))
+
+
+def test_the_default_budget_grows_to_one_row_and_says_so(monkeypatch):
+    model, x = seeded(ConvNet), images()
+    expected = Gradient()(model, x, 0)
+    row = measured(model, x)
+    monkeypatch.setattr(budgets, "CPU_DEFAULT", row - 1)
+    counter = CallCounter(model)
+    with pytest.warns(MemoryBudgetWarning, match="one row needs") as caught:
+        maps = Gradient()(counter, x, 0)
+    assert len(caught) == 1
+    assert max(counter.calls[len(PROBE) :]) == 1
+    torch.testing.assert_close(maps, expected, rtol=1e-12, atol=1e-15)
+    with pytest.raises(MemoryBudgetError, match="memory budget"):
+        Gradient()(counter, x, 0, memory_budget=row - 1)
 
 
 def test_finding_the_predicted_classes_is_bounded_too():

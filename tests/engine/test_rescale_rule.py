@@ -360,7 +360,7 @@ def test_what_has_no_rule_is_named_with_its_place_and_the_way_out(name):
 
 
 def test_an_operation_outside_of_any_layer_is_placed_in_the_model():
-    model = seeded(lambda: Own(lambda x: x.flatten(1).softmax(1)))
+    model = seeded(lambda: Own(lambda x: 2 * x.flatten(1).softmax(1)))
     with pytest.raises(ModelError, match=r"^softmax in Own has no rule"):
         DeepLIFT()(model, points(2), 0)
 
