@@ -25,6 +25,13 @@ enter_copy() {
     "$python" -m venv .venv
 }
 
+# inherit NAME : lets the environment of this copy see the packages of another's, so that torch is installed once.
+inherit() {
+    for packages in "$kept/$1"/.venv/lib/python3*/site-packages; do
+        echo "$packages" > "$(echo .venv/lib/python3*/site-packages)/inherited.pth"
+    done
+}
+
 # use_data : sets PROBATUM_DATA to a copy of the real data, where there is some; loaders unpack beside the archives.
 use_data() {
     [ -d "$root/../shared/data" ] || return 0
