@@ -15,10 +15,11 @@ from probatum.engine.evaluate import (
 )
 from probatum.engine.feature_maps import FeatureMap, find_feature_map
 from probatum.engine.layouts import Layout, Tokens, as_layout
+from probatum.engine.logits import all_logits
 from probatum.engine.masking import SlidingWindow
 from probatum.engine.noise import image_keys
 from probatum.engine.outputs import Output
-from probatum.engine.plan import Request, Tick, Variant, all_logits, run, run_variants
+from probatum.engine.plan import Tick, run, run_variants
 from probatum.engine.precision import PRECISIONS
 from probatum.engine.prepared_model import PreparedModel, prepare, prepare_like
 from probatum.engine.references import (
@@ -29,6 +30,7 @@ from probatum.engine.references import (
     RandomPath,
     Reference,
 )
+from probatum.engine.requests import Request, Variant
 from probatum.engine.rules import BackwardRule, DeconvolutionReLU, GuidedReLU, ReLUCoverage, ReLURule
 from probatum.engine.sampling import Expansion, Noise, PointStream, Rows, StraightPath
 from probatum.engine.targets import Targets, TargetsLike

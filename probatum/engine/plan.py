@@ -1,68 +1,27 @@
 """The plan: requests of several methods merged into as few model calls as they need, streamed in chunks."""
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.evaluate import LOGIT, MULTIPLIERS, PLAIN, Evaluation, Measurement, Shared, evaluate, predict
+from probatum.engine.chunks import ChunkedRun, VariantState, run_without_model
+from probatum.engine.evaluate import PLAIN, Measurement, evaluate, predict
 from probatum.engine.independence import require_independent_rows
-from probatum.engine.multipliers import Completeness
+from probatum.engine.logits import logits_within
 from probatum.engine.noise import image_keys
 from probatum.engine.precision import computing, cudnn_off_for_recurrent
-from probatum.engine.prefix import SharedWeights, StaleTensorError
 from probatum.engine.prepared_model import PreparedModel, first_not_finite
-from probatum.engine.sampling import Expansion, PointStream, Rows
-from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
+from probatum.engine.requests import Request, Variant
+from probatum.engine.sampling import Expansion, PointStream
 from probatum.engine.targets import Targets, TargetsLike
 from probatum.errors import ModelError
 
 Tick = Callable[[int, int], None]
 """Called with (points done, points in all)."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a method wants of the engine: a statistic of `value` over the points of a chain of expansions.
-
-    Args:
-        value: the map of one point, batched over rows: Evaluation -> (rows, ...).
-        measurements: what has to be measured at each point; nothing where the model plays no part.
-        chain: expansions of the image into points, outermost first; none is the image itself.
-        statistic: over the samples of the outermost expansion; anything but "mean" needs one.
-    """
-
-    value: Callable[[Evaluation], Tensor]
-    measurements: frozenset[Measurement] = frozenset()
-    chain: tuple[Expansion, ...] = ()
-    statistic: Statistic = "mean"
-
-    def accumulator(self, batch: int) -> Accumulator:
-        """An empty accumulator of the statistic."""
-        if self.statistic == "mean":
-            return WeightedSum(batch)
-        inner = math.prod(expansion.count for expansion in self.chain[1:])
-        return SampleMoments(batch, self.chain[0].count, inner, variance=self.statistic == "variance")
-
-
-@dataclass(frozen=True, eq=False)
-class Variant:
-    """A version of a model, and what is explained there.
-
-    Args:
-        prepared: the prepared model; versions that run together differ in their weights alone.
-        targets: class indices (batch,), one index for all images, or None for the classes that this version predicts.
-    """
-
-    prepared: PreparedModel
-    targets: TargetsLike | None = None
 
 
 def run(
@@ -102,7 +61,7 @@ def run_variants(
 
     Args:
         variants: the versions, at least one.
-        images: as `view.accept` returns them.
+        images: as `prepared.accept` returns them.
         requests: by name; they hold for all versions.
         seed: of the noise streams.
         memory_budget: bytes or a text such as "2 GiB"; None is the device's default.
@@ -124,59 +83,65 @@ def run_variants(
         cudnn_off_for_recurrent(prepared.model, prepared.device),
         _checkpointing_named(prepared),
     ):
-        works = [_VariantState.of(variant, images) for variant in variants]
+        states = [VariantState.of(variant, images) for variant in variants]
         if any(request.measurements for request in requests.values()):
             require_independent_rows(prepared, images, alone=chunk == 1)
         budget = Budget.of(images, memory_budget, chunk, prepared.row_bytes)
-        groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
-        for name, request in requests.items():
-            groups[request.chain][name] = request
-        # The images themselves come first: their forward pass finds the classes that the other groups aim at.
-        ordered = sorted(groups.items(), key=lambda item: len(item[0]) > 0)
-        # Only what expands an image has noise, and hashing takes as long as a layer.
-        keys = image_keys(images, seed) if any(groups) else images.new_zeros(len(images), dtype=torch.int64)
-        streams = [(PointStream.of(images, keys, chain), members) for chain, members in ordered]
-        total, done = sum(len(stream) for stream, _ in streams) * len(works), 0
-
-        def tick(points: int) -> None:
-            nonlocal done
-            done += points
-            if progress is not None:
-                progress(done, total)
-
-        for stream, members in streams:
+        streams = _streams(images, requests, seed)
+        tick = _counter(progress, len(states) * sum(len(points) for points, _ in streams))
+        for points, members in streams:
+            for state in states:
+                state.begin(members)
             measurements = frozenset[Measurement]().union(*(request.measurements for request in members.values()))
-            for work in works:
-                if work.targets is None and measurements and stream.chain:
-                    work.targets = Targets(_all_logits(work.prepared, images, budget).argmax(1))
-                work.begin(members)
-            if measurements:
-                _ChunkedRun(stream, measurements, budget, tick).run(works)
-                for work in works:
-                    work.end()
-            else:
-                _without_model(stream, works)
-                tick(len(stream) * len(works))
-        for work in works:
+            if not measurements:
+                run_without_model(points, states)
+                tick(len(states) * len(points))
+                continue
+            if points.chain:
+                _predict_targets(states, images, budget)
+            ChunkedRun(points, measurements, budget, tick).run(states)
+            for state in states:
+                state.end()
+        for state in states:
             if finite:
-                for name, result in work.maps.items():
-                    _require_finite(work, images, name, result)
-            work.completeness.require(work.prepared, finite=finite)
-    return [{name: work.maps[name] for name in requests} for work in works]
+                for name, maps in state.maps.items():
+                    _require_finite(state, images, name, maps)
+            state.completeness.require(state.prepared, finite=finite)
+    return [{name: state.maps[name] for name in requests} for state in states]
 
 
-def all_logits(
-    prepared: PreparedModel,
-    images: Tensor,
-    *,
-    memory_budget: int | str | None = None,
-    chunk: int | None = None,
-) -> Float[Tensor, "batch classes"]:
-    """Returns the logits of all images, without gradients and in chunks under the budget."""
-    with computing(prepared.device, prepared.precision):
-        images = prepared.accept(images)
-        require_independent_rows(prepared, images, alone=chunk == 1)
-        return _all_logits(prepared, images, Budget.of(images, memory_budget, chunk, prepared.row_bytes))
+def _streams(
+    images: Tensor, requests: Mapping[str, Request], seed: int
+) -> list[tuple[PointStream, Mapping[str, Request]]]:
+    """The points to look at, each with the requests that are answered there: those of equal chains together."""
+    groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
+    for name, request in requests.items():
+        groups[request.chain][name] = request
+    # The images themselves come first: their forward pass finds the classes that the other groups aim at.
+    ordered = sorted(groups.items(), key=lambda item: len(item[0]) > 0)
+    # Only what expands an image has noise, and hashing takes as long as a layer.
+    keys = image_keys(images, seed) if any(groups) else images.new_zeros(len(images), dtype=torch.int64)
+    return [(PointStream.of(images, keys, chain), members) for chain, members in ordered]
+
+
+def _counter(progress: Tick | None, total: int) -> Callable[[int], None]:
+    """Adds up the points that are done and reports them."""
+    done = 0
+
+    def tick(points: int) -> None:
+        nonlocal done
+        done += points
+        if progress is not None:
+            progress(done, total)
+
+    return tick
+
+
+def _predict_targets(states: Sequence[VariantState], images: Tensor, budget: Budget) -> None:
+    """Finds the classes of the images themselves, for versions that have none yet."""
+    for state in states:
+        if state.targets is None:
+            state.targets = Targets(logits_within(state.prepared, images, budget).argmax(1))
 
 
 @contextmanager
@@ -193,163 +158,22 @@ def _checkpointing_named(prepared: PreparedModel) -> Iterator[None]:
         ) from error
 
 
-@dataclass(eq=False)
-class _VariantState:
-    """What one variant gathers: the maps, and the accumulators of the stream in work."""
-
-    prepared: PreparedModel
-    targets: Targets | None
-    batch: int
-    maps: dict[str, Tensor] = field(default_factory=dict)
-    members: Mapping[str, Request] = field(default_factory=dict)
-    accumulators: dict[str, Accumulator] = field(default_factory=dict)
-    completeness: Completeness = field(default_factory=Completeness)
-    found: list[Tensor] = field(default_factory=list)  # the predicted classes, where no targets are given
-    alone: bool = False  # whether sharing was tried and found impossible
-
-    @classmethod
-    def of(cls, variant: Variant, images: Tensor) -> "_VariantState":
-        targets = None if variant.targets is None else Targets.of(images, variant.targets)
-        return cls(variant.prepared, targets, len(images))
-
-    def begin(self, members: Mapping[str, Request]) -> None:
-        self.members = members
-        self.accumulators = {name: request.accumulator(self.batch) for name, request in members.items()}
-
-    def evaluate(
-        self, rows: Rows, measurements: frozenset[Measurement], shared: Shared | None = None
-    ) -> tuple[Evaluation, Tensor]:
-        targets = None if self.targets is None else self.targets.at(rows.image)
-        measure = partial(evaluate, self.prepared, rows.points, targets, measurements, rows.baselines)
-        if shared is not None and not self.alone:
-            try:
-                results, classes = measure(shared)
-                return Evaluation.of(rows, results), classes
-            except StaleTensorError:
-                self.alone = True
-        results, classes = measure()
-        return Evaluation.of(rows, results), classes
-
-    def add(self, evaluation: Evaluation, classes: Tensor | None = None) -> None:
-        for name, request in self.members.items():
-            self.accumulators[name].add(request.value(evaluation), evaluation.rows.image, evaluation.rows.weights)
-        if MULTIPLIERS in evaluation.results:
-            _, delta, size = evaluation.results[MULTIPLIERS]
-            self.completeness.add(evaluation.rows.image, delta, size)
-        if self.targets is None and classes is not None:
-            self.found.append(classes)
-
-    def end(self) -> None:
-        self.maps |= {name: accumulator.result() for name, accumulator in self.accumulators.items()}
-        if self.found:
-            self.targets, self.found = Targets(torch.cat(self.found)), []
-
-
-@dataclass(eq=False)
-class _ChunkedRun:
-    """The chunks of a stream, each for all variants before the next."""
-
-    points: PointStream
-    measurements: frozenset[Measurement]
-    budget: Budget
-    tick: Callable[[int], None]
-
-    def run(self, works: Sequence[_VariantState]) -> None:
-        prepared = works[0].prepared
-        weights = self._weights(works)
-        # Where variants share, a kept graph and that of one variant are held at once.
-        self.kind = (self.points.images.shape[1:], prepared.dtype, self.measurements, *(["shared"] if weights else []))
-        if self.budget.measures(self.kind):
-            first = self.points.rows(0, 1)
-            work = partial(
-                works[0].evaluate,
-                first,
-                self.measurements,
-                Shared(weights, first.points, self.measurements) if weights else None,
-            )
-            answer = self.budget.measure(self.kind, prepared.model, work, graphs=2 if weights else 1)
-            del work
-            self.budget.rows(self.kind)  # refuses a budget that is too small for what was just seen
-            if len(self.points) == len(works) == 1:  # there is nothing to cut, so the measured row is the stream
-                works[0].add(*answer)
-                self.tick(1)
-                return
-        self._run_range(works, 0, len(self.points))
-
-    def _weights(self, works: Sequence[_VariantState]) -> SharedWeights | None:
-        if len(works) == 1 or not self.measurements - {LOGIT, MULTIPLIERS}:
-            return None
-        weights = SharedWeights([work.prepared.model for work in works])
-        return weights if weights.any else None
-
-    def _run_range(self, works: Sequence[_VariantState], start: int, stop: int) -> None:
-        weights = self._weights(works)
-        while start < stop and works:
-            end = min(start + self.budget.rows(self.kind), stop)
-            self._run_chunk(works, weights, start, end)
-            start = end
-
-    def _run_chunk(self, works: Sequence[_VariantState], weights: SharedWeights | None, start: int, stop: int) -> None:
-        rows = self.budget.attempt(stop - start, lambda: self.points.rows(start, stop))
-        done = 0
-        if rows is not None:
-            shared = Shared(weights, rows.points, self.measurements) if weights else None
-            for number, work in enumerate(works):
-                common = shared.variant(number) if shared else None
-                answer = self.budget.attempt(stop - start, partial(work.evaluate, rows, self.measurements, common))
-                if answer is None:
-                    break
-                work.add(*answer)
-                self.tick(stop - start)
-                done += 1
-            del shared, common
-        if done < len(works):  # memory ran out: what is left of the chunk is cut into smaller ones
-            del rows
-            self._run_range(works[done:], start, stop)
-
-
-def _without_model(stream: PointStream, works: Sequence[_VariantState]) -> None:
-    """Runs a stream that calls no model: once, for all variants have the same maps there."""
-    step = len(stream.images)
-    for start in range(0, len(stream), step):
-        works[0].add(Evaluation.of(stream.rows(start, start + step), {}))
-    works[0].end()
-    for work in works[1:]:
-        work.maps |= {name: works[0].maps[name].clone() for name in work.members}
-
-
-def _all_logits(prepared: PreparedModel, images: Tensor, budget: Budget) -> Tensor:
-    kind = (images.shape[1:], prepared.dtype, "logits")
-    if budget.measures(kind):
-        # Measured with a graph although none is kept afterwards: a bound that holds, if a generous one.
-        budget.measure(kind, prepared.model, partial(predict, prepared, images[:1], with_graph=True))
-    logits: list[Tensor] = []
-    start = 0
-    while start < len(images):
-        rows = images[start : start + budget.rows(kind)]
-        answer = budget.attempt(len(rows), partial(predict, prepared, rows))
-        if answer is not None:
-            logits.append(answer)
-            start += len(rows)
-    return torch.cat(logits)
-
-
-def _require_finite(work: _VariantState, images: Tensor, name: str, maps: Tensor) -> None:
+def _require_finite(state: VariantState, images: Tensor, name: str, maps: Tensor) -> None:
     bad = first_not_finite(maps)
     if bad is not None:
-        cause = _not_finite_cause(work, images, bad)
+        cause = _not_finite_cause(state, images, bad)
         raise ModelError(f"the {name} map of image {bad} has NaN or infinite values: {cause}")
 
 
-def _not_finite_cause(work: _VariantState, images: Tensor, number: int) -> str:
+def _not_finite_cause(state: VariantState, images: Tensor, number: int) -> str:
     """Says what is not finite at an image itself, by evaluating it once more."""
-    prepared, image = work.prepared, images[number : number + 1]
+    prepared, image = state.prepared, images[number : number + 1]
     narrow = torch.finfo(prepared.dtype).bits < 32
     largest = f"; {prepared.dtype} ends at {torch.finfo(prepared.dtype).max:.3g}: compute with precision='float32'"
     way_out = largest if narrow else ""
     if not bool(predict(prepared, image).isfinite().all()):
         return f"the logits of {prepared.name} are not finite there{way_out}"
-    targets = None if work.targets is None else work.targets.at(torch.tensor([number], device=image.device))
+    targets = None if state.targets is None else state.targets.at(torch.tensor([number], device=image.device))
     (gradient,) = evaluate(prepared, image, targets, frozenset({PLAIN}))[0][PLAIN]
     if not bool(gradient.isfinite().all()):
         return f"the gradients of {prepared.name} are not finite there{way_out}"

@@ -1,0 +1,46 @@
+"""The logits of a batch of images, in chunks that fit the memory budget."""
+
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from probatum.engine.budget import Budget
+from probatum.engine.evaluate import predict
+from probatum.engine.independence import require_independent_rows
+from probatum.engine.precision import computing
+from probatum.engine.prepared_model import PreparedModel
+
+
+def all_logits(
+    prepared: PreparedModel,
+    images: Tensor,
+    *,
+    memory_budget: int | str | None = None,
+    chunk: int | None = None,
+) -> Float[Tensor, "batch classes"]:
+    """Returns the logits of all images, without gradients and in chunks under the budget."""
+    with computing(prepared.device, prepared.precision):
+        images = prepared.accept(images)
+        require_independent_rows(prepared, images, alone=chunk == 1)
+        return logits_within(prepared, images, Budget.of(images, memory_budget, chunk, prepared.row_bytes))
+
+
+def logits_within(
+    prepared: PreparedModel, images: Float[Tensor, "batch *shape"], budget: Budget
+) -> Float[Tensor, "batch classes"]:
+    """Returns the logits of images that the model has accepted, under a budget that is already made."""
+    kind = (images.shape[1:], prepared.dtype, "logits")
+    if budget.measures(kind):
+        # Measured with a graph although none is kept afterwards: a bound that holds, if a generous one.
+        budget.measure(kind, prepared.model, partial(predict, prepared, images[:1], with_graph=True))
+    logits: list[Tensor] = []
+    start = 0
+    while start < len(images):
+        rows = images[start : start + budget.rows(kind)]
+        answer = budget.attempt(len(rows), partial(predict, prepared, rows))
+        if answer is not None:
+            logits.append(answer)
+            start += len(rows)
+    return torch.cat(logits)

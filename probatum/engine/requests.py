@@ -1,0 +1,50 @@
+"""What a method asks the engine for, and the versions of a model that it is asked about."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from probatum.engine.evaluate import Evaluation, Measurement
+from probatum.engine.prepared_model import PreparedModel
+from probatum.engine.sampling import Expansion
+from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
+from probatum.engine.targets import TargetsLike
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method asks the engine for: a statistic of `value` over the points of a chain of expansions.
+
+    Args:
+        value: the map of one point, batched over rows: Evaluation -> (rows, ...).
+        measurements: what has to be measured at each point; nothing where the model plays no part.
+        chain: expansions of the image into points, outermost first; none is the image itself.
+        statistic: over the samples of the outermost expansion; anything but "mean" needs one.
+    """
+
+    value: Callable[[Evaluation], Tensor]
+    measurements: frozenset[Measurement] = frozenset()
+    chain: tuple[Expansion, ...] = ()
+    statistic: Statistic = "mean"
+
+    def accumulator(self, batch: int) -> Accumulator:
+        """An empty accumulator of the statistic."""
+        if self.statistic == "mean":
+            return WeightedSum(batch)
+        inner = math.prod(expansion.count for expansion in self.chain[1:])
+        return SampleMoments(batch, self.chain[0].count, inner, variance=self.statistic == "variance")
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A version of a model, and what is explained there.
+
+    Args:
+        prepared: the prepared model; versions that run together differ in their weights alone.
+        targets: class indices (batch,), one index for all images, or None for the classes that this version predicts.
+    """
+
+    prepared: PreparedModel
+    targets: TargetsLike | None = None
