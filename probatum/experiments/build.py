@@ -25,6 +25,7 @@ from probatum.experiments.config import CheckConfig
 from probatum.experiments.options import methods_with_options, set_fields
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint, train
+from probatum.models.last_relu import last_relu, without_last_relu
 from probatum.progress import Progress
 from probatum.randomization import (
     Randomizer,
@@ -36,6 +37,8 @@ from probatum.randomization import (
     stages_from_table,
 )
 from probatum.runs.cache import read_report, write_report
+
+_FEW = 8  # images that tell whether a model ends in a ReLU
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,7 @@ class Setup:
         trials: independent randomizations.
         training: what training reached, where the model was trained here.
         skipped: name and fault of each image that could not be read and was left out.
+        last_relu: name of the ReLU that ended the model and was taken out, or None: `model` has its input as outputs.
     """
 
     spec: ModelSpec
@@ -71,6 +75,7 @@ class Setup:
     trials: int
     training: TrainingReport | None
     skipped: tuple[tuple[str, str], ...] = ()
+    last_relu: str | None = None
 
 
 def set_up(
@@ -105,6 +110,9 @@ def set_up(
     prepared = prepare(model)
     probabilities = all_logits(prepared, images, memory_budget=config.memory_budget).softmax(1)
     confidences, targets = probabilities.max(1)
+    relu = last_relu(model, images[:_FEW]) if config.last_relu == "skip" else None
+    if relu is not None:
+        model = without_last_relu(model, relu)
     plan = stages_from_table(model, spec.stages, images=images) if spec.stages else automatic_stages(model, images)
     return Setup(
         spec=spec,
@@ -120,6 +128,7 @@ def set_up(
         trials=config.trials or preset(config.preset).trials,
         training=training,
         skipped=tuple(skipped),
+        last_relu=relu,
     )
 
 

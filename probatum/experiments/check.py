@@ -173,6 +173,8 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
     labels = setup.data.labels
     account = randomizer.account()
     coverage = relu_coverage(setup.model, setup.images)
+    draws = result.draws
+    assert draws is not None, "a result that was read back tells nothing of its draws"
     return {
         "config": config.to_json(),
         "software": software(),
@@ -183,6 +185,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
             "weights_sha256": weights_hash(setup.model),
             "relu_calls": str(coverage),
             "relu_share": coverage.share,
+            "explained": explained(setup),
             "test_accuracy": setup.training.best_accuracy if setup.training else None,
             "training": [asdict(epoch) for epoch in setup.training.history] if setup.training else None,
         },
@@ -213,9 +216,9 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
             "batch_norm": randomizer.batch_norm,
             "redraw": randomizer.redraw,
             "trials": setup.trials,
-            "targets": [
-                randomizer.targets(setup.images, setup.targets, trial).tolist() for trial in range(setup.trials)
-            ],
+            "targets": [randomizer.targets(setup.images, setup.targets, draw).tolist() for draw in draws.used],
+            "draws": list(draws.used),
+            "dead draws": list(draws.dead),
             "seed": randomizer.seed,
             "stages": {stage.name: list(stage.modules) for stage in randomizer.stages},
             "unused": list(randomizer.plan.unused),
@@ -226,6 +229,11 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
         "failures": len(result.failures),
         "constant_maps": {method: int((result.constant[row] > 0).sum()) for row, method in enumerate(result.methods)},
     }
+
+
+def explained(setup: Setup) -> str:
+    """Which values of the model are explained, in words."""
+    return f"values before the last ReLU, {setup.last_relu}" if setup.last_relu else "logits"
 
 
 def _class_name(setup: Setup, target: int) -> str:

@@ -65,6 +65,7 @@ class CheckConfig:
         fold_batch_norm: whether each convolution and the batch norm behind it are computed as one.
         memory_budget: for activations, such as "2 GiB"; None is the device's default.
         on_error: of a photograph that cannot be read: "stop", or "skip" it and go on.
+        last_relu: of a network whose outputs end in a ReLU: "skip" explains the values before it, "keep" those behind.
     """
 
     data: str = "digits"
@@ -92,6 +93,7 @@ class CheckConfig:
     fold_batch_norm: bool = False
     memory_budget: str | None = None
     on_error: str = "stop"
+    last_relu: str = "skip"
 
     def __post_init__(self) -> None:
         for kind, names, table in (
@@ -103,6 +105,7 @@ class CheckConfig:
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
             ("baseline", (self.baseline,), BASELINES),
             ("precision", (self.precision,), PRECISIONS),
+            ("way to treat the last ReLU", (self.last_relu,), ("skip", "keep")),
             ("way to treat an error", (self.on_error,), ON_ERROR),
         ):
             for name in names:

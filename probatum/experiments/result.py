@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from probatum.errors import UnknownName
+from probatum.experiments.draws import Draws
 
 
 def position(kind: str, name: str, names: Sequence[str]) -> int:
@@ -61,6 +62,8 @@ class SanityResult:
         maps: {image name: {method: (1 + stages, channel, height, width)}} of the images that were kept, from trial 0;
             the first map is that of the trained model. A failure is a map of NaN.
         failures: the maps that are not finite, where the check went on in spite of them.
+        draws: which draws of the weights the trials used; None for a result that was read back, whose `config.json`
+            tells.
     """
 
     methods: tuple[str, ...]
@@ -74,6 +77,7 @@ class SanityResult:
     chance: Float[np.ndarray, "method metric stage image trial"]
     maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
     failures: tuple[Failure, ...] = ()
+    draws: Draws | None = None
 
     @property
     def live(self) -> Bool[np.ndarray, "method metric stage image trial"]:

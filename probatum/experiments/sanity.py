@@ -30,6 +30,7 @@ from probatum.engine import (
 from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, ModelError
 from probatum.experiments.chance import OTHERS, chance_by_image, groups, partners
+from probatum.experiments.draws import Draws, live_draws
 from probatum.experiments.result import Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
@@ -71,7 +72,8 @@ def sanity_check(
 
     The target stays what it is for the trained model, unless the randomizer names another. Each metric first reduces
     the maps as its protocol says. The stages of a trial are explained together, so that they share what they compute
-    alike; the images are worked on in blocks of `block_size`. The chance level of each score is measured beside it:
+    alike; the images are worked on in blocks of `block_size`. Randomized networks whose logits are the same for every
+    image are drawn again (`experiments.draws`). The chance level of each score is measured beside it:
     each randomized map is also compared with the trained model's maps of a few other images (`experiments.chance`).
 
     Source: Adebayo et al. (2018), arXiv:1810.03292, section 3.
@@ -184,6 +186,11 @@ class SanityWork:
     def stages(self) -> tuple[str, ...]:
         """Names, in the order visited."""
         return tuple(stage.name for stage in self.randomizer.stages)
+
+    @cached_property
+    def draws(self) -> Draws:
+        """Which draws of the weights the trials use."""
+        return live_draws(self.randomizer, self.trained, self.images, self.trials, self.memory_budget)
 
     @cached_property
     def noisy(self) -> dict[str, Method]:
@@ -312,11 +319,10 @@ class SanityWork:
         """
         assert cell.trial is not None
         reference = self.reference(cell, trained)
-        aimed = self.randomizer.targets(
-            self.images[cell.part], self.targets[cell.part], cell.trial, self.trained.output
-        )
+        draw = self.draws.used[cell.trial]
+        aimed = self.randomizer.targets(self.images[cell.part], self.targets[cell.part], draw, self.trained.output)
         views = []
-        for step in self.randomizer.steps(cell.trial, start=1):
+        for step in self.randomizer.steps(draw, start=1):
             self.randomizer.require_unused(step.model, self.images[cell.part], self.trained.output)
             views.append(prepare_like(step.model, self.trained))
         count = cell.stop - cell.first
@@ -480,6 +486,7 @@ class ResultBuilder:
                 for image, maps in sorted(self._maps.items())
             },
             tuple(failure for cell in work.cells for failure in self._failures[cell]),
+            work.draws,
         )
 
     def _failed(self, cell: Cell, failed: np.ndarray) -> Iterator[Failure]:

@@ -21,7 +21,7 @@ from probatum.engine.budget import default_budget
 
 _NUMERICS = (
     *("attributions", "engine", "maps.py", "metrics", "models", "randomization"),
-    *(f"experiments/{name}.py" for name in ("build", "chance", "explain", "quality", "sanity")),
+    *(f"experiments/{name}.py" for name in ("build", "chance", "draws", "explain", "quality", "sanity")),
 )
 _SHOWN = 5  # differences that a message names
 _GIB = 1 << 30

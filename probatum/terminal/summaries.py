@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Method
+from probatum.data import DATASETS
 from probatum.engine import relu_coverage
 from probatum.errors import ModelError
 from probatum.experiments import Judgement, PresetComparison, SanityResult, Setup, Summary, judge
@@ -67,8 +68,13 @@ def _limits(setup: Setup, result: SanityResult) -> Iterator[str]:
     if constant:
         yield f"{constant} of {result.constant.size} comparisons had a constant map; they count for no verdict"
     yield from partly_guided(setup.methods, setup.model, setup.images)
+    if result.draws is not None and result.draws.dead:
+        yield result.draws.sentence
+    if setup.last_relu is not None:
+        yield f"explained are the values before the model's last ReLU, {setup.last_relu}: behind it most maps are empty"
     labels = setup.data.labels
-    if labels is not None and (wrong := int((labels != setup.targets.cpu()).sum())):
+    # Labels of photographs number their folders, not the model's classes.
+    if setup.data.name in DATASETS and labels is not None and (wrong := int((labels != setup.targets.cpu()).sum())):
         yield f"the model misclassifies {wrong} of {_counted(len(labels), 'image')}; the predicted class is explained"
     if result.failures:
         count, first = len(result.failures), result.failures[0]

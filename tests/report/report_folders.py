@@ -60,6 +60,7 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
             "weights_sha256": "0" * 64,
             "relu_calls": "3 of 3 ReLU calls guided",
             "relu_share": 1.0,
+            "explained": "logits",
             "test_accuracy": 0.97,
         },
         "data": {
@@ -85,6 +86,7 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
             "initializer": {"class": "Reset"},
             "batch_norm": "keep-statistics",
             "trials": trials,
+            "dead draws": [],
             "seed": 0,
             "parameters": 10,
             "re-drawn": 10,

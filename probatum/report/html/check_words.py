@@ -3,6 +3,7 @@
 import numpy as np
 
 from probatum.attributions import METHODS
+from probatum.data import DATASETS
 from probatum.experiments.run_folder import Run
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
@@ -55,8 +56,9 @@ def model_warnings(run: Run) -> list[str]:
             f"The model reached a test accuracy of only {model['test_accuracy']:.1%}: it has learnt little that maps "
             "could show."
         )
+    # Labels of photographs number their folders, not the model's classes.
     wrong = [image for image in run.config["data"]["images"] if image["label"] not in (None, image["target"])]
-    if wrong:
+    if wrong and config["data"] in DATASETS:
         found.append(
             f"The model misclassifies {count(len(wrong), 'image')} of {len(run.result.image_names)}; what is explained "
             f"there is the predicted class: {listed(image['name'] for image in wrong[:_NAMED])}"
@@ -88,6 +90,11 @@ def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
             f"{count(constant, 'comparison')} of {result.constant.size:,} had a constant map and take no part in "
             f"verdicts, for a rule of the metric sets their score: {which}."
         )
+    if dead := len(facts["dead draws"]):
+        found.append(
+            f"{dead} of {dead + facts['trials']} randomized networks were dead (the same outputs for every image) and "
+            "drawn again."
+        )
     missing = int((~np.isfinite(result.scores)).sum())
     if missing:
         found.append(f"{count(missing, 'score')} of {result.scores.size:,} do not exist and take no part in any mean.")
@@ -114,6 +121,7 @@ def setting_of(run: Run) -> list[tuple[str, str]]:
     return [
         ("Model", f"{model['title']}, {model['relu_calls']}"),
         ("Weights", weights + (f", test accuracy {accuracy:.2%}" if accuracy is not None else "")),
+        ("Explained", model["explained"]),
         ("Hash of the weights", f"SHA-256 {model['weights_sha256']}"),
         ("Images", f"{len(run.result.image_names)} of {run.config['data']['name']}"),
         ("Preprocessing", settings(run.config["data"]["preprocessing"])),

@@ -1,0 +1,56 @@
+"""The ReLU that ends a network: behind it, classes whose logit is 0 have no gradient, and so no map."""
+
+import torch
+from torch import Tensor, nn
+
+from probatum.engine import copy_model
+
+
+def last_relu(model: nn.Module, images: Tensor) -> str | None:
+    """Finds the ReLU through which the outputs of a model pass last.
+
+    SqueezeNet, for one, averages what the ReLU behind its last convolution lets through. Where that is nothing, as for
+    about half of the classes once weights are random, the logit is exactly 0, and so are all gradients.
+
+    Args:
+        model: any classifier; left as it is.
+        images: (batch, ...), a few that the model takes.
+
+    Returns:
+        Dotted name of an `nn.ReLU` that is called once, with nothing but modules without parameters behind it; None
+        where there is no such module, or where an output is negative or none is exactly 0.
+    """
+    called: list[tuple[str, nn.Module]] = []
+
+    def record(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        return module.register_forward_hook(lambda *_: called.append((name, module)))
+
+    leaves = [(name, module) for name, module in model.named_modules() if not list(module.children())]
+    handles = [record(name, module) for name, module in leaves]
+    try:
+        with torch.no_grad():
+            outputs = model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not isinstance(outputs, Tensor) or bool((outputs < 0).any()) or not bool((outputs == 0).any()):
+        return None
+    for name, module in reversed(called):
+        if type(module) is nn.ReLU:
+            return name if sum(other is module for _, other in called) == 1 else None
+        if next(module.parameters(), None) is not None:
+            return None
+    return None
+
+
+def without_last_relu(model: nn.Module, name: str) -> nn.Module:
+    """The model whose outputs are the values before its last ReLU; it shares all weights.
+
+    Args:
+        model: only read.
+        name: what `last_relu` found.
+    """
+    copy = copy_model(model)
+    parent, _, child = name.rpartition(".")
+    setattr(copy.get_submodule(parent), child, nn.Identity())
+    return copy
