@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from probatum.benchmarks.config import BenchConfig
 from probatum.benchmarks.contest import Arena
-from probatum.benchmarks.suites import cascade, check, estimators, memory, methods, metrics, panel, precision
+from probatum.benchmarks.suites import cascade, check, estimators, memory, methods, metrics, panel, precision, verdicts
 from probatum.benchmarks.suites.findings import Findings
 from probatum.errors import UnknownName
 
@@ -38,6 +38,8 @@ SUITES = {
         Suite("memory", "peak memory of methods that take many gradients", 6, memory.run),
         Suite("metrics", "the four metrics on many pairs of maps", 8, metrics.run),
         Suite("estimators", "agreement of IG-SG with itself against gradients spent", 9, estimators.run),
+        Suite("verdicts", "how far verdicts can be trusted", 10, verdicts.run),
+        Suite("verdicts-long", "the same with more images, randomizations and repetitions", 240, verdicts.run_long),
         Suite("check", "the whole sanity check in wall time", 6, check.run),
     )
 }
