@@ -29,6 +29,7 @@ DEFAULT_METHODS = (
 )
 BASELINES = ("zero", "black", "blurred", "mean")
 ON_ERROR = ("stop", "skip")
+LAST_RELU = ("skip", "keep")
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class CheckConfig:
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
             ("baseline", (self.baseline,), BASELINES),
             ("precision", (self.precision,), PRECISIONS),
-            ("way to treat the last ReLU", (self.last_relu,), ("skip", "keep")),
+            ("way to treat the last ReLU", (self.last_relu,), LAST_RELU),
             ("way to treat an error", (self.on_error,), ON_ERROR),
         ):
             for name in names:

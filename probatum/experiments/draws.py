@@ -54,7 +54,7 @@ def live_draws(
         one image only, and where too many are dead.
     """
     plain = Draws(tuple(range(trials)))
-    if isinstance(randomizer.initialiser, Identity) or len(images) < 2:
+    if isinstance(randomizer.initializer, Identity) or len(images) < 2:
         return plain
     used, dead = list[int](), list[int]()
     for draw in range(_TRIES * trials):

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from probatum.attributions import Method, attribute_variants, resolved
+from probatum.attributions import METHODS, Method, attribute_variants, resolved
 from probatum.attributions.base import MethodsLike, named_methods
 from probatum.engine import (
     Output,
@@ -194,8 +194,9 @@ class SanityWork:
 
     @cached_property
     def noisy(self) -> dict[str, Method]:
-        """The methods that have a noise ceiling."""
-        return {name: method for name, method in self.methods.items() if method.stochastic}
+        """The methods that have a noise ceiling: those with noise, and those of others, which may have it unsaid."""
+        known = {type(entry.make()) for entry in METHODS.values()}
+        return {name: each for name, each in self.methods.items() if each.stochastic or type(each) not in known}
 
     @cached_property
     def cells(self) -> list[Cell]:

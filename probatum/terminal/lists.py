@@ -8,7 +8,7 @@ from probatum.attributions import METHODS
 from probatum.benchmarks import SUITES, USUAL
 from probatum.data import DATASETS
 from probatum.engine import PRECISIONS
-from probatum.experiments.config import BASELINES, DEFAULT_METHODS, DEFAULT_METRICS, ON_ERROR
+from probatum.experiments.config import BASELINES, DEFAULT_METHODS, DEFAULT_METRICS, LAST_RELU, ON_ERROR
 from probatum.experiments.text.models import RECIPES
 from probatum.experiments.text.run import USUAL_METHODS
 from probatum.experiments.text.scores import BASELINES as TEXT_BASELINES
@@ -93,6 +93,7 @@ def catalog() -> dict[str, Any]:
             "baseline": list(BASELINES),
             "precision": list(PRECISIONS),
             "on-error": list(ON_ERROR),
+            "last-relu": list(LAST_RELU),
             "text-model": list(RECIPES),
             "text-baseline": list(TEXT_BASELINES),
         },

@@ -187,6 +187,13 @@ class ProtocolOptions:
         ),
     ] = None
     trials: Annotated[int | None, typer.Option(help="Independent randomizations, instead of the preset's.")] = None
+    last_relu: Annotated[
+        str,
+        typer.Option(
+            help="Of a model that ends in a ReLU: skip it and explain its input, or keep it.",
+            autocompletion=one_of(offered("last-relu")),
+        ),
+    ] = "skip"
     keep_maps: Annotated[int, typer.Option(help="Of how many images the maps are stored and drawn.")] = 3
 
 

@@ -115,7 +115,7 @@ def measured(config: BenchConfig, arena: Arena, study: Study) -> Findings:
         arena.progress(f"{title}: noise")
         findings.entries.append(_noise(network, study, config.seed))
     findings.lines.append(
-        "verdicts after all layers were drawn anew by their own initialisers; of each network a pool of "
+        "verdicts after all layers were drawn anew by their own initializers; of each network a pool of "
         f"{study.images} images and {study.trials} trials, repetitions of {study.drawn} images and {study.trials - 1} "
         "trials drawn from it"
     )
@@ -128,7 +128,7 @@ def _checked(network: Network, methods: Mapping[str, object], trials: int, seed:
     return sanity_check(
         network.model,
         network.images,
-        methods=methods,  # type: ignore[arg-type]
+        methods=methods,
         metrics=_metric_table(network),
         randomizer=Randomizer(network.model, stages, Reset(), "full", seed),
         trials=trials,
