@@ -96,6 +96,7 @@ def test_what_exists_is_not_touched(tmp_path):
         ("config.json", "{}"),
         ("results.csv", "image\n1\n"),
         ("ceiling.csv", "method,metric,image,score\ngradient,ssim,x,1\n"),
+        ("chance.csv", "image,method,stage,trial,metric,score\nx,gradient,fc,0,ssim,0\n"),
         ("maps/000.npz", "no archive"),
     ],
 )

@@ -69,7 +69,7 @@ def test_the_bytes_of_a_path_survive_in_the_configuration(tmp_path):
 def test_the_name_of_a_metric_is_no_path(tmp_path):
     folder = check_folder(tmp_path / "run", ("one",), kept=0, trials=1)
     for hostile in ("../../../escaped", "/" + "x" * 300):
-        for name in ("results.csv", "ceiling.csv", "config.json"):
+        for name in ("results.csv", "ceiling.csv", "chance.csv", "config.json"):
             (folder / name).write_text((folder / name).read_text().replace("spearman", hostile))
         written = draw_run(folder)
         assert {path.parent for path in written} == {folder, folder / "figures"}

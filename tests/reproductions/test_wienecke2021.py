@@ -358,7 +358,7 @@ def test_the_junco_is_found_by_its_name(tmp_path, predicted, verdict):
     maps = {name: np.random.default_rng(0).random((6, 3, 12, 12)) for name in ("input-x-gradient-sg", "edge-detector")}
     scores = {name: levels(0.5, 0.5) for name in maps}
     hand_made(tmp_path, scores, maps, stages=("fc", "conv1"), classes=[predicted] * 6)
-    for name in ("results.csv", "ceiling.csv", "config.json"):
+    for name in ("results.csv", "ceiling.csv", "chance.csv", "config.json"):
         path = tmp_path / name
         path.write_text(path.read_text().replace("0.png", "n01534433_junco.png"))
     finding = photographs.judge_overlays(tmp_path)[0]

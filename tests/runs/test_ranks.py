@@ -126,5 +126,5 @@ def test_torchrun_starts_it(tmp_path):
     )
     assert made.returncode == 0, made.stderr
     assert made.stdout.count("results.csv and maps are in") == 1
-    names = {"ceiling.csv", "config.json", "figures", "images.npz", "report.html", "results.csv"}
+    names = {"ceiling.csv", "chance.csv", "config.json", "figures", "images.npz", "report.html", "results.csv"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
