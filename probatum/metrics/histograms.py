@@ -103,9 +103,9 @@ class HOGCorrelation:
                 raise InvalidInput(f"{name} of HOG must be 1 or more, got {getattr(self, name)}")
 
     def features(self, maps: Tensor) -> Features:
-        """Describe each map by its HOG, ranked or centerd."""
+        """Describe each map by its HOG, ranked or centered."""
         histograms = self.histograms(maps)
-        return rank_directions(histograms) if self.by_rank else directions(histograms, centerd=True)
+        return rank_directions(histograms) if self.by_rank else directions(histograms, centered=True)
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Correlate the HOGs."""

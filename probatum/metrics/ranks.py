@@ -53,7 +53,7 @@ def _sort(values: Float[Tensor, "batch size"]) -> tuple[Tensor, Int64[Tensor, "b
 
 def rank_directions(vectors: Float[Tensor, "batch size"]) -> Features:
     """Directions whose inner product is Spearman's correlation."""
-    return directions(average_ranks(vectors) - (vectors.shape[1] + 1) / 2, centerd=False)
+    return directions(average_ranks(vectors) - (vectors.shape[1] + 1) / 2, centered=False)
 
 
 @dataclass(frozen=True)

@@ -46,19 +46,19 @@ def distances(a: Float[Tensor, "batch size"], b: Float[Tensor, "batch size"]) ->
 
 
 def directions(
-    vectors: Float[Tensor, "batch size"], *, centerd: bool
+    vectors: Float[Tensor, "batch size"], *, centered: bool
 ) -> tuple[Float[Tensor, "batch size"], Bool[Tensor, " batch"]]:
-    """Scale each vector to length 1, after subtracting its mean if `centerd`, and tell which have no direction.
+    """Scale each vector to length 1, after subtracting its mean if `centered`, and tell which have no direction.
 
-    A vector without a direction (constant if centerd, else zero) becomes zero.
+    A vector without a direction (constant if centered, else zero) becomes zero.
     """
     low, high = extremes(vectors)
     largest = torch.maximum(low.abs(), high.abs())
-    undefined = low == high if centerd else largest == 0
+    undefined = low == high if centered else largest == 0
     exponent = power_of_two_scale(vectors)
     if exponent is not None:
         vectors = times_power_of_two(vectors, -exponent)
-    if centerd:
+    if centered:
         vectors = vectors - vectors.mean(dim=1, keepdim=True)
     unit = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     return unit.masked_fill_(undefined[:, None], 0), undefined
@@ -82,7 +82,7 @@ class Pearson:
 
     def features(self, maps: Tensor) -> Features:
         """Center each map and scale it to length 1."""
-        return directions(working_precision(maps).flatten(1), centerd=True)
+        return directions(working_precision(maps).flatten(1), centered=True)
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Take the inner products."""
@@ -97,7 +97,7 @@ class Cosine:
 
     def features(self, maps: Tensor) -> Features:
         """Scale each map to length 1."""
-        return directions(working_precision(maps).flatten(1), centerd=False)
+        return directions(working_precision(maps).flatten(1), centered=False)
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Take the inner products."""

@@ -123,7 +123,7 @@ class Normal(Initializer):
 
     Differs from the paper:
         1. Its networks have no normalization layers. Scales of about 0.01 would shrink the signal a hundredfold a layer
-           until gradients underflow, so norm scales are centerd at one, their value before training.
+           until gradients underflow, so norm scales are centered at one, their value before training.
     """
 
     std: float = 0.01
@@ -141,7 +141,7 @@ class Normal(Initializer):
 
 @dataclass(frozen=True)
 class TruncatedNormal(Initializer):
-    """N(0, std²), draws beyond two standard deviations drawn again; norm scales are centerd at one.
+    """N(0, std²), draws beyond two standard deviations drawn again; norm scales are centered at one.
 
     Source: the initialization of BERT (Devlin et al., 2019, arXiv 1810.04805) and of vision transformers, std = 0.02.
 

@@ -234,3 +234,17 @@ def test_progress_reaches_its_total(net, monkeypatch):
 def test_a_wrong_number_of_names_is_refused(net):
     with pytest.raises(InvalidInput, match="2 image names for 3 images"):
         sanity_check(net, images(3, SHAPE), methods=METHODS, image_names=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "shape", "reason"),
+    [("ssim", (3, 40), "height"), ("ssim", (1, 6, 6), "window"), ("hog-pearson", (3, 40), "height")],
+)
+def test_a_metric_that_cannot_score_the_maps_is_refused_before_the_first_gradient(metric, shape, reason):
+    class Untouched(Gradient):
+        def request(self, prepared, images):
+            raise AssertionError("a map was computed")
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 3))
+    with pytest.raises(InvalidInput, match=f"{metric}.*{reason}"):
+        sanity_check(model, torch.ones(2, *shape), methods={"gradient": Untouched()}, metrics=(metric,))

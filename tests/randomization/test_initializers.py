@@ -137,7 +137,7 @@ def test_biases_are_zero_and_other_vectors_keep_their_moments(how):
 
 
 @pytest.mark.parametrize("how", [Normal(0.01), TruncatedNormal(0.01)], ids=["normal", "truncated"])
-def test_norm_scales_are_centerd_at_one(how):
+def test_norm_scales_are_centered_at_one(how):
     scales = draw(how, torch.full((5000,), 7.0), nn.LayerNorm(5000))
     assert float(scales.mean()) == pytest.approx(1.0, abs=0.001)
     assert float(scales.std()) < 0.011

@@ -182,7 +182,7 @@ def correlation(
     predicted: Float[Tensor, "batch samples"], measured: Float[Tensor, "batch samples"]
 ) -> Float[Tensor, " batch"]:
     """Pearson correlation over samples; NaN where either side is constant."""
-    (a, constant_a), (b, constant_b) = (directions(each, centerd=True) for each in (predicted, measured))
+    (a, constant_a), (b, constant_b) = (directions(each, centered=True) for each in (predicted, measured))
     return (a * b).sum(1).clamp(-1, 1).masked_fill(constant_a | constant_b, torch.nan)
 
 
