@@ -1,4 +1,4 @@
-"""Two classes of digits beside a texture that nearly decides the class: a task whose bias is known and can be set."""
+"""Two classes of digits next to a texture that correlates with the class: a task with a known, adjustable bias."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from probatum.errors import InvalidInput
 SIDE = 48  # pixels of an image
 PATCH = 16  # pixels of the texture, a ninth of the image
 _DIGIT = 28
-_PERIOD = 4  # pixels from one stripe to the next
+_PERIOD = 4  # period of the stripes in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +21,9 @@ class ConfoundedDigits:
 
     Args:
         images: (image, 1, 48, 48), white on black.
-        labels: (image,) 0 or 1, what the digit says.
-        textures: (image,) 0 or 1, what the texture says: level stripes for 0, upright ones for 1.
-        regions: (image, 48, 48), where the texture is.
+        labels: (image,) 0 or 1, the class of the digit.
+        textures: (image,) 0 or 1, the class of the texture: horizontal stripes for 0, vertical stripes for 1.
+        regions: (image, 48, 48), True where the texture is.
     """
 
     images: UInt8[Tensor, "image 1 48 48"]
@@ -38,27 +38,27 @@ def confounded_digits(
     shares: tuple[float, float],
     seed: int = 0,
 ) -> ConfoundedDigits:
-    """Sets every digit beside a texture that agrees with its label in a given share of each class.
+    """Place every digit next to a texture that agrees with its label in a given share of each class.
 
-    Stands in for the photographs of Shin and Nemeth 2021 (section 4.3), which are not public: the class is what the
-    digit says, as tools tell a secretary; the texture is in every picture and has one of two looks, as a face has. The
-    shares 0.96 and 0.82 are theirs, (0.5, 0.5) is balanced, and (0, 0) breaks the bond in every image. The digit lies
-    anywhere, the texture in any corner; where they lie says nothing of the class.
+    A substitute for the photographs of Shin and Nemeth 2021 (section 4.3), which are not public. The digit determines
+    the class, as a secretary's tools do there; the texture is in every image and has two appearances, as a face does.
+    The paper's shares are 0.96 and 0.82; (0.5, 0.5) is balanced, and with (0, 0) the texture disagrees in every image.
+    The digit is anywhere and the texture in any corner; the positions are independent of the class.
 
     Args:
         digits: white on black.
         labels: 0 or 1.
-        shares: of the images of class 0 and class 1, 0..1, whose texture agrees; as many images as come out nearest.
-        seed: of the places and of which images agree, from 0.
+        shares: of the images of class 0 and class 1 whose texture agrees, 0..1; rounded to a whole number of images.
+        seed: of the positions and of which images agree, at least 0.
 
     Raises:
         InvalidInput: a label other than 0 or 1, a share or seed out of range, or images and labels that differ in
             number.
     """
     if len(digits) != len(labels) or not len(labels) or not set(labels.tolist()) <= {0, 1}:
-        raise InvalidInput(f"{len(digits)} digits with {len(labels)} labels; give each a label, 0 or 1")
+        raise InvalidInput(f"{len(digits)} digits with {len(labels)} labels; give each digit a label, 0 or 1")
     if not all(0 <= share <= 1 for share in shares) or seed < 0:
-        raise InvalidInput(f"shares are {shares} and seed is {seed}; a share lies in 0..1, a seed starts at 0")
+        raise InvalidInput(f"shares are {shares} and seed is {seed}; shares must be in 0..1 and the seed at least 0")
     rng = np.random.default_rng(seed)
     textures = labels.numpy().copy()
     for label, share in enumerate(shares):
@@ -75,7 +75,7 @@ def confounded_digits(
 
 
 def _places(rng: np.random.Generator) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The top left pixels of the texture, in a random corner, and of the digit, anywhere that leaves it uncovered."""
+    """Return the top left pixels of the texture, in a random corner, and of the digit, anywhere without overlap."""
     top, left = (int(side) * (SIDE - PATCH) for side in rng.integers(2, size=2))
     while True:
         y, x = (int(value) for value in rng.integers(SIDE - _DIGIT + 1, size=2))
@@ -86,12 +86,12 @@ def _places(rng: np.random.Generator) -> tuple[tuple[int, int], tuple[int, int]]
 
 
 def _box(corner: tuple[int, int], side: int) -> tuple[slice, slice]:
-    """The pixels of a square."""
+    """Return the pixels of a square."""
     return slice(corner[0], corner[0] + side), slice(corner[1], corner[1] + side)
 
 
 def _stripes(*, upright: bool) -> UInt8[np.ndarray, "16 16"]:
-    """White stripes, half a period wide."""
+    """Draw white stripes that are half a period wide."""
     stripes = np.where(np.arange(PATCH) % _PERIOD < _PERIOD // 2, 255, 0).astype(np.uint8)
     level = np.repeat(stripes[:, None], PATCH, axis=1)
     return level.T if upright else level

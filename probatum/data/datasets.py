@@ -1,4 +1,4 @@
-"""The data sources by name."""
+"""Data sources by name."""
 
 import os
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LARGEST = 250_000  # images of an endless source at once, which take 750 MiB
 
 @dataclass(frozen=True)
 class Request:
-    """What `load_dataset` asks of a source; a source ignores what does not concern it."""
+    """Request of `load_dataset` to a source; each source ignores the options that it does not use."""
 
     split: str
     count: int
@@ -33,14 +33,14 @@ class DatasetSpec:
     """One data source.
 
     Args:
-        name: how it is asked for.
-        title: how it is written in a figure.
+        name: key in `DATASETS`.
+        title: as written in figures.
         class_names: in the order of the labels.
-        preprocessing: the usual one.
-        sizes: images in each split, in the order of `SPLITS`; of an endless source, the usual number.
-        endless: whether more images than `sizes` can be had.
+        preprocessing: the default one.
+        sizes: number of images in each split, in the order of `SPLITS`; for an endless source, the default number.
+        endless: True if more images than `sizes` are available.
         where: the module that implements it.
-        load: uint8 images (image, 1, 28, 28) and labels (image,), at least as many as asked for.
+        load: returns uint8 images (image, 1, 28, 28) and labels (image,), at least as many as requested.
     """
 
     name: str
@@ -111,15 +111,15 @@ def load_dataset(
     Args:
         name: a key of `DATASETS`.
         split: "train" or "test".
-        count: number of images; all of the split, or an endless source's usual number, if omitted.
-        data_dir: where sources that are read from disk lie.
+        count: number of images; None for the whole split, or for an endless source's default number.
+        data_dir: folder of the sources that are read from disk.
         seed: of sources that are drawn at random.
-        preprocessing: instead of the source's own, as for a network that wants three channels.
-        download: whether missing files may be fetched into `data_dir`.
+        preprocessing: instead of the source's own, for example for a network with three input channels.
+        download: True allows downloading missing files into `data_dir`.
 
     Raises:
         UnknownName: no such source or split.
-        InvalidInput: too many images asked for, or files missing or damaged.
+        InvalidInput: more images requested than exist, or files missing or damaged.
     """
     if name not in DATASETS:
         raise UnknownName("data set", name, DATASETS)
@@ -130,7 +130,7 @@ def load_dataset(
     count = size if count is None else count
     if count < 1 or count > (LARGEST if spec.endless else size):
         has = f"which are at most {LARGEST}" if spec.endless else f"whose {split} split has {size}"
-        raise InvalidInput(f"{count} images were asked of {spec.title}, {has}")
+        raise InvalidInput(f"{count} images were requested from {spec.title}, {has}")
     images, labels = spec.load(Request(split, count, data_dir, seed, download))
     chosen = preprocessing or spec.preprocessing
     return ImageSet(

@@ -1,7 +1,7 @@
 """Rendered digits: ten classes of 28x28 images drawn from fonts, for checks that need no download.
 
-They follow MNIST's conventions (white on black, 28x28, the digit about 20 pixels tall) but they are not MNIST, and no
-result on them is one on MNIST.
+They follow MNIST's conventions (white on black, 28x28, digits about 20 pixels tall), but they are not MNIST, and
+results on them are not results on MNIST.
 """
 
 import functools
@@ -25,17 +25,17 @@ FONTS = (
     *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
     *("cmr10", "cmb10", "cmss10", "cmtt10"),
 )
-"""The text fonts that matplotlib ships, but for DejaVu Sans Mono, whose dotted zero reads as 8 once it is distorted."""
+"""Text fonts shipped with matplotlib, except DejaVu Sans Mono, whose dotted zero looks like an 8 when distorted."""
 
 _SPLITS = ("train", "test")
 _SIDE = 28
-_OVERSAMPLING = 2  # an image is warped at 56x56 and area-averaged down, which keeps thin strokes smooth
+_OVERSAMPLING = 2  # images are warped at 56x56 and area-averaged down, which keeps thin strokes smooth
 _GLYPH_HEIGHT = 48  # pixels of a glyph before it is warped
-_EXTRA_STROKE = 4  # half pixels of 48 that a stroke may gain on either side
+_EXTRA_STROKE = 4  # maximum growth of a stroke on either side, in half pixels of 48
 
 
 class _Style(NamedTuple):
-    """Everything that was drawn for one image; lengths in pixels of the final image."""
+    """Random parameters of one image; lengths in pixels of the final image."""
 
     font: int
     stroke: int
@@ -53,17 +53,16 @@ class _Style(NamedTuple):
 def render_digits(
     count: int, split: str = "train", seed: int = 0
 ) -> tuple[UInt8[Tensor, "image 1 28 28"], Int64[Tensor, " image"]]:
-    """The first `count` digits of an endless random stream.
+    """Render the first `count` digits of an endless random stream.
 
     Image i shows the digit i mod 10. Its font, weight, rotation, shear, size, position, elastic distortion (after
     Simard, Steinkraus and Platt 2003, with a cubic interpolation of random offsets for their smoothed field), blur and
-    noise depend on (seed, split, i) alone: the same image however many are asked for.
+    noise depend only on (seed, split, i), not on `count`.
 
     Args:
         count: number of images, at least 1.
-        split: "train" or "test", two independent streams. The fonts are shared: a test digit is a new drawing, not a
-            new typeface.
-        seed: of both streams, from 0.
+        split: "train" or "test", two independent streams that share the fonts.
+        seed: of both streams, at least 0.
 
     Returns:
         uint8 images (image, 1, 28, 28), white on black, and their int64 labels (image,). They may differ by a few
@@ -71,12 +70,12 @@ def render_digits(
 
     Raises:
         InvalidInput: a count or seed out of range.
-        UnknownName: another split.
+        UnknownName: an unknown split.
     """
     if split not in _SPLITS:
         raise UnknownName("split", split, _SPLITS)
     if count < 1 or seed < 0:
-        raise InvalidInput(f"count is {count} and seed is {seed}; ask for at least 1 digit and a seed from 0")
+        raise InvalidInput(f"count is {count} and seed is {seed}; count must be at least 1 and seed at least 0")
     images = np.empty((count, 1, _SIDE, _SIDE), dtype=np.uint8)
     for index in range(count):
         rng = np.random.default_rng([seed, _SPLITS.index(split), index])
@@ -101,7 +100,7 @@ def _draw_style(rng: np.random.Generator) -> _Style:
 
 
 def _render(digit: int, style: _Style, rng: np.random.Generator) -> UInt8[ndarray, "28 28"]:
-    """Warp one glyph into its image: for every output pixel, where in the glyph it comes from."""
+    """Warp one glyph into its image, by computing the source position of every output pixel."""
     glyph = _glyph(FONTS[style.font], digit, style.stroke)
     rows, columns = glyph.shape
     side = _SIDE * _OVERSAMPLING
@@ -130,10 +129,10 @@ def _render(digit: int, style: _Style, rng: np.random.Generator) -> UInt8[ndarra
 
 @functools.cache
 def _glyph(font_name: str, digit: int, stroke: int) -> Float32[ndarray, "height width"]:
-    """A digit in [0, 1], cropped to its ink and 48 pixels tall before the stroke is widened."""
+    """Draw a digit in [0, 1], cropped to its ink and 48 pixels tall before the stroke is widened."""
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font_name}.ttf")
     if not path.is_file():
-        raise InvalidInput(f"matplotlib {matplotlib.__version__} lacks its font {path.name}; reinstall matplotlib")
+        raise InvalidInput(f"matplotlib {matplotlib.__version__} is missing its font {path.name}; reinstall matplotlib")
     drawn = 2 * _GLYPH_HEIGHT  # drawn at twice the size, because stroke widths are whole pixels
     _, top, _, bottom = ImageFont.truetype(str(path), size=drawn).getbbox(str(digit))
     font = ImageFont.truetype(str(path), size=round(drawn * drawn / (bottom - top)))

@@ -14,18 +14,18 @@ from probatum.errors import InvalidInput
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images ready for a network, with what is known about them.
+    """Preprocessed images with labels and names.
 
     Args:
-        name: what the set is called in results and figures.
+        name: used in results and figures.
         images: (image, channel, height, width), float32, preprocessed.
-        labels: (image,) class indices, or None where they are unknown.
-        class_names: the name of every class that a label may name, or None.
-        image_names: one name an image, unique within the set.
-        preprocessing: what made `images` from pixels.
+        labels: (image,) class indices, or None if unknown.
+        class_names: the name of every class, in the order of the labels, or None.
+        image_names: one name per image, unique within the set.
+        preprocessing: applied to the pixels to make `images`.
 
     Raises:
-        InvalidInput: where the parts do not fit together.
+        InvalidInput: the parts do not match.
     """
 
     name: str
@@ -49,7 +49,9 @@ class ImageSet:
             raise InvalidInput(f"{self.name}: every image needs one name and, if any has one, one label")
         for name in self.image_names:
             if not is_text(name):
-                raise InvalidInput(f"{self.name}: the name {name!r} is no text that a file can hold; use data.storable")
+                raise InvalidInput(
+                    f"{self.name}: the name {name!r} cannot be written to a text file; use data.storable"
+                )
         if len(set(self.image_names)) != len(self.image_names):
             raise InvalidInput(f"{self.name}: two images share a name; results could not tell them apart")
         if self.labels is not None and self.class_names is not None and len(self.labels):
@@ -61,14 +63,14 @@ class ImageSet:
         return len(self.image_names)
 
     def subset(self, indices: Sequence[int] | Int64[Tensor, " chosen"]) -> "ImageSet":
-        """The images at `indices`, in that order.
+        """Return the images at `indices`, in that order.
 
         Raises:
             InvalidInput: an index outside the set, or one given twice.
         """
         chosen = [int(index) for index in indices]
         if any(not 0 <= index < len(self) for index in chosen):
-            raise InvalidInput(f"{self.name} holds images 0..{len(self) - 1}; {chosen} reaches outside")
+            raise InvalidInput(f"{self.name} holds images 0..{len(self) - 1}; {chosen} is out of range")
         rows = torch.tensor(chosen, dtype=torch.int64)
         return replace(
             self,
@@ -78,15 +80,15 @@ class ImageSet:
         )
 
     def take_per_class(self, count: int) -> "ImageSet":
-        """The first `count` images of every class that occurs, class after class.
+        """Return the first `count` images of every class that occurs, class after class.
 
         Raises:
-            InvalidInput: without labels, or where a class has fewer images.
+            InvalidInput: no labels, or a class with fewer images.
         """
         if self.labels is None:
-            raise InvalidInput(f"{self.name} has no labels to choose by; use subset")
+            raise InvalidInput(f"{self.name} has no labels; choose images with subset")
         if count < 1:
-            raise InvalidInput(f"count is {count}; take at least 1 image of every class")
+            raise InvalidInput(f"count is {count}; it must be at least 1")
         chosen: list[int] = []
         for label in sorted(set(self.labels.tolist())):
             members = (self.labels == label).nonzero().flatten().tolist()
@@ -97,19 +99,19 @@ class ImageSet:
         return self.subset(chosen)
 
     def pictures(self) -> Float[Tensor, "image channel height width"]:
-        """The images in [0, 1], for display."""
+        """Return the images in [0, 1], for display."""
         return self.preprocessing.undo(self.images)
 
 
 def is_text(text: str) -> bool:
-    """Whether every file of text can hold it: it has no NUL and no half of a pair of surrogates."""
+    """Return True if a string can be written to any text file: it has no NUL and no lone surrogate."""
     return not any(sign == "\0" or unicodedata.category(sign) == "Cs" for sign in text)
 
 
 def storable(name: str) -> str:
-    r"""A name of a file or folder as text that every table, page and terminal takes, different for different names.
+    r"""Escape a file or folder name so that any table, page or terminal can show it; different names stay different.
 
-    Bytes that are no UTF-8 and control characters are spelt out, as \xff, \x0a or \u2028; a backslash is doubled.
+    Invalid UTF-8 bytes and control characters are escaped as \xff, \x0a or \u2028; a backslash is doubled.
     """
     return "".join(_spelt(sign) for sign in name)
 
@@ -120,6 +122,6 @@ def _spelt(sign: str) -> str:
     if unicodedata.category(sign) not in ("Cc", "Cs", "Zl", "Zp"):
         return sign
     code = ord(sign)
-    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that it could not decode
+    if 0xDC80 <= code <= 0xDCFF:  # Python's escape for a byte that it cannot decode
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST from torchvision's folders, without writing into them."""
+"""MNIST and Fashion-MNIST, read from torchvision's folders without writing to them."""
 
 import gzip
 import os
@@ -14,7 +14,7 @@ from torchvision.datasets.utils import check_integrity
 
 from probatum.errors import InvalidInput
 
-_LARGEST = 16 + 60_000 * 28 * 28  # bytes of an idx file: the training images and their header
+_LARGEST = 16 + 60_000 * 28 * 28  # maximum bytes of an idx file: the training images and their header
 
 
 def read_mnist(
@@ -23,14 +23,14 @@ def read_mnist(
     variant: Literal["MNIST", "FashionMNIST"] = "MNIST",
     download: bool = False,
 ) -> tuple[UInt8[Tensor, "image 1 28 28"], Int64[Tensor, " image"]]:
-    """Images and labels of one split (LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747).
+    """Read images and labels of one split (LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747).
 
     Args:
         data_dir: torchvision's root: the folder that holds `MNIST/raw` or `FashionMNIST/raw` with the idx files,
             unpacked or as .gz archives; archives are checked against torchvision's md5 sums. May be read-only.
         split: "train" (60,000 images) or "test" (10,000).
-        variant: which of the two.
-        download: fetch missing files into `data_dir` through torchvision.
+        variant: "MNIST" or "FashionMNIST".
+        download: True downloads missing files into `data_dir` with torchvision.
 
     Returns:
         uint8 images (image, 1, 28, 28) and int64 labels (image,).
@@ -54,7 +54,7 @@ def read_mnist(
             ) from error
     elif missing:
         raise InvalidInput(
-            f"{raw} lacks {' and '.join(missing)}; put the official file there, or let "
+            f"{raw} is missing {' and '.join(missing)}; put the official file there, or let "
             "probatum.data.load_dataset(..., download=True) fetch it"
         )
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,7 +74,7 @@ def read_mnist(
 
 
 def _unpacked(archive: Path, md5: str, scratch: Path) -> Path:
-    """The idx file itself, or its archive unpacked into a folder of our own."""
+    """Return the idx file, unpacked into the folder `scratch` if it is an archive."""
     unpacked = archive.with_suffix("")
     if unpacked.is_file():
         return unpacked

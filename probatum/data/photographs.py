@@ -1,4 +1,4 @@
-"""Photographs from the user's disk: which files, which labels, and every kind of file as plain 8-bit pixels."""
+"""Photographs from disk: finding files, deriving labels, and decoding any format to 8-bit pixels."""
 
 import os
 import warnings
@@ -15,10 +15,10 @@ from probatum.data.preprocessing import Preprocessing
 from probatum.errors import InvalidInput
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-"""The file names, in any case, that a folder is searched for; a file that is named outright may be called anything."""
+"""Extensions, in either case, of the files found in a folder; a file given by its path may have any name."""
 
-_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")  # none that is run, as EPS is
-_MOST_PIXELS = 120_000_000  # of one image: a file of a few kilobytes can claim more than any memory holds
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")  # no executable format such as EPS
+_MOST_PIXELS = 120_000_000  # per image, since a file of a few kilobytes can claim more than fits in memory
 
 
 def load_photographs(
@@ -29,26 +29,26 @@ def load_photographs(
 ) -> ImageSet:
     """Read, convert and preprocess photographs.
 
-    Where every image of a folder lies in one of two or more sub-folders, the sub-folders are the classes, as in
-    torchvision's ImageFolder: labels number them in sorted order, which need not be the order of a model's classes.
+    If all images of a folder are in two or more sub-folders, the sub-folders are the classes, as in torchvision's
+    ImageFolder: labels number them in sorted order, which may differ from the order of a model's classes.
 
     Args:
         source: a folder (searched recursively, in sorted order, without hidden files), one image, a list of images, or
-            a .txt file with one path a line, relative to that file.
-        preprocessing: must crop where the photographs differ in shape.
-        limit: at most so many images: the first, or with classes, the first of every class in turn.
-        skip: called with the name and the fault of each image that cannot be read, which is then left out and the next
-            one taken in its place; None refuses such an image.
+            a .txt file with one path per line, relative to that file.
+        preprocessing: must crop if the photographs differ in shape.
+        limit: maximum number of images: the first ones, or with classes, the first ones of each class in turn.
+        skip: called with the name and the error of each unreadable image, which is then replaced by the next one; None
+            raises InvalidInput for such an image.
 
     Returns:
-        The images, named by their path below the folder or below their common parent.
+        The images, named by their path relative to the folder or to their common parent.
 
     Raises:
-        InvalidInput: nothing there, no image there, an image that cannot be read whole (with `skip`: none that can), or
-            shapes that differ.
+        InvalidInput: no such path, no image there, an unreadable image (with `skip`: no readable image), or images of
+            different shapes.
     """
     if limit is not None and limit < 1:
-        raise InvalidInput(f"limit is {limit}; ask for at least 1 photograph")
+        raise InvalidInput(f"limit is {limit}; it must be at least 1")
     title, root, paths = _find(source)
     names = [storable(path.relative_to(root).as_posix()) for path in paths]
     folders = [name.split("/")[0] if "/" in name else None for name in names]
@@ -88,12 +88,12 @@ def load_photographs(
 
 
 def open_photograph(path: Path, channels: int = 3) -> Image.Image:
-    """The first frame of an image file, turned upright, as 8-bit RGB (3 channels) or gray (1 channel).
+    """Return the first frame of an image file, upright, as 8-bit RGB (3 channels) or gray (1 channel).
 
-    Transparent pixels are laid over white; 16-bit values are divided by 257.
+    Transparent pixels are composited over white; 16-bit values are divided by 257.
 
     Raises:
-        InvalidInput: a file that is no image, is cut short, holds values without a known range, or has more than 120
+        InvalidInput: a file that is not an image, is truncated, has values of unknown range, or has more than 120
             million pixels.
     """
     if channels not in (1, 3):
@@ -103,7 +103,9 @@ def open_photograph(path: Path, channels: int = 3) -> Image.Image:
             warnings.simplefilter("ignore")  # damaged metadata and large pictures; damaged pixels raise
             with Image.open(path, formats=_FORMATS) as file:
                 if file.width * file.height > _MOST_PIXELS:
-                    raise InvalidInput(f"{file.width}x{file.height} pixels are more than {_MOST_PIXELS:,}; shrink it")
+                    raise InvalidInput(
+                        f"{file.width}x{file.height} pixels are more than {_MOST_PIXELS:,}; shrink the image"
+                    )
                 file.load()
                 return _to_8_bit(ImageOps.exif_transpose(file)).convert("RGB" if channels == 3 else "L")
     except InvalidInput:
@@ -127,7 +129,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def _find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, Path, list[Path]]:
-    """What the set is called, the folder that its names are relative to, and its files."""
+    """Return the title of the set, the folder to which its names are relative, and its files."""
     if not isinstance(source, str | os.PathLike):
         return _listed("photographs", [Path(path) for path in source])
     path = Path(source)
@@ -135,7 +137,7 @@ def _find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
         found = [file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()]
         files = sorted(file for file in found if not _is_hidden(file.relative_to(path)))
         if not files:
-            raise InvalidInput(f"the folder {path} holds no image ({', '.join(EXTENSIONS)})")
+            raise InvalidInput(f"the folder {path} contains no image ({', '.join(EXTENSIONS)})")
         return path.resolve().name, path, files
     if not os.path.exists(path):
         raise InvalidInput(f"there is no file or folder {path}")
@@ -144,15 +146,15 @@ def _find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is not a text file with one path a line ({error})") from error
+        raise InvalidInput(f"{path} is not a text file with one path per line ({error})") from error
     return _listed(path.stem, [path.parent / line for line in lines if line and not line.startswith("#")])
 
 
 def _listed(title: str, paths: list[Path]) -> tuple[str, Path, list[Path]]:
     if not paths:
-        raise InvalidInput(f"{title}: the list names no image")
+        raise InvalidInput(f"{title}: the list is empty; name at least one image")
     for path in paths:
-        if not os.path.isfile(path):  # which takes a name that no file can have, too
+        if not os.path.isfile(path):  # also accepts names that no file can have
             raise InvalidInput(f"there is no image file {path}")
     absolute = [Path(os.path.abspath(path)) for path in paths]
     if len(set(absolute)) < len(absolute):

@@ -1,4 +1,4 @@
-"""How pixels become network inputs, how they become pixels again, and what black is after that."""
+"""Preprocessing of pixels into network inputs, its inverse, and the value of black."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ from torchvision.transforms import functional as tvf
 
 from probatum.errors import InvalidInput
 
-_LONGEST_RATIO = 100  # of the sides of an image whose short side is resized: the long one grows along
+_LONGEST_RATIO = 100  # maximum aspect ratio of a resized image, since the longer side grows along
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Preprocessing:
     """Resize, center crop, scale to [0, 1], then (x - mean) / std in every channel.
 
     Args:
-        mean: one value a channel, on the [0, 1] scale; its length is the number of channels.
-        std: likewise, above 0.
-        resize: length in pixels of the shorter side after resizing (antialiased); None leaves the size alone.
-        crop: side in pixels of the central square that is kept; None keeps everything.
-        interpolation: how the resizing interpolates.
+        mean: one value per channel, on the [0, 1] scale; its length is the number of channels.
+        std: one value per channel, above 0.
+        resize: length in pixels of the shorter side after resizing (antialiased); None does not resize.
+        crop: side in pixels of the central square that is kept; None does not crop.
+        interpolation: of the resizing, "bilinear" or "bicubic".
 
     Raises:
-        InvalidInput: for values that fit no image.
+        InvalidInput: a value out of range.
     """
 
     mean: tuple[float, ...]
@@ -38,13 +38,15 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if not self.mean or len(self.mean) != len(self.std):
-            raise InvalidInput(f"mean has {len(self.mean)} and std {len(self.std)} values; give one of each a channel")
+            raise InvalidInput(
+                f"mean has {len(self.mean)} and std {len(self.std)} values; give one of each per channel"
+            )
         if min(self.std) <= 0:
             raise InvalidInput(f"std is {self.std}; every value must be above 0")
         if (self.resize is not None and self.resize < 1) or (self.crop is not None and self.crop < 1):
-            raise InvalidInput(f"resize is {self.resize} and crop is {self.crop}; both are counted in pixels, from 1")
+            raise InvalidInput(f"resize is {self.resize} and crop is {self.crop}; both must be at least 1 pixel")
         if self.resize is not None and self.crop is not None and self.crop > self.resize:
-            raise InvalidInput(f"crop {self.crop} does not fit into images resized to {self.resize}; resize to more")
+            raise InvalidInput(f"crop {self.crop} is larger than the resized images ({self.resize}); increase resize")
         if self.interpolation not in ("bilinear", "bicubic"):
             raise InvalidInput(f"interpolation is {self.interpolation!r}; choose bilinear or bicubic")
 
@@ -55,18 +57,18 @@ class Preprocessing:
 
     @property
     def black(self) -> tuple[float, ...]:
-        """The value of a black pixel in every channel, -mean / std: a baseline of Integrated Gradients."""
+        """Value of a black pixel in every channel, -mean / std: a baseline for Integrated Gradients."""
         return tuple(-mean / std for mean, std in zip(self.mean, self.std, strict=True))
 
     def apply(self, image: Tensor | Image.Image) -> Float[Tensor, "*batch channel height width"]:
-        """Preprocess 8-bit pixels; gray images are repeated where the network wants three channels.
+        """Preprocess 8-bit pixels; gray images are repeated for networks with three input channels.
 
         Args:
             image: uint8 tensor (..., channel, height, width) in 0..255, or a PIL image of mode L or RGB.
 
         Returns:
-            float32 tensor of the same leading shape. A PIL image is resized by PIL, a tensor by torch: they may
-            differ by one step of 255 before the normalization.
+            float32 tensor of the same leading shape. PIL resizes PIL images, and torch resizes tensors; the results may
+            differ by one of 255 levels before the normalization.
 
         Raises:
             InvalidInput: wrong type, number of channels or size.
@@ -88,7 +90,7 @@ class Preprocessing:
     def undo(
         self, inputs: Float[Tensor, "*batch channel height width"]
     ) -> Float[Tensor, "*batch channel height width"]:
-        """The picture behind network inputs (..., channel, height, width), in [0, 1]; resize and crop stay."""
+        """Turn network inputs (..., channel, height, width) back into images in [0, 1]; resize and crop stay."""
         if inputs.shape[-3] != self.channels:
             raise InvalidInput(f"the inputs have {inputs.shape[-3]} channels where {self.channels} are expected")
         mean, std = self._moments(inputs.device)

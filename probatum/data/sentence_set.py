@@ -1,4 +1,4 @@
-"""A named set of labelled sentences, held in memory."""
+"""A named set of labeled sentences, held in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,18 +11,18 @@ from probatum.errors import InvalidInput
 
 @dataclass(frozen=True, eq=False)
 class SentenceSet:
-    """Sentences with what is known about them.
+    """Sentences with labels.
 
     Args:
-        name: what the set is called in results and figures.
+        name: used in results and figures.
         sentences: plain text, none of it empty.
         labels: (sentence,) class indices.
-        class_names: the name of every class that a label may name.
-        decisive: for each sentence the words, counted from 0 and split at spaces, that decide its label; None where
-            nobody knows them.
+        class_names: the name of every class, in the order of the labels.
+        decisive: positions of the words that determine each sentence's label, counted from 0 and split at spaces; None
+            if unknown.
 
     Raises:
-        InvalidInput: where the parts do not fit together.
+        InvalidInput: the parts do not match.
     """
 
     name: str
@@ -52,10 +52,10 @@ class SentenceSet:
         return len(self.sentences)
 
     def subset(self, indices: Sequence[int]) -> "SentenceSet":
-        """The sentences at `indices`, in that order; InvalidInput where one reaches outside."""
+        """Return the sentences at `indices`, in that order; InvalidInput for an index out of range."""
         chosen = [int(index) for index in indices]
         if any(not 0 <= index < len(self) for index in chosen):
-            raise InvalidInput(f"{self.name} holds sentences 0..{len(self) - 1}; {chosen} reaches outside")
+            raise InvalidInput(f"{self.name} holds sentences 0..{len(self) - 1}; {chosen} is out of range")
         return replace(
             self,
             sentences=tuple(self.sentences[index] for index in chosen),

@@ -1,7 +1,7 @@
-"""Opinions in plain words: sentences that the package makes itself, for text checks that need no download.
+"""Synthetic sentences with opinions, for text checks that need no download.
 
-Which words decide the label is known, so that one can measure how much of an explanation falls on them. They are no
-reviews, and no result on them is one on SST-2.
+The words that determine each label are known, so the share of an explanation on them can be measured. The sentences are
+not reviews, and results on them are not results on SST-2.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ NEGATIONS = ("not", "never", "hardly", "no longer")
 INTENSIFIERS = ("very", "really", "quite", "truly", "rather", "utterly", "especially")
 CLASS_NAMES = ("negative", "positive")
 SIZES = (4_000, 1_000)
-"""The usual number of sentences in the "train" and "test" splits."""
+"""Default number of sentences in the "train" and "test" splits."""
 
 _SPLITS = ("train", "test")
 _OPENINGS = ("", "", "all in all", "in the end", "to my surprise", "on a second look", "as far as i can tell")
@@ -32,31 +32,31 @@ _CLOSINGS = ("", "", "to me", "for a debut", "from start to finish", "on a small
 
 
 def make_sentences(count: int | None = None, split: str = "train", seed: int = 0) -> SentenceSet:
-    """The first `count` opinions of an endless random stream, negative and positive in turn.
+    """Make the first `count` sentences of an endless random stream, negative and positive in turn.
 
-    An opinion is an adjective about a noun, maybe intensified, maybe negated, which turns it round. Every third
-    sentence, on average, has two opinions joined by "but", of which the second one counts. The label is decided by the
-    adjective that counts and by the negation before it; `decisive` holds their positions. Sentence i depends on (seed,
-    split, i) alone: it is the same however many are asked for.
+    An opinion is an adjective about a noun, with an optional intensifier and an optional negation that inverts it. On
+    average every third sentence has two opinions joined by "but", of which the second determines the label. `decisive`
+    holds the positions of the adjective that determines the label and of the negation before it. Sentence i depends
+    only on (seed, split, i), not on `count`.
 
     Args:
-        count: number of sentences, at least 1; as many as `SIZES` says where omitted.
+        count: number of sentences, at least 1; None for the default in `SIZES`.
         split: "train" or "test", two independent streams over the same words.
-        seed: of both streams, from 0.
+        seed: of both streams, at least 0.
 
     Returns:
-        lower-case sentences without punctuation, of 4 to 27 words.
+        Lower-case sentences without punctuation, of 4 to 27 words.
 
     Raises:
         InvalidInput: a count or seed out of range.
-        UnknownName: another split.
+        UnknownName: an unknown split.
     """
     if split not in _SPLITS:
         raise UnknownName("split", split, _SPLITS)
     stream = _SPLITS.index(split)
     count = SIZES[stream] if count is None else count
     if count < 1 or seed < 0:
-        raise InvalidInput(f"count is {count} and seed is {seed}; ask for at least 1 sentence and a seed from 0")
+        raise InvalidInput(f"count is {count} and seed is {seed}; count must be at least 1 and seed at least 0")
     made = [_sentence(index % 2, np.random.default_rng([seed, stream, index])) for index in range(count)]
     return SentenceSet(
         name="sentences",
@@ -68,7 +68,7 @@ def make_sentences(count: int | None = None, split: str = "train", seed: int = 0
 
 
 def _sentence(label: int, rng: np.random.Generator) -> tuple[list[str], tuple[int, ...]]:
-    """The words, and the positions of those that decide."""
+    """Return the words, and the positions of those that determine the label."""
     words = _pick(_OPENINGS, rng).split()
     if rng.random() < 1 / 3:
         words += [*_opinion(int(rng.integers(2)), rng)[0], "but"]

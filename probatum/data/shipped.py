@@ -1,4 +1,4 @@
-"""A few real photographs that scikit-image ships in its wheel, for what needs photographs but no labels."""
+"""A few photographs shipped with scikit-image, for uses that need photographs but no labels."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,20 +11,20 @@ from probatum.data.preprocessing import Preprocessing
 from probatum.errors import InvalidInput
 
 SHIPPED = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
-"""A cat, a portrait, a cup, a rocket on its pad, a motorcycle: the color photographs that need no download."""
+"""Color photographs that need no download: a cat, a portrait, a cup, a rocket on its pad, a motorcycle."""
 
 
 def shipped_photographs(preprocessing: Preprocessing, count: int = len(SHIPPED)) -> ImageSet:
-    """The first `count` of the photographs.
+    """Load the first `count` photographs.
 
     Args:
-        preprocessing: must crop, for they differ in shape.
+        preprocessing: must crop, since the photographs differ in shape.
         count: 1 to 5.
 
     Raises:
-        InvalidInput: a count out of range, or a scikit-image that lacks one of them.
+        InvalidInput: a count out of range, or a photograph missing from the installed scikit-image.
     """
     if not 1 <= count <= len(SHIPPED):
-        raise InvalidInput(f"{count} photographs were asked for; scikit-image ships {len(SHIPPED)} that fit")
+        raise InvalidInput(f"{count} photographs were requested; {len(SHIPPED)} are shipped with scikit-image")
     folder = Path(skimage.__file__).parent / "data"
     return replace(load_photographs([folder / name for name in SHIPPED[:count]], preprocessing), name="scikit-image")

@@ -1,4 +1,4 @@
-"""SST-2 from a data folder: sentences of film reviews, negative or positive."""
+"""SST-2 from a data folder: sentences of film reviews, labeled negative or positive."""
 
 import os
 from pathlib import Path
@@ -22,8 +22,8 @@ def read_sst2(data_dir: str | os.PathLike[str] | None, split: str = "train") -> 
         split: "train", "dev" or "test".
 
     Raises:
-        UnknownName: another split.
-        InvalidInput: no folder or file, or a file that `read_tsv` refuses.
+        UnknownName: an unknown split.
+        InvalidInput: no folder or file, or a malformed file (see `read_tsv`).
     """
     if split not in SPLITS:
         raise UnknownName("split of SST-2", split, SPLITS)
@@ -37,12 +37,12 @@ def read_sst2(data_dir: str | os.PathLike[str] | None, split: str = "train") -> 
 def read_tsv(path: str | os.PathLike[str], name: str) -> SentenceSet:
     """Read sentences with labels 0 (negative) or 1 (positive) from a file of tab-separated columns.
 
-    A first line with the titles "sentence" and "label", as in the GLUE release, names the columns; without it they are
-    the sentence and then the label. Empty lines are passed over.
+    A header line with the titles "sentence" and "label", as in the GLUE release, gives the columns; without a header,
+    the first column is the sentence and the second the label. Empty lines are skipped.
 
     Raises:
-        InvalidInput: the file is missing, is not UTF-8, lacks a column, or has an empty sentence or another label; the
-            message names the line.
+        InvalidInput: the file is missing or not UTF-8, a column is missing, a sentence is empty, or a label is not 0 or
+            1; the message names the line.
     """
     path = Path(path)
     try:
@@ -83,13 +83,13 @@ def read_tsv(path: str | os.PathLike[str], name: str) -> SentenceSet:
 
 
 def _columns(fields: list[str], where: str) -> tuple[int, int] | None:
-    """The columns that a header names, or None where the line is none."""
+    """Return the columns that a header names, or None if the line is not a header."""
     titles = [field.strip().lower() for field in fields]
     if "sentence" not in titles and "label" not in titles:
         return None
     for title in ("sentence", "label"):
         if title not in titles:
-            # A review of the one word "sentence" with its label is no header.
+            # A review that is just the word "sentence", with its label, is not a header.
             if len(titles) == 2 and titles[1] in ("0", "1"):
                 return None
             raise InvalidInput(f"{where} is a header without a column {title!r}: {', '.join(titles)[:80]}")

@@ -1,7 +1,7 @@
-"""Classification tasks made from other images, so that the part of an image that decides its label is known.
+"""Classification tasks made from other images, in which the region that determines the label is known.
 
-Source: Yona & Greenfeld, "Revisiting Sanity Checks for Saliency Maps", 2021, section 4. The paper gives no sizes and
-positions of its shapes; those here are ours.
+Source: Yona & Greenfeld, "Revisiting Sanity Checks for Saliency Maps", 2021, section 4. The paper does not give sizes
+and positions of its shapes; those here are ours.
 """
 
 from dataclasses import dataclass, field
@@ -16,20 +16,20 @@ from torch import Tensor
 from probatum.errors import InvalidInput
 
 SHAPES = ("nothing", "rectangle", "circle")
-INK = 64  # of 255: what is at least so bright belongs to a digit
-MARGIN = 2  # pixels round an object that belong to its region: the reach of a 5x5 window
-_TRIES = 50  # positions of a shape, of which the one that covers least of the digit is taken
+INK = 64  # of 255: pixels at least this bright belong to a digit
+MARGIN = 2  # pixels around an object that belong to its region: the radius of a 5x5 window
+_TRIES = 50  # candidate positions of a shape; the one that covers least of the digit is used
 _HALF, _SHAPE, _PAIR = range(3)  # first key of the random streams
 
 
 @dataclass(frozen=True, eq=False)
 class RegionTask:
-    """Images whose label is decided by a known part of each.
+    """Images whose label is determined by a known region.
 
     Args:
         images: (image, channel, height, width) pixels.
         labels: (image,) class indices.
-        regions: (image, height, width), True where the image shows what decides its label; nowhere if nothing does.
+        regions: (image, height, width), True where the image determines its label; False everywhere if nothing does.
         class_names: in the order of the labels.
     """
 
@@ -43,16 +43,16 @@ class RegionTask:
 
 
 def half_digits(images: UInt8[Tensor, "image channel height width"], seed: int = 0) -> RegionTask:
-    """Delete the bottom half of every other image, by chance; the task is to tell which have lost it.
+    """Delete the bottom half of a random half of the images; the task is to tell which images were halved.
 
-    Whether image i loses its half depends on (seed, i) alone. The region is the bottom half of every image.
+    The choice for image i depends only on (seed, i). The region is the bottom half of every image.
 
-    Differs from the paper: its section 4.1 deletes the bottom half and the caption of its Figure 1 the top half; this
+    Differs from the paper: section 4.1 deletes the bottom half, but the caption of Figure 1 says the top half; here it
     is the bottom half.
 
     Args:
-        images: pixels, left as they are.
-        seed: from 0.
+        images: pixels; not changed.
+        seed: at least 0.
 
     Returns:
         A task with the classes "whole" and "half".
@@ -73,24 +73,24 @@ def shapes_on_digits(
 ) -> tuple[RegionTask, RegionTask]:
     """Add a filled rectangle, an empty circle or nothing to every digit; two tasks share the images.
 
-    The shape of image i depends on (seed, i) and, for its position, on the digit: of 50 positions it takes the
-    one that covers least. Rectangles have sides of 3 to 7 pixels; circles a radius of 2.5 to 4 and a line of 1.5.
+    The shape of image i depends on (seed, i). Of 50 random positions, the one that covers least of the digit is used.
+    Rectangles have sides of 3 to 7 pixels; circles have a radius of 2.5 to 4 and a line width of 1.5.
 
     Args:
-        images: white digits on black, at least 12 pixels high and wide; left as they are.
+        images: white digits on black, at least 12 pixels high and wide; not changed.
         labels: of the digits, 0 to 9.
-        seed: from 0.
+        seed: at least 0.
 
     Returns:
-        The task that asks for the shape (`SHAPES`) and the one that asks for the digit. The region is the object asked
-        for with a margin of 2 pixels; an image without a shape has none in the first task.
+        The task of recognizing the shape (`SHAPES`) and the task of recognizing the digit. The region is the object to
+        recognize, with a margin of 2 pixels; an image without a shape has no region in the first task.
 
     Raises:
         InvalidInput: images that are too small, or not one label each.
     """
     height, width = images.shape[2:]
     if min(height, width) < 12 or len(images) != len(labels):
-        raise InvalidInput(f"{len(images)} digits of {height}x{width} pixels with {len(labels)} labels do not fit")
+        raise InvalidInput(f"{len(images)} digits of {height}x{width} pixels with {len(labels)} labels do not match")
     drawn = np.zeros((len(images), height, width), dtype=np.uint8)
     kinds = np.zeros(len(images), dtype=np.int64)
     for index, digit in enumerate(images[:, 0].numpy()):
@@ -115,28 +115,30 @@ def image_pairs(
     count: int,
     seed: int = 0,
 ) -> RegionTask:
-    """Put an image of one group beside one of another, sides by chance; the label is that of the first group's image.
+    """Place an image of one group next to one of another, on a random side; the first group's image gives the label.
 
-    Pair i depends on (seed, i) and the groups alone. The region is the half that shows the first group's image.
+    Pair i depends only on (seed, i) and the groups. The region is the half with the first group's image.
 
     Args:
-        first: the group that decides.
+        first: the group that determines the label.
         first_labels: its class indices.
-        second: the group that does not.
+        second: the other group.
         class_names: of the labels.
-        count: number of pairs, from 1.
-        seed: from 0.
+        count: number of pairs, at least 1.
+        seed: at least 0.
 
     Returns:
         A task whose images are twice as wide.
 
     Raises:
-        InvalidInput: an empty group, groups of images of different shape, or not one label each.
+        InvalidInput: an empty group, images of different shapes, or not one label per image.
     """
     if not len(first) or not len(second) or count < 1 or len(first_labels) != len(first):
-        raise InvalidInput(f"{len(first)} and {len(second)} images, {len(first_labels)} labels make no {count} pairs")
+        raise InvalidInput(
+            f"{len(first)} and {len(second)} images, {len(first_labels)} labels cannot make {count} pairs"
+        )
     if first.shape[1:] != second.shape[1:]:
-        raise InvalidInput(f"images {tuple(first.shape[1:])} and {tuple(second.shape[1:])} do not fit side by side")
+        raise InvalidInput(f"images {tuple(first.shape[1:])} and {tuple(second.shape[1:])} have different shapes")
     draws = [_stream(seed, _PAIR, index).random(3) for index in range(count)]
     a, b, side = torch.tensor(np.array(draws)).unbind(1)
     a, b, right = (a * len(first)).long(), (b * len(second)).long(), side < 0.5
@@ -175,7 +177,7 @@ def _place(
     canvas: UInt8[ndarray, "height width"],
     rng: np.random.Generator,
 ) -> None:
-    """Draw the stamp where, of some random positions, it lies over least ink."""
+    """Draw the stamp at the one of several random positions that covers the least ink."""
     rows, columns = stamp.shape
     corners = rng.integers(0, (canvas.shape[0] - rows + 1, canvas.shape[1] - columns + 1), size=(_TRIES, 2))
     covered = [int(digit[y : y + rows, x : x + columns].astype(np.int64).sum()) for y, x in corners]
@@ -184,5 +186,5 @@ def _place(
 
 
 def _widened(objects: Bool[Tensor, "image 1 height width"]) -> Bool[Tensor, "image height width"]:
-    """The objects with a margin round them."""
+    """Widen the objects by a margin."""
     return F.max_pool2d(objects.float(), 2 * MARGIN + 1, stride=1, padding=MARGIN)[:, 0] > 0

@@ -17,7 +17,7 @@ _SIDE = 64
 
 
 class TinyImages(NamedTuple):
-    """Photographs (image, 3, 64, 64), class after class; labels, positions in the list of classes; class names."""
+    """Photographs (image, 3, 64, 64), class after class; labels, indices into the list of classes; class names."""
 
     images: UInt8[Tensor, "image 3 64 64"]
     labels: Int64[Tensor, " image"]
@@ -30,23 +30,23 @@ def read_tiny_imagenet(
     """Read some classes of Tiny-ImageNet (Stanford CS231n).
 
     Args:
-        folder: `tiny-imagenet-200`, which may hold these classes alone.
-        wnids: WordNet numbers of the classes, such as "n07753592"; they are numbered in this order.
-        split: "train" (500 images a class) or "test" for the official validation images (50 a class).
-        per_class: the first so many of every class, by file name; all where omitted, as many as each class has.
+        folder: `tiny-imagenet-200`; it needs to contain only these classes.
+        wnids: WordNet numbers of the classes, such as "n07753592"; labels follow this order.
+        split: "train" (500 images per class) or "test" for the official validation images (50 per class).
+        per_class: number of images per class, the first by file name; None for all.
 
     Returns:
         Images, labels and the first word for each class in `words.txt`.
 
     Raises:
-        InvalidInput: a missing file or class, too few images, or one that is no photograph of 64x64 pixels.
+        InvalidInput: a missing file or class, too few images, or a file that is not a photograph of 64x64 pixels.
     """
     root = Path(folder)
     listed = set(_lines(root / "wnids.txt"))
     words = dict(line.split("\t", 1) for line in _lines(root / "words.txt") if "\t" in line)
     for wnid in wnids:
         if wnid not in listed or wnid not in words:
-            raise InvalidInput(f"{root} lacks the class {wnid}: it must be in wnids.txt and in words.txt")
+            raise InvalidInput(f"{root} does not contain the class {wnid}: it must be in wnids.txt and in words.txt")
     files = _training_files(root, wnids) if split == "train" else _validation_files(root, wnids)
     images: list[Tensor] = []
     labels: list[int] = []
@@ -86,7 +86,7 @@ def _pixels(path: Path) -> UInt8[Tensor, "3 64 64"]:
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
     if pixels.shape != (3, _SIDE, _SIDE):
-        raise InvalidInput(f"{path} has {pixels.shape[1]}x{pixels.shape[2]} pixels, those of Tiny-ImageNet 64x64")
+        raise InvalidInput(f"{path} has {pixels.shape[1]}x{pixels.shape[2]} pixels; images of Tiny-ImageNet have 64x64")
     return pixels
 
 

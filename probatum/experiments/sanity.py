@@ -107,7 +107,8 @@ def sanity_check(
         `judge` says what they mean.
 
     Raises:
-        InvalidInput: no method, metric or trial, names that repeat, or what the parts raise.
+        InvalidInput: no method, metric or trial, names that repeat, a metric that cannot score maps of this shape, or
+            what the parts raise.
         ModelError: what the parts raise; NaN maps among it, unless `on_nan` is "record".
     """
     methods = named_methods(methods)
@@ -181,6 +182,9 @@ class SanityWork:
     keep_maps: int
     memory_budget: int | str | None
     on_nan: OnNaN
+
+    def __post_init__(self) -> None:
+        _require_scorable(self.metrics, self.images)
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
@@ -379,11 +383,22 @@ class SanityWork:
                 if self.on_nan == "raise":
                     what = Failure(image, name, stage, trial, self.trained.name)
                     raise ModelError(
-                        f"the map {what} has NaN or infinite values; keep_going=True counts it as a failure"
+                        f"the map {what} has NaN or infinite values; on_nan='record' counts it as a failure"
                     )
                 values[bad] = torch.nan
         found: np.ndarray = failed.cpu().numpy()
         return found
+
+
+def _require_scorable(metrics: Mapping[str, Metric], images: Tensor) -> None:
+    """Prepare a blank map for each metric, so that an unsuitable metric fails before the first gradient."""
+    blank = torch.zeros(1, *images.shape[1:])
+    for name, metric in metrics.items():
+        try:
+            metric.prepare(get_reduction(metric.reduction)(blank))
+        except InvalidInput as error:
+            shape = "x".join(map(str, images.shape[1:]))
+            raise InvalidInput(f"metric {name!r} cannot score maps of {shape} inputs: {error}") from error
 
 
 class Reference:

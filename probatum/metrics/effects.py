@@ -1,4 +1,4 @@
-"""What the choice of the model does to a map, and how much of a map lies where it should."""
+"""Causal effect of the model on a map, and the share of a map inside a region."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,7 +10,7 @@ from probatum.metrics.vectors import lengths, power_of_two_scale, times_power_of
 
 
 def unit_maps(maps: Float[Tensor, "*batch channel height width"]) -> Float[Tensor, "*batch channel height width"]:
-    """Divide each map by its Euclidean norm, in float64; a map of zeros becomes NaN, and every distance to it."""
+    """Divide each map by its Euclidean norm, in float64; a map of zeros becomes NaN, as does any distance to it."""
     values = working_precision(maps)
     vectors = values.reshape(-1, values.shape[-3:].numel())
     exponent = power_of_two_scale(vectors)
@@ -24,11 +24,11 @@ def causal_effect(
     untrained: Float[Tensor, "model _ _ _ _"],
     weights: Float[Tensor, "_ _"],
 ) -> Float[Tensor, "model batch"]:
-    r"""Size of the causal effect of the model (trained or not) on a map, under each untrained model.
+    r"""Size of the causal effect of training on a map, relative to each untrained model.
 
         ‖Λ(x)‖₂ with Λ(x) = Σ_t (S(x; M_t) − S(x; M′)) Pr(T = t | X = x)
 
-    Source: Yona & Greenfeld 2021, equation 1; the paper looks at Λ, the norm is ours.
+    Source: Yona & Greenfeld 2021, equation 1; the paper shows Λ itself, the norm is ours.
 
     Args:
         trained: the maps S(x; M_t) of the model trained on each task. With maps of norm 1 (`unit_maps`) the effect is
@@ -37,19 +37,19 @@ def causal_effect(
         weights: Pr(T = t | X = x), summing to 1 for each image.
 
     Raises:
-        InvalidInput: shapes that do not fit, or weights that are no probabilities.
+        InvalidInput: shapes that do not match, or weights that are not probabilities.
     """
     if trained.shape[1:] != untrained.shape[1:] or weights.shape != (trained.shape[1], trained.shape[0]):
         raise InvalidInput(
-            f"maps {tuple(trained.shape)} and {tuple(untrained.shape)} with weights {tuple(weights.shape)} do not fit; "
-            "give (task, batch, ...), (model, batch, ...) and (batch, task)"
+            f"maps {tuple(trained.shape)} and {tuple(untrained.shape)} with weights {tuple(weights.shape)} do not "
+            "match; give (task, batch, ...), (model, batch, ...) and (batch, task)"
         )
     total = weights.sum(dim=1)
     if (weights < 0).any() or (total - 1).abs().max() > 1e-6:
         raise InvalidInput("the weights Pr(T = t | X = x) must be at least 0 and sum to 1 for every image")
     mixture = torch.zeros_like(trained[0])
     for maps, weight in zip(trained, weights.unbind(1), strict=True):
-        # A task that cannot have made the image counts for nothing, even where its map is undefined.
+        # A task of probability 0 adds nothing, even where its map is undefined.
         mixture += torch.where(weight[:, None, None, None] > 0, maps * weight[:, None, None, None], 0)
     sizes: Tensor = torch.linalg.vector_norm(mixture - untrained, dim=(-3, -2, -1))
     return sizes
@@ -61,8 +61,8 @@ def region_share(
     """Share of a map's magnitude that lies inside a region, Σ_region |S| / Σ |S|.
 
     Args:
-        maps: signed or not.
-        regions: True inside.
+        maps: with or without signs; the magnitude is summed over channels.
+        regions: True inside the region.
 
     Returns:
         (batch,) shares in [0, 1]; NaN where the map is zero or the region empty.

@@ -1,4 +1,4 @@
-"""The rise of a map's entropy: how much more complex a map has become, without comparing pixel by pixel."""
+"""Entropy increase between two maps: a measure of complexity that compares no pixels."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,9 +16,9 @@ BINS = 100
 def histogram_entropy(maps: Tensor, *, bins: int = BINS) -> Float[Tensor, " batch"]:
     """Discrete entropy of the values of each map: ξ = −Σ_b p_b ln p_b.
 
-    p_b is the share of values in bin b of `bins` bins of equal width from the map's own smallest to its largest value,
-    the left edge in the bin and the right one in the next, as `numpy.histogram` has it. Shifting or scaling a map
-    leaves ξ as it is. A constant map has ξ = 0.
+    p_b is the share of values in bin b. The bins have equal width and run from the map's smallest to its largest value;
+    as in `numpy.histogram`, a bin includes its left edge. Shifting or scaling a map does not change ξ. A constant map
+    has ξ = 0.
 
     Args:
         maps: (batch, ...), floating point, finite.
@@ -28,14 +28,14 @@ def histogram_entropy(maps: Tensor, *, bins: int = BINS) -> Float[Tensor, " batc
         (batch,) entropies from 0 to ln(bins), in nats.
 
     Raises:
-        InvalidInput: as `check_maps` says.
+        InvalidInput: see `check_maps`.
     """
     return in_chunks(EntropyRise(bins).features, check_maps(maps))[0]
 
 
 @dataclass(frozen=True)
 class EntropyRise:
-    """Relative rise of the histogram entropy, in two halves; not symmetric.
+    """Relative increase of the histogram entropy as a `Measure`; not symmetric.
 
     Args:
         bins: see `histogram_entropy`.
@@ -52,7 +52,7 @@ class EntropyRise:
         """Compute the entropy of each map."""
         values = working_precision(maps).flatten(1).contiguous()
         low, high = extremes(values)
-        # The halves cannot overflow, and change no digit.
+        # Halving before subtracting avoids overflow and is exact.
         low, width = low[:, None], ((high / 2 - low / 2) / self.bins * 2)[:, None]
         inner = low + torch.arange(1, self.bins, device=values.device) * width  # (batch, bins - 1)
         place = torch.searchsorted(inner, values, right=True)
@@ -68,13 +68,13 @@ class EntropyRise:
 
 
 def entropy_rise(a: Tensor, b: Tensor, *, bins: int = BINS) -> Float[Tensor, " batch"]:
-    """Relative rise of the entropy from one map to another: (ξ(b) − ξ(a)) / ξ(a), see `histogram_entropy`.
+    """Relative increase of the entropy from one map to another: (ξ(b) − ξ(a)) / ξ(a), see `histogram_entropy`.
 
     The score of the efficient model-parameter-randomization test (eMPRT): a is the map of the trained model and b that
-    of the fully randomized one, which ought to be more complex.
+    of the fully randomized model. A faithful map becomes more complex, so its score is positive.
 
-    A constant a has no entropy to rise from. The score is set to 0.0 then, which claims no rise; `is_constant` lets
-    callers count these maps. A constant b after another a gives −1.
+    If a is constant, ξ(a) = 0 and the ratio is undefined; the score is then set to 0.0, meaning no increase. Use
+    `is_constant` to count such maps. If only b is constant, the score is −1.
 
     Source: Hedström, Weber, Lapuschkin & Höhne (2024), arXiv:2401.06465, with the 100 bins of its authors' code.
 
@@ -84,9 +84,9 @@ def entropy_rise(a: Tensor, b: Tensor, *, bins: int = BINS) -> Float[Tensor, " b
         bins: see `histogram_entropy`.
 
     Returns:
-        (batch,) rises, from −1 upwards; 0 for identical maps.
+        (batch,) increases, at least −1; 0 for identical maps.
 
     Raises:
-        InvalidInput: for maps of different shapes, and as `check_maps` says.
+        InvalidInput: maps of different shapes; see also `check_maps`.
     """
     return score(EntropyRise(bins), a, b)

@@ -19,8 +19,8 @@ from probatum.metrics.vectors import (
     times_power_of_two,
 )
 
-EPSILON = 1e-5  # of Dalal & Triggs' block normalization, as scikit-image has it
-CEILING = 0.2  # the "Hys" of L2-Hys: no orientation counts more than this in its block
+EPSILON = 1e-5  # of Dalal & Triggs' block normalization; scikit-image's value
+CEILING = 0.2  # the "Hys" of L2-Hys: values of a block are clipped here
 
 
 def hog(
@@ -28,21 +28,21 @@ def hog(
 ) -> Float[Tensor, "batch features"]:
     """Histograms of oriented gradients: gradient magnitudes of each cell, summed by orientation, normalized by block.
 
-    Gradients are central differences, of the channel where they are largest at that pixel; orientations are unsigned
-    (0° to 180°) in bins of equal width; each block of cells is divided by its L2 norm, cut at 0.2, and divided again
-    (L2-Hys). Source: Dalal & Triggs (2005, CVPR), as implemented by `skimage.feature.hog`.
+    Gradients are central differences; at each pixel, the channel with the largest gradient counts. Orientations are
+    unsigned (0° to 180°), in bins of equal width. Each block of cells is divided by its L2 norm, clipped at 0.2, and
+    divided again (L2-Hys). Source: Dalal & Triggs (2005, CVPR), as implemented by `skimage.feature.hog`.
 
     Args:
         maps: (batch, channel, height, width), floating point, finite.
         orientations: number of bins.
-        cell_size: side of a cell in pixels; what remains at the right and lower border is left out.
+        cell_size: side of a cell in pixels; incomplete cells at the right and lower border are left out.
         block_size: side of a block in cells; 1 normalizes each cell by itself.
 
     Returns:
         (batch, features) in scikit-image's order.
 
     Raises:
-        InvalidInput: for maps smaller than one block, and as `check_maps` says.
+        InvalidInput: maps smaller than one block; see also `check_maps`.
 
     Differs from scikit-image:
         1. scikit-image sums each cell in float32, this function in float64; they agree to about 3e-7 of the largest
@@ -68,7 +68,7 @@ def _dominant_gradient(
 
 
 def _without_overflow(maps: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-    """Huge maps scaled down by a power of two, beside which EPSILON stays negligible; others as they are."""
+    """Scale huge maps down by a power of two that keeps EPSILON negligible; leave others unchanged."""
     exponent = power_of_two_scale(maps.flatten(1))
     if exponent is None:
         return maps
@@ -82,10 +82,10 @@ def _normalize(blocks: Float[Tensor, "batch row column y x bin"]) -> Float[Tenso
 
 @dataclass(frozen=True)
 class HOGCorrelation:
-    """Correlation of the HOGs of two maps, in two halves.
+    """Correlation of the HOGs of two maps as a `Measure`.
 
     Args:
-        by_rank: Spearman's correlation instead of Pearson's.
+        by_rank: use Spearman's correlation instead of Pearson's.
         orientations: see `hog`.
         cell_size: see `hog`.
         block_size: see `hog`.
@@ -124,7 +124,7 @@ class HOGCorrelation:
             gradient[:, : rows * self.cell_size, : columns * self.cell_size]
             for gradient in _dominant_gradient(_without_overflow(working_precision(maps)))
         )
-        # Angles run from −180° to 180°; the remainder makes opposite directions one orientation.
+        # Angles run from −180° to 180°; the remainder maps opposite directions to one orientation.
         angle = torch.atan2(gradient_y, gradient_x) * (180 / math.pi)
         orientation = (angle / (180 / self.orientations)).floor().long() % self.orientations
         row, column = (
@@ -144,8 +144,8 @@ def hog_pearson(
 ) -> Float[Tensor, " batch"]:
     """Pearson correlation of the HOGs of two maps, the metric that Adebayo et al. (2018, arXiv:1810.03292) describe.
 
-    The paper leaves the parameters open. The defaults are those of its authors' notebook: 16×16 pixels a cell, the rest
-    as in scikit-image. `correlate` states what an undefined correlation is set to.
+    The paper does not give the parameters. The defaults are those of its authors' notebook: cells of 16×16 pixels,
+    everything else as in scikit-image. See `correlate` for undefined correlations.
 
     Args:
         a: maps (batch, channel, height, width), floating point, finite.
@@ -158,7 +158,7 @@ def hog_pearson(
         (batch,) correlations in [−1, 1].
 
     Raises:
-        InvalidInput: for maps of different shapes, and as `hog` says.
+        InvalidInput: maps of different shapes; see also `hog`.
     """
     return score(HOGCorrelation(False, orientations, cell_size, block_size), a, b)
 
@@ -168,6 +168,6 @@ def hog_spearman(
 ) -> Float[Tensor, " batch"]:
     """Spearman's rank correlation of the HOGs of two maps, the metric of the notebook of Adebayo et al.
 
-    Arguments, result and errors as for `hog_pearson`.
+    Arguments, return value and errors are those of `hog_pearson`.
     """
     return score(HOGCorrelation(True, orientations, cell_size, block_size), a, b)

@@ -1,4 +1,4 @@
-"""What every metric asks of its maps, and the pattern that all metrics follow."""
+"""The `Measure` protocol of all similarity metrics, input checks, and computation in chunks."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -10,22 +10,25 @@ from torch import Tensor
 from probatum.errors import InvalidInput
 
 Features: TypeAlias = tuple[Tensor, ...]
-"""What a metric keeps of a batch of maps: tensors whose first dimension is the batch."""
+"""Features of a batch of maps: tensors whose first dimension is the batch."""
 
-# Values worked on at a time. On the CPU a map of 224×224, so that what is computed on the way stays in the cache.
+# Values per chunk. On the CPU one map of 224×224, so that intermediate results stay in the cache.
 CHUNK_VALUES = {"cpu": 2**16}
 CHUNK_VALUES_ELSEWHERE = 2**24
 
 
 @runtime_checkable
 class Measure(Protocol):
-    """A similarity in two halves, so that the features of a reference are computed once. Its fields are settings."""
+    """A similarity split into features and comparison, so that a reference's features are computed once.
+
+    Its fields are settings.
+    """
 
     images: ClassVar[bool]
-    """Whether maps must be (batch, channel, height, width); otherwise any (batch, ...) will do."""
+    """True if maps must be (batch, channel, height, width); False if any (batch, ...) works."""
 
     def features(self, maps: Tensor) -> Features:
-        """Do all the work that needs one of the two maps only; the maps have been checked."""
+        """Compute everything that depends on one map alone. The maps have been checked."""
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
         """Score each pair."""
@@ -44,25 +47,25 @@ def compare(measure: Measure, features_a: Features, features_b: Features) -> Flo
 
 
 def compare_maps(measure: Measure, features_a: Features, maps: Tensor) -> Float[Tensor, " batch"]:
-    """Score each pair of a prepared map and another: `compare` with the other's features, of which none are kept."""
+    """Score each pair of a prepared map and a new one, without keeping the new map's features."""
     return compare_with_all(measure, [features_a], maps)[0]
 
 
 def compare_with_all(
     measure: Measure, references: Sequence[Features], maps: Tensor
 ) -> tuple[Float[Tensor, " batch"], ...]:
-    """Score maps against several batches of prepared maps: `compare_maps` with each, but their features are made once.
+    """Score maps against several batches of prepared maps; the features of `maps` are computed once.
 
     Args:
         measure: the computation.
-        references: prepared batches, each of as many maps as `maps`.
+        references: prepared batches, each of the same size as `maps`.
         maps: (batch, ...).
 
     Returns:
         the scores (batch,) against each reference.
 
     Raises:
-        InvalidInput: batches of different sizes, devices or shapes of map, and as `check_maps` says.
+        InvalidInput: batches of different sizes, devices or map shapes; see also `check_maps`.
     """
     maps = check_maps(maps, images=measure.images)
     for features in references:
@@ -93,7 +96,7 @@ def _require_match(features_a: Features, features_b: Features) -> None:
 
 
 def score(measure: Measure, a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
-    """Score each pair of maps: `compare` of both `prepare`d, but no features are kept."""
+    """Score each pair of maps without keeping features."""
     a, b = check_maps(a, images=measure.images), check_maps(b, images=measure.images)
     if a.shape != b.shape or a.device != b.device:
         raise InvalidInput(
@@ -103,7 +106,7 @@ def score(measure: Measure, a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
 
 
 def in_chunks(function: Callable[..., Features], *batches: Tensor) -> Features:
-    """Apply a function that treats each map by itself to some maps at a time, and join what it returns."""
+    """Apply a function that is independent across maps to chunks of the batches, and concatenate the results."""
     size = len(batches[0])
     limit = CHUNK_VALUES.get(batches[0].device.type, CHUNK_VALUES_ELSEWHERE)
     step = max(1, limit // batches[0][0].numel())
@@ -119,17 +122,17 @@ def in_chunks(function: Callable[..., Features], *batches: Tensor) -> Features:
 
 
 def check_maps(maps: Tensor, *, images: bool = False) -> Tensor:
-    """Refuse what is not a batch of finite floating-point maps.
+    """Check that `maps` is a batch of finite floating-point maps.
 
     Args:
         maps: (batch, ...), or (batch, channel, height, width) where `images` is set.
-        images: whether the metric needs the two dimensions of an image.
+        images: True if the metric needs the two dimensions of an image.
 
     Returns:
-        The maps, cut off from autograd.
+        The maps, detached.
 
     Raises:
-        InvalidInput: for another dtype or number of dimensions, for nothing to compare, for NaN or infinity.
+        InvalidInput: another dtype or number of dimensions, an empty batch or map, NaN or infinity.
     """
     if not maps.is_floating_point():
         raise InvalidInput(f"maps must be floating point, got {maps.dtype}; convert them with maps.double()")
@@ -141,18 +144,20 @@ def check_maps(maps: Tensor, *, images: bool = False) -> Tensor:
     low, high = extremes(maps)
     bad = ~(low.isfinite() & high.isfinite())
     if bad.any():
-        raise InvalidInput(f"map {int(bad.nonzero()[0])} of the batch has NaN or infinite values; mend or leave it out")
+        raise InvalidInput(
+            f"map {int(bad.nonzero()[0])} of the batch has NaN or infinite values; fix it or leave it out"
+        )
     return maps
 
 
 def extremes(maps: Float[Tensor, "batch ..."]) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-    """Smallest and largest value of each map; NaN where the map holds one."""
+    """Smallest and largest value of each map; NaN if the map contains NaN."""
     vectors = maps.flatten(1)
     return vectors.amin(dim=1), vectors.amax(dim=1)
 
 
 def is_constant(maps: Tensor) -> Bool[Tensor, " batch"]:
-    """Tell which maps hold one value only, so that correlations with them are undefined.
+    """Find the maps that hold a single value, with which correlations are undefined.
 
     Args:
         maps: (batch, ...), floating point, finite.
@@ -168,5 +173,5 @@ def is_constant(maps: Tensor) -> Bool[Tensor, " batch"]:
 
 
 def working_precision(maps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Maps in float64, or in float32 on devices that have nothing better."""
+    """Convert maps to float64, or to float32 on devices without float64."""
     return maps.to(torch.float32 if maps.device.type == "mps" else torch.float64)

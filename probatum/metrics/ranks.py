@@ -19,7 +19,7 @@ def average_ranks(values: Float[Tensor, "batch size"]) -> Float[Tensor, "batch s
     """
     batch, size = values.shape
     ordered, order = _sort(values)
-    # Runs of equal values, found over all rows at once; every row begins a run.
+    # Runs of equal values, found over all rows at once; every row starts a new run.
     begins = torch.ones_like(ordered, dtype=torch.bool)
     torch.ne(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
     starts = begins.flatten().nonzero().squeeze(1)
@@ -32,10 +32,10 @@ def average_ranks(values: Float[Tensor, "batch size"]) -> Float[Tensor, "batch s
 
 
 def _sort(values: Float[Tensor, "batch size"]) -> tuple[Tensor, Int64[Tensor, "batch size"]]:
-    """Sorted values (or integers in the same order) of each row, and where each came from.
+    """Sort each row; return the values (or integers in the same order) and their original positions.
 
-    On the CPU NumPy's vectorized sorts are ahead of `torch.sort`: a row of 224×224 values takes 0.2 ms as packed keys
-    and 1 ms in a float64 argsort, against 3 ms.
+    On the CPU NumPy's vectorized sorts are faster than `torch.sort`: a row of 224×224 values takes 0.2 ms as packed
+    keys and 1 ms in a float64 argsort, against 3 ms.
     """
     if values.device.type != "cpu":
         return torch.sort(values, dim=1)
@@ -52,13 +52,13 @@ def _sort(values: Float[Tensor, "batch size"]) -> tuple[Tensor, Int64[Tensor, "b
 
 
 def rank_directions(vectors: Float[Tensor, "batch size"]) -> Features:
-    """Directions whose inner product is Spearman's correlation."""
+    """Unit vectors whose inner product is Spearman's correlation."""
     return directions(average_ranks(vectors) - (vectors.shape[1] + 1) / 2, centered=False)
 
 
 @dataclass(frozen=True)
 class Spearman:
-    """Spearman's rank correlation in two halves.
+    """Spearman's rank correlation as a `Measure`.
 
     Args:
         absolute: rank the absolute values.
@@ -80,17 +80,17 @@ class Spearman:
 def spearman(a: Tensor, b: Tensor, *, absolute: bool = False) -> Float[Tensor, " batch"]:
     """Spearman's rank correlation of two maps: Pearson's correlation of their average ranks.
 
-    Equal to `scipy.stats.spearmanr`; `correlate` states what an undefined correlation is set to.
+    Equal to `scipy.stats.spearmanr`; see `correlate` for undefined correlations.
 
     Args:
         a: maps (batch, ...), floating point, finite.
         b: maps of the same shape.
-        absolute: rank the absolute values, as Adebayo et al. (2018, arXiv:1810.03292) do beside the signed ranks.
+        absolute: rank the absolute values. Adebayo et al. (2018, arXiv:1810.03292) report both versions.
 
     Returns:
         (batch,) correlations in [−1, 1].
 
     Raises:
-        InvalidInput: for maps of different shapes, and as `check_maps` says.
+        InvalidInput: maps of different shapes; see also `check_maps`.
     """
     return score(Spearman(absolute), a, b)

@@ -1,4 +1,4 @@
-"""The table of similarity metrics: each with the protocol under which papers report it."""
+"""Table of similarity metrics, each with the protocol under which papers report it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ Kind = Literal["similarity", "distance", "rise"]
 class Metric:
     """A similarity of two batches of maps, as a paper uses it; called as metric(a, b) -> (batch,).
 
-    Other settings are another measure: `dataclasses.replace(metric, measure=HOGCorrelation(cell_size=4))`.
+    To change settings, replace the measure: `dataclasses.replace(metric, measure=HOGCorrelation(cell_size=4))`.
 
     Args:
         name: key in `METRICS`, recorded in results.
-        title: as papers head their figures.
+        title: as written in figures.
         measure: the computation and its settings.
         reduction: name of the map reduction that the protocol applies first.
-        source: where the protocol stands.
-        perfect: the score of identical maps.
+        source: paper that defines the protocol.
+        perfect: score of identical maps.
         kind: how a score is read.
-        chance: the score that maps reach which have nothing in common, where it is known beforehand; None lets a check
-            measure it between maps of different images.
+        chance: score of unrelated maps, if known in advance; None lets a check measure it between maps of different
+            images.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Metric:
     chance: float | None = None
 
     def prepare(self, maps: Tensor) -> Features:
-        """Compute what the metric needs of one batch of maps, once for any number of comparisons."""
+        """Compute the features of one batch of maps, once for any number of comparisons."""
         return prepare(self.measure, maps)
 
     def compare(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
@@ -59,7 +59,7 @@ class Metric:
         return compare(self.measure, features_a, features_b)
 
     def compare_maps(self, features_a: Features, maps: Tensor) -> Float[Tensor, " batch"]:
-        """Score each pair of a prepared map and another that is compared only once."""
+        """Score each pair of a prepared map and one that is compared only once."""
         return compare_maps(self.measure, features_a, maps)
 
     def compare_with_all(self, references: Sequence[Features], maps: Tensor) -> tuple[Float[Tensor, " batch"], ...]:
@@ -79,7 +79,7 @@ def _ssim(name: str, preset_name: str) -> Metric:
 METRICS = {
     metric.name: metric
     for metric in (
-        # The default: the code behind the paper that proposed the check, with the window that Wang et al. recommend.
+        # The default: the code of the paper that proposed the check, with the window recommended by Wang et al.
         _ssim("ssim", "adebayo-notebook"),
         *(_ssim(f"ssim-{preset_name}", preset_name) for preset_name in SSIM_PRESETS),
         Metric("spearman", "Rank correlation (no ABS)", Spearman(), "diverging", ADEBAYO),
@@ -91,7 +91,7 @@ METRICS = {
         ),
         Metric("cosine", "Cosine similarity", Cosine(), "identity", KOKHLIKYAN),
         Metric("euclidean", "Euclidean distance", Euclidean(), "identity", KOKHLIKYAN, perfect=0.0, kind="distance"),
-        Metric("entropy-rise", "Rise of the entropy", EntropyRise(), "signed", HEDSTROM, perfect=0.0, kind="rise"),
+        Metric("entropy-rise", "Entropy increase", EntropyRise(), "signed", HEDSTROM, perfect=0.0, kind="rise"),
     )
 }
 
@@ -106,7 +106,7 @@ def get_metric(name: str) -> Metric:
         The metric.
 
     Raises:
-        UnknownName: suggesting near names.
+        UnknownName: no such metric; the message suggests similar names.
     """
     if name not in METRICS:
         raise UnknownName("metric", name, METRICS)

@@ -1,4 +1,4 @@
-"""The structural similarity index (SSIM), and the settings under which papers computed it."""
+"""The structural similarity index (SSIM), and the settings that papers used."""
 
 import math
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from probatum.errors import InvalidInput
 from probatum.metrics.inputs import Features, extremes, score, working_precision
 from probatum.metrics.vectors import SAFE_EXPONENTS
 
-TRUNCATE = 3.5  # scikit-image ends its Gaussian at this many sigma: 11 taps for sigma 1.5
+TRUNCATE = 3.5  # scikit-image truncates its Gaussian at this many sigma: 11 taps for sigma 1.5
 
 
 @dataclass(frozen=True)
 class SSIM:
-    """The structural similarity index in two halves.
+    """The structural similarity index as a `Measure`.
 
     Args:
-        data_range: the range that the values may take (not the range that they do take).
+        data_range: the range of possible values, not of those observed.
         gaussian: weigh each window by a Gaussian instead of uniformly.
         window_size: odd side of the window in pixels; None is 7, or the width of the Gaussian.
         sigma: standard deviation of the Gaussian in pixels.
         sample_covariance: divide (co)variances by n − 1 instead of n, n being the pixels of a window.
-        k1: keeps the comparison of means defined where both are small; C1 = (k1 · data_range)².
-        k2: the same for the variances; C2 = (k2 · data_range)².
+        k1: stabilizes the comparison of small means; C1 = (k1 · data_range)².
+        k2: stabilizes the comparison of small variances; C2 = (k2 · data_range)².
     """
 
     images: ClassVar[bool] = True
@@ -79,7 +79,7 @@ class SSIM:
         c1, c2 = self.k1**2, self.k2**2  # the maps were divided by the data range
         if self.sample_covariance:
             pixels = self.window**2
-            c2 *= (pixels - 1) / pixels  # as good as pixels / (pixels - 1) on all covariances, and cheaper
+            c2 *= (pixels - 1) / pixels  # equal to pixels / (pixels - 1) on all covariances, but cheaper
         luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
         structure = (2 * covariance + c2) / (variance_a + variance_b + c2)
         return (luminance * structure).mean(dim=(1, 2, 3))
@@ -93,8 +93,8 @@ class SSIM:
     ) -> Float[Tensor, "batch channel window_row window_column"]:
         """Weighted mean of every window that lies within the map, by one sum of shifted maps along each side."""
         weights = self._weights()
-        # scikit-image lets window_size crop the result and sigma alone shape the Gaussian. Where the Gaussian is the
-        # wider of the two it reaches beyond the map, which is then mirrored; where it is narrower, the map is cropped.
+        # In scikit-image, sigma alone shapes the Gaussian and window_size crops the result. A Gaussian wider than the
+        # window reaches beyond the map, which is then mirrored; for a narrower one the map is cropped.
         margin = len(weights) // 2 - self.window // 2
         for side in (-1, -2):
             maps = _weighted_sum(_mirror(maps, margin, side), weights, side)
@@ -110,7 +110,7 @@ class SSIM:
 
 
 def _require_within_range(scaled: Tensor, data_range: float) -> None:
-    """Refuse maps whose squares overflow: no multiple of their data range, they are maps of another reduction."""
+    """Raise InvalidInput for maps so far outside their data range that their squares overflow."""
     largest = float(torch.maximum(*(each.abs().max() for each in extremes(scaled))))
     if math.frexp(largest)[1] > SAFE_EXPONENTS[scaled.dtype]:
         raise InvalidInput(
@@ -129,7 +129,7 @@ def _weighted_sum(maps: Tensor, weights: list[float], side: int) -> Tensor:
 
 
 def _mirror(maps: Tensor, margin: int, side: int) -> Tensor:
-    """Continue one side at both ends by its mirror image (edge pixel twice), or crop it if the margin is negative."""
+    """Mirror one side at both ends (repeating the edge pixel), or crop it if the margin is negative."""
     length = maps.shape[side]
     if margin <= 0:
         return maps.narrow(side, -margin, length + 2 * margin)
@@ -154,7 +154,7 @@ def ssim(
         (2 μa μb + C1) (2 σab + C2) / ((μa² + μb² + C1) (σa² + σb² + C2)).
 
     Source: Wang, Bovik, Sheikh & Simoncelli (2004, IEEE TIP 13(4)); equal to scikit-image's `structural_similarity`.
-    It is defined for constant maps too: two equal ones score 1.
+    It is defined for constant maps: two equal ones score 1.
 
     Args:
         a: maps (batch, channel, height, width), floating point, finite.
@@ -171,20 +171,19 @@ def ssim(
         (batch,) similarities, at most 1.
 
     Raises:
-        InvalidInput: for maps of different shapes or smaller than the window, for impossible settings, and as
-            `check_maps` says.
+        InvalidInput: maps of different shapes or smaller than the window, or invalid settings; see also `check_maps`.
     """
     return score(SSIM(data_range, gaussian, window_size, sigma, sample_covariance, k1, k2), a, b)
 
 
 @dataclass(frozen=True)
 class SSIMPreset:
-    """How a paper computed SSIM.
+    """SSIM as one paper computed it.
 
     Args:
         measure: the settings.
         reduction: name of the map reduction that comes first.
-        source: where the settings stand.
+        source: paper or code that gives the settings.
     """
 
     measure: SSIM

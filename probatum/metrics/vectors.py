@@ -1,4 +1,4 @@
-"""Metrics that see a map as one vector: Pearson correlation, cosine similarity, Euclidean distance."""
+"""Metrics of maps as vectors: Pearson correlation, cosine similarity, Euclidean distance."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,11 +9,15 @@ from torch import Tensor
 
 from probatum.metrics.inputs import Features, extremes, score, working_precision
 
-SAFE_EXPONENTS = {torch.float64: 400, torch.float32: 50}  # values from 2^-e to 2^e have squares that can be added up
+# Squares of values from 2^-e to 2^e can be summed without overflow.
+SAFE_EXPONENTS = {
+    torch.float64: 400,
+    torch.float32: 50,
+}
 
 
 def power_of_two_scale(*vectors: Tensor) -> Int[Tensor, " batch"] | None:
-    """Exponents e such that vectors · 2^-e can be squared and added up, one for all vectors of a row; None if e = 0."""
+    """Exponent e for each row such that vectors · 2^-e can be squared and summed; None if every e is 0."""
     largest = torch.stack([torch.maximum(*(each.abs() for each in extremes(vector))) for vector in vectors]).amax(0)
     exponent = torch.frexp(largest).exponent
     outside = exponent.abs() > SAFE_EXPONENTS[largest.dtype]
@@ -23,19 +27,19 @@ def power_of_two_scale(*vectors: Tensor) -> Int[Tensor, " batch"] | None:
 def times_power_of_two(
     vectors: Float[Tensor, "batch *size"], exponent: Int[Tensor, " batch"]
 ) -> Float[Tensor, "batch *size"]:
-    """Multiply each row by 2^exponent in two steps: no digit changes, and neither factor overflows."""
+    """Multiply each row by 2^exponent in two exact steps, neither of which overflows."""
     exponent = exponent.view(-1, *[1] * (vectors.ndim - 1))
     half = exponent // 2
     return torch.ldexp(torch.ldexp(vectors, half), exponent - half)
 
 
 def lengths(vectors: Float[Tensor, "batch size"]) -> Float[Tensor, " batch"]:
-    """Euclidean norms without overflow or underflow; one that the type cannot hold becomes its largest number."""
+    """Euclidean norms without overflow or underflow; a norm too large for the dtype becomes its largest number."""
     return distances(vectors, torch.zeros_like(vectors))
 
 
 def distances(a: Float[Tensor, "batch size"], b: Float[Tensor, "batch size"]) -> Float[Tensor, " batch"]:
-    """Euclidean distances without overflow or underflow; one too large for the type becomes its largest number."""
+    """Euclidean distances without overflow or underflow; one too large for the dtype becomes its largest number."""
     exponent = power_of_two_scale(a, b)
     if exponent is None:
         plain: Tensor = torch.linalg.vector_norm(a - b, dim=1)
@@ -48,9 +52,9 @@ def distances(a: Float[Tensor, "batch size"], b: Float[Tensor, "batch size"]) ->
 def directions(
     vectors: Float[Tensor, "batch size"], *, centered: bool
 ) -> tuple[Float[Tensor, "batch size"], Bool[Tensor, " batch"]]:
-    """Scale each vector to length 1, after subtracting its mean if `centered`, and tell which have no direction.
+    """Scale each vector to length 1, after subtracting its mean if `centered`.
 
-    A vector without a direction (constant if centered, else zero) becomes zero.
+    A vector without a direction (constant if centered, otherwise zero) becomes zero; the second result marks these.
     """
     low, high = extremes(vectors)
     largest = torch.maximum(low.abs(), high.abs())
@@ -67,8 +71,8 @@ def directions(
 def correlate(features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
     """Inner products of directions, with the rule for undefined correlations.
 
-    A correlation (or cosine) with a constant (or zero) map is 0/0. It is set to 0.0 if one of the two maps is such, and
-    to 1.0 if both are, so that a map that did not change always scores 1. `is_constant` lets callers count these maps.
+    A correlation with a constant map (or a cosine with a zero map) is 0/0. It is set to 0.0 if one of the two maps is
+    constant (zero), and to 1.0 if both are: identical maps always score 1. Use `is_constant` to count these maps.
     """
     (a, undefined_a), (b, undefined_b) = features_a, features_b
     return (a * b).sum(dim=1).clamp(-1, 1).masked_fill(undefined_a & undefined_b, 1.0)
@@ -76,7 +80,7 @@ def correlate(features_a: Features, features_b: Features) -> Float[Tensor, " bat
 
 @dataclass(frozen=True)
 class Pearson:
-    """Pearson correlation in two halves."""
+    """Pearson correlation as a `Measure`."""
 
     images: ClassVar[bool] = False
 
@@ -91,7 +95,7 @@ class Pearson:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Cosine similarity in two halves."""
+    """Cosine similarity as a `Measure`."""
 
     images: ClassVar[bool] = False
 
@@ -106,7 +110,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Euclidean:
-    """Euclidean distance in two halves."""
+    """Euclidean distance as a `Measure`."""
 
     images: ClassVar[bool] = False
 
@@ -115,14 +119,14 @@ class Euclidean:
         return (working_precision(maps).flatten(1),)
 
     def similarity(self, features_a: Features, features_b: Features) -> Float[Tensor, " batch"]:
-        """Take the lengths of the differences."""
+        """Take the norms of the differences."""
         return distances(features_a[0], features_b[0])
 
 
 def pearson(a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
     """Pearson correlation of the values of two maps: r = Σ(a−ā)(b−b̄) / √(Σ(a−ā)² Σ(b−b̄)²).
 
-    Equal to `scipy.stats.pearsonr`; `correlate` states what an undefined correlation is set to.
+    Equal to `scipy.stats.pearsonr`; see `correlate` for undefined correlations.
 
     Args:
         a: maps (batch, ...), floating point, finite.
@@ -132,7 +136,7 @@ def pearson(a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
         (batch,) correlations in [−1, 1].
 
     Raises:
-        InvalidInput: for maps of different shapes, and as `check_maps` says.
+        InvalidInput: maps of different shapes; see also `check_maps`.
     """
     return score(Pearson(), a, b)
 
@@ -141,7 +145,7 @@ def cosine(a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
     """Cosine of the angle between two maps: Σab / √(Σa² Σb²).
 
     The text metric of Kokhlikyan et al. (2021, "Investigating sanity checks for saliency maps with image and text
-    classification"). Arguments and errors as for `pearson`.
+    classification"). Arguments and errors are those of `pearson`.
 
     Returns:
         (batch,) cosines in [−1, 1].
@@ -152,7 +156,7 @@ def cosine(a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
 def euclidean(a: Tensor, b: Tensor) -> Float[Tensor, " batch"]:
     """Euclidean distance between two maps: √Σ(a−b)².
 
-    Used beside the cosine by Kokhlikyan et al. (2021). Arguments and errors as for `pearson`.
+    Used with the cosine by Kokhlikyan et al. (2021). Arguments and errors are those of `pearson`.
 
     Returns:
         (batch,) distances in the unit of the maps; 0 for identical maps.

@@ -1,4 +1,4 @@
-"""The two models of Adebayo et al. 2018 (arXiv 1810.03292) whose gradients can be written down."""
+"""The two models of Adebayo et al. 2018 (arXiv 1810.03292) with gradients in closed form."""
 
 from collections import OrderedDict
 
@@ -25,14 +25,14 @@ class LinearModel(nn.Sequential):
 
 
 class SumPoolingConv(nn.Module):
-    """One convolution, a ReLU, and the sum over all places: f_c(x) = Σ_ij ReLU(w_c * x)_ij.
+    """One convolution, a ReLU, and the sum over all positions: f_c(x) = Σ_ij ReLU(w_c * x)_ij.
 
-    The gradient at a pixel sums the weights of those windows over it that are active. It is constant where all are,
-    and changes only where the activity changes, which it does along edges. Takes (batch, channels, height, width),
-    returns one logit a filter (batch, filters).
+    The gradient at a pixel is the sum of the weights of the active windows that contain it. It is constant where all
+    windows are active and changes only where activity changes, which happens along edges. Takes (batch, channels,
+    height, width), returns one logit per filter (batch, filters).
 
     Args:
-        filters: number of filters, each a logit of its own.
+        filters: number of filters and logits.
         channels: of the images.
         kernel_size: side of a filter in pixels.
     """
@@ -42,5 +42,5 @@ class SumPoolingConv(nn.Module):
         self.conv = nn.Conv2d(channels, filters, kernel_size, padding=kernel_size // 2, bias=False)
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch filters"]:
-        """The sums."""
+        """Return the sums."""
         return F.relu(self.conv(images)).sum(dim=(2, 3))

@@ -10,10 +10,10 @@ from probatum.models.registry import load_model
 
 
 class PairCNN(nn.Sequential):
-    """Three convolutions, 32, 64 and 128 wide, their mean over the image, and one dense layer.
+    """Three convolutions with 32, 64 and 128 filters, a global mean, and one dense layer.
 
-    Takes (batch, channels, height, width), returns logits (batch, num_classes). It stands in for ResNet-18 where there
-    are no published weights; it is no network of a paper.
+    Takes (batch, channels, height, width), returns logits (batch, num_classes). A substitute for ResNet-18 when
+    published weights are not available; no paper uses it.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
@@ -35,7 +35,7 @@ class PairCNN(nn.Sequential):
 
 
 def make_pair_cnn(channels: int, num_classes: int, seed: int = 0) -> PairCNN:
-    """A `PairCNN` in eval mode whose weights depend on the seed alone; the global random state is left as found."""
+    """Make a `PairCNN` in eval mode whose weights depend only on the seed; the global random state does not change."""
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = PairCNN(channels, num_classes)
@@ -46,11 +46,11 @@ def make_pair_cnn(channels: int, num_classes: int, seed: int = 0) -> PairCNN:
 def load_pretrained(
     name: str, weights: str | os.PathLike[str], num_classes: int, seed: int = 0
 ) -> tuple[nn.Module, nn.Module]:
-    """The pretrained network, and a copy of it whose last layer is random and `num_classes` wide.
+    """Load a pretrained network, and a copy of it with a random last layer of `num_classes` outputs.
 
     Args:
         name: a key of `MODELS`.
-        weights: as of `load_model`.
+        weights: see `load_model`.
         num_classes: of the copy.
         seed: of the copy's last layer.
 

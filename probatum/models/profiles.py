@@ -1,4 +1,4 @@
-"""A model's logit along single input dimensions: what a smooth network is smooth in."""
+"""A model's logit along single input dimensions, which shows how smooth the network is."""
 
 import math
 from collections.abc import Sequence
@@ -22,33 +22,35 @@ def function_along(
     precision: str | None = None,
     memory_budget: int | str | None = None,
 ) -> tuple[Float[Tensor, " points"], Float[Tensor, "dimensions points"]]:
-    """The target's logit while one number of the image moves and all others stay.
+    """Compute the target's logit as one value of the image varies and all others are fixed.
 
     Source: Kokhlikyan et al. (2021), Figure 2.
 
     Args:
-        model: any classifier, left as it is, or a view of it.
+        model: any classifier, which is not changed, or a `PreparedModel`.
         image: one image without a batch dimension, preprocessed.
         target: class index.
-        dimensions: which numbers of the image move, by their place in the flattened image.
-        span: from where to where, relative to the image's own value.
-        points: equally spaced, both ends included.
-        precision: "float32", "float64", or None for the model's own floating-point type.
+        dimensions: indices of the varied values in the flattened image.
+        span: smallest and largest offset from the image's own value.
+        points: number of equally spaced offsets, both ends included.
+        precision: "float32", "float64", or None for the model's own floating-point dtype.
         memory_budget: for the activations of one model call.
 
     Returns:
-        The offsets (points,), and the logits there (dimensions, points).
+        The offsets (points,), and the logits at them (dimensions, points).
 
     Raises:
-        InvalidInput: a dimension or a target that does not exist, fewer than two points, an empty span.
+        InvalidInput: a dimension or a target out of range, fewer than two points, an empty span.
     """
     prepared = prepare(model, precision)
     start = prepared.accept(image[None])
     low, high = span
     if points < 2 or not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InvalidInput(f"{points} points from {low} to {high} are no line; give two or more, and a span that rises")
+        raise InvalidInput(
+            f"{points} points from {low} to {high} do not form a line; give at least two points and an increasing span"
+        )
     if not dimensions or not all(0 <= dimension < image.numel() for dimension in dimensions):
-        raise InvalidInput(f"dimensions {list(dimensions)} of an image of {image.numel()} numbers; count from 0")
+        raise InvalidInput(f"dimensions {list(dimensions)} of an image of {image.numel()} values; indices start at 0")
     offsets = torch.linspace(low, high, points, dtype=start.dtype, device=start.device)
     curves = []
     for dimension in dimensions:

@@ -1,4 +1,4 @@
-"""The models by name: what is known about each, and how one is made."""
+"""Models by name, with their metadata and weights."""
 
 import contextlib
 import os
@@ -19,11 +19,11 @@ from probatum.models.stages import GRAD_CAM_LAYERS, STAGES, Stages
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What is known about a model.
+    """Metadata of a model.
 
     Args:
-        name: how it is asked for.
-        title: how it is written in a figure.
+        name: key in `MODELS`.
+        title: as written in figures.
         channels: of an input image.
         input_size: height and width of an input image in pixels.
         resize: length of a photograph's shorter side before the central crop.
@@ -31,10 +31,10 @@ class ModelSpec:
         mean: per channel, of pixels in [0, 1].
         std: likewise.
         num_classes: of the published weights, or by default.
-        stages: (name, module paths) from the output to the input, or None: layer by layer.
-        grad_cam_layer: dotted path of the layer that the papers' Grad-CAM reads, or None: no paper has this network.
-        auxiliary: modules of torchvision's network that serve its training alone. They take no part in a prediction and
-            belong to no stage, and `load_model` leaves them out.
+        stages: (name, module paths) from the output to the input; None for one stage per layer.
+        grad_cam_layer: dotted path of the layer that Grad-CAM uses in the papers; None if no paper has this network.
+        auxiliary: modules of torchvision's network that are used only in training. They belong to no stage, and
+            `load_model` removes them.
         where: the module that defines it.
         class_names: of the published weights, in the order of the logits, or None.
     """
@@ -118,7 +118,7 @@ MODELS: dict[str, ModelSpec] = {
 
 
 def model_spec(name: str) -> ModelSpec:
-    """Look a model up by name.
+    """Look up a model by name.
 
     Raises:
         UnknownName: no such model.
@@ -131,29 +131,28 @@ def model_spec(name: str) -> ModelSpec:
 def load_model(
     name: str, weights: str | os.PathLike[str] = "default", num_classes: int | None = None, seed: int = 0
 ) -> nn.Module:
-    """Make a model in eval mode, on the CPU; the global random state is left as found.
+    """Make a model in eval mode, on the CPU; the global random state does not change.
 
-    Inception v3 and GoogLeNet convert ImageNet-normalized inputs to their own range in every case, as torchvision's do
-    with published weights, so that all weights take the same inputs.
+    Inception v3 and GoogLeNet always convert ImageNet-normalized inputs to their own range, as torchvision's do with
+    published weights, so that inputs do not depend on the weights.
 
     Args:
         name: a key of `MODELS`.
-        weights: "default" for torchvision's published weights (downloaded once, then cached), "none" for random ones,
-            or a file with a state dict that fits exactly.
-        num_classes: of the last layer. With published weights and another number than theirs, that layer alone is
-            random.
-        seed: of everything random here.
+        weights: "default" for torchvision's published weights (downloaded once, then cached), "none" for random
+            weights, or a file with a state dict that fits exactly.
+        num_classes: outputs of the last layer. If it differs from that of published weights, the last layer is random.
+        seed: of the random weights.
 
     Raises:
         UnknownName: no such model.
-        InvalidInput: no such file, a file that does not fit, or published weights that do not exist.
-        ModelError: published weights that cannot be had.
+        InvalidInput: no such file, a file that does not fit, or a model without published weights.
+        ModelError: published weights that cannot be downloaded.
     """
     spec = model_spec(name)
     if num_classes is not None and num_classes < 1:
-        raise InvalidInput(f"num_classes is {num_classes}; a model needs at least 1")
+        raise InvalidInput(f"num_classes is {num_classes}; it must be at least 1")
     if weights == "default" and name in _SMALL:
-        raise InvalidInput(f"{spec.title} has no published weights; train it, name a checkpoint file, or take 'none'")
+        raise InvalidInput(f"{spec.title} has no published weights; train it, give a checkpoint file, or use 'none'")
     with torch.device("cpu"), _seeded(seed):
         model = _build(spec, spec.num_classes if num_classes is None else num_classes, initialize=weights == "none")
         if weights == "default":
@@ -168,22 +167,22 @@ def _build(spec: ModelSpec, num_classes: int, initialize: bool) -> nn.Module:
         return _SMALL[spec.name][0](num_classes)
     options: dict[str, Any] = {"num_classes": num_classes}
     if spec.auxiliary:
-        # Their own initializers are slow; where weights are loaded, the layers' defaults are overwritten anyway.
+        # torchvision's initializers are slow; if weights are loaded, the layers' defaults are overwritten anyway.
         options |= {"aux_logits": False, "transform_input": True, "init_weights": initialize}
     model: nn.Module = torchvision.models.get_model(spec.name, weights=None, **options)
     return model
 
 
 def _load_published(model: nn.Module, spec: ModelSpec) -> None:
-    """Copy torchvision's weights, read as tensors only; a last layer of another width stays as it was drawn."""
+    """Copy torchvision's weights, read as tensors only; a last layer of another width keeps its random weights."""
     published = torchvision.models.get_model_weights(spec.name).DEFAULT
     try:
         with contextlib.redirect_stdout(sys.stderr):  # torch.hub announces a download on stdout
             content = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
         state = known_state(content, spec.auxiliary)
-    except Exception as error:  # of the network, the disk, or one of the dozen kinds of torch.load
+    except Exception as error:  # from the network, the disk, or torch.load
         raise ModelError(
-            f"the published weights of {spec.title} could not be had from {published.url} "
+            f"the published weights of {spec.title} could not be loaded from {published.url} "
             f"({str(error).partition(chr(10))[0]}); give a checkpoint file, or 'none' for random weights"
         ) from error
     own = model.state_dict()
@@ -198,7 +197,7 @@ def _load_published(model: nn.Module, spec: ModelSpec) -> None:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed the CPU's generator alone, and put its state back."""
+    """Seed only the CPU's generator, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

@@ -1,8 +1,8 @@
-"""The two networks that Shin and Nemeth 2021 train on permuted labels, as their appendix B prints them.
+"""The two networks that Shin and Nemeth 2021 train on permuted labels, as printed in their appendix B.
 
-Modules are named as torchvision's, so that `STAGES["alexnet"]` and `STAGES["vgg11"]` name their layers too. The paper
-names no initializer; here weights start from the normal distribution of He et al. 2015 (arXiv:1502.01852), with which a
-signal keeps its size at any width, and biases from 0.
+Modules are named as in torchvision, so `STAGES["alexnet"]` and `STAGES["vgg11"]` apply. The paper does not give the
+initializer; here weights start from the normal distribution of He et al. 2015 (arXiv:1502.01852), which preserves the
+scale of the signal at any width, and biases from 0.
 """
 
 import torch
@@ -17,7 +17,7 @@ class WideAlexNet(nn.Module):
 
     Args:
         num_classes: of the last layer.
-        width: factor on every printed width but the input's and the classes', for runs that must be short.
+        width: factor on the printed widths of all hidden layers, for short runs.
     """
 
     def __init__(self, num_classes: int = 10, width: float = 1.0) -> None:
@@ -52,7 +52,7 @@ class WideAlexNet(nn.Module):
         _initialize(self)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """The logits."""
+        """Return the logits."""
         logits: Tensor = self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
         return logits
 
@@ -64,7 +64,7 @@ class VGG11(nn.Module):
 
     Args:
         num_classes: of the last layer.
-        width: factor on every printed width but the input's and the classes', for runs that must be short.
+        width: factor on the printed widths of all hidden layers, for short runs.
     """
 
     def __init__(self, num_classes: int = 10, width: float = 1.0) -> None:
@@ -91,18 +91,18 @@ class VGG11(nn.Module):
         _initialize(self)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """The logits."""
+        """Return the logits."""
         logits: Tensor = self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
         return logits
 
 
 def _scaled(width: float, *printed: int) -> tuple[int, ...]:
-    """The printed widths times a factor, at least 1."""
+    """Scale the printed widths; each is at least 1."""
     return tuple(max(1, round(width * count)) for count in printed)
 
 
 def _initialize(model: nn.Module) -> None:
-    """Draw the first weights from the global generator, as a module does."""
+    """Draw the initial weights from the global generator, as torch's modules do."""
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

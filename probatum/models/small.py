@@ -1,4 +1,4 @@
-"""The papers' small networks for 28x28 gray images; every layer has the name by which it is randomized."""
+"""The papers' small networks for 28x28 gray images, with layers named as in the papers' randomizations."""
 
 from collections import OrderedDict
 
@@ -6,11 +6,11 @@ from torch import nn
 
 
 class BasicCNN(nn.Sequential):
-    """Two 5x5 convolutions and two dense layers: 32, 64, 1024 and `num_classes` wide.
+    """Two 5x5 convolutions and two dense layers with 32, 64, 1024 and `num_classes` outputs.
 
     Takes (batch, 1, 28, 28), returns logits (batch, num_classes). The network of Adebayo et al. 2018 (arXiv 1810.03292)
-    on MNIST, with the layer names of Wienecke and Hinrichs 2021. Padding keeps the size through the convolutions, so
-    that the dense layers see 64 x 7 x 7 = 3136 features.
+    on MNIST, with the layer names of Wienecke and Hinrichs 2021. The convolutions are padded, so the dense layers get
+    64 x 7 x 7 = 3136 features.
     """
 
     def __init__(self, num_classes: int = 10) -> None:
@@ -31,7 +31,7 @@ class BasicCNN(nn.Sequential):
 
 
 class MLP(nn.Sequential):
-    """Four dense layers: 2500, 1500, 500 and `num_classes` wide, as in the published code of Adebayo et al. 2018.
+    """Four dense layers with 2500, 1500, 500 and `num_classes` outputs, as in the code of Adebayo et al. 2018.
 
     Takes (batch, 1, 28, 28), returns logits (batch, num_classes).
 

@@ -1,4 +1,4 @@
-"""Smooth versions of a network: ReLU becomes Softplus, max-pooling LogSumExp pooling, however the model calls them."""
+"""Smooth versions of a network: Softplus replaces ReLU, and LogSumExp pooling replaces max-pooling."""
 
 import math
 from collections import Counter
@@ -28,18 +28,18 @@ _OTHER_KINKS = {
     "softshrink", "abs", "clamp", "clamp_min", "clamp_max", "clip", "max", "amax", "maximum", "fmax",
     "fractional_max_pool2d", "fractional_max_pool3d",
 }  # fmt: skip
-# Where softplus is the identity to the last bit, in float64 too; at torch's own threshold of 20 the function jumps.
+# Above this, softplus equals the identity to the last bit, even in float64; torch's threshold of 20 causes a jump.
 _EXACT = 40.0
 
 
 @dataclass(frozen=True)
 class Smoothing:
-    """What one forward pass of a smooth network replaced.
+    """Number of calls that one forward pass of a smooth network replaced.
 
     Args:
-        activations: ReLU calls that became Softplus.
-        poolings: max-pooling calls that became LogSumExp pooling.
-        kept: calls of other operations with a kink, left as they are, by name.
+        activations: ReLU calls replaced by Softplus.
+        poolings: max-pooling calls replaced by LogSumExp pooling.
+        kept: calls of other non-smooth operations, which are not replaced, by name.
     """
 
     activations: int
@@ -52,27 +52,27 @@ class Smoothing:
 
 
 def softplus(x: Float[Tensor, "*shape"], beta: float) -> Float[Tensor, "*shape"]:
-    """log(1 + exp(β x)) / β: at most log 2 / β above max(x, 0), and that at 0."""
+    """log(1 + exp(β x)) / β: exceeds max(x, 0) by at most log 2 / β, at x = 0."""
     return F.softplus(x, beta=beta, threshold=_EXACT)
 
 
 def smooth_pool(x: Tensor, windows: Sequence[Sequence[Sequence[int]]], sharpness: float, mean: bool = False) -> Tensor:
-    """LogSumExp pooling, log Σ exp(t x) / t over every window, in place of its maximum.
+    """LogSumExp pooling, log Σ exp(t x) / t over every window, instead of the maximum.
 
-    The sum over a box is taken one side at a time. What lies outside of the input takes no part.
+    The sum over a window is computed one dimension at a time. Padding is not part of the sum.
 
     Args:
         x: (..., *sides).
-        windows: for each of the last dimensions, the places of each window along it, all inside.
-        sharpness: t. The result exceeds the maximum by at most log n / t, n being the values of a window.
-        mean: divide the sum by n, so that a constant window keeps its value; the result then lies below the maximum.
+        windows: for each of the last dimensions, the positions of each window along it, all inside the input.
+        sharpness: t. The result exceeds the maximum by at most log n / t for a window of n values.
+        mean: divide the sum by n, so that a constant window keeps its value; the result is then at most the maximum.
     """
     pooled = x * sharpness
     for dim, places in enumerate(windows, start=x.ndim - len(windows)):
         longest = max(map(len, places))
         index = torch.tensor([[*each, *[0] * (longest - len(each))] for each in places], device=x.device)
         length = torch.tensor([len(each) for each in places], device=x.device)
-        gathered = pooled.index_select(dim, index.flatten())  # (..., window * place, ...)
+        gathered = pooled.index_select(dim, index.flatten())  # (..., window * position, ...)
         gathered = gathered.reshape(*pooled.shape[:dim], *index.shape, *pooled.shape[dim + 1 :])
         spread = [1] * (x.ndim - dim - 1)
         if min(map(len, places)) < longest:
@@ -106,12 +106,12 @@ class _SmoothCalls(TorchFunctionMode):
             x = args[0] if args else kwargs["input"]
             self.activations += 1
             in_place = name == "relu_" or kwargs.get("inplace", args[1] if len(args) > 1 else False)
-            # Unlike a ReLU, Softplus needs what it was given for its gradient, so that must not be overwritten.
+            # Unlike ReLU, Softplus needs its input for the gradient, so the input must not be overwritten.
             return x.copy_(softplus(x.clone(), self.beta)) if in_place else softplus(x, self.beta)
         if self.pooling is not None and "max_pool" in name and "fractional" not in name:
             if name not in _WINDOWED and func not in _ADAPTIVE:
                 raise ModelError(
-                    f"{name} also returns the places of its maxima, which smooth pooling does not have; "
+                    f"{name} also returns the positions of its maxima, which smooth pooling does not have; "
                     "smooth the activations alone with pooling=None"
                 )
             self.poolings += 1
@@ -133,34 +133,35 @@ def smoothed(
     pooling: Pooling | None = "logsumexp",
     sharpness: float = 10.0,
 ) -> nn.Module:
-    """Makes a smooth version of a network: ReLU → Softplus, max-pooling → LogSumExp pooling.
+    """Make a smooth version of a network: ReLU → Softplus, max-pooling → LogSumExp pooling.
 
         ReLU(x) → log(1 + exp(β x)) / β        max_j x_j → log Σ_j exp(t x_j) / t
 
-    Every call is replaced wherever the network's forward pass makes it: by a module, a function or a method, in place
-    or not, in a module that is used twice. The module objects, their dotted paths and their parameters stay what they
-    are; parameters share storage with the model, buffers do not.
+    Every call in the forward pass is replaced, whether made by a module, a function or a method, in place or not, and
+    also in reused modules. Module objects, dotted paths and parameters do not change; parameters share storage with the
+    model, buffers do not.
 
     Source: Kokhlikyan et al. (2021), section 3 and Figure 2; Softplus as Dombrowski et al. (2019), arXiv:1906.07983.
-    The paper gives neither β nor t. Weights trained with ReLU need sharp ones, unless activations are large: a basic
-    CNN with 0.94 accuracy on rendered digits keeps 0.10 with β = t = 1, 0.87 with 10 (0.93 with "logmeanexp") and 0.93
-    with 50; SqueezeNet 1.0 predicts the same class for 23 of 24 photographs with 1, for all with 2.
+    The paper gives neither β nor t. Weights trained with ReLU need large values, unless activations are large: the
+    accuracy of a basic CNN on rendered digits falls from 0.94 to 0.10 with β = t = 1, to 0.87 with 10 (0.93 with
+    "logmeanexp") and to 0.93 with 50; SqueezeNet 1.0 predicts the same class for 23 of 24 photographs with 1, and for
+    all with 2.
 
     Args:
-        model: any module; left as it is.
+        model: any module; not changed.
         activation: "softplus", or None to keep the ReLUs.
         beta: β > 0, the sharpness of Softplus.
-        pooling: "logsumexp", "logmeanexp" (the mean in place of the sum, which keeps the level of the activations), or
-            None to keep the max-pools.
+        pooling: "logsumexp", "logmeanexp" (the mean instead of the sum, which preserves the level of the activations),
+            or None to keep max-pooling.
         sharpness: t > 0, of the pooling.
 
     Returns:
-        the smooth network, in the model's mode. A forward pass raises ModelError where it replaces no call, and where a
-        max-pool is asked for the places of its maxima. Its parts called by themselves are not smooth.
+        The smooth network, in the model's mode. A forward pass raises ModelError if it replaces no call, or if a
+        max-pooling call also returns indices. Submodules called on their own are not smooth.
 
     Raises:
-        InvalidInput: nothing is to be replaced, or a sharpness is not positive.
-        ModelError: the model cannot be copied, or is smooth already.
+        InvalidInput: activation and pooling are both None, or a sharpness is not positive.
+        ModelError: the model cannot be copied, or is already smooth.
     """
     for name, value, choices in (
         ("activation", activation, ("softplus",)),
@@ -176,7 +177,7 @@ def smoothed(
     original = written_module(model)
     base: Any = type(original)
     if hasattr(base, "_smooth_calls"):
-        raise ModelError(f"{base.__name__} is a smooth network already; smooth the model that it was made from")
+        raise ModelError(f"{base.__name__} is already smooth; pass the model that it was made from")
     buffers = {name for name, _ in original.named_buffers(remove_duplicate=False)}
     copy = copy_model(original, own=buffers.__contains__)
 
@@ -185,24 +186,24 @@ def smoothed(
             result = base.__call__(self, *args, **kwargs)
         if calls.activations == calls.poolings == 0:
             wanted = " and ".join(["ReLU"] * (activation is not None) + ["max-pooling"] * (pooling is not None))
-            raise ModelError(f"{base.__name__} makes no {wanted} call that could be replaced ({calls.smoothing})")
+            raise ModelError(f"{base.__name__} makes no {wanted} call to replace ({calls.smoothing})")
         self._smoothing = calls.smoothing
         return result
 
-    # A class made for this copy, so that no module is wrapped and every path and parameter keeps its name.
+    # A class for this copy alone: no module is wrapped, and every path and parameter keeps its name.
     copy.__class__ = type(f"Smooth{base.__name__}", (base,), {"__call__": call, "_smooth_calls": True})
     return copy
 
 
 def smoothing_of(model: nn.Module | PreparedModel, images: Tensor) -> Smoothing:
-    """Counts what one forward pass of a network made by `smoothed` replaces.
+    """Count the calls that one forward pass of a network made by `smoothed` replaces.
 
     Raises:
         ModelError: the network was not made by `smoothed`.
     """
     prepared = prepare(model)
     if not hasattr(type(prepared.model), "_smooth_calls"):
-        raise ModelError(f"{prepared.name} is no smooth network; make one with smoothed(model)")
+        raise ModelError(f"{prepared.name} is not a smooth network; make one with smoothed(model)")
     with computing(prepared.device), torch.no_grad():
         prepared.logits(prepared.accept(images[:1]).clone())
     found: Smoothing = prepared.model._smoothing  # type: ignore[assignment]
@@ -219,7 +220,7 @@ def _max_pool_windows(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> tuple[Tensor, list[list[list[int]]]]:
-    """The windows of a max-pooling call along each side, without what lies in the padding."""
+    """Return the windows of a max-pooling call along each dimension, without padding."""
     options = (kernel_size, kernel_size if stride is None or stride == [] else stride, padding, dilation)
     windows = []
     for side, *numbers in zip(
@@ -228,7 +229,7 @@ def _max_pool_windows(
         kernel, step, pad, gap = numbers
         reach = gap * (kernel - 1) + 1
         count = (side + 2 * pad - reach + (step - 1 if ceil_mode else 0)) // step + 1
-        if ceil_mode and (count - 1) * step >= side + pad:  # a window begins in the input or in the padding before it
+        if ceil_mode and (count - 1) * step >= side + pad:  # a window starts in the input or in the padding before it
             count -= 1
         starts = range(-pad, -pad + count * step, step)
         windows.append([[place for place in range(s, s + reach, gap) if 0 <= place < side] for s in starts])
@@ -241,7 +242,7 @@ def _adaptive_windows(
     output_size: int | Sequence[int | None],
     return_indices: bool = False,
 ) -> tuple[Tensor, list[list[list[int]]]]:
-    """The windows of an adaptive max-pooling call along each side."""
+    """Return the windows of an adaptive max-pooling call along each dimension."""
     windows = []
     for side, wanted in zip(input.shape[-dimensions:], _each(output_size, dimensions), strict=True):
         count = side if wanted is None else wanted
@@ -250,6 +251,6 @@ def _adaptive_windows(
 
 
 def _each(option: Any, dimensions: int) -> list[Any]:
-    """One number a dimension."""
+    """Expand an option to one number per dimension."""
     listed = list(option) if isinstance(option, (tuple, list)) else [option]
     return listed * dimensions if len(listed) == 1 else listed

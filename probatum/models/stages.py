@@ -1,25 +1,27 @@
 """The stages in which the papers randomize a network, from the output to the input.
 
-A stage is (name, dotted module paths). Together the stages of a network hold every parameter that takes part in a
-prediction, each once.
+A stage is (name, dotted module paths). Each parameter that a prediction uses is in exactly one stage.
 """
 
 Stages = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def layer_stages(*paths: str) -> Stages:
-    """One stage a layer, named by its path."""
+    """Make one stage per layer, named by its path."""
     return tuple((path, (path,)) for path in paths)
 
 
 def resnet_stages(*blocks: int) -> Stages:
-    """One stage a residual block (Wienecke and Hinrichs 2021); `blocks` counts them in layer1 to layer4."""
+    """Make one stage per residual block (Wienecke and Hinrichs 2021), given their number in layer1 to layer4."""
     residual = [f"layer{layer}.{block}" for layer, count in enumerate(blocks, 1) for block in range(count)]
     return (*layer_stages("fc", *reversed(residual)), ("conv1", ("conv1", "bn1")))
 
 
 def vgg_stages(*convolutions: int, batch_norm: bool = False) -> Stages:
-    """One stage a layer, batch norm with its convolution (Shin and Nemeth 2021); `convolutions` counts a block's."""
+    """Make one stage per layer (Shin and Nemeth 2021); `convolutions` gives the number of each block.
+
+    A batch norm belongs to the stage of its convolution.
+    """
     stages: list[tuple[str, tuple[str, ...]]] = []
     index = 0
     for count in convolutions:
@@ -69,7 +71,7 @@ STAGES: dict[str, Stages] = {
     "squeezenet1_0": _squeezenet_stages(12, 10, 9, 8, 7, 5, 4, 3),
     "squeezenet1_1": _squeezenet_stages(12, 11, 10, 9, 7, 6, 4, 3),
 }
-"""The networks whose stages are stated; of any other, the layers themselves are the stages."""
+"""Stages by network; any other network has one stage per layer."""
 
 GRAD_CAM_LAYERS: dict[str, str] = {
     "basic_cnn": "relu2",
@@ -87,9 +89,9 @@ GRAD_CAM_LAYERS: dict[str, str] = {
     "squeezenet1_0": "features.12",
     "squeezenet1_1": "features.12",
 }
-"""The layers that the papers' Grad-CAM reads: the last convolution or block, after its ReLU.
+"""The layers that Grad-CAM uses in the papers: the last convolution or block, after its ReLU.
 
-The code of Selvaraju et al. 2017 reads relu5_3 of VGG-16 and relu5 of AlexNet; Shin and Nemeth 2021 name the last
-convolution. Its own output would be ambiguous where the ReLU after it works in place. Grad-CAM finds the same layers
+The code of Selvaraju et al. 2017 uses relu5_3 of VGG-16 and relu5 of AlexNet; Shin and Nemeth 2021 name the last
+convolution, whose own output would be ambiguous if the ReLU after it works in place. `GradCAM` finds the same layers
 without this table.
 """

@@ -1,4 +1,4 @@
-"""Training of small classifiers: seeded, silent, and the best weights kept."""
+"""Training of small classifiers: seeded and silent; keeps the best weights."""
 
 import math
 from collections.abc import Iterator
@@ -18,17 +18,17 @@ from probatum.progress import Progress
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a classifier is trained.
+    """Configuration of training a classifier.
 
     Args:
-        epochs: at most so many passes over the training images.
-        batch_size: images in a step.
+        epochs: maximum number of passes over the training images.
+        batch_size: images per step.
         learning_rate: of the first step.
         optimizer: "adam", or "sgd" with `momentum`.
-        momentum: of "sgd" alone.
+        momentum: used only by "sgd".
         schedule: "constant", or "linear": the learning rate falls linearly to 0 over all epochs.
-        monitor: the images whose accuracy, measured in eval mode after every epoch, chooses the best weights and is
-            compared with `target_accuracy`: "test", or "train" where labels are to be memorized.
+        monitor: the images, "test" or "train", on which accuracy is measured in eval mode after every epoch. It selects
+            the best weights and is compared with `target_accuracy`. Use "train" for memorization.
         target_accuracy: stop after the first epoch that reaches it (0..1); None trains for all epochs.
         seed: of the order of the images and of dropout.
 
@@ -48,13 +48,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size) < 1:
-            raise InvalidInput(f"epochs is {self.epochs} and batch_size {self.batch_size}; both start at 1")
+            raise InvalidInput(f"epochs is {self.epochs} and batch_size {self.batch_size}; both must be at least 1")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InvalidInput(f"learning_rate is {self.learning_rate}; it must be above 0")
         if not 0 <= self.momentum < 1:
-            raise InvalidInput(f"momentum is {self.momentum}; it lies in [0, 1)")
+            raise InvalidInput(f"momentum is {self.momentum}; it must be in [0, 1)")
         if self.target_accuracy is not None and not 0 <= self.target_accuracy <= 1:
-            raise InvalidInput(f"target_accuracy is {self.target_accuracy}; it is a share, 0..1")
+            raise InvalidInput(f"target_accuracy is {self.target_accuracy}; it must be in 0..1")
         for name, choices in (
             ("optimizer", ("adam", "sgd")),
             ("schedule", ("constant", "linear")),
@@ -78,9 +78,9 @@ class EpochRecord:
 
     Args:
         epoch: from 1.
-        loss: mean cross entropy while the weights moved.
-        running_accuracy: on the training images while the weights moved.
-        accuracy: on the monitored images, afterwards, in eval mode.
+        loss: mean cross entropy during the epoch.
+        running_accuracy: on the training images during the epoch.
+        accuracy: on the monitored images after the epoch, in eval mode.
     """
 
     epoch: int
@@ -91,12 +91,12 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What training did.
+    """Result of training.
 
     Args:
-        history: one record an epoch.
-        best: the record whose weights the model now has: the first of highest accuracy.
-        reached_target: whether `target_accuracy` was reached; None where none was set.
+        history: one record per epoch.
+        best: the record of the kept weights: the first with the highest accuracy.
+        reached_target: True if `target_accuracy` was reached; None if none was set.
     """
 
     history: tuple[EpochRecord, ...]
@@ -105,12 +105,12 @@ class TrainingReport:
 
     @property
     def best_accuracy(self) -> float:
-        """Accuracy of the weights that were kept, on the monitored images."""
+        """Accuracy of the kept weights on the monitored images."""
         return self.best.accuracy
 
     @property
     def final_accuracy(self) -> float:
-        """Accuracy after the last epoch, on the monitored images."""
+        """Accuracy after the last epoch on the monitored images."""
         return self.history[-1].accuracy
 
 
@@ -123,26 +123,28 @@ def train(
     config: TrainingConfig,
     progress: Progress | None = None,
 ) -> TrainingReport:
-    """Minimize the cross entropy, then put back the best weights of all epochs.
+    """Minimize the cross entropy, then load the best weights of all epochs.
 
-    Only parameters that require a gradient move. Images may lie on another device than the model. The model keeps its
-    train or eval mode, and the global random state is left as found.
+    Only parameters that require a gradient are trained. Images may be on another device than the model. The model keeps
+    its train or eval mode, and the global random state does not change.
 
     Args:
-        model: from images to logits (batch, class); changed in place.
-        train_images: what is learnt, with `train_labels`.
+        model: maps images to logits (batch, class); changed in place.
+        train_images: training images.
         train_labels: class indices (image,).
-        test_images: what is monitored unless the configuration says otherwise, with `test_labels`.
+        test_images: monitored images, unless the configuration monitors "train".
         test_labels: class indices (image,).
         config: the hyperparameters.
-        progress: called after every step; the steps in all are those of all epochs.
+        progress: called after every step; the total is that of all epochs.
 
     Raises:
-        InvalidInput: no images, images and labels that differ in number, or labels that the model has no class for.
-        ModelError: nothing to train, or a loss that is not finite.
+        InvalidInput: no images, different numbers of images and labels, or labels out of range.
+        ModelError: no trainable parameter, or a loss that is not finite.
     """
     if not len(train_images) or len(train_images) != len(train_labels):
-        raise InvalidInput(f"{len(train_images)} training images with {len(train_labels)} labels; give one label each")
+        raise InvalidInput(
+            f"{len(train_images)} training images with {len(train_labels)} labels; give one label per image"
+        )
     train_labels = train_labels.to(train_images.device)
     monitored = (train_images, train_labels) if config.monitor == "train" else (test_images, test_labels)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -152,7 +154,7 @@ def train(
     batches = math.ceil(len(train_images) / config.batch_size)
     steps = config.epochs * batches
     optimizer = _optimizer(parameters, config)
-    optimizer.zero_grad()  # of what the caller has left there
+    optimizer.zero_grad()  # gradients left by the caller
     decay = LambdaLR(optimizer, lambda step: 1 - step / steps if config.schedule == "linear" else 1.0)
     order = torch.Generator().manual_seed(config.seed)
     history: list[EpochRecord] = []
@@ -160,7 +162,7 @@ def train(
     with _random_state_kept(config.seed, device), _mode_kept(model):
         for epoch in range(1, config.epochs + 1):
             model.train()
-            totals = torch.zeros(2, dtype=torch.float64, device=device)  # summed loss, right answers
+            totals = torch.zeros(2, dtype=torch.float64, device=device)  # summed loss, correct predictions
             shuffled = torch.randperm(len(train_images), generator=order).to(train_images.device)
             for batch, rows in enumerate(torch.split(shuffled, config.batch_size), 1):
                 labels = train_labels[rows].to(device)
@@ -185,7 +187,7 @@ def train(
             if config.target_accuracy is not None and record.accuracy >= config.target_accuracy:
                 break
         model.load_state_dict(best_state)
-    best = max(history, key=lambda record: record.accuracy)  # the first of equals, as in the loop
+    best = max(history, key=lambda record: record.accuracy)  # the first maximum, as in the loop
     reached = None if config.target_accuracy is None else best.accuracy >= config.target_accuracy
     return TrainingReport(tuple(history), best, reached)
 
@@ -193,7 +195,7 @@ def train(
 def predict(
     model: nn.Module, images: Float[Tensor, "image channel height width"], batch_size: int = 256
 ) -> Int64[Tensor, " image"]:
-    """The class of highest logit of every image, in eval mode, on the device of the images."""
+    """Predict the class with the highest logit for every image, in eval mode, on the device of the images."""
     device = next((parameter.device for parameter in model.parameters()), images.device)
     with torch.no_grad(), _mode_kept(model):
         model.eval()
@@ -211,11 +213,11 @@ def accuracy(
     """Share of images whose predicted class is their label, 0..1.
 
     Raises:
-        InvalidInput: no images, or images and labels that differ in number.
+        InvalidInput: no images, or different numbers of images and labels.
     """
     if not len(images) or len(images) != len(labels):
         raise InvalidInput(
-            f"{len(images)} images with {len(labels)} labels; give at least one image and one label each"
+            f"{len(images)} images with {len(labels)} labels; give at least one image, and one label per image"
         )
     return int((predict(model, images, batch_size) == labels.to(images.device)).sum()) / len(images)
 
@@ -230,14 +232,14 @@ def _optimizer(parameters: list[nn.Parameter], config: TrainingConfig) -> torch.
     if config.optimizer == "adam":
         fused = all(
             parameter.device.type in ("cpu", "cuda") for parameter in parameters
-        )  # a quarter of the step's time
+        )  # saves a quarter of the time per step
         return torch.optim.Adam(parameters, lr=config.learning_rate, fused=fused)
     return torch.optim.SGD(parameters, lr=config.learning_rate, momentum=config.momentum)
 
 
 @contextmanager
 def _random_state_kept(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed what dropout draws from on the CPU and on `device`, and put the states back."""
+    """Seed the random state of dropout on the CPU and on `device`, and restore it afterwards."""
     index = (torch.cuda.current_device() if device.index is None else device.index) if device.type == "cuda" else None
     with torch.random.fork_rng(devices=[] if index is None else [index]):
         torch.default_generator.manual_seed(seed)
@@ -248,7 +250,7 @@ def _random_state_kept(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _mode_kept(model: nn.Module) -> Iterator[None]:
-    """Put back the train or eval mode of every module."""
+    """Restore the train or eval mode of every module."""
     modes = {module: module.training for module in model.modules()}
     try:
         yield

@@ -1,4 +1,4 @@
-"""Model and label randomization: which weights are re-drawn, in which order, how, and from which random stream."""
+"""Model and label randomization: stages, initializers, random streams and the papers' protocols."""
 
 from probatum.randomization.automatic import automatic_stages
 from probatum.randomization.classes import other_classes

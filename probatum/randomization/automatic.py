@@ -1,4 +1,4 @@
-"""Stages of any model, found by watching one forward pass hand its parameters to torch functions."""
+"""Stages of any model, found by watching which torch functions use its parameters in a forward pass."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,28 +29,29 @@ from probatum.randomization.stages import (
 def automatic_stages(
     model: nn.Module, images: Float[Tensor, "batch *shape"], output: Output | None = None
 ) -> StagePlan:
-    """Makes one stage of every layer, in reversed order of execution: the output first.
+    """Make one stage per layer, in reverse order of execution: the output first.
 
-    A layer is a module that owns parameters, called or not: fused attention and functional calls bypass modules, so the
-    uses of the parameters themselves are watched. What one torch function takes together is one layer (`in_proj_weight`
-    and `out_proj` of `nn.MultiheadAttention`). Two kinds of parameters make no stage of their own:
+    A layer is a module that owns parameters, whether it is called or not: fused attention and functional calls bypass
+    modules, so the uses of the parameters themselves are watched. Parameters used together by one torch function form
+    one layer (`in_proj_weight` and `out_proj` of `nn.MultiheadAttention`). Two kinds of parameters form no stage of
+    their own:
 
-    1. vectors (normalization layers, slopes, scales) join the layer whose output they take;
-    2. parameters that a container holds beside its layers (class token, position embedding, layer scale, position-bias
-       table) and vectors fed by no layer directly join the layer used before them inside the smallest enclosing module
-       that has one, or else the first one after.
+    1. vectors (normalization layers, slopes, scales) join the layer whose output they are applied to;
+    2. parameters that a container owns next to its layers (class token, position embedding, layer scale, position-bias
+       table), and vectors not applied directly to a layer's output, join the layer used before them inside the smallest
+       enclosing module that has one, or else the first layer after them.
 
     Args:
-        model: any module in any mode; it is only read, and runs as a copy in eval mode.
-        images: inputs that the model accepts: all that are explained, for a model may send them on different ways.
-        output: where the logits are in what the model returns, as in `engine.prepare`.
+        model: any module in any mode; it is not changed, and runs as a copy in eval mode.
+        images: inputs that the model accepts. Pass all images to be explained if the model routes inputs differently.
+        output: position of the logits in the model's output; see `engine.prepare`.
 
     Returns:
-        the stages, named by the paths of their layers; `unused` is what the forward pass of every image leaves
-            out (auxiliary heads).
+        The stages, named by the paths of their layers. `unused` lists what no image's forward pass uses (auxiliary
+        heads).
 
     Raises:
-        ModelError: nothing is used, or logits depend on a parameter that no torch function was seen to take.
+        ModelError: no parameter is used, or the logits depend on a parameter that no watched torch function uses.
     """
     model = written_module(model)
     kind = type(model).__name__
@@ -63,7 +64,7 @@ def automatic_stages(
     left = set(untouched(model, [name for layer in layers for name in layer.names]))
     hidden = used_parameters(model, images, left, output)
     if hidden:
-        raise ModelError(f"{min(hidden)} of {kind} is used in a way that cannot be watched; give a table of stages")
+        raise ModelError(f"{min(hidden)} of {kind} is used in a way that cannot be observed; give a table of stages")
     merged = _merge(layers, named_tensors(model))
     idle = untouched(model, [name for names in merged.values() for name in names])
     owners = {_owner(name) for name in named_tensors(model)}
@@ -79,7 +80,7 @@ _READS = frozenset({"item", "tolist", "numpy", "__float__", "__int__", "__bool__
 
 @dataclass(eq=False)
 class _Layer:
-    """What a module, or several used by one torch function, hand to torch: names in the order of their first use."""
+    """Parameters of one module, or of several used by one torch function, in the order of their first use."""
 
     path: str
     names: list[str] = field(default_factory=list)
@@ -108,7 +109,7 @@ class _Watch(TorchFunctionMode):
         outputs = list(_tensors(result))
         inputs = list(_tensors((args, kwargs)))
         names = [self.alias(tensor) for tensor in inputs if id(tensor) in self.names]
-        # Asking a parameter for its shape or type is no use of it.
+        # Reading a parameter's shape or dtype does not count as a use.
         if names and (outputs or getattr(func, "__name__", "") in _READS):
             layer = self.layer(names)
             sources = [self.made_by[tensor] for tensor in inputs if tensor in self.made_by]
@@ -118,13 +119,13 @@ class _Watch(TorchFunctionMode):
         return result
 
     def alias(self, tensor: Tensor) -> str:
-        """Of the names of a tied tensor, the one in the module that runs now."""
+        """Return the name of a tied tensor in the module that runs now."""
         names = self.names[id(tensor)]
         return next((name for name in names if self.running and _owner(name) == self.running[-1]), names[0])
 
     def layer(self, names: list[str]) -> _Layer:
-        """The layer of parameters that were used together."""
-        # A model may hold all its weights itself; then each of them is a layer.
+        """Return the layer of parameters that were used together."""
+        # A model may own all its weights directly; then each of them is a layer.
         owners = [_owner(name) or name for name in names]
         layer = next((self.layers[owner] for owner in owners if owner in self.layers), _Layer(owners[0]))
         if layer not in self.order:
@@ -139,7 +140,7 @@ class _Watch(TorchFunctionMode):
 
 
 def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
-    """The layers in the order in which the images, each passing alone through a frozen copy, first meet them."""
+    """Return the layers in order of first use, passing the images one by one through a frozen copy."""
     prepared = frozen_copy(model)
     watch = _Watch(named_tensors(prepared))
 
@@ -155,14 +156,14 @@ def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
         for image in torch.tensor_split(plain_images(prepared, images), len(images)):
-            watch.position = 0  # a layer that only this image meets comes after those that it has met before
+            watch.position = 0  # a layer that only this image uses comes after those that it used before
             with watch:
                 prepared(image.requires_grad_(True).clone())  # a gradient keeps transformers off their fused path
     return [layer for layer in watch.order if layer.names]
 
 
 def _merge(layers: list[_Layer], tensors: dict[str, Tensor]) -> dict[str, list[str]]:
-    """Joins vectors and containers' own parameters to the other layers; keeps the order of first use."""
+    """Merge vectors and containers' own parameters into the other layers, in order of first use."""
     owners = {_owner(name) for name in tensors}
 
     def is_container(path: str) -> bool:
@@ -174,7 +175,7 @@ def _merge(layers: list[_Layer], tensors: dict[str, Tensor]) -> dict[str, list[s
     def scope_of(layer: _Layer) -> str:
         return layer.path if is_container(layer.path) else layer.path.rpartition(".")[0]
 
-    # A matrix in a leaf of the module tree makes a layer; a matrix in a container does where that holds no such layer.
+    # A matrix in a leaf module forms a layer; a matrix in a container forms one if the container has no such leaf.
     in_leaves = [
         layer
         for layer in layers
@@ -207,7 +208,7 @@ def _merge(layers: list[_Layer], tensors: dict[str, Tensor]) -> dict[str, list[s
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:
-    """The tensors in nested arguments of a torch function."""
+    """Yield the tensors in nested arguments of a torch function."""
     if isinstance(values, Tensor):
         yield values
     elif isinstance(values, (tuple, list)):
@@ -218,5 +219,5 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 
 def _owner(name: str) -> str:
-    """The path of the module that a parameter belongs to; a parametrized layer's weights belong to the layer."""
+    """Return the path of the module that owns a parameter; a parametrized layer owns its weights."""
     return name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""Another class to explain: the random-logit test changes the question and keeps the model."""
+"""Random classes for the random-logit test, which explains another class of the same model."""
 
 import torch
 from jaxtyping import Float, Int
@@ -13,17 +13,17 @@ _TRIAL = 0x5851F42D4C957F2D  # odd, so that no two trials share a word
 def other_classes(
     images: Float[Tensor, "batch *shape"], targets: Int[Tensor, " batch"], classes: int, seed: int, trial: int = 0
 ) -> Int[Tensor, " batch"]:
-    """Draws for each image a class other than its own, uniformly from the rest.
+    """Draw for each image a class other than its own, uniformly from the rest.
 
-    The draw is keyed by (seed, trial, the image's content): an image gets the same class whatever its neighbors, its
-    place in the batch and the device are. Equal images with equal classes get equal draws.
+    The draw is keyed by (seed, trial, the image's content): it does not depend on the other images, the position in the
+    batch or the device. Equal images with equal classes get equal draws.
 
-    Source: Sixt, Granz & Landgraf (2020), arXiv 1912.09818: a map that explains the class has to change with it.
+    Source: Sixt, Granz & Landgraf (2020), arXiv 1912.09818: a map that explains the class must change with it.
 
     Args:
         images: (batch, ...).
         targets: (batch,), class indices in [0, classes).
-        classes: how many the model has, at least 2.
+        classes: number of the model's classes, at least 2.
         seed: any integer.
         trial: number of the independent repetition.
 

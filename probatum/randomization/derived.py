@@ -1,8 +1,8 @@
-"""Buffers that a model computes from its weights, which must not outlive the weights they were computed from.
+"""Buffers that a model computes from its weights, and that must be recomputed when these are re-drawn.
 
-Recomputed for new weights are the singular vectors of both forms of torch's spectral norm and plain copies of a
-parameter. Other buffers that follow a weight cannot be recomputed without knowing how they were made, so a model with
-such buffers is refused. Running statistics of batch norms come from data; their policy is the randomizer's.
+Singular vectors of both forms of torch's spectral norm, and plain copies of a parameter, are recomputed. A buffer that
+depends on a weight in another way cannot be, so it raises ModelError. Running statistics of batch norms come from data;
+the randomizer's `batch_norm` option covers them.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from probatum.errors import ModelError
 from probatum.randomization.stages import STATISTICS
 
-_FEWEST = 8  # values in a row: fewer than that may look like another row by chance
-_ALIKE = 1 - 1e-5  # correlation of two rows from which on one is made from the other
+_FEWEST = 8  # minimum values in a row; shorter rows may be proportional by chance
+_ALIKE = 1 - 1e-5  # correlation of two rows above which one is computed from the other
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class _SpectralVectors:
 
     Args:
         names: of the buffers u and v.
-        sources: the parameters that the weight is made of.
-        path: of the module that normalizes: a parametrization, or the layer itself in torch's older form.
+        sources: the parameters from which the weight is computed.
+        path: of the normalizing module: a parametrization, or the layer itself in torch's older form.
     """
 
     names: tuple[str, str]
@@ -36,14 +36,14 @@ class _SpectralVectors:
     path: str
 
     def recompute(self, model: nn.Module) -> None:
-        """Sets both vectors to those of the weight as it is now, so that its norm becomes 1."""
+        """Set both vectors to those of the current weight, so that its spectral norm becomes 1."""
         matrix = self._matrix(model).double()
         left, _, right = torch.linalg.svd(matrix, full_matrices=False)
         for name, vector in zip(self.names, (left[:, 0], right[0]), strict=True):
             model.get_buffer(name).copy_(vector)
 
     def _matrix(self, model: nn.Module) -> Tensor:
-        """The weight before it is divided, as the matrix whose norm is taken."""
+        """Return the weight before normalization, as the matrix whose norm is taken."""
         module = model.get_submodule(self.path)
         if not isinstance(module, _SpectralNorm):
             hook = next(hook for hook in module._forward_pre_hooks.values() if isinstance(hook, SpectralNorm))
@@ -65,7 +65,7 @@ class _Copy:
     sources: tuple[str]
 
     def recompute(self, model: nn.Module) -> None:
-        """Copies the parameter again."""
+        """Copy the parameter again."""
         model.get_buffer(self.names[0]).copy_(model.get_parameter(self.sources[0]))
 
 
@@ -73,11 +73,11 @@ Derived = _SpectralVectors | _Copy
 
 
 def derived_buffers(model: nn.Module) -> tuple[Derived, ...]:
-    """Finds the buffers that are computed from weights and can be recomputed.
+    """Find the buffers that are computed from weights and can be recomputed.
 
     Raises:
-        ModelError: a buffer follows a weight in another way: state of a parametrization, singular vectors of a weight,
-            or values that are, row by row, a multiple of a weight's plus a constant.
+        ModelError: a buffer depends on a weight in another way: state of a parametrization, singular vectors of a
+            weight, or rows that are a multiple of a weight's rows plus a constant.
     """
     found: list[Derived] = list(_spectral_vectors(model))
     known = {name for each in found for name in each.names}
@@ -102,12 +102,12 @@ def _spectral_vectors(model: nn.Module) -> Iterator[_SpectralVectors]:
         if isinstance(module, ParametrizationList):
             sources = tuple(f"{path}.{local}" for local, _ in module.named_parameters(recurse=False))
             for local, child in module.named_children():
-                if isinstance(child, _SpectralNorm) and hasattr(child, "_u"):  # a vector is divided by its length
+                if isinstance(child, _SpectralNorm) and hasattr(child, "_u"):  # a vector is normalized by its length
                     yield _SpectralVectors((f"{path}.{local}._u", f"{path}.{local}._v"), sources, f"{path}.{local}")
 
 
 def _compare(model: nn.Module, path: str, name: str, buffer: Tensor) -> _Copy | None:
-    """Compares a buffer with the weights: the parameter it copies, None if it has nothing to do with them."""
+    """Compare a buffer with the weights; return the parameter it copies, or None if it is independent of them."""
     if ".parametrizations." in f".{path}.":
         raise _refusal(model, name, "is state of a parametrization")
     for parameter_name, parameter in model.named_parameters():
@@ -127,7 +127,7 @@ def _compare(model: nn.Module, path: str, name: str, buffer: Tensor) -> _Copy | 
 
 def _refusal(model: nn.Module, name: str, what: str) -> ModelError:
     return ModelError(
-        f"buffer {name} of {type(model).__name__} {what} and would keep trained values under random weights; "
+        f"buffer {name} of {type(model).__name__} {what} and would keep its trained values; "
         "compute it in the forward pass, or remove the parametrization (parametrize.remove_parametrizations)"
     )
 
@@ -137,7 +137,7 @@ def _constant(values: Tensor) -> bool:
 
 
 def _rows_alike(parameter: Tensor, buffer: Tensor) -> bool:
-    """Tells whether each row of the buffer is a multiple of the parameter's row plus a constant."""
+    """Return True if each row of the buffer is a multiple of the parameter's row plus a constant."""
     a, b = (each.double().reshape(len(each) if each.ndim > 1 else 1, -1) for each in (parameter, buffer))
     if a.shape[1] < _FEWEST:
         return False
@@ -147,7 +147,7 @@ def _rows_alike(parameter: Tensor, buffer: Tensor) -> bool:
 
 
 def _is_singular_vector(parameter: Tensor, buffer: Tensor) -> bool:
-    """Tells whether a vector of length 1 spans a direction that W Wᵀ or Wᵀ W only stretches."""
+    """Return True if a vector of length 1 is an eigenvector of W Wᵀ or Wᵀ W."""
     if parameter.ndim < 2 or buffer.ndim != 1 or abs(float(buffer.norm()) - 1) > 1e-3:
         return False
     matrix, vector = parameter.double().flatten(1), buffer.double()

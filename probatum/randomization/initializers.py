@@ -1,9 +1,9 @@
-"""How one parameter is re-drawn.
+"""Initializers: how one parameter is re-drawn.
 
-Numbers are drawn on the CPU in float64 and rounded by the randomizer to the parameter's type, so that a model gets the
-same weights on every device, and its float64 replica the same up to rounding. Words for parameters that are no matrix:
+Numbers are drawn on the CPU in float64 and rounded by the randomizer to the parameter's dtype: a model gets the same
+weights on every device, and its float64 copy gets the same up to rounding. Terms for parameters that are not matrices:
 a *norm scale* is the weight of a normalization layer; a *bias* has "bias" in its name and belongs to a normalization
-layer or has less than two dimensions; any further tensor of less than two dimensions (slopes of a PReLU) is a *vector*.
+layer or has fewer than two dimensions; any other tensor of fewer than two dimensions (PReLU slopes) is a *vector*.
 """
 
 from abc import ABC, abstractmethod
@@ -23,21 +23,21 @@ Fan = Literal["fan_in", "fan_out"]
 
 
 class Initializer(ABC):
-    """Draws a parameter anew; a subclass with its own `_draw` works wherever the ones below do."""
+    """Re-draws a parameter. Subclasses implement `_draw` and can be used wherever the ones below can."""
 
     def __call__(
         self, module: nn.Module, name: str, trained: Float[Tensor, "*shape"], generator: torch.Generator
     ) -> Float[Tensor, "*shape"]:
-        """Draws a new tensor.
+        """Draw a new tensor.
 
         Args:
-            module: the module that owns the parameter; only read.
+            module: the module that owns the parameter; not changed.
             name: of the parameter in that module.
-            trained: the values it has; only read.
+            trained: its trained values; not changed.
             generator: on the CPU; the only source of randomness.
 
         Returns:
-            a new tensor of the same shape, of any floating-point type and on any device.
+            A new tensor of the same shape, of any floating-point dtype and on any device.
 
         Raises:
             ModelError: the drawn tensor has another shape or numbers that are not finite.
@@ -52,10 +52,10 @@ class Initializer(ABC):
 
     @abstractmethod
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
-        """Draws without checks."""
+        """Draw without checks."""
 
     def rule(self, module: nn.Module, name: str, trained: Float[Tensor, "*shape"]) -> str:
-        """Says in a few words how this parameter is drawn."""
+        """Describe in a few words how this parameter is drawn."""
         return type(self).__name__
 
 
@@ -63,8 +63,8 @@ class Initializer(ABC):
 class Moments(Initializer):
     """N(m, s²) with the mean m and standard deviation s of the parameter's own trained values.
 
-    Source: Wienecke & Hinrichs (2021), section 2.2. A constant tensor has s = 0 and stays as it is. A single number has
-    no spread and would survive too, so it is drawn with s = |m|.
+    Source: Wienecke & Hinrichs (2021), section 2.2. A constant tensor has s = 0 and does not change. A single number
+    has no standard deviation and would not change either, so it is drawn with s = |m|.
     """
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
@@ -77,12 +77,12 @@ class Moments(Initializer):
 class Reset(Initializer):
     """The layer's own initialization: `reset_parameters` or `_reset_parameters`, called on a copy.
 
-    Source: Adebayo et al. (2018), arXiv 1810.03292. Where a module has no such method, or the method leaves the
-    parameter alone (class tokens, position embeddings, layer scales, position-bias tables, parametrized weights),
-    nothing records how the model's constructor set it, and the fallback draws it.
+    Source: Adebayo et al. (2018), arXiv 1810.03292. If a module has no such method, or the method does not set the
+    parameter (class tokens, position embeddings, layer scales, position-bias tables, parametrized weights), its
+    original initialization is unknown, and the fallback draws it.
 
     Args:
-        fallback: draws what cannot be reset; None refuses instead.
+        fallback: draws what cannot be reset; None raises ModelError instead.
 
     Raises:
         ModelError: on call, if the reset fails, or if nothing resets the parameter and there is no fallback.
@@ -106,7 +106,7 @@ class Reset(Initializer):
         return self.fallback(module, name, trained, generator)
 
     def rule(self, module: nn.Module, name: str, trained: Float[Tensor, "*shape"]) -> str:
-        """Names the reset method, or the fallback's rule."""
+        """Return the reset method's name, or the fallback's rule."""
         if _after_reset(module, name, torch.Generator()) is not None:
             return f"{type(module).__name__}.{_reset_method(module)}"
         return "refused" if self.fallback is None else f"fallback: {self.fallback.rule(module, name, trained)}"
@@ -122,8 +122,8 @@ class Normal(Initializer):
         std: standard deviation, in units of the weights.
 
     Differs from the paper:
-        1. Its networks have no normalization layers. Scales of about 0.01 would shrink the signal a hundredfold a layer
-           until gradients underflow, so norm scales are centered at one, their value before training.
+        1. Its networks have no normalization layers. Norm scales near 0.01 would shrink the signal a hundredfold per
+           layer until gradients underflow, so they are centered at one, their value before training.
     """
 
     std: float = 0.01
@@ -135,7 +135,7 @@ class Normal(Initializer):
         return _center(module, name, trained) + self.std * _normal(trained.shape, generator)
 
     def rule(self, module: nn.Module, name: str, trained: Float[Tensor, "*shape"]) -> str:
-        """Gives the distribution."""
+        """Return the distribution."""
         return f"N({_center(module, name, trained):g}, {self.std:g}²)"
 
 
@@ -146,7 +146,7 @@ class TruncatedNormal(Initializer):
     Source: the initialization of BERT (Devlin et al., 2019, arXiv 1810.04805) and of vision transformers, std = 0.02.
 
     Args:
-        std: standard deviation before truncation, in units of the weights; after it, 0.8796 of that.
+        std: standard deviation before truncation, in units of the weights; truncation reduces it to 0.8796 of that.
     """
 
     std: float = 0.02
@@ -161,13 +161,13 @@ class TruncatedNormal(Initializer):
         return _center(module, name, trained) + self.std * values.view(trained.shape)
 
     def rule(self, module: nn.Module, name: str, trained: Float[Tensor, "*shape"]) -> str:
-        """Gives the distribution."""
+        """Return the distribution."""
         return f"truncated N({_center(module, name, trained):g}, {self.std:g}²)"
 
 
 @dataclass(frozen=True)
 class _FanScaled(Initializer):
-    """What Xavier and Kaiming share; vectors have no fans and start where torch's layers start."""
+    """Base of Xavier and Kaiming. Vectors have no fans and get the values with which torch's layers start."""
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
         role = _role(module, name, trained)
@@ -180,10 +180,10 @@ class _FanScaled(Initializer):
 
     @abstractmethod
     def _fill(self, values: Tensor, generator: torch.Generator) -> None:
-        """Draws a tensor of at least two dimensions in place: dimension 0 is the fan-out, dimension 1 the fan-in."""
+        """Draw a tensor of at least two dimensions in place: dimension 0 is the fan-out, dimension 1 the fan-in."""
 
     def rule(self, module: nn.Module, name: str, trained: Float[Tensor, "*shape"]) -> str:
-        """Names the distribution or the constant."""
+        """Return the distribution or the constant."""
         others: dict[Role, str] = {"vector": "Moments", "norm scale": "one", "bias": "zero"}
         return others.get(_role(module, name, trained), str(self))
 
@@ -233,9 +233,9 @@ class Kaiming(_FanScaled):
 
 @dataclass(frozen=True)
 class Permutation(Initializer):
-    """The parameter's own trained values in random order: their distribution is kept exactly, their structure is lost.
+    """The parameter's own trained values in random order: same distribution, no structure.
 
-    A constant tensor or a single number stays as it is.
+    A constant tensor or a single number does not change.
     """
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
@@ -245,14 +245,14 @@ class Permutation(Initializer):
 
 @dataclass(frozen=True)
 class Identity(Initializer):
-    """The control: weights stay as they are, so that every similarity must be that of two equal maps."""
+    """Control: weights do not change, so every score must be that of two identical maps."""
 
     def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
         return trained.clone()
 
 
 def _role(module: nn.Module, name: str, trained: Tensor) -> Role:
-    """What a parameter is to its layer; a class of the user's own is a normalization layer if its name says so."""
+    """Role of a parameter in its layer; a user-defined class counts as a normalization layer by its name."""
     norms = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
     is_norm = isinstance(module, norms) or (trained.ndim < 2 and "norm" in type(module).__name__.lower())
     if trained.ndim >= 2 and not is_norm:
@@ -271,13 +271,13 @@ def _normal(shape: torch.Size, generator: torch.Generator) -> Tensor:
 
 
 def _reset_method(module: nn.Module) -> str | None:
-    """The name of the module's reset; that of `nn.MultiheadAttention` is private."""
+    """Return the name of the module's reset method, which is private in `nn.MultiheadAttention`."""
     names = ("reset_parameters", "_reset_parameters")
     return next((name for name in names if callable(getattr(module, name, None))), None)
 
 
 def _after_reset(module: nn.Module, name: str, generator: torch.Generator) -> Tensor | None:
-    """The parameter after a reset of the module's copy, or None where nothing sets it."""
+    """Return the parameter after resetting a copy of the module, or None if the reset does not set it."""
     method = _reset_method(module)
     if method is None:
         return None
@@ -285,11 +285,11 @@ def _after_reset(module: nn.Module, name: str, generator: torch.Generator) -> Te
     twin = copy_model(module, own=lambda _: True).to(device="cpu", dtype=torch.float64)
     state = torch.get_rng_state()
     try:
-        # Only the CPU's generator: torch.manual_seed would reseed every accelerator too.
+        # Seed the CPU's generator only: torch.manual_seed would also reseed every accelerator.
         torch.default_generator.manual_seed(seed)
         with torch.no_grad():
             for parameter in twin.parameters():
-                parameter.fill_(torch.nan)  # what is still NaN afterwards was not set
+                parameter.fill_(torch.nan)  # values that stay NaN were not set
             getattr(twin, method)()
     except Exception as error:
         raise ModelError(f"{type(module).__name__}.{method} failed: {error}") from error
@@ -322,6 +322,6 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def initializer(name: str) -> Initializer:
-    """Looks an initializer up by its name in `INITIALIZERS`, with its default parameters."""
+    """Look up an initializer by its name in `INITIALIZERS`, with its default parameters."""
     _require("initializer", name, tuple(INITIALIZERS))
     return INITIALIZERS[name]

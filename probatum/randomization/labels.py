@@ -1,4 +1,4 @@
-"""Label randomization: training labels that say nothing about the images."""
+"""Label randomization: training labels that are independent of the images."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class RandomizedLabels(NamedTuple):
 
     Args:
         labels: (images,), class indices, of the type and on the device of the true ones.
-        agreement: the share of images, in [0, 1], whose label happens to be the true one.
+        agreement: share of images, in [0, 1], whose label is the true one by chance.
     """
 
     labels: Int[Tensor, " images"]
@@ -22,7 +22,7 @@ class RandomizedLabels(NamedTuple):
 
 
 def permute_labels(labels: Int[Tensor, " images"], seed: int) -> RandomizedLabels:
-    """Deals the labels out again in random order, so that every class keeps its count.
+    """Permute the labels, so that every class keeps its count.
 
     Source: Adebayo et al. (2018), arXiv 1810.03292, data randomization test.
 
@@ -35,7 +35,7 @@ def permute_labels(labels: Int[Tensor, " images"], seed: int) -> RandomizedLabel
 
 
 def random_labels(labels: Int[Tensor, " images"], classes: int, seed: int) -> RandomizedLabels:
-    """Draws every label anew, uniformly from all classes.
+    """Draw every label uniformly from all classes.
 
     Args:
         labels: (images,), the true class indices.

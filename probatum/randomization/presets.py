@@ -12,7 +12,7 @@ from probatum.randomization.stages import StagePlan
 
 @dataclass(frozen=True)
 class Smoothing:
-    """Every method under test is averaged over noisy copies of the image before its maps are compared.
+    """Smoothing of every method under test: its maps are averaged over noisy copies of the image.
 
     Args:
         samples: noise samples.
@@ -25,17 +25,17 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Preset:
-    """A randomization protocol; `stages` and the seed are the caller's.
+    """A randomization protocol; the caller chooses the stages and the seed.
 
     Args:
         source: the paper.
         initializer: how a parameter is re-drawn.
         order: in which order the stages are visited.
-        batch_norm: what happens to running statistics.
-        redraw: whether every step draws anew.
-        trials: number of independent runs.
-        metrics: names of the similarity metrics that belong to the protocol; None leaves the choice open.
-        smoothing: what the protocol does to the methods, if anything.
+        batch_norm: "keep-statistics" or "reset-statistics", see `Randomizer`.
+        redraw: True if every step re-draws all its stages.
+        trials: number of independent randomizations.
+        metrics: names of the protocol's metrics; None leaves the choice open.
+        smoothing: of the methods under test; None for none.
     """
 
     source: str
@@ -48,7 +48,7 @@ class Preset:
     smoothing: Smoothing | None = None
 
     def randomizer(self, model: nn.Module, plan: StagePlan, seed: int = 0) -> Randomizer:
-        """Applies the protocol to a model."""
+        """Apply the protocol to a model."""
         return Randomizer(model, plan, self.initializer, self.order, seed, self.batch_norm, self.redraw)
 
 
@@ -61,8 +61,8 @@ PRESETS: dict[str, Preset] = {
     "wienecke": Preset("Wienecke & Hinrichs (2021)", Moments(), redraw=True),
     "shin": Preset("Shin & Nemeth (2021)", Normal(0.01)),
     "kokhlikyan": Preset("Kokhlikyan et al. (2021)", Xavier(), trials=10),
-    # Binder et al. show that a randomization from the output down leaves the scale of every activation below it as it
-    # was, so that maps can change so far only. From the input up, the first step already changes all activations.
+    # Binder et al. show that randomizing from the output down does not change the activations below, which limits how
+    # far maps can change. From the input up, the first step already changes all activations.
     "bottom-up": Preset("Binder et al. (2023), arXiv 2211.12486", Reset(), order="bottom-up"),
     # The numbers are those of the authors' own code for ImageNet.
     "smprt": Preset(_HEDSTROM, Reset(), order="bottom-up", smoothing=Smoothing()),
@@ -72,7 +72,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> Preset:
-    """Looks a protocol up by its name in `PRESETS`."""
+    """Look up a protocol by its name in `PRESETS`."""
     if name not in PRESETS:
         raise UnknownName("randomization preset", name, PRESETS)
     return PRESETS[name]

@@ -1,4 +1,4 @@
-"""The randomizer: a new model for every step of a randomization, the original untouched."""
+"""The randomizer: makes a new model for every step of a randomization and leaves the original unchanged."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ BATCH_NORM = ("keep-statistics", "reset-statistics")
 
 
 class Step(NamedTuple):
-    """One step: its number (0 is the trained model), the name of the stage it adds ("trained" for 0), its model."""
+    """One step: its number (0 is the trained model), the name of the added stage ("trained" for 0), and its model."""
 
     number: int
     stage: str
@@ -31,15 +31,15 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """What becomes of one parameter or buffer when all stages are randomized.
+    """State of one parameter or buffer after all stages are randomized.
 
     Args:
         name: dotted path.
         stage: the stage that re-draws it first, or "".
-        count: numbers that it holds; 0 for a further name of a tied parameter, which is counted once.
-        state: "re-drawn"; "same value" (drawn, and equal to what was trained: a constant); "unused"; "tied to ..."; for
-            buffers "reset", "recomputed" (from the new weights) or "kept".
-        rule: how it is drawn, in words; "" where it is not.
+        count: number of values; 0 for another name of a tied parameter, which is counted once.
+        state: "re-drawn"; "same value" (drawn, but equal to the trained value: a constant); "unused"; "tied to ...";
+            for buffers "reset", "recomputed" (from the new weights) or "kept".
+        rule: how it is drawn, in words; "" if it is not drawn.
     """
 
     name: str
@@ -50,9 +50,9 @@ class Entry:
 
 
 def stream(seed: int, trial: int, name: str, step: int | None = None) -> torch.Generator:
-    """The generator of one parameter, on the CPU: its seed is a hash of everything that names the draw.
+    """Return the generator of one parameter, on the CPU, seeded by a hash of all arguments.
 
-    torch keeps 32 bits of a CPU generator's seed: of 200 parameters two share a stream with probability 5e-6.
+    torch keeps 32 bits of a CPU generator's seed: among 200 parameters two share a stream with probability 5e-6.
     """
     key = repr((int(seed), int(trial), name, step)).encode()
     return torch.Generator("cpu").manual_seed(int.from_bytes(blake2b(key, digest_size=8).digest(), "little"))
@@ -62,28 +62,30 @@ def stream(seed: int, trial: int, name: str, step: int | None = None) -> torch.G
 class Randomizer:
     """Makes the models of a parameter-randomization test.
 
-    Every parameter has a random stream of its own, keyed by (seed, trial, dotted name): layers of equal shape get
-    different weights, and a layer the same weights in cascading and independent order, on every device, in whatever
-    order steps are asked for. Global random state is left as found.
+    Every parameter has its own random stream, keyed by (seed, trial, dotted name). Layers of equal shape get different
+    weights, and a layer gets the same weights in cascading and independent order, on every device, and regardless of
+    the order in which steps are requested. The global random state does not change.
 
     Source: Adebayo et al. (2018), arXiv 1810.03292 (cascading, independent); Hedström et al. (2024), arXiv 2401.06465
     (bottom-up, full); Sixt et al. (2020), arXiv 1912.09818 (logit).
 
     Args:
-        trained: the model to randomize, in any mode and on any device; only read.
+        trained: the model to randomize, in any mode and on any device; not changed.
         plan: its stages, the output first.
         initializer: how a parameter is re-drawn.
-        order: "cascading" randomizes stages 1..k at step k from the output down, "bottom-up" from the input up,
-            "independent" stage k alone, from the output down, "full" all stages in a single step; "logit" has a single
-            step too, which keeps all weights and explains another class (`targets`), and takes the identity only.
+        order: "cascading" randomizes stages 1..k at step k, from the output down; "bottom-up" does so from the input
+            up; "independent" randomizes stage k alone, from the output down; "full" randomizes all stages in a single
+            step; "logit" keeps all weights and explains another class in a single step (see `targets`), and needs the
+            identity initializer.
         seed: of all streams.
-        batch_norm: what becomes of the running statistics of re-drawn layers: "keep-statistics" (Adebayo et al. re-draw
-            trainable variables only) or "reset-statistics" (mean 0, variance 1).
-        redraw: whether every step draws all its stages anew (Wienecke & Hinrichs); the step then belongs to the key.
+        batch_norm: running statistics of re-drawn layers: "keep-statistics" (Adebayo et al. re-draw trainable variables
+            only) or "reset-statistics" (mean 0, variance 1).
+        redraw: True re-draws all stages at every step (Wienecke & Hinrichs); the step is then part of the key.
 
     Raises:
-        InvalidInput, UnknownName, ModelError: an option, a path or the coverage of the plan is wrong, or a buffer is
-            computed from weights in a way that cannot be repeated for new ones (see `derived_buffers`).
+        InvalidInput: an invalid combination of options, or a faulty plan (see `stages_from_table`).
+        UnknownName: an unknown option, or a path that the model does not have.
+        ModelError: a parameter is in no stage, or a buffer cannot be recomputed (see `derived_buffers`).
     """
 
     trained: nn.Module
@@ -111,7 +113,7 @@ class Randomizer:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages in the order visited: step k adds `stages[k - 1]`."""
+        """Stages in the order visited: step k adds `stages[k - 1]`."""
         if self.order == "full":
             return (Stage("all layers", tuple(path for stage in self.plan.stages for path in stage.modules)),)
         if self.order == "logit":
@@ -119,19 +121,19 @@ class Randomizer:
         return self.plan.stages[::-1] if self.order == "bottom-up" else self.plan.stages
 
     def targets(self, images: Tensor, targets: Tensor, trial: int = 0, output: Output | None = None) -> Tensor:
-        """The classes that are explained on the models of all steps from 1 on.
+        """Return the classes to explain on the models of steps 1 and later.
 
         Args:
-            images: (batch, ...), as the model takes them.
+            images: (batch, ...), inputs of the model.
             targets: (batch,), the classes explained on the trained model.
-            trial: number of the independent repetition.
-            output: where the logits are, as in `engine.prepare`.
+            trial: number of the independent randomization.
+            output: position of the logits in the model's output; see `engine.prepare`.
 
         Returns:
-            (batch,), the same classes; in order "logit" another one for each image, see `other_classes`.
+            (batch,), the same classes; in order "logit" another class for each image, see `other_classes`.
 
         Raises:
-            InvalidInput: order "logit", and the model has one class only.
+            InvalidInput: order "logit", and the model has only one class.
         """
         if self.order != "logit":
             return targets
@@ -139,18 +141,18 @@ class Randomizer:
         return other_classes(images, targets, classes, self.seed, trial)
 
     def model(self, step: int, trial: int = 0) -> nn.Module:
-        """Makes the model of one step, without regard to any other.
+        """Make the model of one step, independently of other steps.
 
         Args:
             step: 0 for the trained model, k for the stage `stages[k - 1]`, at most `len(stages)`.
-            trial: number of the independent repetition.
+            trial: number of the independent randomization.
 
         Returns:
-            a new model in the same mode; what is not randomized shares storage with the trained one.
+            A new model in the same mode. Tensors that are not randomized share storage with the trained model.
 
         Raises:
             InvalidInput: there is no such step.
-            ModelError: the initializer fails, or gives a wrong shape or numbers that are not finite.
+            ModelError: the initializer fails, or returns a wrong shape or values that are not finite.
         """
         if not 0 <= step <= len(self.stages):
             raise InvalidInput(f"there is no step {step}; steps run from 0 (trained) to {len(self.stages)}")
@@ -160,7 +162,7 @@ class Randomizer:
         return self._redrawn(self.trained, self.stages[max(first, 0) : step], step, trial)
 
     def steps(self, trial: int = 0, start: int = 0) -> Iterator[Step]:
-        """Yields the steps from `start` on, bit for bit those of `model`, but draws a stage once where it can."""
+        """Yield the steps from `start` on, bit for bit as `model` makes them, but draw each stage once if possible."""
         model = self.model(start, trial)
         yield Step(start, self.stages[start - 1].name if start else "trained", model)
         for number, stage in enumerate(self.stages[start:], start + 1):
@@ -171,12 +173,12 @@ class Randomizer:
             yield Step(number, stage.name, model)
 
     def require_unused(self, model: nn.Module, images: Tensor, output: Output | None = None) -> None:
-        """Refuses images that reach weights which the plan leaves out as unused, and which so stay trained.
+        """Check that no image uses weights that the plan lists as unused and that therefore stay trained.
 
         Args:
-            model: the trained model, or that of a step: random gates may send an image elsewhere.
-            images: (batch, ...), those that are explained.
-            output: where the logits are, as in `engine.prepare`.
+            model: the trained model or a step's model, since random gates may route an image differently.
+            images: (batch, ...), the images to be explained.
+            output: position of the logits in the model's output; see `engine.prepare`.
 
         Raises:
             ModelError: the logits of an image depend on an unused parameter.
@@ -191,8 +193,8 @@ class Randomizer:
             )
 
     def account(self) -> tuple[Entry, ...]:
-        """Lists every parameter and buffer, its stage and its fate; measured on one full randomization (trial 0)."""
-        # A single step visits one stage that is none of the plan's, under which the parameters are listed.
+        """List every parameter and buffer with its stage and state, measured on one full randomization (trial 0)."""
+        # A single step visits a stage that is not in the plan; parameters are listed under the plan's stages.
         planned = self.plan.stages if self.order in ONE_STEP else self.stages
         drawn = named_tensors(self._redrawn(self.trained, planned, len(self.stages), trial=0))
         visited = {stage.name: position for position, stage in enumerate(planned)}
@@ -221,7 +223,7 @@ class Randomizer:
         return tuple(entries)
 
     def _redrawn(self, base: nn.Module, stages: Sequence[Stage], step: int, trial: int) -> nn.Module:
-        """A copy of `base` with all parameters of some stages drawn from the trained ones."""
+        """Return a copy of `base` with all parameters of some stages re-drawn, given their trained values."""
         wanted = {stage.name for stage in stages}
         names = {name for name, stage in self._stage_of.items() if stage in wanted}
         if self.batch_norm == "keep-statistics":
@@ -235,7 +237,7 @@ class Randomizer:
             tensors = named_tensors(model)
             for name in names - dict(self.trained.named_parameters(remove_duplicate=False)).keys():
                 tensors[name].fill_(1.0 if name.endswith("running_var") else 0.0)
-            # A tied parameter is drawn once, under its first name.
+            # A tied parameter is drawn only once, under its first name.
             for name, parameter in self.trained.named_parameters():
                 if id(parameter) in drawn:
                     generator = stream(self.seed, trial, name, step if self.redraw else None)
@@ -247,6 +249,6 @@ class Randomizer:
         return model
 
     def _owner(self, name: str) -> tuple[nn.Module, str]:
-        """The module that holds a parameter, and the parameter's name there."""
+        """Return the module that owns a parameter, and the parameter's name there."""
         path, _, local = name.rpartition(".")
         return self.trained.get_submodule(path), local

@@ -1,4 +1,4 @@
-"""Stages: which weights one step of a randomization re-draws, with every parameter of the model accounted for."""
+"""Stages: the weights that one step of a randomization re-draws; every parameter of the model is accounted for."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -19,8 +19,8 @@ class Stage:
     """One step of a randomization.
 
     Args:
-        name: what figures and results call it.
-        modules: dotted paths, each of a module (all parameters beneath it) or of a single parameter.
+        name: used in figures and results.
+        modules: dotted paths, each of a module (all its parameters) or of a single parameter.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class StagePlan:
-    """The stages of a model and what they leave out.
+    """The stages of a model, and the parameters that are in none.
 
     Args:
         stages: in cascading order, the output first.
@@ -47,14 +47,14 @@ def stages_from_table(
     unused: Sequence[str] = (),
     images: Float[Tensor, "batch *shape"] | None = None,
 ) -> StagePlan:
-    """Checks a table of stages against a model.
+    """Make stages from a table and check them against a model.
 
     Args:
-        model: the model; only read.
+        model: the model; not changed.
         table: (stage name, paths of modules or parameters) in cascading order, the output first.
-        unused: paths that the table leaves out on purpose because the forward pass does not use them.
-        images: inputs with which to find out what else is unused: what no image reaches. They pass one by one until
-            every parameter has been met.
+        unused: paths that are in no stage because the forward pass does not use them.
+        images: inputs for finding other unused parameters, those that no image reaches. They pass through the model one
+            by one until every parameter has been used.
 
     Raises:
         UnknownName: a path names neither a module nor a parameter.
@@ -76,9 +76,9 @@ def stages_from_table(
 
 
 def assign(model: nn.Module, plan: StagePlan) -> dict[str, str]:
-    """Maps the dotted name of every staged parameter and running statistic to the name of its stage.
+    """Map the dotted name of every staged parameter and running statistic to the name of its stage.
 
-    A tied parameter counts as staged where one of its names is; each of its names may be in another stage.
+    A tied parameter is staged if one of its names is. Its names may be in different stages.
     """
     model = written_module(model)
     kind = type(model).__name__
@@ -97,7 +97,7 @@ def assign(model: nn.Module, plan: StagePlan) -> dict[str, str]:
     idle = _look_up(model, tree, plan.unused)
     both = next((name for name in idle if name in stage_of), None)
     if both is not None:
-        raise InvalidInput(f"{both} of {kind} is in stage {stage_of[both]!r} and among the unused; choose one")
+        raise InvalidInput(f"{both} of {kind} is in stage {stage_of[both]!r} and listed as unused; choose one")
     missing = untouched(model, {*stage_of, *idle})
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -109,26 +109,26 @@ def assign(model: nn.Module, plan: StagePlan) -> dict[str, str]:
 
 
 def untouched(model: nn.Module, names: Collection[str]) -> list[str]:
-    """The parameters of which no name is among the names."""
+    """List the parameters none of whose names is among `names`."""
     tensors = named_tensors(model)
     known = {id(tensors[name]) for name in names}
     return [name for name, parameter in model.named_parameters() if id(parameter) not in known]
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Every name of every parameter and running statistic, tied and repeated names included."""
+    """Return all parameters and running statistics under all their names, including those of tied tensors."""
     named: dict[str, Tensor] = dict(model.named_parameters(remove_duplicate=False))
     named |= {name: buffer for name, buffer in model.named_buffers(remove_duplicate=False) if _is_statistic(name)}
     return named
 
 
 def names_under(model: nn.Module, paths: Iterable[str]) -> tuple[str, ...]:
-    """The names of the parameters and running statistics at or beneath the paths; UnknownName where a path is wrong."""
+    """Return the names of the parameters and running statistics at or below the paths; UnknownName for a wrong path."""
     return _look_up(model, _tree(model), paths)
 
 
 def _tree(model: nn.Module) -> dict[str, list[str]]:
-    """For the path of every module and tensor, the names at or beneath it."""
+    """Map the path of every module and tensor to the names at or below it."""
     tree: dict[str, list[str]] = {path: [] for path, _ in model.named_modules(remove_duplicate=False) if path}
     for name in named_tensors(model):
         tree[name] = [name]
@@ -147,19 +147,19 @@ def _look_up(model: nn.Module, tree: dict[str, list[str]], paths: Iterable[str])
 
 
 def module_sizes(model: nn.Module) -> Counter[str]:
-    """How many names of parameters each module has beneath it."""
+    """Count the parameter names below each module."""
     return Counter(path for name, _ in model.named_parameters(remove_duplicate=False) for path in _ancestors(name))
 
 
 def shortest_paths(
     sizes: Counter[str], names: Iterable[str], *, within: Collection[str] | None = None
 ) -> tuple[str, ...]:
-    """Names parameters by the fewest paths: a module's wherever all parameters beneath it are among them.
+    """Describe a set of parameters by the fewest paths: a module's path if all its parameters are in the set.
 
     Args:
         sizes: `module_sizes` of the model.
         names: parameters and running statistics.
-        within: the modules that may stand for what is beneath them; without it all may, save the model itself.
+        within: modules whose path may be used; None allows all but the model itself.
     """
     chosen = dict.fromkeys(names)
     held = Counter(path for name in chosen if not _is_statistic(name) for path in _ancestors(name))
@@ -171,7 +171,7 @@ def shortest_paths(
 
 
 def _ancestors(name: str) -> list[str]:
-    """The modules that a name is beneath, innermost first, without the model itself."""
+    """List the modules that enclose a name, innermost first, without the model itself."""
     parts = name.split(".")[:-1]
     return [".".join(parts[:depth]) for depth in range(len(parts), 0, -1)]
 

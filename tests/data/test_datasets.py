@@ -98,7 +98,7 @@ def test_damaged_unpacked_files(fashion, content):
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(InvalidInput, match=r"MNIST.raw lacks train-images-idx3-ubyte\.gz and train-labels"):
+    with pytest.raises(InvalidInput, match=r"MNIST.raw is missing train-images-idx3-ubyte\.gz and train-labels"):
         load_dataset("mnist", "train", data_dir=tmp_path)
     with pytest.raises(InvalidInput, match="give the data folder"):
         load_dataset("mnist")
@@ -115,7 +115,7 @@ def test_wrong_requests():
         load_dataset("minst")
     with pytest.raises(UnknownName, match="split"):
         load_dataset("digits", "tests")
-    with pytest.raises(InvalidInput, match="10001 images were asked of MNIST, whose test split has 10000"):
+    with pytest.raises(InvalidInput, match=r"10001 images .* MNIST.* 10000"):
         load_dataset("mnist", count=10_001)
     with pytest.raises(InvalidInput, match="0 images"):
         load_dataset("digits", count=0)

@@ -27,7 +27,7 @@ def test_subset(images):
     assert torch.equal(chosen.images, images.images[[4, 1]])
     assert images.subset(torch.tensor([3])).image_names == ("x",)
     for wrong in ([6], [-1]):
-        with pytest.raises(InvalidInput, match="reaches outside"):
+        with pytest.raises(InvalidInput, match="out of range"):
             images.subset(wrong)
     with pytest.raises(InvalidInput, match="share a name"):
         images.subset([1, 1])

@@ -147,9 +147,9 @@ def test_a_truncated_image_is_named(tmp_path, kind, share):
 def test_what_is_not_there(tmp_path):
     with pytest.raises(InvalidInput, match=r"no file or folder .*nowhere"):
         load_photographs(tmp_path / "nowhere", RGB)
-    with pytest.raises(InvalidInput, match="holds no image"):
+    with pytest.raises(InvalidInput, match="no image"):
         load_photographs(tmp_path, RGB)
-    with pytest.raises(InvalidInput, match="names no image"):
+    with pytest.raises(InvalidInput, match="list is empty"):
         load_photographs([], RGB)
     with pytest.raises(InvalidInput, match=r"no image file .*gone"):
         load_photographs([tmp_path / "gone.png"], RGB)

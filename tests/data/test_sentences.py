@@ -66,7 +66,7 @@ def test_a_set_refuses_parts_that_do_not_fit():
     ]:
         with pytest.raises(InvalidInput):
             SentenceSet("s", sentences, torch.tensor(labels), ("n", "p"), decisive)
-    with pytest.raises(InvalidInput, match="reaches outside"):
+    with pytest.raises(InvalidInput, match="out of range"):
         good.subset([2])
 
 

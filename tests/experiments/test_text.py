@@ -188,7 +188,7 @@ def test_label_test(subject):
 def test_bad_questions_have_one_answer(subject):
     with pytest.raises(InvalidInput, match="has no words"):
         explain_text(subject, ["a film", ""], METHODS)
-    with pytest.raises(InvalidInput, match="takes at most 16"):
+    with pytest.raises(InvalidInput, match="at most 16"):
         text_cascade(subject, ["film " * 15], METHODS)
     with pytest.raises(InvalidInput, match="2 targets for 1 sentences"):
         explain_text(subject, SENTENCES[:1], METHODS, targets=[0, 1])

@@ -52,7 +52,7 @@ def test_a_map_of_zeros_makes_its_scores_undefined_unless_its_task_is_impossible
 
 
 def test_effect_refuses_what_does_not_fit():
-    with pytest.raises(InvalidInput, match="do not fit"):
+    with pytest.raises(InvalidInput, match="do not match"):
         causal_effect(maps(2, 3, 1, 4, 4), maps(1, 3, 1, 4, 4), torch.ones(3, 1, dtype=torch.float64))
     with pytest.raises(InvalidInput, match="sum to 1"):
         causal_effect(maps(1, 3, 1, 4, 4), maps(1, 3, 1, 4, 4), torch.full((3, 1), 0.9, dtype=torch.float64))

@@ -486,13 +486,13 @@ BAD = {
     "NaN map": (lambda: infidelity(linear, X, X * torch.nan), "map 0 of the batch has NaN"),
     "map of one channel": (lambda: infidelity(linear, X, X[:, :1]), "local maps must have the shape"),
     "map of another size": (lambda: infidelity(linear, X, X[..., :2], Removal(), product="global"), "do not fit"),
-    "noise with a global map": (lambda: infidelity(linear, X, X, product="global"), "noise cannot be expressed"),
+    "noise with a global map": (lambda: infidelity(linear, X, X, product="global"), "noise"),
     "unknown product": (lambda: infidelity(linear, X, X, product="localy"), "no product is called"),
     "pixels and numbers": (
         lambda: infidelity(linear, X, X[:, :1], SubsetRemoval(3, feature_dim=None), product="global"),
         "one value where the perturbation",
     ),
-    "one scaled sample": (lambda: infidelity(linear, X, X, Removal(), scaled=True), "one sample is always met"),
+    "one scaled sample": (lambda: infidelity(linear, X, X, Removal(), scaled=True), "scaled infidelity"),
     "baseline": (lambda: infidelity(linear, X, X, Removal(), baseline=X[..., :2]), "the baseline has shape"),
     "chunk": (lambda: infidelity(linear, X, X, chunk=0), "chunk is 0"),
     "samples": (lambda: GaussianNoise(samples=0), "samples is 0"),
@@ -505,7 +505,7 @@ BAD = {
     "no samples": (lambda: max_sensitivity(cubic_gradient, X, samples=0), "samples is 0"),
     "maps of another number": (lambda: max_sensitivity(lambda p, i: p[:2], X), "explain returned given maps of shape"),
     "steps": (lambda: deletion(linear, X, X, steps=0), "steps is 0"),
-    "a forward of logits": (lambda: deletion(lambda p, i: p.flatten(1), X, X), "one number a point"),
+    "a forward of logits": (lambda: deletion(lambda p, i: p.flatten(1), X, X), "one number per point"),
 }
 
 

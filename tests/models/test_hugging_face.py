@@ -106,7 +106,7 @@ def test_other_classifiers(kind, limit, tmp_path):
     assert (model.stages is not None) == (kind == "Roberta")
     longest = "film " * (limit - 2)
     model.network(model.embed(model.encode([longest])))
-    with pytest.raises(InvalidInput, match=f"takes at most {limit}"):
+    with pytest.raises(InvalidInput, match=f"at most {limit}"):
         model.encode([longest + "film"])
 
 
@@ -121,7 +121,7 @@ def test_padding_changes_nothing(kind, tmp_path):
 
 def test_a_new_head_for_a_checkpoint_without_one(tmp_path):
     folder = str(save(tmp_path / "base", head="Model"))
-    with pytest.raises(ModelError, match="is no sequence classifier"):
+    with pytest.raises(ModelError, match="not a sequence classifier"):
         load_text_classifier(folder)
     state = torch.random.get_rng_state()
     names = ("bad", "fair", "good")
@@ -147,7 +147,7 @@ def test_a_head_that_is_there_is_kept(bert, loaded, tmp_path):
 def test_sentences_that_cannot_be_encoded_are_refused(loaded):
     with pytest.raises(InvalidInput, match="has no words"):
         loaded.encode(["a film", "  "])
-    with pytest.raises(InvalidInput, match="has 13 tokens, the classifier takes at most 12"):
+    with pytest.raises(InvalidInput, match=r"13 tokens.* at most 12"):
         loaded.encode(["film " * 11])
 
 
@@ -180,7 +180,7 @@ def test_a_tokenizer_without_markers_is_refused(marker, tmp_path):
 
 def test_what_is_no_classifier_is_refused(bert, tmp_path):
     save(tmp_path / "bare", head="Model")
-    with pytest.raises(ModelError, match="is no sequence classifier"):
+    with pytest.raises(ModelError, match="not a sequence classifier"):
         load_text_classifier(str(tmp_path / "bare"))
     save(tmp_path / "one", id2label={0: "score"})
     with pytest.raises(ModelError, match="regression"):
@@ -221,7 +221,7 @@ def test_a_model_that_answers_embeddings_otherwise_is_refused(bert, tmp_path, mo
         return forward(self, input_ids, inputs_embeds=None if inputs_embeds is None else 2 * inputs_embeds, **rest)
 
     monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", scaled)
-    with pytest.raises(ModelError, match="answers embeddings otherwise than ids"):
+    with pytest.raises(ModelError, match="embeddings"):
         load_text_classifier(str(bert))
 
 

@@ -64,12 +64,12 @@ def test_an_unknown_word_is_shown_as_it_was_written():
 def test_sentences_that_cannot_be_encoded_are_refused():
     tokenizer = WordTokenizer(WORDS, max_tokens=5)
     assert len(tokenizer.encode("a good film")) == 5
-    with pytest.raises(InvalidInput, match="has 6 tokens, the classifier takes at most 5"):
+    with pytest.raises(InvalidInput, match=r"6 tokens.* at most 5"):
         tokenizer.encode("a very good film")
     for empty in ("", " \t\n"):
         with pytest.raises(InvalidInput, match="has no words"):
             tokenizer.encode(empty)
-    with pytest.raises(InvalidInput, match="reaches outside"):
+    with pytest.raises(InvalidInput, match="out of range"):
         tokenizer.decode([99])
 
 

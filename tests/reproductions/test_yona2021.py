@@ -138,7 +138,7 @@ def test_pairs_with_another_pretrained_network_name_it(tiny):
 
 
 def test_bad_input_is_refused_in_one_line(tiny):
-    with pytest.raises(InvalidInput, match="lacks the class n02486410"):
+    with pytest.raises(InvalidInput, match="class n02486410"):
         run(tiny, "figure3", data_dir=str(photographs(tiny, classes=9)))
     with pytest.raises(InvalidInput, match="basic CNN is no ImageNet classifier"):
         studies.pairs_study(Context(replace(CONFIG, model="basic_cnn", weights="none")), False)

@@ -1,4 +1,4 @@
-"""How good a map is by itself: does it foretell the function, does it hold still? Pure functions of callables."""
+"""Quality of a single map: faithfulness to the function and stability. Pure functions of callables."""
 
 from probatum.metrics.quality.faithfulness import deletion, exchange_curve, insertion
 from probatum.metrics.quality.infidelity import (

@@ -1,4 +1,4 @@
-"""Deletion and insertion: how the function falls or rises as the map's features go or come in order of rank."""
+"""Deletion and insertion curves: the function's value as features are removed or added in order of attribution."""
 
 import torch
 from jaxtyping import Float
@@ -27,25 +27,25 @@ def exchange_curve(
     feature_dim: int | None = 1,
     chunk: int | None = None,
 ) -> tuple[Float[Tensor, " points"], Float[Tensor, "batch points"]]:
-    """Replace features by the baseline, or the baseline by features, the largest attributions first.
+    """Evaluate the function as features are replaced by the baseline, or the reverse, largest attributions first.
 
     Args:
-        forward: see `Forward`; Petsiuk et al. look at the probability of the target, not at its logit.
+        forward: see `Forward`; Petsiuk et al. use the probability of the target, not its logit.
         images: (batch, ...), floating point, finite.
-        maps: (batch, ...), of the images' shape or already summed over `feature_dim`. The features go in falling order
-            of their signed attributions, ties in order of place.
+        maps: (batch, ...), of the images' shape or already summed over `feature_dim`. Features are exchanged in
+            descending order of their signed attributions, ties in order of position.
         baseline: of a shape that expands to the images'; None is zeros. Petsiuk et al. delete to zero and insert into a
             blurred image.
-        insert: start from the baseline and bring features in, instead of taking them away.
-        steps: how often some features are exchanged; each feature by itself where there are fewer.
-        feature_dim: dimension of the batch whose entries go together, by default the channels; see `SubsetRemoval`.
-        chunk: most points in one call of `forward`; None bounds the memory of the points instead.
+        insert: start from the baseline and insert features, instead of deleting them from the image.
+        steps: number of exchanges; at most one per feature.
+        feature_dim: dimension whose entries are exchanged together, by default the channels; see `SubsetRemoval`.
+        chunk: maximum number of points in one call of `forward`; None limits the memory of the points instead.
 
     Returns:
-        The exchanged share of the features, from 0 to 1 (steps + 1,), and the function there (batch, steps + 1).
+        The exchanged share of the features, from 0 to 1 (steps + 1,), and the function's values (batch, steps + 1).
 
     Raises:
-        InvalidInput: for shapes that do not fit, values that are not finite, fewer than one step.
+        InvalidInput: shapes that do not match, values that are not finite, fewer than one step.
         ModelError: the function is not finite.
     """
     if steps < 1:
@@ -58,7 +58,7 @@ def exchange_curve(
     count = scores.shape[1]
     steps = min(steps, count)
     exchanged = torch.linspace(0, count, steps + 1, dtype=torch.float64, device=images.device).round().long()
-    rank = scores.argsort(dim=1, descending=True, stable=True).argsort(dim=1)  # (batch, features), 0 goes first
+    rank = scores.argsort(dim=1, descending=True, stable=True).argsort(dim=1)  # (batch, features), 0 is exchanged first
     rank = rank.reshape(len(images), *feature_shape(images, feature_dim))
     found = []
     for image, step in row_chunks(images, steps + 1, chunk):
@@ -81,10 +81,10 @@ def deletion(
     """Area under the curve of the function as the features of largest attribution are deleted first.
 
     Source: Petsiuk, Das & Saenko (2018), arXiv:1806.07421, section 4; by the trapezoidal rule over the deleted share.
-    Arguments and errors as of `exchange_curve`.
+    Arguments and errors are those of `exchange_curve`.
 
     Returns:
-        (batch,) mean heights of the curve in the unit of `forward`; lower is better.
+        (batch,) areas, equal to the mean height of the curve, in the unit of `forward`; lower is better.
     """
     return _area(
         *exchange_curve(forward, images, maps, baseline, steps=steps, feature_dim=feature_dim, chunk=chunk),
@@ -101,7 +101,10 @@ def insertion(
     feature_dim: int | None = 1,
     chunk: int | None = None,
 ) -> Float[Tensor, " batch"]:
-    """The same as the features of largest attribution are inserted into the baseline first; higher is better."""
+    """Area under the insertion curve: features enter the baseline, largest attribution first; higher is better.
+
+    Arguments and errors are those of `exchange_curve`.
+    """
     return _area(
         *exchange_curve(
             forward, images, maps, baseline, insert=True, steps=steps, feature_dim=feature_dim, chunk=chunk

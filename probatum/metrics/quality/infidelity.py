@@ -1,4 +1,4 @@
-"""Infidelity and sensitivity-n: does the map foretell how the function answers to a disturbance of the input?"""
+"""Infidelity and sensitivity-n: how well a map predicts the function's response to a perturbation of the input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ _PURPOSE = 0x1F1D
 
 @dataclass(frozen=True, eq=False)
 class Responses:
-    """What each map foretells of each disturbance, and what the function does.
+    """Response to each perturbation: as each map predicts it, and as measured on the function.
 
     Args:
-        predicted: by method, (batch, samples): Iᵀ Φ, or its like for global maps.
+        predicted: by method, (batch, samples): Iᵀ Φ, or its analog for global maps.
         measured: (batch, samples): f(x) − f(x − I).
     """
 
@@ -51,30 +51,30 @@ def responses(
     seed: int = 0,
     chunk: int | None = None,
 ) -> Responses:
-    """Compare what several methods' maps foretell with what the function does, at the same disturbed images.
+    """Predict and measure the function's response to perturbations, for the maps of several methods at once.
 
-    The prediction of a map Φ for the disturbance I is
+    The prediction of a map Φ for the perturbation I is
 
         "local":   Σ_j I_j Φ_j
         "global":  Σ_j I_j / (x_j − x₀_j) Φ_j = Σ_j m_j Φ_j   where I = m ⊙ (x − x₀).
 
-    A global map holds the factor x − x₀ already: multiplied by I it would count twice. Noise is no such I, and the
-    quotient has no value where x = x₀, so a global map needs a perturbation that removes.
+    A global map already contains the factor x − x₀, which a product with I would count twice. For noise the quotient
+    is undefined where x = x₀, so a global map needs a perturbation that removes features.
 
     Args:
         forward: see `Forward`.
         images: (batch, ...), floating point, finite.
-        maps: by method; local ones of the images' shape. Global ones may be summed over `feature_dim` already.
-        perturbation: which I.
-        product: what the maps are, all of them or by method; see `Product`.
-        baseline: x₀, of a shape that expands to the images'; None is zeros. Noise does not ask for it.
+        maps: by method. Local maps have the images' shape; global maps may already be summed over `feature_dim`.
+        perturbation: distribution of I.
+        product: "local" or "global", for all maps or by method; see `Product`.
+        baseline: x₀, of a shape that expands to the images'; None is zeros. Noise does not use it.
         feature_dim: see `SubsetRemoval`; the dimension over which global maps may be summed.
-        seed: of the disturbances, which depend on the image and the seed alone.
-        chunk: most points in one call of `forward`; None bounds the memory of the points instead.
+        seed: of the perturbations, which depend only on the image and the seed.
+        chunk: maximum number of points in one call of `forward`; None limits the memory of the points instead.
 
     Raises:
-        InvalidInput: for shapes that do not fit, for values that are not finite, for noise with global maps.
-        ModelError: the function is not finite at a disturbed image.
+        InvalidInput: shapes that do not match, values that are not finite, noise with global maps.
+        ModelError: the function is not finite at a perturbed image.
     """
     images = check_images(images)
     baselines = baseline_of(images, baseline)
@@ -92,8 +92,8 @@ def responses(
             factor = factors[local_or_global[name]]
             if any(own == 1 < size for own, size in zip(phi.shape[1:], factor.shape[1:], strict=True)):
                 raise InvalidInput(
-                    f"the map {name} of shape {tuple(phi.shape)} has one value where the perturbation treats "
-                    f"{tuple(factor.shape[1:])} numbers one by one; set together alike for both"
+                    f"the map {name} of shape {tuple(phi.shape)} has one value where the perturbation changes "
+                    f"{tuple(factor.shape[1:])} numbers separately; use one feature_dim for both"
                 )
             predicted[name].append((factor * phi[image]).flatten(1).sum(1))
     shape = (len(images), perturbation.samples)
@@ -108,7 +108,7 @@ def mean_squared_gap(
 ) -> Float[Tensor, " batch"]:
     """Mean over samples of (β a − b)², a being predicted and b measured.
 
-    β is 1, or where `scaled` the optimal Σ a b / Σ a² of each image (0 where all a are 0, as any other would do).
+    β is 1, or with `scaled` the optimal Σ a b / Σ a² of each image. Where all a are 0, β has no effect and is set to 0.
     """
     if scaled:
         squares = predicted.square().sum(1)
@@ -130,40 +130,42 @@ def infidelity(
     seed: int = 0,
     chunk: int | None = None,
 ) -> Float[Tensor, " batch"]:
-    """Infidelity: how far the map is from foretelling the effect of disturbances.
+    """Infidelity: mean squared error of the map's prediction of the effect of perturbations.
 
         INFD(Φ, f, x) = E_I [(Iᵀ Φ(f, x) − (f(x) − f(x − I)))²]
 
-    Source: Yeh et al. (2019), arXiv:1901.09392, equation 1, which is for local maps; of global maps see `responses`.
-    With `Removal` and a global map it is the squared error of completeness. Kokhlikyan et al. (2021) disturb local maps
-    by `GaussianNoise(0.03)` and global ones by `Removal`.
+    Source: Yeh et al. (2019), arXiv:1901.09392, equation 1, which is for local maps; see `responses` for global maps.
+    With `Removal` and a global map it is the squared error of completeness. Kokhlikyan et al. (2021) use
+    `GaussianNoise(0.03)` for local maps and `Removal` for global maps.
 
-    In float32 the difference f(x) − f(x − I) carries the rounding error of the logits, so that infidelities of some
-    1e-14 · f(x)² and below are noise.
+    In float32 the difference f(x) − f(x − I) contains the rounding error of the logits: infidelities below about
+    1e-14 · f(x)² are rounding noise.
 
     Args:
-        forward: like all but the following, as in `responses`.
+        forward: see `responses`, also for `seed` and `chunk`.
         images: (batch, ...).
         maps: of one method, (batch, ...).
-        perturbation: which I; None is `GaussianNoise()`.
-        product: what the maps are.
-        scaled: scale each map by the β that serves it best, as Yeh et al. do to compare maps of different units. With
-            one sample, as under `Removal`, that leaves nothing: a scaled infidelity of zero.
+        perturbation: distribution of I; None is `GaussianNoise()`.
+        product: "local" or "global"; see `Product`.
+        scaled: scale each map by its optimal β, as Yeh et al. do to compare maps of different units. It needs at least
+            two samples: with a single one, as under `Removal`, the scaled infidelity is always zero.
         baseline: x₀.
         feature_dim: of the features.
-        seed: of the disturbances.
-        chunk: most points in one call.
+        seed: of the perturbations.
+        chunk: maximum number of points in one call.
 
     Returns:
-        (batch,) squares of the unit of f; lower is better.
+        (batch,) in the squared unit of f; lower is better.
 
     Raises:
-        InvalidInput: as `responses`; `scaled` with one sample.
-        ModelError: as `responses`.
+        InvalidInput: `scaled` with one sample; see also `responses`.
+        ModelError: see `responses`.
     """
     perturbation = perturbation or GaussianNoise()
     if scaled and perturbation.samples == 1:
-        raise InvalidInput("one sample is always met exactly by the best scale; give more samples, or scaled=False")
+        raise InvalidInput(
+            "scaled infidelity needs at least two samples, since β fits one exactly; give more, or scaled=False"
+        )
     found = responses(
         forward,
         images,
@@ -199,29 +201,30 @@ def sensitivity_n(
     seed: int = 0,
     chunk: int | None = None,
 ) -> Float[Tensor, " batch"]:
-    """Sensitivity-n: do the attributions of n features add up to the effect of removing them?
+    """Sensitivity-n: correlation of the summed attributions of n features with the effect of removing them.
 
         corr_S (Σ_{i ∈ S} R_i(x), f(x) − f(x with x_S = x₀_S)),   |S| = n
 
     Source: Ancona et al. (2018), arXiv:1711.06104, section 4, with 100 random subsets S.
 
     Args:
-        forward: as in `responses`, like what is not said here.
+        forward: see `responses`.
         images: (batch, ...).
-        maps: of one method; local ones are multiplied by x − x₀.
-        n: features in a subset, 1 to all but one.
-        samples: subsets of each image, at least 2.
-        product: what the maps are.
+        maps: of one method; local maps are multiplied by x − x₀.
+        n: number of features in a subset, from 1 to all but one.
+        samples: number of subsets per image, at least 2.
+        product: "local" or "global"; see `Product`.
         baseline: x₀.
         feature_dim: of the features; by default the pixels, over all channels.
         seed: of the subsets.
-        chunk: most points in one call.
+        chunk: maximum number of points in one call.
 
     Returns:
         (batch,) correlations in [−1, 1], higher is better; NaN where the map or the function does not vary.
 
     Raises:
-        InvalidInput, ModelError: as `responses`; fewer than two samples.
+        InvalidInput: fewer than two samples; see also `responses`.
+        ModelError: see `responses`.
     """
     if samples < 2:
         raise InvalidInput(f"samples is {samples}; a correlation needs at least two")
@@ -240,19 +243,19 @@ def sensitivity_n(
 
 
 def _factor(drawn: Perturbed, product: Product) -> Tensor:
-    """What the map is multiplied by before it is summed."""
+    """Factor by which the map is multiplied before it is summed."""
     if product == "local":
         return working_precision(drawn.change)
     if drawn.removed is None:
         raise InvalidInput(
-            "noise cannot be expressed in a global map, whose factor x − x₀ may be zero; use Removal or SubsetRemoval, "
+            "global maps make no prediction for noise, as x − x₀ may be 0; use Removal or SubsetRemoval, "
             "or the local variant of the method"
         )
     return working_precision(drawn.removed.float())
 
 
 def _fitted(maps: Tensor, images: Tensor, product: Product, feature_dim: int | None) -> Tensor:
-    """A map that can be multiplied by the factor."""
+    """Bring a map to a shape that can be multiplied by the factor."""
     if product == "global":
         return aligned(maps, images, feature_dim)
     if product != "local":
@@ -260,6 +263,6 @@ def _fitted(maps: Tensor, images: Tensor, product: Product, feature_dim: int | N
     if maps.shape != images.shape:
         raise InvalidInput(
             f"local maps must have the shape {tuple(images.shape)} of the images, got {tuple(maps.shape)}: "
-            "the product with the disturbance needs all of it"
+            "the prediction multiplies them by the perturbation"
         )
     return working_precision(check_maps(maps))

@@ -1,4 +1,4 @@
-"""What all quality metrics share: callables, rows in bounded chunks, noise streams, maps that fit their images."""
+"""Shared code of the quality metrics: callables, chunks of rows, noise streams, and shape checks."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from probatum.metrics.inputs import check_maps, working_precision
 Forward: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """The explained function: (points (rows, ...), image (rows,)) -> (rows,).
 
-`image` numbers the image that each row is made from; it gives the row's target, as in
+`image` is the index of the image that each row is made from; it selects the row's target, as in
 `lambda points, image: model(points).gather(1, targets[image, None])[:, 0]`.
 """
 
@@ -23,19 +23,19 @@ Explain: TypeAlias = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
 """The explanations: (points (rows, ...), image (rows,)) -> maps (rows, ...) by method."""
 
 Product: TypeAlias = Literal["local", "global"]
-"""What a map is.
+"""Kind of map.
 
-"local": the change of the function for each unit of change in the input, as the gradient is. "global": a contribution,
-which holds the factor x − x₀ already, as Input × Gradient and Integrated Gradients do (Ancona et al. 2018).
+"local": change of the function per unit of change of the input, such as the gradient. "global": a contribution, which
+already contains the factor x − x₀, such as Input × Gradient and Integrated Gradients (Ancona et al. 2018).
 """
 
-# Values of the images that one chunk holds by default: 32 MiB in float64 on the CPU, for each of a few such tensors.
+# Default number of image values per chunk: 32 MiB in float64 on the CPU, for each of a few such tensors.
 _CHUNK_VALUES = {"cpu": 2**22}
 _CHUNK_VALUES_ELSEWHERE = 2**26
 
 
 def check_images(images: Tensor) -> Tensor:
-    """Refuse what is not a batch of finite floating-point images (batch, ...)."""
+    """Check that `images` is a batch of finite floating-point images (batch, ...)."""
     if not images.is_floating_point() or images.ndim < 2 or images.numel() == 0:
         raise InvalidInput(
             f"images must be floating point (batch, ...), got {images.dtype} of shape {tuple(images.shape)}"
@@ -47,15 +47,15 @@ def check_images(images: Tensor) -> Tensor:
 
 
 def check_samples(samples: int) -> None:
-    """Refuse fewer than one sample."""
+    """Check that there is at least one sample."""
     if samples < 1:
         raise InvalidInput(f"samples is {samples}; an estimate needs at least one")
 
 
 def streams(images: Tensor, seed: int, purpose: int) -> Int64[Tensor, " batch"]:
-    """Keys of noise streams that depend on nothing but the image, the seed and the purpose.
+    """Keys of noise streams that depend only on the image, the seed and the purpose.
 
-    A method under test may draw noise from the same image and seed; the purpose keeps a metric from meeting it again.
+    A method under test may draw noise from the same image and seed; the purpose makes a metric's noise independent.
     """
     return splitmix64(splitmix64(image_keys(images, seed)) + purpose)
 
@@ -63,7 +63,7 @@ def streams(images: Tensor, seed: int, purpose: int) -> Int64[Tensor, " batch"]:
 def row_chunks(
     images: Tensor, per_image: int, chunk: int | None
 ) -> Iterator[tuple[Int64[Tensor, " rows"], Int64[Tensor, " rows"]]]:
-    """Enumerate (image, sample) for `per_image` samples of each image, `chunk` rows at a time, an image's in turn."""
+    """Enumerate (image, sample) for `per_image` samples of each image, `chunk` rows at a time, image by image."""
     if chunk is None:
         values = _CHUNK_VALUES.get(images.device.type, _CHUNK_VALUES_ELSEWHERE)
         chunk = max(1, values // images[0].numel())
@@ -76,12 +76,12 @@ def row_chunks(
 
 
 def values(forward: Forward, points: Tensor, image: Tensor) -> Float[Tensor, " rows"]:
-    """Evaluate the function without a graph; refuse another shape and what is not finite."""
+    """Evaluate the function without autograd; check the shape and that values are finite."""
     with torch.no_grad():
         found = forward(points, image)
     if found.shape != (len(points),):
         raise InvalidInput(
-            f"forward returned shape {tuple(found.shape)} for {len(points)} points; it must return one number a point"
+            f"forward returned shape {tuple(found.shape)} for {len(points)} points; it must return one number per point"
         )
     if not bool(found.isfinite().all()):
         raise ModelError("the explained function has NaN or infinite values at a perturbed point")
@@ -94,7 +94,7 @@ def values_at(forward: Forward, images: Tensor, chunk: int | None) -> Float[Tens
 
 
 def baseline_of(images: Tensor, baseline: Tensor | None) -> Float[Tensor, "batch *shape"]:
-    """One baseline an image: zeros where none is given."""
+    """One baseline per image; zeros if none is given."""
     if baseline is None:
         return torch.zeros_like(images)
     try:
@@ -106,7 +106,7 @@ def baseline_of(images: Tensor, baseline: Tensor | None) -> Float[Tensor, "batch
 
 
 def feature_shape(images: Tensor, feature_dim: int | None) -> torch.Size:
-    """Shape of one image's features: that of the image, with size 1 in the dimension whose entries go together."""
+    """Shape of one image's features: the image's shape, with size 1 in the dimension `feature_dim`."""
     shape = list(images.shape)
     if feature_dim is not None:
         if not -images.ndim < feature_dim < images.ndim or feature_dim == 0:
@@ -121,7 +121,7 @@ def feature_shape(images: Tensor, feature_dim: int | None) -> torch.Size:
 def aligned(maps: Tensor, images: Tensor, feature_dim: int | None) -> Float[Tensor, "batch *shape"]:
     """Bring contributions to the images' number of dimensions, in working precision.
 
-    Accepted are maps of the images' shape, and maps already summed over the dimension `feature_dim`, kept or dropped.
+    The maps have the images' shape, or are already summed over `feature_dim`, with that dimension kept or dropped.
     """
     checked = check_maps(maps)
     features = feature_shape(images, feature_dim)
@@ -137,7 +137,7 @@ def aligned(maps: Tensor, images: Tensor, feature_dim: int | None) -> Float[Tens
 
 
 def feature_scores(maps: Tensor, images: Tensor, feature_dim: int | None) -> Float[Tensor, "batch features"]:
-    """One score a feature: the sum over the entries that go together."""
+    """One score per feature: the sum over `feature_dim`."""
     scores = aligned(maps, images, feature_dim)
     return (scores if feature_dim is None else scores.sum(feature_dim)).flatten(1)
 

@@ -20,21 +20,21 @@ Scores = dict[str, Float[Tensor, " batch"]]
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What is judged: several methods' maps of some images, and the means to test them.
+    """Maps of several methods to score, with the functions needed to score them.
 
     Args:
         forward: see `Forward`.
-        explain: see `Explain`; here it returns what `reference` holds.
+        explain: see `Explain`; it returns maps of the kind of `reference`.
         images: (batch, ...).
         maps: by method.
-        local_or_global: what each method's maps are; see `Product`.
-        reference: the maps as max-sensitivity compares them, such as token scores summed over the embedding; None takes
+        local_or_global: kind of each method's maps; see `Product`.
+        reference: maps as max-sensitivity compares them, such as token scores summed over the embedding; None uses
             `maps`.
         baseline: x₀, of a shape that expands to the images'; None is zeros.
         feature_dim: see `SubsetRemoval`.
-        probability: the same of the softmax probability, for deletion and insertion; None takes `forward`.
-        seed: of all disturbances.
-        chunk: most points in one call; None bounds the memory of the points instead.
+        probability: softmax probability instead of the logit, for deletion and insertion; None uses `forward`.
+        seed: of all perturbations.
+        chunk: maximum number of points in one call; None limits the memory of the points instead.
     """
 
     forward: Forward
@@ -60,13 +60,13 @@ class QualityMeasure(Protocol):
 
 @dataclass(frozen=True)
 class Infidelity:
-    """Infidelity as Kokhlikyan et al. 2021 measure it: local maps under noise, global ones under removal of the image.
+    """Infidelity of Kokhlikyan et al. 2021: noise for local maps, removal of the whole image for global maps.
 
-    The two are different tests in different units; only `SubsetInfidelity` compares a local map with a global one.
+    These are different tests in different units; to compare a local map with a global one use `SubsetInfidelity`.
 
     Args:
-        sigma: of the noise, in the units of the input.
-        samples: of the noise.
+        sigma: standard deviation of the noise, in the units of the input.
+        samples: noise samples per image.
     """
 
     sigma: float = 0.03
@@ -88,11 +88,11 @@ class Infidelity:
 
 @dataclass(frozen=True)
 class SubsetInfidelity:
-    """Infidelity of local and global maps alike, under removal of random subsets of the features.
+    """Infidelity of local and global maps under one test: removal of random subsets of the features.
 
     Args:
-        share: of the features in a subset.
-        samples: subsets of each image.
+        share: size of a subset as a share of the features.
+        samples: subsets per image.
         scaled: scale each map by its optimal β, so that only its proportions count.
     """
 
@@ -108,18 +108,18 @@ class SubsetInfidelity:
 
 @dataclass(frozen=True)
 class MaxSensitivity:
-    """Max-sensitivity of `max_sensitivity`.
+    """Settings of `max_sensitivity`.
 
     Args:
-        radius: of the L∞ ball.
-        samples: of each image.
+        radius: of the L∞ ball, in the units of the input.
+        samples: perturbed versions per image.
     """
 
     radius: float = 0.02
     samples: int = 5
 
     def scores(self, case: Case) -> Scores:
-        """Largest relative change."""
+        """Largest relative change of each map."""
         return max_sensitivities(
             case.explain,
             case.images,
@@ -133,11 +133,11 @@ class MaxSensitivity:
 
 @dataclass(frozen=True)
 class SensitivityN:
-    """Sensitivity-n of `sensitivity_n` for one share of the features.
+    """Settings of `sensitivity_n`, with n as a share of the features.
 
     Args:
         share: n as a share of the features.
-        samples: subsets of each image.
+        samples: subsets per image.
     """
 
     share: float = 0.1
@@ -151,31 +151,31 @@ class SensitivityN:
 
 @dataclass(frozen=True)
 class Deletion:
-    """Area under the deletion curve of `deletion`, of the probability where the case has it.
+    """Settings of `deletion`; the curve is of the probability if the case has one.
 
     Args:
-        steps: of the curve.
+        steps: number of steps of the curve.
     """
 
     steps: int = 100
 
     def scores(self, case: Case) -> Scores:
-        """Mean heights of the curves."""
+        """Areas under the curves."""
         return _areas(case, deletion, self.steps)
 
 
 @dataclass(frozen=True)
 class Insertion:
-    """Area under the insertion curve of `insertion`, of the probability where the case has it.
+    """Settings of `insertion`; the curve is of the probability if the case has one.
 
     Args:
-        steps: of the curve.
+        steps: number of steps of the curve.
     """
 
     steps: int = 100
 
     def scores(self, case: Case) -> Scores:
-        """Mean heights of the curves."""
+        """Areas under the curves."""
         return _areas(case, insertion, self.steps)
 
 
@@ -183,15 +183,15 @@ class Insertion:
 class Quality:
     """A quality metric as a paper uses it.
 
-    Other settings are another measure: `dataclasses.replace(quality, measure=MaxSensitivity(radius=0.1))`.
+    To change settings, replace the measure: `dataclasses.replace(quality, measure=MaxSensitivity(radius=0.1))`.
 
     Args:
         name: key in `QUALITY`, recorded in results.
-        title: as papers head their figures.
+        title: as written in figures.
         measure: the computation and its settings.
-        source: where it stands.
-        lower_is_better: whether small scores speak for a map.
-        perfect: the score that nothing beats; None where there is no such bound.
+        source: paper that defines it.
+        lower_is_better: True if a small score is good.
+        perfect: best possible score; None if there is no bound.
     """
 
     name: str
@@ -224,7 +224,7 @@ QUALITY: dict[str, Quality] = {
 
 
 def get_quality(name: str) -> Quality:
-    """Look a quality metric up by its name in `QUALITY`; UnknownName suggests near names."""
+    """Look up a quality metric by its name in `QUALITY`; UnknownName suggests similar names."""
     if name not in QUALITY:
         raise UnknownName("quality metric", name, QUALITY)
     return QUALITY[name]
@@ -232,7 +232,7 @@ def get_quality(name: str) -> Quality:
 
 def _subsets(case: Case, share: float, samples: int) -> SubsetRemoval:
     if not 0 < share < 1:
-        raise InvalidInput(f"share is {share}; a subset holds more than none and fewer than all features")
+        raise InvalidInput(f"share is {share}; a subset needs a share of the features between 0 and 1")
     count = feature_count(case.images, case.feature_dim)
     return SubsetRemoval(min(max(round(share * count), 1), count - 1), samples, case.feature_dim)
 

@@ -1,4 +1,4 @@
-"""How infidelity and sensitivity-n disturb an image: x becomes x − I."""
+"""Perturbations of infidelity and sensitivity-n: x becomes x − I."""
 
 import math
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from probatum.metrics.quality.inputs import check_samples, feature_count, featur
 
 
 class Perturbed(NamedTuple):
-    """Disturbed images.
+    """Perturbed images.
 
     Args:
         points: x − I.
         change: I.
-        removed: where I = m ⊙ (x − x₀), the mask m, of the images' number of dimensions and size 1 where its entries
+        removed: the mask m if I = m ⊙ (x − x₀), with the images' number of dimensions and size 1 where its entries
             are equal; None for other I.
     """
 
@@ -30,23 +30,23 @@ class Perturbed(NamedTuple):
 
 @runtime_checkable
 class Perturbation(Protocol):
-    """Draws disturbed versions of images."""
+    """Draws perturbed versions of images."""
 
     @property
     def samples(self) -> int:
-        """How many of each image."""
+        """Number of samples per image."""
 
     def draw(self, images: Tensor, baselines: Tensor, keys: Tensor, sample: Tensor) -> Perturbed:
-        """Disturb each row by the sample of that number from its stream."""
+        """Perturb each row with the given sample number of its stream."""
 
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """I ~ N(0, σ²), independent for every number of the image.
+    """I ~ N(0, σ²), independent for every value of the image.
 
     Args:
         sigma: in the units of the input; 0.03 in Kokhlikyan et al. 2021, for local maps.
-        samples: of each image.
+        samples: per image.
     """
 
     sigma: float = 0.03
@@ -64,14 +64,14 @@ class GaussianNoise:
         keys: Int64[Tensor, " rows"],
         sample: Int64[Tensor, " rows"],
     ) -> Perturbed:
-        """Subtract noise; the baselines play no part."""
+        """Subtract noise; the baselines are not used."""
         points = images - self.sigma * standard_normal(keys, sample, images.shape[1:], images.dtype)
-        return Perturbed(points, images - points, None)  # what was subtracted, rounding included
+        return Perturbed(points, images - points, None)  # the change after rounding
 
 
 @dataclass(frozen=True)
 class Removal:
-    """I = x − x₀, so that the whole image gives way to its baseline; there is but one sample of that."""
+    """I = x − x₀: the whole image is replaced by its baseline, in a single sample."""
 
     @property
     def samples(self) -> int:
@@ -85,7 +85,7 @@ class Removal:
         keys: Int64[Tensor, " rows"],
         sample: Int64[Tensor, " rows"],
     ) -> Perturbed:
-        """Replace all."""
+        """Replace every image by its baseline."""
         everywhere = torch.ones(len(images), *[1] * (images.ndim - 1), dtype=torch.bool, device=images.device)
         return Perturbed(baselines, images - baselines, everywhere)
 
@@ -95,10 +95,10 @@ class SubsetRemoval:
     """I = m ⊙ (x − x₀) for a uniformly random subset m of the features.
 
     Args:
-        size: features in a subset, at least 1 and fewer than there are.
-        samples: subsets of each image.
-        feature_dim: dimension of the batch whose entries are one feature: 1 for the channels of images, −1 for the
-            embedding of tokens; None where every number is a feature.
+        size: number of features in a subset, from 1 to all but one.
+        samples: subsets per image.
+        feature_dim: dimension whose entries form one feature: 1 for the channels of images, −1 for the embedding of
+            tokens; None if every value is a feature of its own.
     """
 
     size: int
@@ -115,10 +115,10 @@ class SubsetRemoval:
         keys: Int64[Tensor, " rows"],
         sample: Int64[Tensor, " rows"],
     ) -> Perturbed:
-        """Replace the features of the smallest random numbers."""
+        """Replace the features with the smallest random numbers."""
         count = feature_count(images, self.feature_dim)
         if not 1 <= self.size < count:
-            raise InvalidInput(f"a subset of {self.size} out of {count} features; choose 1 to {count - 1}")
+            raise InvalidInput(f"a subset of {self.size} out of {count} features; choose a size from 1 to {count - 1}")
         order = standard_normal(keys, sample, torch.Size([count]), torch.float32).argsort(dim=1, stable=True)
         flat = torch.zeros(len(images), count, dtype=torch.bool, device=images.device)
         removed = flat.scatter_(1, order[:, : self.size], True)

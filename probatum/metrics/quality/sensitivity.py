@@ -1,4 +1,4 @@
-"""Max-sensitivity: how much a map changes when the image hardly does."""
+"""Max-sensitivity: the largest change of a map under small perturbations of the image."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -26,22 +26,22 @@ def max_sensitivities(
     seed: int = 0,
     chunk: int | None = None,
 ) -> dict[str, Float[Tensor, " batch"]]:
-    """Max-sensitivity of several methods, whose maps are computed together at the same disturbed images.
+    """Max-sensitivity of several methods, whose maps are computed together at the same perturbed images.
 
     Args:
         explain: see `Explain`.
         images: (batch, ...), floating point, finite.
         reference: the methods' maps of the images, if they are known.
         radius: of the L∞ ball, in the units of the input.
-        samples: disturbed versions of each image.
-        seed: of the disturbances, which depend on the image and the seed alone.
-        chunk: most points in one call of `explain`; None bounds the memory of the points instead.
+        samples: perturbed versions per image.
+        seed: of the perturbations, which depend only on the image and the seed.
+        chunk: maximum number of points in one call of `explain`; None limits the memory of the points instead.
 
     Returns:
-        by method; see `max_sensitivity`.
+        Scores by method; see `max_sensitivity`.
 
     Raises:
-        InvalidInput: for values out of range or not finite, and for maps of another number or shape than asked for.
+        InvalidInput: values out of range or not finite, or maps of an unexpected number or shape.
     """
     check_samples(samples)
     if not 0 < radius < math.inf:
@@ -83,27 +83,26 @@ def max_sensitivity(
         max_δ ‖Φ(x + δ) − Φ(x)‖₂ / ‖Φ(x)‖₂   over samples δ, uniform in ‖δ‖∞ ≤ radius
 
     Source: Yeh et al. (2019), arXiv:1901.09392, estimated by Monte Carlo; radius 0.02, five samples and the L2 norm are
-    those of Kokhlikyan et al. (2021). A method with noise of its own draws other noise for every disturbed image, which
-    counts as change.
+    those of Kokhlikyan et al. (2021). A stochastic method draws different noise for every perturbed image, which counts
+    as change.
 
     Args:
-        explain: of one method, (points (rows, ...), image (rows,)) -> maps (rows, ...), `image` being the image that a
-            row is made from, whose target it takes.
-        images: like all that follows, as in `max_sensitivities`.
+        explain: one method, (points (rows, ...), image (rows,)) -> maps (rows, ...); `image` is the index of the image
+            that a row is made from and selects its target.
+        images: (batch, ...); see `max_sensitivities` for this and the following.
         reference: the maps of the images.
         radius: of the ball.
-        samples: of each image.
-        seed: of the disturbances.
-        chunk: most points in one call.
+        samples: per image.
+        seed: of the perturbations.
+        chunk: maximum number of points in one call.
 
     Returns:
-        (batch,) ratios, at least 0; lower is better. NaN where the map of the image is zero, to which no change can be
-        related.
+        (batch,) ratios, at least 0; lower is better. NaN where the image's map is zero.
 
     Raises:
-        InvalidInput: as `max_sensitivities`.
+        InvalidInput: see `max_sensitivities`.
 
-    Differs from the paper: its definition has no denominator, without which methods of different units do not compare.
+    Differs from the paper: the paper has no denominator. Without it, methods with different units are not comparable.
     """
     return max_sensitivities(
         lambda points, image: {"given": explain(points, image)},
@@ -117,6 +116,6 @@ def max_sensitivity(
 
 
 def _norm(maps: Float[Tensor, "batch size"]) -> Float[Tensor, " batch"]:
-    """Euclidean norms; NaN instead of zero."""
+    """Euclidean norms, with NaN for zero."""
     norms = lengths(maps)
     return norms.masked_fill(norms == 0, torch.nan)

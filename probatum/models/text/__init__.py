@@ -1,4 +1,4 @@
-"""Sentence classifiers: a small encoder trained on the spot, and those of Hugging Face."""
+"""Sentence classifiers: a small encoder to train, and models of Hugging Face."""
 
 from probatum.models.text.encoder import EmbeddingClassifier, EncoderSizes, TextClassifier
 from probatum.models.text.hugging_face import HuggingFaceClassifier, load_text_classifier

@@ -1,4 +1,4 @@
-"""A small transformer encoder that classifies sentences, in plain modules whose names are those of BERT's stages."""
+"""A small transformer encoder that classifies sentences, with modules named after BERT's stages."""
 
 import math
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from probatum.errors import InvalidInput, ModelError
 from probatum.models.stages import Stages
 from probatum.models.text.tokenizer import PAD
 
-_FLOOR = 0.1  # mean square under which a state counts as weak and stays so, instead of being blown up to full size
+_FLOOR = 0.1  # added to the mean square, so that weak states stay weak instead of being scaled up
 
 
 class EmbeddingClassifier(nn.Module):
     """A classifier of sentences that takes token ids or, for attribution, the embeddings of the tokens.
 
     Ids are integers (batch, tokens), embeddings are floating point (batch, tokens, dimensions); both give logits
-    (batch, classes). Embeddings come without padding: sentences of one batch have one length, so that no sentence can
-    depend on its neighbors through a mask.
+    (batch, classes). Embeddings have no padding: all sentences of a batch have the same length, so that no sentence
+    depends on the others through a mask.
     """
 
     def embed(self, ids: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dimensions"]:
-        """What stands for the tokens before positions are added: the input that attributions explain."""
+        """Return the token embeddings before positions are added, which attributions explain."""
         raise NotImplementedError
 
 
@@ -34,12 +34,12 @@ class EncoderSizes:
 
     Args:
         dimensions: of an embedding and of every hidden state.
-        layers: of the encoder.
-        heads: of each layer's attention; they share the dimensions.
+        layers: number of layers of the encoder.
+        heads: attention heads per layer; they divide the dimensions.
         hidden: width of the feed-forward part of a layer.
-        dropout: share of the dimensions of a hidden state that training sets to zero, the same for all tokens of a
-            sentence (Gal and Ghahramani 2016, arXiv 1512.05287).
-        word_dropout: share of the words that training replaces by [PAD], the zero embedding.
+        dropout: share of the dimensions of a hidden state set to zero in training, the same dimensions for all tokens
+            of a sentence (Gal and Ghahramani 2016, arXiv 1512.05287).
+        word_dropout: share of the words replaced by [PAD], the zero embedding, in training.
     """
 
     dimensions: int = 64
@@ -51,34 +51,35 @@ class EncoderSizes:
 
     def __post_init__(self) -> None:
         if min(self.dimensions, self.layers, self.heads, self.hidden) < 1 or self.dimensions % self.heads:
-            raise InvalidInput(f"{self.dimensions} dimensions cannot be shared by {self.heads} heads; sizes start at 1")
+            raise InvalidInput(
+                f"{self.dimensions} dimensions cannot be divided among {self.heads} heads; all sizes must be at least 1"
+            )
         for name in ("dropout", "word_dropout"):
             if not 0 <= getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; it is a share, from 0 to below 1")
+                raise InvalidInput(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
 
 
 class TextClassifier(EmbeddingClassifier):
-    """Words and positions, layers of attention, the mean over the tokens, a dense layer, and the logits.
+    """Word and position embeddings, attention layers, the mean over tokens, a dense layer, and the logits.
 
-    Every layer normalizes its input and adds to it (Xiong et al. 2020, arXiv 2002.04745); before training it adds
-    nothing (Zhang, Dauphin and Ma 2019, arXiv 1901.09321). Where token ids hold [PAD],
-    attention and mean pass over it; embeddings have none.
+    Layers are residual and normalize their input (Xiong et al. 2020, arXiv 2002.04745); each starts as the identity
+    (Zhang, Dauphin and Ma 2019, arXiv 1901.09321). Attention and mean ignore [PAD] in token ids; embeddings have none.
 
     Args:
-        vocabulary: ids in use, those of the special tokens included.
-        max_tokens: positions that can be told apart.
+        vocabulary: number of ids, including those of the special tokens.
+        max_tokens: number of positions.
         num_classes: number of logits.
         sizes: of the layers.
 
     Differs from BERT (Devlin et al. 2019, arXiv 1810.04805):
-        1. The pooler sees the mean of all tokens, not [CLS] alone: a few thousand sentences do not teach [CLS] to
-           collect them.
+        1. The pooler takes the mean of all tokens, not [CLS] alone: a few thousand sentences are too few for [CLS] to
+           learn to collect them.
         2. Layers normalize before, not after, and divide by the root of 0.1 + mean square without subtracting the mean
-           (Zhang and Sennrich 2019, arXiv 1910.07467): a word that means nothing is not blown up to the size of the
-           others, and the path from [PAD] to a word is smooth. BERT's layer norm does not see a constant added to all
-           dimensions of an embedding, so that gradients summed over the dimensions vanish but for rounding; here they
-           do not.
-        3. There are no token types; [PAD] stands for "no word here", in training (`word_dropout`) as in a baseline.
+           (Zhang and Sennrich 2019, arXiv 1910.07467): an uninformative word is not scaled up to the size of the
+           others, and the path from [PAD] to a word is smooth. BERT's layer norm is invariant to a constant added to
+           all dimensions of an embedding, so gradients summed over the dimensions are zero up to rounding; here they
+           are not.
+        3. There are no token types; [PAD] means "no word here", in training (`word_dropout`) and in a baseline.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class TextClassifier(EmbeddingClassifier):
 
     @property
     def stages(self) -> Stages:
-        """In the order of Kokhlikyan et al. (2021), and after theirs the positions, which they leave trained."""
+        """Stages in the order of Kokhlikyan et al. (2021), followed by the positions, which the paper keeps trained."""
         layers = [f"encoder.layer.{number}" for number in reversed(range(self.sizes.layers))]
         return (
             *((path, (path,)) for path in ("classifier", "pooler", *layers)),
@@ -101,17 +102,17 @@ class TextClassifier(EmbeddingClassifier):
         )
 
     def embed(self, ids: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dimensions"]:
-        """The embeddings of the words, [PAD] at zero."""
+        """Return the word embeddings; that of [PAD] is zero."""
         vectors: Tensor = self.embeddings.words(ids) * self.embeddings.strength[ids]
         return vectors
 
     def forward(
         self, inputs: Int64[Tensor, "batch tokens"] | Float[Tensor, "batch tokens dimensions"]
     ) -> Float[Tensor, "batch classes"]:
-        """The logits of sentences given by ids or by embeddings.
+        """Return the logits of sentences given by ids or by embeddings.
 
         Raises:
-            ModelError: more tokens than positions, or embeddings of another width.
+            ModelError: more tokens than positions, or embeddings of the wrong width.
         """
         known = None
         if not inputs.is_floating_point():
@@ -123,9 +124,9 @@ class TextClassifier(EmbeddingClassifier):
 
 
 class _Embeddings(nn.Module):
-    """The table of words, and the positions that are added to whatever stands at the words' place.
+    """Word embeddings, and the positions that are added to them.
 
-    A word's embedding is its row of the table times its strength, which is no parameter; see `naive_bayes_start`.
+    A word's embedding is its row of the table times its strength, which is not trained; see `naive_bayes_start`.
     """
 
     strength: Tensor
@@ -140,7 +141,7 @@ class _Embeddings(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Small words, smaller positions, so that a word means much the same wherever it stands."""
+        """Draw small words and smaller positions, so that a word's meaning hardly depends on its position."""
         with torch.no_grad():
             nn.init.normal_(self.words.weight, std=0.2)[PAD] = 0
             nn.init.normal_(self.positions, std=0.02)
@@ -197,7 +198,7 @@ class _Layer(nn.Module):
 class _Attention(nn.Module):
     """Scaled dot products of several heads (Vaswani et al. 2017, arXiv 1706.03762), written out.
 
-    torch's fused attention would take other paths with and without gradients.
+    torch's fused attention computes differently with and without gradients.
     """
 
     def __init__(self, sizes: EncoderSizes) -> None:
@@ -244,7 +245,7 @@ class _Pooler(nn.Module):
 
 
 class _SharedDropout(nn.Module):
-    """Sets whole dimensions to zero, the same ones for all tokens: one draw a sentence, not one a token."""
+    """Dropout of whole dimensions, the same ones for all tokens: one draw per sentence, not per token."""
 
     def __init__(self, share: float) -> None:
         super().__init__()

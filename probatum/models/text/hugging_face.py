@@ -1,4 +1,4 @@
-"""Sequence classifiers of Hugging Face, by hub name or from a folder; needs the extra `text`."""
+"""Sequence classifiers of Hugging Face, by hub name or from a folder; requires the extra `text`."""
 
 import importlib
 from collections.abc import Iterator, Sequence
@@ -18,16 +18,16 @@ from probatum.models.text.model import TextModel
 from probatum.models.text.tokenizer import Encoded, check_length
 
 _PROBE = "a good film"
-_UNBOUNDED = 10**6  # tokenizers without a limit name one beyond any model's
+_UNBOUNDED = 10**6  # tokenizers without a limit report one larger than any model's
 
 
 class HuggingFaceClassifier(EmbeddingClassifier):
-    """A transformers model as an `EmbeddingClassifier`: embeddings take the place of the word embeddings alone.
+    """A transformers model as an `EmbeddingClassifier`. Embeddings replace only the word embeddings.
 
     The model adds positions and token types itself.
 
     Args:
-        model: a sequence classifier, which is the attribute `model`: its parameters' paths begin with "model.".
+        model: a sequence classifier, stored as `model`: the paths of its parameters start with "model.".
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -35,14 +35,14 @@ class HuggingFaceClassifier(EmbeddingClassifier):
         self.model = model
 
     def embed(self, ids: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dimensions"]:
-        """The word embeddings."""
+        """Return the word embeddings."""
         vectors: Tensor = self._part("get_input_embeddings")()(ids)
         return vectors
 
     def forward(
         self, inputs: Int64[Tensor, "batch tokens"] | Float[Tensor, "batch tokens dimensions"]
     ) -> Float[Tensor, "batch classes"]:
-        """The logits; where ids hold padding, attention passes over it."""
+        """Return the logits; attention ignores padding in ids."""
         given = {"inputs_embeds" if inputs.is_floating_point() else "input_ids": inputs}
         pad = self._part("config").pad_token_id
         if pad is not None and not inputs.is_floating_point():
@@ -63,11 +63,11 @@ class HuggingFaceTokenizer:
 
     @property
     def pad_id(self) -> int:
-        """The id of the padding token."""
+        """Id of the padding token."""
         return int(self.tokenizer.pad_token_id)
 
     def encode(self, sentence: str) -> Encoded:
-        """The tokens with the markers that the model expects; text that looks like a marker is no marker.
+        """Return the tokens with the model's special tokens; text that looks like a special token stays text.
 
         Raises:
             InvalidInput: the sentence has no words, or too many.
@@ -84,18 +84,18 @@ class HuggingFaceTokenizer:
 def load_text_classifier(source: str, new_head: Sequence[str] | None = None, seed: int = 0) -> TextModel:
     """Load a sequence classifier with its tokenizer, in eval mode on the CPU.
 
-    Weights are read from safetensors files alone, no code of the checkpoint is run, and attention is computed in plain
-    steps, so that gradients are exact.
+    Weights are read only from safetensors files, and code of the checkpoint is never run. Attention is not fused, so
+    that gradients are exact.
 
     Args:
-        source: a folder that `save_pretrained` wrote, or a name on the Hugging Face hub, which is downloaded once.
-        new_head: class names: a checkpoint that lacks a head for them gets one of random weights, to be fine-tuned.
-        seed: of those weights; the global random state is left as found.
+        source: a folder written by `save_pretrained`, or a name on the Hugging Face hub, which is downloaded once.
+        new_head: class names; a checkpoint without a matching head gets one with random weights, to be fine-tuned.
+        seed: of those weights; the global random state does not change.
 
     Raises:
-        InvalidInput: there is no such folder, or tokenizer and model do not match.
-        ModelError: transformers is not installed, the model cannot be had, is no classifier, or answers embeddings
-            otherwise than the ids that they stand for.
+        InvalidInput: no such folder, or tokenizer and model do not match.
+        ModelError: transformers is not installed, the model cannot be loaded, is not a classifier, or gives different
+            logits for embeddings than for the ids they come from.
     """
     folder = Path(source).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
@@ -116,7 +116,7 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
             model, loading = transformers.AutoModelForSequenceClassification.from_pretrained(
                 where, attn_implementation="eager", use_safetensors=True, output_loading_info=True, **options, **head
             )
-        except Exception as error:  # a dozen kinds, each with a page of advice
+        except Exception as error:  # many kinds, each with a long message
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
                 f"{source} cannot be loaded as a sequence classifier with safetensors weights ({reason})"
@@ -132,7 +132,7 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
 
 @contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Keeps progress bars, advice and repeated attempts to connect from the terminal while a model loads."""
+    """Suppress progress bars, advice and connection retries while a model loads."""
     own = transformers.utils.logging
     voices = (own, importlib.import_module("huggingface_hub.utils.logging"))
     levels, bars = [voice.get_verbosity() for voice in voices], own.is_progress_bar_enabled()
@@ -153,21 +153,21 @@ def _check_weights(source: str, network: HuggingFaceClassifier, loading: dict[st
     if headless:
         missing = [name for name in missing if name.startswith(f"{network.model.base_model_prefix}.")]
     if missing:
-        raise ModelError(f"{source} lacks {missing[0]}: it is no sequence classifier; fine-tune it as one first")
+        raise ModelError(f"{source} has no {missing[0]}: it is not a sequence classifier; fine-tune it as one first")
     for name, parameter in network.named_parameters():
         if not bool(parameter.isfinite().all()):
             raise InvalidInput(f"{source}: {name} holds values that are not finite")
 
 
 def _check_tokenizer(source: str, model: Any, tokenizer: Any) -> None:
-    """Refuses a tokenizer that is another model's."""
+    """Check that the tokenizer belongs to the model."""
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise InvalidInput(
             f"tokenizer and model of {source} do not match: {len(tokenizer)} tokens, {rows} embeddings; "
             "use the tokenizer that the model was trained with"
         )
-    # Decoders, whose head is called "score", read the last token and need no [CLS].
+    # Decoders, whose head is called "score", use the last token and need no [CLS].
     needed = ("pad_token",) if hasattr(model, "score") else ("pad_token", "cls_token")
     for name in needed:
         if getattr(tokenizer, name) is None:
@@ -177,31 +177,29 @@ def _check_tokenizer(source: str, model: Any, tokenizer: Any) -> None:
 
 
 def _check_embeddings(source: str, network: HuggingFaceClassifier, tokenizer: HuggingFaceTokenizer) -> None:
-    """Right or refused: embeddings must give the logits of the ids that they stand for."""
+    """Check that embeddings give the same logits as the ids they come from."""
     ids = torch.tensor([tokenizer.encode(_PROBE).ids])
     try:
         with torch.no_grad():
             expected, given = network(ids), network(network.embed(ids))
-    except Exception as error:  # whatever a model raises that takes no embeddings
-        raise ModelError(f"{source} ({type(network.model).__name__}) takes no embeddings: {error}") from error
+    except Exception as error:  # models that do not accept embeddings raise any kind of error
+        raise ModelError(f"{source} ({type(network.model).__name__}) does not accept embeddings: {error}") from error
     if not torch.allclose(expected, given, rtol=1e-4, atol=1e-5):
-        raise ModelError(
-            f"{source} ({type(network.model).__name__}) answers embeddings otherwise than ids; it cannot be explained"
-        )
+        raise ModelError(f"{source} ({type(network.model).__name__}) gives other logits for embeddings than for ids")
 
 
 def _max_tokens(model: Any, tokenizer: Any) -> int:
-    """The smaller of what the positions of the model and the tokenizer allow."""
+    """Return the maximum number of tokens that both the model's positions and the tokenizer allow."""
     limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None) or _UNBOUNDED]
     for path, module in model.named_modules():
-        # RoBERTa counts positions from behind that of its padding.
+        # RoBERTa's positions start after that of its padding.
         if path.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             limits.append(module.num_embeddings - module.padding_idx - 1)
     return int(min(*limits, _UNBOUNDED))
 
 
 def _stages(model: Any) -> Stages | None:
-    """The stages of Kokhlikyan et al. (2021) where a model is built like BERT, and the rest of its embeddings last."""
+    """Return the stages of Kokhlikyan et al. (2021) for a model like BERT, with its other embeddings last."""
     prefix = model.base_model_prefix
     backbone: Any = getattr(model, prefix, None)
     layers: Any = getattr(getattr(backbone, "encoder", None), "layer", None)

@@ -1,4 +1,4 @@
-"""A sentence classifier with its tokenizer: what the text experiments work on."""
+"""A sentence classifier with its tokenizer, as the text experiments use it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +18,11 @@ class TextModel:
     """A sentence classifier with its tokenizer.
 
     Args:
-        title: how it is written in a figure.
-        network: from ids or embeddings to logits.
-        tokenizer: from sentences to ids.
+        title: as written in figures.
+        network: maps ids or embeddings to logits.
+        tokenizer: maps sentences to ids.
         class_names: in the order of the logits.
-        stages: (name, module paths) from the output to the input, or None: block by block.
+        stages: (name, module paths) from the output to the input; None for one stage per block.
     """
 
     title: str
@@ -33,17 +33,17 @@ class TextModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.network.parameters()).device
 
     def encode(self, sentences: Sequence[str]) -> list[Encoded]:
-        """The tokens of some sentences; InvalidInput where one is empty or too long, or where there is none."""
+        """Return the tokens of some sentences; InvalidInput if there is none, or one is empty or too long."""
         if isinstance(sentences, str) or not len(sentences):
             raise InvalidInput("give a list of at least one sentence")
         return [self.tokenizer.encode(sentence) for sentence in sentences]
 
     def embed(self, encoded: Sequence[Encoded]) -> Float[Tensor, "sentence tokens dimensions"]:
-        """The embeddings of sentences of one length, cut off from autograd.
+        """Return the embeddings of sentences of equal length, detached.
 
         Raises:
             InvalidInput: the sentences differ in length.
@@ -55,12 +55,12 @@ class TextModel:
             return self.network.embed(ids)
 
     def pad_embedding(self) -> Float[Tensor, " dimensions"]:
-        """The embedding of the token that stands for no word."""
+        """Embedding of the padding token."""
         with torch.no_grad():
             return self.network.embed(torch.tensor([[self.tokenizer.pad_id]], device=self.device))[0, 0]
 
     def to(self, device: torch.device | str) -> "TextModel":
-        """The same model on a device; the network moves, as `nn.Module.to` does."""
+        """Move the network to a device in place, as `nn.Module.to` does, and return the model."""
         return replace(self, network=self.network.to(device))
 
 
@@ -72,14 +72,14 @@ def make_text_model(
     max_tokens: int = 64,
     seed: int = 0,
 ) -> TextModel:
-    """A small encoder with random weights, in eval mode on the CPU, that knows the words of some sentences.
+    """Make a small encoder with random weights and a vocabulary from sentences, in eval mode on the CPU.
 
     Args:
-        sentences: whose words make the vocabulary.
+        sentences: their words form the vocabulary.
         class_names: in the order of the logits.
         sizes: of the encoder.
-        max_tokens: the most tokens of a sentence, [CLS] and [SEP] included.
-        seed: of the weights; the global random state is left as found.
+        max_tokens: maximum number of tokens of a sentence, including [CLS] and [SEP].
+        seed: of the weights; the global random state does not change.
     """
     tokenizer = WordTokenizer.from_sentences(sentences, max_tokens=max_tokens)
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):

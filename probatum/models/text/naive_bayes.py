@@ -1,4 +1,4 @@
-"""Words that begin as naive Bayes knows them, for classifiers that have a few thousand sentences to learn from."""
+"""Word embeddings initialized from naive Bayes, for classifiers trained on a few thousand sentences."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -8,28 +8,28 @@ from probatum.errors import InvalidInput
 from probatum.models.text.encoder import TextClassifier
 from probatum.models.text.tokenizer import SPECIAL
 
-_FLOOR = 0.1  # strength of a word that no class prefers
-_PACE = 0.3  # how fast embeddings learn beside the other parameters
+_FLOOR = 0.1  # strength of a word that is equally frequent in both classes
+_PACE = 0.3  # learning speed of embeddings relative to the other parameters
 
 
 def log_count_ratios(
     ids: Int64[Tensor, "sentence tokens"], labels: Int64[Tensor, " _"], vocabulary: int
 ) -> Float[Tensor, " vocabulary"]:
-    """How much more often a word stands in sentences of class 1 than of class 0.
+    """Log ratio of each word's frequency in sentences of class 1 and of class 0.
 
         r_w = log((1 + n_w1) / Σ_v (1 + n_v1)) − log((1 + n_w0) / Σ_v (1 + n_v0))
 
-    with n_wc the number of sentences of class c that hold the word.
+    with n_wc the number of sentences of class c that contain the word.
 
     Source: Wang & Manning (2012), "Baselines and bigrams: simple, good sentiment and topic classification".
 
     Args:
         ids: padded sentences.
         labels: (sentence,) 0 or 1.
-        vocabulary: ids in use.
+        vocabulary: number of ids.
 
     Raises:
-        InvalidInput: another label.
+        InvalidInput: a label other than 0 and 1, or no sentence of one of them.
     """
     if len(labels) == 0 or not set(labels.tolist()) <= {0, 1}:
         raise InvalidInput("naive Bayes needs sentences of the classes 0 and 1 alone")
@@ -44,8 +44,8 @@ def naive_bayes_start(
 ) -> None:
     """Set embeddings to e_w = r_w · u before training, with a random direction u of length about one.
 
-    The strength of a word is proportional to |r_w| + 0.1, so that words which no class prefers cannot be used to learn
-    sentences by heart.
+    The strength of a word is proportional to |r_w| + 0.1, so that uninformative words cannot be used to memorize
+    sentences.
 
     Args:
         network: changed in place.

@@ -1,4 +1,4 @@
-"""Sentences as tokens: words in lower case between [CLS] and [SEP]."""
+"""Tokenization of sentences: lower-case words between [CLS] and [SEP]."""
 
 import re
 import unicodedata
@@ -12,21 +12,21 @@ from probatum.errors import InvalidInput
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 PAD, UNK, CLS, SEP = range(4)
-"""The ids of the special tokens of `WordTokenizer`."""
+"""Ids of the special tokens of `WordTokenizer`."""
 
-# "don't" is "do" and "n't", "film's" is "film" and "'s", as in the Penn treebank and so in SST-2; any other sign is a
-# token of its own.
+# "don't" becomes "do" and "n't", "film's" becomes "film" and "'s", as in the Penn Treebank and in SST-2; any other
+# punctuation mark is a token of its own.
 _TOKEN = re.compile(r"\w+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A sentence as a classifier takes it.
+    """A tokenized sentence.
 
     Args:
-        ids: one number a token.
-        tokens: as figures show them; a word that the vocabulary lacks is shown as it was written.
-        special: whether a token is a marker that the tokenizer added.
+        ids: one per token.
+        tokens: as shown in figures; unknown words are shown as written.
+        special: True for special tokens that the tokenizer added.
     """
 
     ids: tuple[int, ...]
@@ -43,28 +43,28 @@ class Tokenizer(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens of a sentence, markers included."""
+        """Maximum number of tokens of a sentence, including special tokens."""
 
     @property
     def pad_id(self) -> int:
-        """The id of the token that stands for no word."""
+        """Id of the padding token."""
 
     def encode(self, sentence: str) -> Encoded:
-        """The tokens of a sentence; InvalidInput where it is empty or too long."""
+        """Tokenize a sentence; InvalidInput if it is empty or too long."""
 
 
 def split_words(sentence: str) -> list[str]:
-    """The words and signs of a sentence, in lower case; splitting them again, joined by spaces, changes nothing."""
+    """Split a sentence into lower-case words and punctuation; idempotent on the words joined by spaces."""
     return _TOKEN.findall(unicodedata.normalize("NFC", sentence).lower().replace("’", "'"))
 
 
 def check_length(sentence: str, tokens: int, markers: int, max_tokens: int) -> None:
-    """Refuse a sentence without words or with more tokens than the classifier has positions."""
+    """Check that a sentence has words, and at most as many tokens as the classifier has positions."""
     if tokens <= markers:
         raise InvalidInput(f"sentence {sentence[:40]!r} has no words; give some text")
     if tokens > max_tokens:
         raise InvalidInput(
-            f"sentence '{sentence[:40]}…' has {tokens} tokens, the classifier takes at most {max_tokens}; shorten it"
+            f"sentence '{sentence[:40]}…' has {tokens} tokens; the classifier accepts at most {max_tokens}; shorten it"
         )
 
 
@@ -74,7 +74,7 @@ class WordTokenizer:
 
     Args:
         words: the vocabulary; ids follow those of the special tokens.
-        max_tokens: the most tokens of a sentence, [CLS] and [SEP] included.
+        max_tokens: maximum number of tokens of a sentence, including [CLS] and [SEP].
     """
 
     words: tuple[str, ...] = field(repr=False)
@@ -82,19 +82,19 @@ class WordTokenizer:
 
     def __post_init__(self) -> None:
         if len(set(self.words)) < len(self.words) or set(self.words) & set(SPECIAL):
-            raise InvalidInput("a word is in the vocabulary twice, or is one of the special tokens")
+            raise InvalidInput("a word is in the vocabulary twice, or is a special token")
         if self.max_tokens < 3:
             raise InvalidInput(f"max_tokens is {self.max_tokens}; [CLS], a word and [SEP] need 3")
 
     @classmethod
     def from_sentences(cls, sentences: Iterable[str], min_count: int = 1, max_tokens: int = 64) -> "WordTokenizer":
-        """The vocabulary of the words that occur at least `min_count` times, in alphabetical order."""
+        """Make a vocabulary of the words that occur at least `min_count` times, in alphabetical order."""
         counts = Counter(word for sentence in sentences for word in split_words(sentence))
         return cls(tuple(sorted(word for word, count in counts.items() if count >= min_count)), max_tokens)
 
     @property
     def pad_id(self) -> int:
-        """The id of [PAD]."""
+        """Id of [PAD]."""
         return PAD
 
     @cached_property
@@ -102,11 +102,11 @@ class WordTokenizer:
         return {word: number for number, word in enumerate(self.words, len(SPECIAL))}
 
     def __len__(self) -> int:
-        """Ids in use, those of the special tokens included."""
+        """Number of ids, including those of the special tokens."""
         return len(SPECIAL) + len(self.words)
 
     def encode(self, sentence: str) -> Encoded:
-        """[CLS], the words, [SEP]; a word that the vocabulary lacks gets the id of [UNK].
+        """Tokenize a sentence as [CLS], the words, [SEP]; unknown words get the id of [UNK].
 
         Raises:
             InvalidInput: the sentence has no words, or too many.
@@ -120,9 +120,13 @@ class WordTokenizer:
         )
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The words of some ids, joined by spaces, without [PAD], [CLS] and [SEP]; InvalidInput for an unknown id."""
+        """Return the words of some ids, joined by spaces, without [PAD], [CLS] and [SEP].
+
+        Raises:
+            InvalidInput: an id out of range.
+        """
         vocabulary = (*SPECIAL, *self.words)
         chosen = list(ids)
         if any(not 0 <= number < len(vocabulary) for number in chosen):
-            raise InvalidInput(f"the vocabulary has ids 0 to {len(vocabulary) - 1}; {chosen} reaches outside")
+            raise InvalidInput(f"the vocabulary has ids 0 to {len(vocabulary) - 1}; {chosen} is out of range")
         return " ".join(vocabulary[number] for number in chosen if number not in (PAD, CLS, SEP))

@@ -1,4 +1,4 @@
-"""Training of a text classifier: seeded, silent, the averaged weights of the best epoch kept."""
+"""Training of a text classifier: seeded and silent; keeps the averaged weights of the best epoch."""
 
 import copy
 import math
@@ -24,23 +24,23 @@ from probatum.models.training import (
 )
 from probatum.progress import Progress
 
-_SORTED_TOGETHER = 8  # batches whose sentences are sorted by length among themselves, which saves most of the padding
-_LARGEST_STEP = 1.0  # length to which a longer gradient is cut
+_SORTED_TOGETHER = 8  # batches whose sentences are sorted by length together, which avoids most of the padding
+_LARGEST_STEP = 1.0  # maximum norm of the gradient; longer gradients are clipped
 
 
 @dataclass(frozen=True)
 class TextTraining:
-    """How a text classifier is trained, by AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
+    """Configuration of training with AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
 
     Args:
-        epochs: at most so many passes over the training sentences.
-        batch_size: sentences in a step.
+        epochs: maximum number of passes over the training sentences.
+        batch_size: sentences per step.
         learning_rate: at the end of the warm-up, the first tenth of all steps; it falls linearly to 0 afterwards.
         weight_decay: of all parameters.
-        label_smoothing: share of the target probability that is spread over all classes (Szegedy et al. 2016).
-        averaging: share of the old value that the exponential average of the weights keeps in each step.
-        monitor: the sentences whose accuracy under the averaged weights, measured after every epoch, chooses the best
-            ones and is compared with `target_accuracy`: "test", or "train" where labels are to be memorized.
+        label_smoothing: share of the target probability spread over all classes (Szegedy et al. 2016).
+        averaging: decay of the exponential average of the weights, per step.
+        monitor: the sentences, "test" or "train", on which the accuracy of the averaged weights is measured after every
+            epoch. It selects the best weights and is compared with `target_accuracy`. Use "train" for memorization.
         target_accuracy: stop after the first epoch that reaches it (0..1); None trains for all epochs.
         seed: of the order of the sentences and of dropout.
     """
@@ -57,21 +57,21 @@ class TextTraining:
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size) < 1:
-            raise InvalidInput(f"epochs is {self.epochs} and batch_size {self.batch_size}; both start at 1")
+            raise InvalidInput(f"epochs is {self.epochs} and batch_size {self.batch_size}; both must be at least 1")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0 and self.weight_decay >= 0):
             raise InvalidInput(
                 f"learning_rate is {self.learning_rate}, weight_decay {self.weight_decay}; "
-                "the one must be above 0, the other not below"
+                "the first must be above 0, the second at least 0"
             )
         for name in ("averaging", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; it is a share, from 0 to below 1")
+                raise InvalidInput(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
         if self.monitor not in ("test", "train"):
             raise InvalidInput(f"monitor is {self.monitor!r}; choose test or train")
 
 
 def pad_ids(encoded: Sequence[Encoded]) -> Int64[Tensor, "sentence tokens"]:
-    """The ids of sentences as rows of one matrix, filled up with [PAD].
+    """Return the ids of sentences as rows of a matrix, padded with [PAD].
 
     Raises:
         InvalidInput: no sentences.
@@ -92,25 +92,27 @@ def train_text(
     config: TextTraining,
     progress: Progress | None = None,
 ) -> TrainingReport:
-    """Minimize the cross entropy of padded sentences, then put in the best averaged weights of all epochs.
+    """Minimize the cross entropy of padded sentences, then load the best averaged weights of all epochs.
 
-    The network keeps its train or eval mode, and the global random state is left as found.
+    The network keeps its train or eval mode, and the global random state does not change.
 
     Args:
         network: changed in place.
         train_ids: from `pad_ids`.
         train_labels: class indices (sentence,).
-        test_ids: what is monitored unless the configuration says otherwise, with `test_labels`.
+        test_ids: monitored sentences, unless the configuration monitors "train".
         test_labels: class indices (sentence,).
         config: the hyperparameters.
-        progress: as of `models.training.train`.
+        progress: see `models.training.train`.
 
     Raises:
-        InvalidInput: sentences and labels that differ in number, or labels that the network has no class for.
+        InvalidInput: different numbers of sentences and labels, or labels out of range.
         ModelError: a loss that is not finite.
     """
     if len(train_ids) != len(train_labels):
-        raise InvalidInput(f"{len(train_ids)} training sentences with {len(train_labels)} labels; give one label each")
+        raise InvalidInput(
+            f"{len(train_ids)} training sentences with {len(train_labels)} labels; give one label per sentence"
+        )
     parameters = list(network.parameters())
     device = parameters[0].device
     monitored = (train_ids, train_labels) if config.monitor == "train" else (test_ids, test_labels)
@@ -128,7 +130,7 @@ def train_text(
     with _random_state_kept(config.seed, device), _mode_kept(network):
         for epoch in range(1, config.epochs + 1):
             network.train()
-            totals = torch.zeros(2, dtype=torch.float64, device=device)  # summed loss, right answers
+            totals = torch.zeros(2, dtype=torch.float64, device=device)  # summed loss, correct predictions
             for rows in _batches(train_ids, config.batch_size, order):
                 labels = train_labels[rows].to(device)
                 logits = network(_trimmed(train_ids[rows]).to(device))
@@ -141,7 +143,7 @@ def train_text(
                 optimizer.step()
                 schedule.step()
                 done += 1
-                # A young average forgets faster, or it would hold on to the first weights.
+                # Early on the average decays faster, so that it does not retain the initial weights.
                 _average(average, network, min(config.averaging, done / (9 + done)))
                 totals += torch.stack([loss.detach() * len(rows), (logits.detach().argmax(1) == labels).sum()])
                 if progress is not None:
@@ -156,7 +158,7 @@ def train_text(
             if config.target_accuracy is not None and record.accuracy >= config.target_accuracy:
                 break
         network.load_state_dict(best)
-    chosen = max(history, key=lambda record: record.accuracy)  # the first of equals, as in the loop
+    chosen = max(history, key=lambda record: record.accuracy)  # the first maximum, as in the loop
     reached = None if config.target_accuracy is None else chosen.accuracy >= config.target_accuracy
     return TrainingReport(tuple(history), chosen, reached)
 
@@ -167,10 +169,12 @@ def text_accuracy(
     """Share of padded sentences whose predicted class is their label, in eval mode, 0..1.
 
     Raises:
-        InvalidInput: no sentences, or sentences and labels that differ in number.
+        InvalidInput: no sentences, or different numbers of sentences and labels.
     """
     if not len(ids) or len(ids) != len(labels):
-        raise InvalidInput(f"{len(ids)} sentences with {len(labels)} labels; give at least one and one label each")
+        raise InvalidInput(
+            f"{len(ids)} sentences with {len(labels)} labels; give at least one sentence, and one label per sentence"
+        )
     device = next(network.parameters()).device
     right = 0
     with torch.no_grad(), _mode_kept(network):
@@ -182,7 +186,7 @@ def text_accuracy(
 
 
 def _batches(ids: Tensor, size: int, order: torch.Generator) -> list[Tensor]:
-    """Rows in random order, in batches of sentences of similar length, the batches in random order too."""
+    """Return batches of rows in random order, each with sentences of similar length."""
     lengths = _lengths(ids)
     batches: list[Tensor] = []
     for rows in torch.split(torch.randperm(len(ids), generator=order), size * _SORTED_TOGETHER):
@@ -195,7 +199,7 @@ def _lengths(ids: Tensor) -> Tensor:
 
 
 def _trimmed(ids: Tensor) -> Tensor:
-    """Without the columns in which all sentences have ended."""
+    """Remove the columns in which all sentences are padded."""
     return ids[:, : int(_lengths(ids).max())]
 
 
