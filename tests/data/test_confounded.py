@@ -64,8 +64,8 @@ def test_the_given_labels_are_left_alone(digits):
     ("labels", "shares", "seed", "message"),
     [
         ([0, 2], (0.5, 0.5), 0, "0 or 1"),
-        ([0, 1], (0.5, 1.5), 0, "a share lies in 0..1"),
-        ([0, 1], (0.5, 0.5), -1, "a seed starts at 0"),
+        ([0, 1], (0.5, 1.5), 0, "shares"),
+        ([0, 1], (0.5, 0.5), -1, "seed"),
     ],
 )
 def test_bad_input_is_named(digits, labels, shares, seed, message):

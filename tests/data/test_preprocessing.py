@@ -89,7 +89,7 @@ def test_wrong_shapes():
         ({"mean": (), "std": ()}, "one of each"),
         ({"mean": (0.5,), "std": (0.0,)}, "above 0"),
         ({"mean": (0.5,), "std": (0.5,), "resize": 20, "crop": 21}, "crop"),
-        ({"mean": (0.5,), "std": (0.5,), "crop": 0}, "from 1"),
+        ({"mean": (0.5,), "std": (0.5,), "crop": 0}, "crop is 0"),
     ],
 )
 def test_wrong_settings(options, message):

@@ -102,7 +102,7 @@ def test_pairs_show_the_deciding_image_in_their_region():
 
 def test_pairs_refuse_what_does_not_fit():
     image = torch.zeros(1, 1, 4, 4, dtype=torch.uint8)
-    with pytest.raises(InvalidInput, match="side by side"):
+    with pytest.raises(InvalidInput, match="different shapes"):
         image_pairs(image, torch.zeros(1, dtype=torch.int64), image[..., :3], ("a",), 1)
     with pytest.raises(InvalidInput, match="0 and 1 images"):
         image_pairs(image[:0], torch.zeros(0, dtype=torch.int64), image, ("a",), 1)

@@ -54,7 +54,7 @@ def test_misfits_name_their_first_keys(trained, tmp_path):
         load_model("basic_cnn", path)
     message = str(caught.value)
     assert "missing, first conv2.bias" in message
-    assert "1 others, first extra" in message
+    assert "unexpected, first extra" in message
     assert "first linear2.weight: (5, 1024) in the file, (10, 1024) in the model" in message
 
 

@@ -405,8 +405,8 @@ def test_lines_that_do_not_exist():
     for options, message in (
         ({"dimensions": [198]}, "dimensions"),
         ({"dimensions": []}, "dimensions"),
-        ({"dimensions": [0], "points": 1}, "no line"),
-        ({"dimensions": [0], "span": (1.0, 1.0)}, "no line"),
+        ({"dimensions": [0], "points": 1}, "points"),
+        ({"dimensions": [0], "span": (1.0, 1.0)}, "points"),
         ({"dimensions": [0], "target": CLASSES}, "target 4 is out of range"),
     ):
         with pytest.raises(InvalidInput, match=message):

@@ -204,7 +204,7 @@ def test_impossible_trainings_are_refused():
         train_text(model.network, ids, data.labels[:7], ids, data.labels, TextTraining(1))
     with pytest.raises(InvalidInput, match=r"labels reach 1\.\.2"):
         train_text(model.network, ids, data.labels + 1, ids, data.labels, TextTraining(1))
-    with pytest.raises(InvalidInput, match="one label each"):
+    with pytest.raises(InvalidInput, match="one label per"):
         text_accuracy(model.network, ids, data.labels[:7])
     for wrong in (
         {"epochs": 0},
