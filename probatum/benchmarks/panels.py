@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from probatum.attributions import (
+    DeconvNet,
     GradCAM,
     Gradient,
     GuidedBackprop,
@@ -33,6 +34,7 @@ def build(names: Sequence[str], sizes: Sizes, layer: str, *, joint: bool = True)
         "gradient": Gradient(),
         "input-x-gradient": InputXGradient(),
         "guided-backprop": GuidedBackprop(),
+        "deconvnet": DeconvNet(),
         "grad-cam": GradCAM(layer),
         "guided-grad-cam": GuidedGradCAM(layer),
         "smoothgrad": SmoothGrad(samples=sizes.samples),

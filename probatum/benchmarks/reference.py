@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from probatum.attributions import DeconvNet
+from probatum.attributions.literal import Problem, literal
 from probatum.benchmarks.bare import input_gradient
 from probatum.engine import find_layer
 from probatum.errors import InvalidInput
@@ -51,6 +53,9 @@ class Reference:
         if method == "guided-backprop":
             with _GuidedCalls():
                 return self._gradient(x)
+        if method == "deconvnet":
+            problem = Problem(self._model, int(self._target), self._image[0])
+            return literal(DeconvNet(), problem, self._image[0])[None]
         if method == "grad-cam":
             return self._enlarged(self.cam())
         if method == "guided-grad-cam":

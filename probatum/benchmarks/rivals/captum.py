@@ -57,6 +57,8 @@ def _map(
         maps = attr.InputXGradient(model).attribute(images, target=targets)
     elif name == "guided-backprop":
         maps = attr.GuidedBackprop(model).attribute(images, target=targets)
+    elif name == "deconvnet":
+        maps = attr.Deconvolution(model).attribute(images, target=targets)
     elif name == "grad-cam":
         cam = attr.LayerGradCam(model, find_layer(model, layer))
         small = cam.attribute(images, target=targets, relu_attributions=True)

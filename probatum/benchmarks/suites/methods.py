@@ -45,6 +45,7 @@ class MethodCase:
 CASES = (
     *(MethodCase("gradient", batch=batch) for batch in (1, 8, 32)),
     MethodCase("guided-backprop"),
+    MethodCase("deconvnet"),
     MethodCase("grad-cam", floor="layer"),
     MethodCase("guided-grad-cam", floor=None),
     *(MethodCase(method, "squeezenet1_0") for method in ("gradient", "guided-backprop")),
@@ -54,7 +55,7 @@ CASES = (
 )
 QUICK_CASES = tuple(
     MethodCase(case.method, "squeezenet1_0", 2, case.floor, case.points, rounds=3)
-    for case in (*CASES[1:2], *CASES[3:6], *CASES[-2:])
+    for case in (*CASES[1:2], *CASES[3:7], *CASES[-2:])
 )
 
 
