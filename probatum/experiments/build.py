@@ -32,9 +32,11 @@ from probatum.randomization import (
     Smoothing,
     StagePlan,
     automatic_stages,
+    block_stages,
     initializer,
     preset,
     stages_from_table,
+    usual_stages,
 )
 from probatum.runs.cache import read_report, write_report
 
@@ -113,7 +115,6 @@ def set_up(
     relu = last_relu(model, images[:_FEW]) if config.last_relu == "skip" else None
     if relu is not None:
         model = without_last_relu(model, relu)
-    plan = stages_from_table(model, spec.stages, images=images) if spec.stages else automatic_stages(model, images)
     return Setup(
         spec=spec,
         model=model,
@@ -124,7 +125,7 @@ def set_up(
         class_names=spec.class_names if config.weights != "train" else DATASETS[config.data].class_names,
         methods=resolved(methods, prepared, images),
         metrics=metrics,
-        randomizer=configured_randomizer(config, model, plan),
+        randomizer=configured_randomizer(config, model, configured_stages(config, spec, model, images)),
         trials=config.trials or preset(config.preset).trials,
         training=training,
         skipped=tuple(skipped),
@@ -160,6 +161,16 @@ def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
         randomizer=configured_randomizer(config, setup.model, setup.randomizer.plan),
         trials=config.trials or preset(config.preset).trials,
     )
+
+
+def configured_stages(config: CheckConfig, spec: ModelSpec, model: nn.Module, images: Tensor) -> StagePlan:
+    """The stages that are asked for: the table's, blocks or layers."""
+    if spec.stages and config.stages is None:
+        return stages_from_table(model, spec.stages, images=images)
+    layers = automatic_stages(model, images)
+    if config.stages is None:
+        return usual_stages(layers)
+    return block_stages(layers) if config.stages == "blocks" else layers
 
 
 def configured_randomizer(config: CheckConfig, model: nn.Module, plan: StagePlan) -> Randomizer:

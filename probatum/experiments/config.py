@@ -13,7 +13,8 @@ from probatum.randomization import BATCH_NORM, INITIALIZERS, ORDERS, PRESETS, Id
 from probatum.runs.plain_values import parse_dataclass
 
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs", "hog-pearson")
-# The methods that the sanity checks' papers have in common.
+# The methods that the papers on sanity checks have in common; IG-SmoothGrad by its joint estimator, which takes 50
+# gradients in place of 25 × 50.
 DEFAULT_METHODS = (
     "gradient",
     "smoothgrad",
@@ -24,12 +25,13 @@ DEFAULT_METHODS = (
     "guided-grad-cam",
     "integrated-gradients",
     "integrated-gradients-local",
-    "integrated-gradients-sg",
+    "integrated-gradients-sg-joint",
     "edge-detector",
 )
 BASELINES = ("zero", "black", "blurred", "mean")
 ON_ERROR = ("stop", "skip")
 LAST_RELU = ("skip", "keep")
+STAGES = ("blocks", "layers")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ class CheckConfig:
         train_images: how many images "train" uses.
         methods: names of attribution methods.
         metrics: names of similarity metrics; None are the preset's, or else the usual ones.
-        preset: a randomization protocol; the next four replace its parts.
+        preset: a randomization protocol; `order`, `initializer`, `batch_norm` and `trials` replace its parts.
+        stages: "layers", or "blocks" of the module tree; None takes the papers' stages where there is a table of them,
+            else layers, and blocks in networks of more than 20 layers.
         order: of the randomization.
         initializer: of the randomized parameters.
         batch_norm: what becomes of running statistics.
@@ -78,6 +82,7 @@ class CheckConfig:
     methods: tuple[str, ...] = DEFAULT_METHODS
     metrics: tuple[str, ...] | None = None
     preset: str = "adebayo"
+    stages: str | None = None
     order: str | None = None
     initializer: str | None = None
     batch_norm: str | None = None
@@ -102,6 +107,7 @@ class CheckConfig:
             ("metric", self.metrics or (), METRICS),
             ("randomization preset", (self.preset,), PRESETS),
             ("initializer", (self.initializer,), INITIALIZERS),
+            ("kind of stages", (self.stages,), STAGES),
             ("randomization order", (self.order,), ORDERS),
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
             ("baseline", (self.baseline,), BASELINES),

@@ -35,7 +35,7 @@ from probatum.experiments.result import Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
 from probatum.progress import Progress
-from probatum.randomization import Randomizer, Reset, automatic_stages
+from probatum.randomization import Randomizer, Reset, automatic_stages, usual_stages
 from probatum.runs.cells import Arrays, Cell, CellStore, cell_store
 
 IMAGES_AT_ONCE = 16  # at most, whose maps are held in memory together: of all methods and all stages
@@ -84,8 +84,8 @@ def sanity_check(
         targets: as in `attribute`; None is the trained model's predictions.
         methods: as in `attribute`.
         metrics: names of the table, or metrics of your own by name.
-        randomizer: which weights are drawn, how and in what order; None cascades through all layers with each layer's
-            own initializer.
+        randomizer: which weights are drawn, how and in what order; None cascades through all layers, or blocks
+            in networks of more than 20 layers, with each layer's own initializer.
         trials: independent randomizations.
         seed: of the methods' noise; the noise ceiling takes the next one.
         image_names: one for each image; numbers where not given.
@@ -132,7 +132,8 @@ def sanity_check(
         targets=targets,
         methods=resolved(methods, prepared, images),
         metrics=metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics},
-        randomizer=randomizer or Randomizer(model, automatic_stages(model, images, output), Reset(), seed=seed),
+        randomizer=randomizer
+        or Randomizer(model, usual_stages(automatic_stages(model, images, output)), Reset(), seed=seed),
         trials=trials,
         seed=seed,
         image_names=names,

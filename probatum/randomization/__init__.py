@@ -1,6 +1,7 @@
 """Model and label randomization: stages, initializers, random streams and the papers' protocols."""
 
 from probatum.randomization.automatic import automatic_stages
+from probatum.randomization.blocks import block_stages, usual_stages
 from probatum.randomization.classes import other_classes
 from probatum.randomization.initializers import (
     INITIALIZERS,
@@ -43,6 +44,7 @@ __all__ = [
     "TruncatedNormal",
     "Xavier",
     "automatic_stages",
+    "block_stages",
     "initializer",
     "other_classes",
     "permute_labels",
@@ -50,4 +52,5 @@ __all__ = [
     "random_labels",
     "stages_from_table",
     "stream",
+    "usual_stages",
 ]

@@ -8,7 +8,7 @@ from probatum.attributions import METHODS
 from probatum.benchmarks import SUITES, USUAL
 from probatum.data import DATASETS
 from probatum.engine import PRECISIONS
-from probatum.experiments.config import BASELINES, DEFAULT_METHODS, DEFAULT_METRICS, LAST_RELU, ON_ERROR
+from probatum.experiments.config import BASELINES, DEFAULT_METHODS, DEFAULT_METRICS, LAST_RELU, ON_ERROR, STAGES
 from probatum.experiments.text.models import RECIPES
 from probatum.experiments.text.run import USUAL_METHODS
 from probatum.experiments.text.scores import BASELINES as TEXT_BASELINES
@@ -88,6 +88,7 @@ def catalog() -> dict[str, Any]:
             for kind, (columns, rows) in tables().items()
         },
         "choices": {
+            "stages": list(STAGES),
             "order": list(ORDERS),
             "batch-norm": list(BATCH_NORM),
             "baseline": list(BASELINES),
@@ -107,7 +108,7 @@ def catalog() -> dict[str, Any]:
 
 
 def _stages(stages: Sequence[object] | None) -> str:
-    return f"{len(stages)}, by table" if stages else "by layer"
+    return f"{len(stages)}, by table" if stages else "layers or blocks"
 
 
 if __name__ == "__main__":

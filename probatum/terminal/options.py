@@ -168,6 +168,13 @@ class ProtocolOptions:
             autocompletion=some_of(listed(Kind.presets)),
         ),
     ] = "adebayo"
+    stages: Annotated[
+        str | None,
+        typer.Option(
+            help="Randomize layers or blocks; else the papers' stages, layers, or in deep networks blocks.",
+            autocompletion=one_of(offered("stages")),
+        ),
+    ] = None
     order: Annotated[
         str | None,
         typer.Option(help=f"Instead of the preset's: {_in_words('order')}.", autocompletion=one_of(offered("order"))),

@@ -106,6 +106,7 @@ def test_the_default_methods_are_written_down():
     assert CheckConfig().methods == DEFAULT_METHODS
     assert (
         *("gradient", "smoothgrad", "input-x-gradient", "input-x-gradient-sg", "guided-backprop", "grad-cam"),
-        *("guided-grad-cam", "integrated-gradients", "integrated-gradients-local", "integrated-gradients-sg"),
+        *("guided-grad-cam", "integrated-gradients", "integrated-gradients-local"),
+        "integrated-gradients-sg-joint",
         "edge-detector",
     ) == DEFAULT_METHODS
