@@ -289,7 +289,7 @@ def configured_methods(config: CheckConfig, spec: ModelSpec, preprocessing: Prep
     """
     smoothing = preset(config.preset).smoothing
     baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
-    given = {"layer": config.layer, "steps": config.steps, "baseline": baseline}
+    given = {"layer": config.layer, "layout": config.layout, "steps": config.steps, "baseline": baseline}
     usual: dict[str, Any] = {"layer": spec.grad_cam_layer}
     # A preset that smooths has noise samples of its own, whatever the methods have.
     (given if smoothing is None else usual)["samples"] = config.samples

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from probatum.attributions import METHODS
-from probatum.engine import PRECISIONS
+from probatum.engine import PRECISIONS, as_layout
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.limits import check_numbers
 from probatum.metrics import METRICS
@@ -57,6 +57,8 @@ class CheckConfig:
         trials: independent randomizations.
         layer: of every method that reads one, such as Grad-CAM; None is the last feature map that every path from
             the image to the logits passes. An option that none of the methods has a field for is refused.
+        layout: of that layer: "nchw", "nhwc", or tokens as "tokens:1:14x14"; None is the one that the forward pass
+            shows.
         samples: noise samples of every method that has them, or gets them from the preset, and DeepLiftSHAP's noisy
             baselines; None keeps the papers' numbers.
         steps: path steps of every method that has them; None keeps the papers' numbers.
@@ -88,6 +90,7 @@ class CheckConfig:
     batch_norm: str | None = None
     trials: int | None = None
     layer: str | None = None
+    layout: str | None = None
     samples: int | None = None
     steps: int | None = None
     baseline: str | None = None
@@ -125,6 +128,8 @@ class CheckConfig:
         if not self.methods or self.metrics == ():
             raise InvalidInput("a check needs at least one method and one metric")
         check_numbers(self, "images", "train_images", "trials", "samples", "steps")
+        if self.layout is not None:
+            as_layout(self.layout)
         if self.keep_maps < 0:
             raise InvalidInput(f"keep_maps is {self.keep_maps}; it cannot be negative")
 

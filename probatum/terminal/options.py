@@ -136,9 +136,14 @@ class MethodOptions:
     """Attribution methods and their hyperparameters."""
 
     methods: Methods = _DEFAULT_METHODS
-    layer: Annotated[str | None, typer.Option(help="Grad-CAM's layer by dotted path; else the model's usual one.")] = (
-        None
-    )
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Grad-CAM's layer by dotted path; else the last feature map on every path to the logits."),
+    ] = None
+    layout: Annotated[
+        str | None,
+        typer.Option(help="Axes of that layer: nchw, nhwc, or tokens:1:14x14 (1 class token, a grid); else found."),
+    ] = None
     samples: Samples = None
     steps: Steps = None
     baseline: Annotated[
