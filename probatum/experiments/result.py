@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from probatum.errors import UnknownName
 from probatum.experiments.draws import Draws
+from probatum.experiments.tables import Table
 
 
 def position(kind: str, name: str, names: Sequence[str]) -> int:
@@ -40,7 +42,7 @@ class Failure:
         return f"{self.method} of {self.image} ({self.model}, {where})"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SanityResult:
     """The scores of a sanity check.
 
@@ -79,6 +81,38 @@ class SanityResult:
     failures: tuple[Failure, ...] = ()
     draws: Draws | None = None
 
+    def __repr__(self) -> str:
+        return str(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table().to_html()
+
+    def _table(self) -> Table:
+        """The mean live score of each method under each metric at the last stage."""
+        images, trials = self.scores.shape[3:]
+        title = f"Mean scores after the last stage, {self.stages[-1]}: {images} images, {trials} trials"
+        last = np.where(self.live, self.scores, np.nan)[:, :, -1]
+        means = [[_mean(scores) for scores in method] for method in last]
+        return Table(
+            title, ("method", *self.metrics), [(name, *row) for name, row in zip(self.methods, means, strict=True)]
+        )
+
+    def to_pandas(self) -> Any:
+        """One row for each score, with its chance level and ceiling, as a `pandas.DataFrame`.
+
+        Raises:
+            InvalidInput: pandas is not installed.
+        """
+        columns = ("method", "metric", "stage", "image", "trial", "score", "chance", "ceiling", "live")
+        axes = (self.methods, self.metrics, self.stages, self.image_names, range(self.scores.shape[-1]))
+        rows = []
+        for place in np.ndindex(self.scores.shape):
+            names = [axis[at] for axis, at in zip(axes, place, strict=True)]
+            ceiling = self.ceiling[place[0], place[1], place[3]]
+            numbers = map(float, (self.scores[place], self.chance[place], ceiling))
+            rows.append([*names, *numbers, bool(self.live[place])])
+        return Table("", columns, rows).to_pandas()
+
     @property
     def live(self) -> Bool[np.ndarray, "method metric stage image trial"]:
         """Where a score exists and neither map is constant; elsewhere a rule of the metric sets the score."""
@@ -90,3 +124,9 @@ class SanityResult:
         row, column = position("method", method, self.methods), position("metric", metric, self.metrics)
         scores: np.ndarray = self.scores[row, column]
         return scores
+
+
+def _mean(scores: Float[np.ndarray, "..."]) -> float:
+    """Of the numbers that exist; NaN where none does."""
+    finite = scores[np.isfinite(scores)]
+    return float(finite.mean()) if finite.size else float("nan")

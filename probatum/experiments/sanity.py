@@ -29,18 +29,22 @@ from probatum.engine import (
 )
 from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, ModelError
+from probatum.experiments.build import smoothed
 from probatum.experiments.chance import OTHERS, chance_by_image, groups, partners
 from probatum.experiments.draws import Draws, live_draws
 from probatum.experiments.result import Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric, is_constant
 from probatum.progress import Progress
-from probatum.randomization import Randomizer, Reset, automatic_stages, usual_stages
+from probatum.randomization import Randomizer, automatic_stages, usual_stages
+from probatum.randomization import preset as get_preset
 from probatum.runs.cells import Arrays, Cell, CellStore, cell_store
 
 IMAGES_AT_ONCE = 16  # at most, whose maps are held in memory together: of all methods and all stages
 MAPS_AT_ONCE = 512 << 20  # bytes of such maps, which bound the images further
 TRAINED, AGAIN = "trained model", "trained model, another seed"
+DEFAULT_PRESET = "adebayo"
+DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs")
 
 OnNaN = Literal["raise", "record"]
 
@@ -51,9 +55,10 @@ def sanity_check(
     targets: TargetsLike | None = None,
     *,
     methods: MethodsLike,
-    metrics: Mapping[str, Metric] | Sequence[str] = ("ssim", "spearman", "spearman-abs"),
+    metrics: Mapping[str, Metric] | Sequence[str] | None = None,
+    preset: str | None = None,
     randomizer: Randomizer | None = None,
-    trials: int = 1,
+    trials: int | None = None,
     seed: int = 0,
     image_names: Sequence[str] | None = None,
     keep_maps: int = 0,
@@ -83,10 +88,12 @@ def sanity_check(
         images: (batch, channel, height, width) or (batch, ...), preprocessed.
         targets: as in `attribute`; None is the trained model's predictions.
         methods: as in `attribute`.
-        metrics: names of the table, or metrics of your own by name.
-        randomizer: which weights are drawn, how and in what order; None cascades through all layers, or blocks
-            in networks of more than 20 layers, with each layer's own initializer.
-        trials: independent randomizations.
+        metrics: names of the table, or metrics of your own by name; None are the preset's, or else SSIM and both rank
+            correlations.
+        preset: a paper's protocol by its name in `PRESETS`: randomizer, metrics, trials and what it does to methods.
+        randomizer: instead of a preset, which weights are drawn, how and in what order; without either, all layers in
+            cascade, or blocks in networks of more than 20 layers, with each layer's own initializer.
+        trials: independent randomizations; None is the preset's number, or 1.
         seed: of the methods' noise; the noise ceiling takes the next one.
         image_names: one for each image; numbers where not given.
         keep_maps: of how many of the first images the maps are kept.
@@ -111,8 +118,15 @@ def sanity_check(
             what the parts raise.
         ModelError: what the parts raise; NaN maps among it, unless `on_nan` is "record".
     """
-    methods = named_methods(methods)
+    protocol = get_preset(preset or DEFAULT_PRESET)
+    if preset is not None and randomizer is not None:
+        raise InvalidInput("a preset brings its own randomizer; give one of the two")
+    named = named_methods(methods)
+    if protocol.smoothing is not None:
+        named = {name: smoothed(method, protocol.smoothing) for name, method in named.items()}
+    trials = protocol.trials if trials is None else trials
     require_count("trials", trials)
+    metrics = protocol.metrics or DEFAULT_METRICS if metrics is None else metrics
     if not metrics:
         raise InvalidInput("a check needs at least one metric")
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
@@ -130,10 +144,10 @@ def sanity_check(
         trained=prepared,
         images=images,
         targets=targets,
-        methods=resolved(methods, prepared, images),
+        methods=resolved(named, prepared, images),
         metrics=metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics},
         randomizer=randomizer
-        or Randomizer(model, usual_stages(automatic_stages(model, images, output)), Reset(), seed=seed),
+        or protocol.randomizer(model, usual_stages(automatic_stages(model, images, output)), seed),
         trials=trials,
         seed=seed,
         image_names=names,

@@ -8,9 +8,9 @@ more to the image than to the weights. Between the two, and where the interval c
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from probatum.attributions import METHODS
 from probatum.errors import UnknownName
 from probatum.experiments.intervals import Share, share_interval
 from probatum.experiments.result import SanityResult
+from probatum.experiments.tables import Table
 from probatum.metrics import METRICS, Kind, Metric
 
 SENSITIVE_UP_TO = 0.25  # the largest share retained by a method that is sensitive to the weights
@@ -94,7 +95,7 @@ class Summary:
     verdicts: tuple[Verdict, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Judgement:
     """The verdicts of one sanity check.
 
@@ -120,6 +121,36 @@ class Judgement:
         if (method, metric) not in names:
             raise UnknownName("verdict", f"{method} under {metric}", [" under ".join(name) for name in names])
         return self.verdicts[names.index((method, metric))]
+
+    def __repr__(self) -> str:
+        return "\n".join([str(self._table()), *self.notes, *self.broken])
+
+    def _repr_html_(self) -> str:
+        return self._table().to_html()
+
+    def _table(self) -> Table:
+        """The word on each method, and the numbers of the verdict that stands beside it."""
+        columns = ("method", "verdict", "metric", "share or rise", "low", "high", "chance", "score", "ceiling", "live")
+        rows = []
+        for summary in self.summaries.values():
+            lead = summary.leading
+            numbers = (lead.value, lead.low, lead.high, lead.chance, lead.score, lead.ceiling)
+            rows.append((summary.method, summary.word, lead.metric, *numbers, f"{lead.live} of {lead.comparisons}"))
+        title = f"Verdicts after the last stage, {self.stages[-1]}: {self.images} images, {self.trials} trials"
+        return Table(title, columns, rows)
+
+    def to_pandas(self) -> Any:
+        """One row for each method and metric, with the method's word beside the metric's, as a `pandas.DataFrame`.
+
+        Raises:
+            InvalidInput: pandas is not installed.
+        """
+        names = [field.name for field in fields(Verdict)]
+        rows = [
+            (self.summary(verdict.method).word, *(getattr(verdict, name) for name in names))
+            for verdict in self.verdicts
+        ]
+        return Table("", ("verdict", *names), rows).to_pandas()
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:
