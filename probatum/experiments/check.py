@@ -21,7 +21,8 @@ from probatum.models import save_checkpoint
 from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell, CellStore
 from probatum.runs.files import write_arrays, write_json
-from probatum.runs.fingerprint import identity_of_inputs, identity_of_software, software, weights_hash
+from probatum.runs.fingerprint import weights_hash
+from probatum.runs.identity import identity_of_inputs, identity_of_software, software
 from probatum.runs.plain_values import describe
 from probatum.runs.ranks import ALONE, Ranks
 from probatum.runs.resume import RunInWork, run_in_work

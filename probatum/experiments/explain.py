@@ -27,7 +27,8 @@ from probatum.models import ModelSpec, model_spec
 from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell, CellStore
 from probatum.runs.files import read_json, reading, write_arrays, write_json
-from probatum.runs.fingerprint import fingerprint, identity_of_inputs, identity_of_software, software, weights_hash
+from probatum.runs.fingerprint import fingerprint, weights_hash
+from probatum.runs.identity import identity_of_inputs, identity_of_software, software
 from probatum.runs.plain_values import describe
 from probatum.runs.ranks import ALONE
 from probatum.runs.resume import run_in_work

@@ -106,7 +106,8 @@ def sanity_check(
         cells: a folder where parts are stored as they are computed. A check that was interrupted continues when it is
             called again with the same folder, and its scores are those of one that was not, to the bit on the same
             machine with as many threads (on CUDA, with a memory budget that is given). The parts of other checks may
-            lie there too; none is removed. Functions of your own and classes from a notebook begin anew each time.
+            lie there too; none is removed. Code, attributes and hooks of models and methods belong
+            to what is compared; a check whose parts hold anything else, such as a random generator, begins anew.
         progress: see `Progress`.
 
     Returns:

@@ -16,7 +16,7 @@ from probatum.report.save import figure_place, save_figure
 from probatum.reproductions.base import Context, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
 from probatum.runs.files import read_json, reading, write_json
-from probatum.runs.fingerprint import identity_of_software
+from probatum.runs.identity import identity_of_software
 from probatum.runs.ranks import ALONE
 from probatum.runs.resume import requested, run_in_work
 from probatum.storage import sync, sync_all, write_whole

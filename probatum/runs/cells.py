@@ -12,7 +12,8 @@ from torch import Tensor
 from probatum.engine import PreparedModel, all_logits
 from probatum.errors import InvalidInput
 from probatum.runs.files import read_arrays, write_arrays
-from probatum.runs.fingerprint import fingerprint, identity_of_inputs, identity_of_software, tensor_hash
+from probatum.runs.fingerprint import fingerprint, tensor_hash
+from probatum.runs.identity import identity_of_inputs, identity_of_software
 
 Arrays = dict[str, np.ndarray]
 _SEAL = "seal"
@@ -85,8 +86,7 @@ def cell_store(
 
     Args:
         folder: may hold the cells of other computations.
-        prepared: the model as it computes. Weights do not say what a network makes of them, so its layers and logits
-            determine the cells, too.
+        prepared: the model as it computes. Its code, attributes, hooks and logits determine the cells, too.
         images: (batch, ...).
         targets: class indices (batch,).
         budget: for memory.
@@ -94,7 +94,7 @@ def cell_store(
     """
     folder.mkdir(parents=True, exist_ok=True)
     options = [prepared.precision, prepared.dtype, prepared.channels_last, prepared.folds, budget]
-    function = [prepared.name, str(prepared.model), tensor_hash(all_logits(prepared, images, memory_budget=budget))]
+    function = [fingerprint(prepared.model), tensor_hash(all_logits(prepared, images, memory_budget=budget))]
     identity = [identity_of_inputs(prepared.model, images, targets), identity_of_software(images.device), function]
     return CellStore(folder, json.dumps([*identity, fingerprint(options), fingerprint(settings)]))
 

@@ -1,148 +1,225 @@
-"""Fingerprints of everything that determines the numbers of a run, and the differences between two runs."""
+"""Fingerprints of values: two values have the same one only if they compute the same."""
 
+import builtins
 import hashlib
 import inspect
-import platform
+import sysconfig
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import lru_cache, partial
 from pathlib import Path
-from types import FunctionType
-from typing import Any, Protocol, runtime_checkable
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor, nn
 
-import probatum
-from probatum.engine.budget import default_budget
-
-_NUMERICS = (
-    *("attributions", "engine", "maps.py", "metrics", "models", "randomization"),
-    *(f"experiments/{name}.py" for name in ("build", "chance", "draws", "explain", "quality", "sanity")),
-)
-_SHOWN = 5  # differences that a message names
-_GIB = 1 << 30
-
-
-@runtime_checkable
-class Configuration(Protocol):
-    """What a run was asked to do, of whatever kind it is."""
-
-    @property
-    def memory_budget(self) -> str | None:
-        """For activations; None is the device's default."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The configuration as plain JSON values."""
-
-
-def identity_of_inputs(model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Any]:
-    """Weights, images and targets, by their hashes."""
-    return {"weights": weights_hash(model), "images": tensor_hash(images), "targets": targets.tolist()}
-
-
-def identity_of_software(device: torch.device, rooms: tuple[str, ...] = _NUMERICS) -> dict[str, Any]:
-    """What computes: the kind of device, the libraries, and the package with a hash of its sources."""
-    return {
-        "device": device.type,
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "numpy": np.__version__,
-        "probatum": f"{probatum.__version__} {numerics_hash(rooms)[:16]}",
-    }
-
-
-def software() -> dict[str, str]:
-    """The versions of what computes."""
-    return {
-        "probatum": probatum.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "numpy": np.__version__,
-    }
+_INSTALLED = tuple({str(Path(sysconfig.get_path(name))) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_PLAIN = (str, int, float, bool, type(None))
+_PRINTED = (bytes, complex, slice, range, torch.dtype, torch.device, torch.layout, Path, np.dtype, np.generic, Enum)
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+_BY_NUMBER = ("_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs")
+_OF_MODULES = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", *_HOOKS}
+_IGNORED = {
+    "__dict__",
+    "__dataclass_fields__",
+    "__dataclass_params__",
+    "__weakref__",
+    "__doc__",
+    "__module__",
+    "__qualname__",
+    "__annotations__",
+    "__firstlineno__",
+    "__repr__",
+}
 
 
 def fingerprint(value: Any) -> Any:
     """Any value as JSON that another value shares only if the two compute the same.
 
-    Tensors and weights become hashes, functions and classes of the package their names (`numerics_hash` covers their
-    sources), and dataclasses from elsewhere their fields with a hash of the file that defines them. What has no content
-    to go by, such as a function of one's own, is another value each time.
+    Tensors and weights become hashes; objects their class and attributes; functions and classes of installed libraries
+    their name with a hash of their file; other functions their bytecode, defaults, closures and the globals that they
+    name; other classes their members and bases. Modules have their hooks among their attributes. A value that has no
+    such content, such as an open file, gets a new fingerprint each time, so that what depends on it is computed anew.
     """
-    if value is None or isinstance(value, (str, int, float, bool)):
+    return _fingerprint(value, ())
+
+
+def _fingerprint(value: Any, inside: tuple[int, ...]) -> Any:
+    """As `fingerprint`; `inside` holds the ids of the values that this one is a part of."""
+    if type(value) in _PLAIN:
         return value
-    if isinstance(value, (torch.dtype, torch.device, Path)):
-        return str(value)
     if isinstance(value, Tensor):
         return tensor_hash(value)
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return tensor_hash(torch.from_numpy(np.ascontiguousarray(value)))
-    if isinstance(value, nn.Module):
-        return [str(value), weights_hash(value)]
-    if isinstance(value, Mapping):
-        return {str(key): fingerprint(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [fingerprint(item) for item in value]
-    if isinstance(value, partial):
-        return ["partial", fingerprint(value.func), fingerprint(value.args), fingerprint(value.keywords)]
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: fingerprint(getattr(value, field.name)) for field in fields(value)}
-        return {"class": _known(type(value))} | parts
-    if isinstance(value, (type, FunctionType)) and _ours(value):
-        return _known(value)
+    if isinstance(value, _PRINTED):
+        return [type(value).__qualname__, repr(value)]
+    if id(value) in inside:
+        return ["part of itself", len(inside) - inside.index(id(value))]
+
+    def part(item: Any) -> Any:
+        return _fingerprint(item, (*inside, id(value)))
+
+    for kinds, read in _READERS:
+        if isinstance(value, kinds):
+            return read(value, part)
+    if is_dataclass(value):
+        return {"class": part(type(value))} | {each.name: part(getattr(value, each.name)) for each in fields(value)}
+    if _is_plain(value):
+        return {"class": part(type(value)), "state": part(vars(value))}
     return uuid.uuid4().hex
 
 
-def _ours(thing: Any) -> bool:
-    """Whether a class or function stands in a module of the package, by the name that it has there."""
-    return f"{thing.__module__}.".startswith("probatum.") and "<" not in thing.__qualname__
+def _is_plain(value: Any) -> bool:
+    """Whether the attributes of an object are all that it holds."""
+    kind: Any = type(value)
+    slots = any(vars(base).get("__slots__") for base in kind.__mro__)
+    return hasattr(value, "__dict__") and not slots and kind.__reduce__ is object.__reduce__
 
 
-def _known(thing: Any) -> str:
-    """The name of a class or function, with a hash of its file where that is not the package's."""
-    name = f"{thing.__module__}.{thing.__qualname__}"
-    if _ours(thing):
-        return name
+def _of_mapping(value: Mapping[Any, Any], part: Callable[[Any], Any]) -> Any:
+    if all(isinstance(key, str) for key in value):
+        return {key: part(item) for key, item in value.items()}
+    return [[part(key), part(item)] for key, item in value.items()]
+
+
+def _of_set(value: set[Any] | frozenset[Any], part: Callable[[Any], Any]) -> Any:
+    return ["set", *sorted((part(item) for item in value), key=repr)]
+
+
+def _of_module(value: nn.Module, part: Callable[[Any], Any]) -> Any:
+    """Layers, weights, and of each layer code, attributes and hooks."""
+    if isinstance(value, (torch.jit.ScriptModule, torch.fx.GraphModule)):
+        return [str(value), weights_hash(value), str(value.code)]
+    return [str(value), weights_hash(value), {name: _of_layer(each, part) for name, each in value.named_modules()}]
+
+
+def _of_layer(layer: nn.Module, part: Callable[[Any], Any]) -> Any:
+    hooks = {name: [part(hook) for hook in getattr(layer, name).values()] for name in _HOOKS if getattr(layer, name)}
+    unsaved = {name: part(layer._buffers[name]) for name in sorted(layer._non_persistent_buffers_set)}
+    state = {
+        # The options of hooks are stored by the numbers that torch gives to hooks.
+        name: part(list(item.values()) if name in _BY_NUMBER else item)
+        for name, item in vars(layer).items()
+        if name not in _OF_MODULES
+    }
+    return [part(type(layer)), state, hooks, unsaved]
+
+
+def _of_partial(value: "partial[Any]", part: Callable[[Any], Any]) -> Any:
+    return ["partial", part(value.func), part(value.args), part(value.keywords)]
+
+
+def _of_method(value: MethodType, part: Callable[[Any], Any]) -> Any:
+    return ["method", part(value.__func__), part(value.__self__)]
+
+
+def _of_function(value: FunctionType, part: Callable[[Any], Any]) -> Any:
+    """Bytecode, and everything that it computes with besides its arguments."""
+    if _is_installed(value):
+        return _named(value)
+    cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+    named = {name: value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__}
+    known = [part(value.__defaults__), part(value.__kwdefaults__), part(cells), part(named)]
+    return ["function", _of_code(value.__code__), *known]
+
+
+def _of_code(code: CodeType) -> list[Any]:
+    constants = [_of_code(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
+    names = [*code.co_names, *code.co_varnames, *code.co_freevars]
+    return [hashlib.sha256(code.co_code).hexdigest(), constants, names, code.co_flags]
+
+
+def _names(code: CodeType) -> list[str]:
+    """The names that a function and those inside it look up, in a fixed order."""
+    inner = [name for each in code.co_consts if isinstance(each, CodeType) for name in _names(each)]
+    return list(dict.fromkeys((*code.co_names, *inner)))
+
+
+def _is_filled(cell: Any) -> bool:
     try:
-        source = inspect.getsourcefile(thing)
-        return f"{name} {hashlib.sha256(Path(source or '').read_bytes()).hexdigest()}"
-    except (OSError, TypeError):  # typed into a notebook
-        return f"{name} {uuid.uuid4().hex}"
+        return cell.cell_contents is not cell
+    except ValueError:  # of a name that is assigned later
+        return False
 
 
-def rounding_settings_of(config: Configuration, device: torch.device) -> dict[str, int | None]:
-    """What decides how sums are cut into parts, and so their rounding; a run that is continued keeps to it.
-
-    Returns:
-        the threads of the CPU, and on CUDA, where it would depend on what is free at the moment, the memory budget.
-    """
-    if device.type == "cpu":
-        return {"threads": torch.get_num_threads(), "memory_budget": None}
-    if config.memory_budget is not None:
-        return {"threads": None, "memory_budget": None}
-    free = default_budget(device)
-    return {"threads": None, "memory_budget": free - free % _GIB if free >= 4 * _GIB else free}
+def _of_class(value: type, part: Callable[[Any], Any]) -> Any:
+    if _is_installed(value):
+        return _named(value)
+    members = {name: part(item) for name, item in vars(value).items() if name not in _IGNORED and _computes(item)}
+    return ["class", value.__qualname__, [part(base) for base in value.__bases__], members]
 
 
-def differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """The values that differ, each as "name: old -> new"."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        found = []
-        for key in dict.fromkeys((*old, *new)):
-            inner = f"{name} {key}".strip() if name != "config" else key
-            found += differences(old.get(key), new.get(key), inner)
-        return found
-    return [] if old == new else [f"{name}: {_short(old)} -> {_short(new)}"]
+def _computes(member: Any) -> bool:
+    """Whether a member of a class has content that its bases and fields do not have."""
+    described = inspect.ismemberdescriptor(member) or inspect.isgetsetdescriptor(member)
+    generated = isinstance(member, FunctionType) and member.__code__.co_filename == "<string>"  # by `dataclass`
+    return not (described or generated or type(member).__module__ == "_abc")
 
 
-def listed(found: list[str]) -> str:
-    """The differences in a line."""
-    more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more
+def _of_wrapper(value: Any, part: Callable[[Any], Any]) -> Any:
+    return [type(value).__name__, part(value.__func__)]
+
+
+def _of_property(value: property, part: Callable[[Any], Any]) -> Any:
+    return ["property", part(value.fget), part(value.fset)]
+
+
+def _of_name(value: Any, part: Callable[[Any], Any]) -> Any:
+    """Libraries and functions of C, which the versions of the software cover."""
+    return f"{getattr(value, '__module__', None) or ''}.{value.__name__}"
+
+
+def _of_library(value: ModuleType, part: Callable[[Any], Any]) -> Any:
+    return [value.__name__, _file_hash(getattr(value, "__file__", None) or "")]
+
+
+_READERS: tuple[tuple[Any, Callable[[Any, Callable[[Any], Any]], Any]], ...] = (
+    (nn.Module, _of_module),
+    (Mapping, _of_mapping),
+    ((tuple, list), lambda value, part: [part(item) for item in value]),
+    ((set, frozenset), _of_set),
+    (partial, _of_partial),
+    (MethodType, _of_method),
+    (FunctionType, _of_function),
+    (type, _of_class),
+    ((staticmethod, classmethod), _of_wrapper),
+    (property, _of_property),
+    (BuiltinFunctionType, _of_name),
+    (ModuleType, _of_library),
+)
+
+
+def _is_installed(thing: Any) -> bool:
+    """Whether a class or function stands, by its name, in a library, the package or Python itself."""
+    module = str(thing.__module__)
+    if "<" in thing.__qualname__ or module == "__main__":
+        return False
+    if module == builtins.__name__ or module.partition(".")[0] in ("probatum", "torch"):
+        return True
+    file = inspect.getmodule(thing)
+    return str(getattr(file, "__file__", None) or "").startswith(_INSTALLED)
+
+
+def _named(thing: Any) -> str:
+    module = inspect.getmodule(thing)
+    name = f"{thing.__module__}.{thing.__qualname__}"
+    # The identity of the software covers the package and torch.
+    if name.partition(".")[0] in ("probatum", "torch", "builtins"):
+        return name
+    return f"{name} {_file_hash(getattr(module, '__file__', None) or '')}"
+
+
+@lru_cache(maxsize=256)
+def _file_hash(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:  # of C, or typed into a notebook
+        return ""
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -160,19 +237,3 @@ def tensor_hash(tensor: Tensor) -> str:
     digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
     digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=4)
-def numerics_hash(rooms: tuple[str, ...] = _NUMERICS) -> str:
-    """SHA-256 of those sources of the package that a number depends on; of a check, where no others are named."""
-    root = Path(probatum.__file__).parent
-    digest = hashlib.sha256()
-    for room in rooms:
-        for path in sorted((root / room).rglob("*.py")) if (root / room).is_dir() else [root / room]:
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _short(value: Any) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return text if len(text) <= 60 else f"{text[:24]}… ({len(text)} characters)"

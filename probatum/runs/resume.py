@@ -19,7 +19,7 @@ import torch
 from probatum.errors import InvalidInput, ProbatumError
 from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, write_json
-from probatum.runs.fingerprint import Configuration, differences, listed, rounding_settings_of
+from probatum.runs.identity import Configuration, differences, listed, rounding_settings_of
 from probatum.runs.ranks import Ranks
 from probatum.storage import remove_scratch, sync, sync_all
 

@@ -18,7 +18,7 @@ from stopping import stop_at
 from probatum import cli
 from probatum.errors import InvalidInput, ModelError
 from probatum.experiments import CheckConfig, build, compare_presets, read_run, run_check, sanity
-from probatum.runs import fingerprint
+from probatum.runs import identity
 from probatum.runs.cells import CellStore
 from probatum.runs.resume import requested
 from probatum.terminal import commands
@@ -196,7 +196,7 @@ def test_other_numerics_weights_or_images_are_refused(tmp_path, monkeypatch):
             run_check(CONFIG, tmp_path / "run")
     for name, value in (("numerics_hash", "0" * 64), ("weights_hash", "1" * 64), ("tensor_hash", "2" * 64)):
         with monkeypatch.context() as patch:
-            patch.setattr(fingerprint, name, lambda *_, value=value: value)
+            patch.setattr(identity, name, lambda *_, value=value: value)
             with pytest.raises(
                 InvalidInput, match=r"unfinished run that differs from this one \((probatum|weights|im)"
             ):
@@ -205,9 +205,9 @@ def test_other_numerics_weights_or_images_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_hash_of_the_numerics_covers_the_rooms_that_compute():
-    root = Path(fingerprint.probatum.__file__).parent
-    assert all((root / room).exists() for room in fingerprint._NUMERICS)
-    assert re.fullmatch(r"[0-9a-f]{64}", fingerprint.numerics_hash())
+    root = Path(identity.probatum.__file__).parent
+    assert all((root / room).exists() for room in identity._NUMERICS)
+    assert re.fullmatch(r"[0-9a-f]{64}", identity.numerics_hash())
 
 
 def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):

@@ -1,9 +1,8 @@
 """Checks and scores called from Python that store their parts, and what tells one computation from another."""
 
-import hashlib
+import threading
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,17 +166,81 @@ class Own(Gradient):
     number: int = 1
 
 
-def function_of_mine(x):
-    return x + 1
+FACTOR = 2
 
 
-def test_a_class_of_ones_own_is_known_by_its_file():
+def scaling(factor):
+    return lambda x: x * factor
+
+
+def doubled(x):
+    return x * FACTOR
+
+
+def local_class(factor):
+    class Local(Gradient):
+        def scaled(self, x):
+            return x * factor
+
+    return Local
+
+
+def test_functions_and_classes_of_ones_own_are_known_by_what_they_compute(monkeypatch):
     assert fingerprint(Own()) == fingerprint(Own()) != fingerprint(Own(2))
-    name, digest = fingerprint(Own())["class"].split()
-    assert name.endswith("Own")
-    assert digest == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    assert fingerprint(scaling(2)) == fingerprint(scaling(2)) != fingerprint(scaling(3))
+    assert fingerprint(lambda x: x + 1) != fingerprint(lambda x: x + 2)
+    assert fingerprint(lambda x: torch.sin(x)) != fingerprint(lambda x: torch.cos(x))
+    assert fingerprint(local_class(2)) == fingerprint(local_class(2)) != fingerprint(local_class(3))
+    before = fingerprint(doubled)
+    monkeypatch.setitem(globals(), "FACTOR", 3)
+    assert fingerprint(doubled) != before
 
 
-@pytest.mark.parametrize("value", [function_of_mine, lambda x: x, object()], ids=["function", "lambda", "object"])
+@pytest.mark.parametrize("value", [object(), threading.Lock(), torch.Generator()], ids=["object", "lock", "generator"])
 def test_what_has_no_content_to_go_by_is_another_value_each_time(value):
     assert fingerprint(value) != fingerprint(value)
+    assert fingerprint(scaling(value)) != fingerprint(scaling(value))
+
+
+def hooked(net, register, factor):
+    getattr(net.get_submodule("1"), register)(lambda module, *values: None if factor == 1 else values[-1])
+    return net
+
+
+@pytest.mark.parametrize(
+    "register", ["register_forward_pre_hook", "register_forward_hook", "register_full_backward_hook"]
+)
+def test_hooks_and_replaced_functions_belong_to_a_model(register):
+    def net():
+        return nn.Sequential(nn.Flatten(), nn.Linear(8, 3), nn.ReLU())
+
+    plain, one, other = seeded(net), hooked(seeded(net), register, 1), hooked(seeded(net), register, 2)
+    assert fingerprint(one) == fingerprint(hooked(seeded(net), register, 1))
+    assert len({str(fingerprint(each)) for each in (plain, one, other)}) == 3
+    plain[2].forward = torch.sin
+    assert fingerprint(plain) != fingerprint(seeded(net))
+
+
+class Limited(nn.Module):
+    """Cuts logits above a limit, which none of the images reaches."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(128, 3)).double()
+
+    def forward(self, x):
+        y = self.net(x)
+        return torch.where(y.abs() > self.limit, y.sign() * self.limit, y)
+
+
+def test_a_model_with_the_same_logits_and_another_backward_pass_takes_no_stored_part(net, saved, tmp_path):
+    first = seeded(lambda: Limited(1e9))
+    # The largest logit is cut to its own value, which is a constant then.
+    second = seeded(lambda: Limited(float(first(IMAGES).detach().abs().max()) * (1 - 1e-16)))
+    check(first, tmp_path)
+    count = len(saved)
+    np.testing.assert_array_equal(check(second, tmp_path).scores, check(second).scores)
+    assert len(saved) == 2 * count
+    check(seeded(lambda: Limited(1e9)), tmp_path)
+    assert len(saved) == 2 * count
