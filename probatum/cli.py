@@ -110,8 +110,7 @@ def check(
         seed=seed,
         on_error=on_error,
     )
-    folder = out or Path("runs") / f"check-{Path(data).stem}-{model}"
-    commands.run_checks(config, presets, folder, named=out is not None)
+    commands.run_checks(config, presets, out, f"check-{Path(data).stem}-{model}")
 
 
 @app.command(
@@ -314,7 +313,7 @@ def reproduce(
 
 @app.command(epilog="Example: probatum report runs/check-digits-basic_cnn")
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """Draw the figures of a run or a reproduction and its page, report.html, again from its stored results."""
+    """Draw the figures of a run and its page again from its stored results."""
     from probatum.terminal import commands
 
     commands.draw_again(run)
@@ -322,10 +321,10 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
 
 @app.command(epilog="Example: probatum rerun runs/check-digits-basic_cnn --out again")
 def rerun(
-    run: Annotated[Path, typer.Argument(help="A folder that check, attribute or reproduce made.")],
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
 ) -> None:
-    """Compute a run or a reproduction again, from nothing but its config.json."""
+    """Compute a run again, from nothing but its config.json."""
     from probatum.terminal import commands
 
     commands.run_again(run, out)

@@ -1,12 +1,21 @@
 """Fixtures and settings that all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)  # tiny networks; tests run side by side in processes instead
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trained_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps trained networks in a folder of the session, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROBATUM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -43,12 +43,13 @@ def settings_of_a_reproduction(folder):
 @reader(READERS)
 def an_unfinished_run(folder):
     (folder / "unfinished").mkdir()
-    facts = {"config": CheckConfig().to_json(), "rounding_settings": {"threads": 1, "memory_budget": None}, "cells": 4}
+    facts = {"kind": "check", "config": CheckConfig().to_json(), "parts": {"noun": "checks", "names": ["a"]}}
+    facts |= {"rounding_settings": {"threads": 1, "memory_budget": None}, "cells": 4}
 
     def read(content):
         (folder / "unfinished" / "run.json").write_bytes(content)
         found = requested(folder)
-        assert found is None or isinstance(found["config"], dict)
+        assert found is None or isinstance(found["kind"], str)
         assert not is_finished(folder)
 
     return json_files(facts), read

@@ -6,7 +6,7 @@ from probatum.experiments.compare import PresetComparison, compare_presets
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.result import Failure, SanityResult
-from probatum.experiments.run_folder import Run, new_folder, read_run
+from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.sanity import sanity_check
 from probatum.experiments.verdicts import Judgement, Summary, Verdict, judge
 from probatum.progress import Progress
@@ -25,7 +25,6 @@ __all__ = [
     "Verdict",
     "compare_presets",
     "judge",
-    "new_folder",
     "preprocessing_of",
     "quality_scores",
     "read_run",

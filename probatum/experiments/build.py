@@ -24,7 +24,7 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.options import methods_with_options, set_fields
 from probatum.metrics import HOGCorrelation, Metric, get_metric
-from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint, train
+from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint
 from probatum.models.last_relu import last_relu, without_last_relu
 from probatum.progress import Progress
 from probatum.randomization import (
@@ -38,7 +38,7 @@ from probatum.randomization import (
     stages_from_table,
     usual_stages,
 )
-from probatum.runs.cache import read_report, write_report
+from probatum.runs.cache import read_report, train_once, write_report
 
 _FEW = 8  # images that tell whether a model ends in a ReLU
 
@@ -85,6 +85,7 @@ def set_up(
     progress: Progress | None = None,
     device: torch.device | None = None,
     trained: Path | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Setup:
     """Loads or trains what a configuration names.
 
@@ -93,6 +94,7 @@ def set_up(
         progress: called with (steps done, steps in all, what is being done).
         device: instead of the configuration's.
         trained: where a trained network is stored, or taken from if it is there.
+        say: called with a sentence where the network was trained before.
 
     Raises:
         InvalidInput, ModelError: data, weights or layers are missing or do not fit together.
@@ -106,7 +108,7 @@ def set_up(
     metrics = configured_metrics(config, data)
     if config.weights == "train" and not (trained and trained.is_file()):
         rehearse(config, spec, methods, data.images[:1].to(device))
-    model, training = load_or_train(config, spec, progress, device, trained)
+    model, training = load_or_train(config, spec, progress, device, trained, say)
     model = model.to(device)
     images = data.images.to(device)
     prepared = prepare(model)
@@ -244,8 +246,9 @@ def load_or_train(
     progress: Progress | None,
     device: torch.device | None = None,
     trained: Path | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[nn.Module, TrainingReport | None]:
-    """Loads the weights that are named, or trains a small network on the data set.
+    """Loads the weights that are named, or trains a small network on the data set, once for all runs: see `train_once`.
 
     Where `trained` is given, the network and the training's record beside it are taken from there, or else put there.
     """
@@ -264,21 +267,21 @@ def load_or_train(
     training_set = load_dataset(config.data, "train", config.train_images, config.data_dir, config.seed)
     test_set = load_dataset(config.data, "test", min(2_000, dataset.sizes[1]), config.data_dir, config.seed)
     model = load_model(spec.name, "none", len(dataset.class_names), config.seed)
-    model = model.to(device or choose_device(config.device))
-    recipe = replace(QUICK_DIGITS, seed=config.seed)
-    report = train(
-        model,
+    report = train_once(
+        model.to(device or choose_device(config.device)),
         training_set.images,
         _labels(training_set),
         test_set.images,
         _labels(test_set),
-        recipe,
-        lambda done, total, record: progress(done, total, f"training {spec.title}") if progress else None,
+        replace(QUICK_DIGITS, seed=config.seed),
+        what=spec.title,
+        progress=progress,
+        say=say,
     )
     if trained is not None and record is not None:
         save_checkpoint(model, trained)
         write_report(report, record)  # last: where it is, the weights are whole
-    return model.eval(), report
+    return model, report
 
 
 def configured_methods(config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> dict[str, Method]:

@@ -2,15 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from probatum.attributions import METHODS
 from probatum.engine import prepare, relu_coverage
-from probatum.errors import ModelError
 from probatum.experiments.build import Setup, choose_device, set_up
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import SanityResult
@@ -20,14 +17,13 @@ from probatum.maps import get_reduction
 from probatum.models import save_checkpoint
 from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell, CellStore
-from probatum.runs.files import write_arrays, write_json
+from probatum.runs.files import write_arrays
 from probatum.runs.fingerprint import weights_hash
 from probatum.runs.identity import identity_of_inputs, identity_of_software, software
+from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe
 from probatum.runs.ranks import ALONE, Ranks
-from probatum.runs.resume import RunInWork, run_in_work
-
-Say = Callable[[str], None]
+from probatum.runs.resume import RunInWork, Say
 
 
 def run_check(
@@ -39,7 +35,7 @@ def run_check(
     ranks: Ranks = ALONE,
     draw: Callable[[Path], object] | None = None,
     say: Say | None = None,
-) -> tuple[Setup, SanityResult]:
+) -> SanityResult:
     """Runs the check that a configuration describes, or what is left of it, and writes its record into a folder.
 
     The folder receives `config.json` (the configuration and all facts that a figure needs), `results.csv`, `maps/`, and
@@ -60,28 +56,46 @@ def run_check(
             configuration.
     """
     device = ranks.device(setup.images.device if setup is not None else choose_device(config.device))
-    with run_in_work(folder, config, device, ranks) as work:
-        setup = setup or set_up_together(config, device, work, progress)
-        sanity = sanity_work(config, setup, work.rounding_settings["memory_budget"])
-        store = work.identify(identity_of(config, setup), len(sanity.cells))
-        compute_cells(sanity, store, ranks, progress, say)
-        if ranks.is_main:
-            result = gather(sanity, store)
-            write_results(folder, result)
-            write_arrays(folder / "images.npz", {"pictures": setup.data.pictures().numpy()})
-            if setup.training is not None:
-                save_checkpoint(setup.model, folder / "weights.pt")
-            write_json(folder / "config.json", record(config, setup, result))
-            if draw is not None:
-                draw(folder)
-            work.finish()
-        ranks.barrier()
-    return setup, result if ranks.is_main else read_run(folder).result
+    kind = CHECK if setup is None else replace(CHECK, prepare=lambda config, run: CheckRun(config, run, setup))
+    return execute(kind, config, folder, device, progress=progress, ranks=ranks, draw=draw, say=say)
 
 
-def check(config: CheckConfig, setup: Setup, progress: Progress | None = None) -> SanityResult:
-    """Runs the check on what was set up, and writes nothing."""
-    return sanity_work(config, setup).result(progress)
+class CheckRun(Computation[SanityResult]):
+    """A check whose network and images are loaded.
+
+    Args:
+        config: of the check.
+        run: its folder and processes.
+        setup: what the configuration names; None loads it.
+    """
+
+    def __init__(self, config: CheckConfig, run: RunInWork, setup: Setup | None = None) -> None:
+        self._config, self._run = config, run
+        self._setup = setup or set_up_together(config, run)
+        self._work = sanity_work(config, self._setup, run.memory_budget)
+        self.cells = len(self._work.cells)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Configuration, weights, images and software."""
+        return identity_of(self._config, self._setup)
+
+    def compute(self, store: CellStore) -> None:
+        """Computes this process's share of the missing cells."""
+        compute_cells(self._work, store, self._run.ranks, self._run.progress, self._run.say)
+
+    def result(self, store: CellStore) -> SanityResult:
+        """Puts the cells together."""
+        return gather(self._work, store)
+
+    def write(self, result: SanityResult) -> dict[str, Any]:
+        """Writes scores, maps, pictures and the weights of a network that was trained."""
+        folder, setup = self._run.folder, self._setup
+        write_results(folder, result)
+        write_arrays(folder / "images.npz", {"pictures": setup.data.pictures().numpy()})
+        if setup.training is not None:
+            save_checkpoint(setup.model, folder / "weights.pt")
+        return record(self._config, setup, result)
 
 
 def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
@@ -94,13 +108,13 @@ def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
     }
 
 
-def set_up_together(config: CheckConfig, device: torch.device, work: RunInWork, progress: Progress | None) -> Setup:
+def set_up_together(config: CheckConfig, run: RunInWork) -> Setup:
     """Sets up in every process; a network is trained by the first one alone, which stores it for all and for later."""
-    if not work.ranks.is_main:
-        work.ranks.barrier()
-    setup = set_up(config, progress, device, work.weights)
-    if work.ranks.is_main:
-        work.ranks.barrier()
+    if not run.ranks.is_main:
+        run.ranks.barrier()
+    setup = set_up(config, run.progress, run.device, run.weights, run.say)
+    if run.ranks.is_main:
+        run.ranks.barrier()
     return setup
 
 
@@ -148,7 +162,7 @@ def compute_cells(
     for cell in second:
         if work.group_of(cell) != group:
             group = work.group_of(cell)
-            trained = [_stored(store, block) for block in group]
+            trained = [store.require(block) for block in group]
         store.save(cell, work.compare_randomized(cell, trained, ticker))
     ranks.barrier()
 
@@ -157,19 +171,12 @@ def gather(work: SanityWork, store: CellStore) -> SanityResult:
     """Puts the stored cells together."""
     gathered = ResultBuilder(work)
     for cell in work.cells:
-        gathered.add(cell, _stored(store, cell))
+        gathered.add(cell, store.require(cell))
     return gathered.result()
 
 
-def _stored(store: CellStore, cell: Cell) -> Arrays:
-    found = store.load(cell)
-    if found is None:
-        raise ModelError(f"the file {store.path(cell)} was damaged or removed meanwhile; give the same command again")
-    return found
-
-
 def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str, Any]:
-    """Everything that determines a run or is needed to read it, as JSON values."""
+    """Everything besides the configuration that determines a run or is needed to read it, as JSON values."""
     randomizer, spec = setup.randomizer, setup.spec
     labels = setup.data.labels
     account = randomizer.account()
@@ -177,7 +184,6 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
     draws = result.draws
     assert draws is not None, "a result that was read back tells nothing of its draws"
     return {
-        "config": config.to_json(),
         "software": software(),
         "device": setup.images.device.type,
         "model": {
@@ -239,3 +245,13 @@ def explained(setup: Setup) -> str:
 
 def _class_name(setup: Setup, target: int) -> str:
     return setup.class_names[target] if setup.class_names is not None else str(target)
+
+
+CHECK = Kind(
+    "check",
+    read=lambda values: CheckConfig.from_json(values["config"]),
+    values=lambda config: {"config": config.to_json()},
+    prepare=CheckRun,
+    load=lambda folder: read_run(folder).result,
+)
+"""The model-randomization check, as runs know it; rooms above draw and show it."""

@@ -4,19 +4,22 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import Setup, choose_device, set_up, set_up_again
-from probatum.experiments.check import Say, check, identity_of, run_check, set_up_together
+from probatum.experiments.check import identity_of, run_check, sanity_work, set_up_together
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import SanityResult
 from probatum.experiments.run_folder import read_run
 from probatum.experiments.verdicts import Judgement, Summary, Verdict, judge
 from probatum.progress import Progress
 from probatum.randomization import PRESETS
-from probatum.runs.files import read_json, reading, write_json, write_table
+from probatum.runs.cells import CellStore
+from probatum.runs.files import reading, write_table
+from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.ranks import ALONE, Ranks
-from probatum.runs.resume import STATE, is_finished, run_in_work
+from probatum.runs.resume import STATE, Parts, RunInWork, Say, is_finished
 
 COLUMNS = (
     "preset",
@@ -89,35 +92,109 @@ def compare_presets(
         InvalidInput: no preset, one given twice, or an order or initializer that would replace those of all presets.
         UnknownName: there is no such preset.
     """
-    configs = _configurations(config, presets)
-    first = next(iter(configs.values()))
-    if folder is None:
-        setups = _setups(set_up(first, progress), configs)
-        found = {name: check(each, setups[name], _named(name, progress)) for name, each in configs.items()}
-        return _compared(configs, found, setups)
-    device = ranks.device(choose_device(config.device))
-    with run_in_work(folder, config, device, ranks, presets=list(presets)) as work:
-        setups = _setups(set_up_together(first, device, work, progress), configs)
-        work.identify(identity_of(config, next(iter(setups.values()))))
-        found = {}
-        for name, each in configs.items():
-            if is_finished(folder / name):
-                if ranks.is_main:  # the run may have been killed when it was finished
-                    shutil.rmtree(folder / name / STATE, ignore_errors=True)
-                found[name] = read_run(folder / name).result
+    request = ComparisonRequest(config, tuple(presets))
+    if folder is not None:
+        device = ranks.device(choose_device(config.device))
+        return execute(COMPARISON, request, folder, device, progress=progress, ranks=ranks, draw=draw, say=say)
+    configs = request.configurations
+    setups = _setups(set_up(next(iter(configs.values())), progress), configs)
+    found = {name: sanity_work(each, setups[name]).result(_named(name, progress)) for name, each in configs.items()}
+    return _compared(configs, found, setups)
+
+
+@dataclass(frozen=True)
+class ComparisonRequest:
+    """The checks that are compared.
+
+    Args:
+        config: of every check, save its preset.
+        presets: names.
+    """
+
+    config: CheckConfig
+    presets: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.presets:
+            raise InvalidInput("there is no preset to compare")
+        for name in self.presets:
+            if name not in PRESETS:
+                raise UnknownName("randomization preset", name, PRESETS)
+        if len(set(self.presets)) < len(self.presets):
+            raise InvalidInput("a preset is given twice; name each once")
+        if self.config.order or self.config.initializer:
+            raise InvalidInput(
+                "an order or initializer would replace those of all presets; leave it to them, or check one"
+            )
+
+    @property
+    def device(self) -> str:
+        """A torch device, or "auto"."""
+        return self.config.device
+
+    @property
+    def memory_budget(self) -> str | None:
+        """For activations; None is the device's default."""
+        return self.config.memory_budget
+
+    @property
+    def configurations(self) -> dict[str, CheckConfig]:
+        """The check of each preset."""
+        return {name: replace(self.config, preset=name) for name in self.presets}
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as the JSON values of `config.json`."""
+        return {"config": self.config.to_json(), "presets": list(self.presets)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "ComparisonRequest":
+        """Reads what `to_json` wrote; InvalidInput where it is not that."""
+        presets = values["presets"]
+        if not isinstance(presets, list) or not all(isinstance(name, str) for name in presets):
+            raise InvalidInput("its presets are no names")
+        return cls(CheckConfig.from_json(values["config"]), tuple(presets))
+
+
+class ComparisonRun(Computation[PresetComparison]):
+    """A comparison whose network and images are loaded; each preset's check is a run in a sub-folder.
+
+    Args:
+        request: the checks.
+        run: the folder of the comparison and its processes.
+    """
+
+    def __init__(self, request: ComparisonRequest, run: RunInWork) -> None:
+        self._run, self._configs = run, request.configurations
+        self._setups = _setups(set_up_together(next(iter(self._configs.values())), run), self._configs)
+        self._config = request.config
+        self._found: dict[str, SanityResult] = {}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Configuration, weights, images and software."""
+        return identity_of(self._config, next(iter(self._setups.values())))
+
+    def compute(self, store: CellStore) -> None:
+        """Runs the checks that are not finished."""
+        run = self._run
+        for name, config in self._configs.items():
+            folder = run.folder / name
+            if is_finished(folder):
+                if run.ranks.is_main:  # the run may have been killed when it was finished
+                    shutil.rmtree(folder / STATE, ignore_errors=True)
+                self._found[name] = read_run(folder).result
             else:
-                report, told = _named(name, progress), _said(name, say)
-                _, found[name] = run_check(each, folder / name, report, setups[name], ranks=ranks, say=told)
-        comparison = _compared(configs, found, setups)
-        ranks.barrier()
-        if ranks.is_main:
-            write_verdicts(folder / "verdicts.csv", comparison)
-            write_json(folder / "config.json", {"config": config.to_json(), "presets": list(presets)})
-            if draw is not None:
-                draw(folder)
-            work.finish()
-        ranks.barrier()
-    return comparison
+                report, said = _named(name, run.progress), _said(name, run.say)
+                self._found[name] = run_check(config, folder, report, self._setups[name], ranks=run.ranks, say=said)
+
+    def result(self, store: CellStore) -> PresetComparison:
+        """The verdicts of all checks."""
+        return _compared(self._configs, self._found, self._setups)
+
+    def write(self, result: PresetComparison) -> dict[str, Any]:
+        """Writes the table of verdicts."""
+        write_verdicts(self._run.folder / "verdicts.csv", result)
+        return {}
 
 
 def write_verdicts(path: Path, comparison: PresetComparison) -> None:
@@ -143,47 +220,13 @@ def _numbers(verdict: Verdict) -> tuple[object, ...]:
     return (*map(repr, numbers), verdict.live, verdict.comparisons)
 
 
-def is_comparison(folder: Path) -> bool:
-    """Whether a folder was made by `compare_presets`."""
-    try:
-        return "presets" in read_json(folder / "config.json")
-    except (OSError, ValueError, TypeError):
-        return False
-
-
-def read_comparison_config(folder: Path) -> tuple[CheckConfig, tuple[str, ...]]:
-    """Reads what a comparison was asked to do; InvalidInput where the folder holds none."""
-    try:
-        values = read_json(folder / "config.json")
-        config, presets = CheckConfig.from_json(values["config"]), values["presets"]
-        if not isinstance(presets, list) or not all(isinstance(name, str) for name in presets):
-            raise InvalidInput("its presets are no names")
-        _configurations(config, presets)  # their names are those of folders
-        return config, tuple(presets)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{folder} holds no comparison of presets: {error}") from error
-
-
 def read_comparison(folder: Path) -> PresetComparison:
     """Judges the stored scores of a comparison again; InvalidInput where the folder or one of its runs is not whole."""
-    config, presets = read_comparison_config(folder)
-    results = {preset: read_run(folder / preset).result for preset in presets}
+    request = COMPARISON.request(folder)
+    results = {preset: read_run(folder / preset).result for preset in request.presets}
     with reading(folder, "comparison of presets"):
         judgements = {preset: judge(result) for preset, result in results.items()}
-    return PresetComparison(config.methods, judgements)
-
-
-def _configurations(config: CheckConfig, presets: Sequence[str]) -> dict[str, CheckConfig]:
-    if not presets:
-        raise InvalidInput("there is no preset to compare")
-    for name in presets:
-        if name not in PRESETS:
-            raise UnknownName("randomization preset", name, PRESETS)
-    if len(set(presets)) < len(presets):
-        raise InvalidInput("a preset is given twice; name each once")
-    if config.order or config.initializer:
-        raise InvalidInput("an order or initializer would replace those of all presets; leave it to them, or check one")
-    return {name: replace(config, preset=name) for name in presets}
+    return PresetComparison(request.config.methods, judgements)
 
 
 def _setups(setup: Setup, configs: Mapping[str, CheckConfig]) -> dict[str, Setup]:
@@ -214,3 +257,14 @@ def _said(name: str, say: Say | None) -> Say:
             say(f"{name}: {sentence}")
 
     return told
+
+
+COMPARISON = Kind(
+    "comparison",
+    read=ComparisonRequest.from_json,
+    values=ComparisonRequest.to_json,
+    prepare=ComparisonRun,
+    load=read_comparison,
+    parts=lambda request: Parts("checks", request.presets),
+)
+"""A check under several presets, as runs know it; rooms above draw and show it."""

@@ -1,6 +1,6 @@
 """Maps and pictures for a few images: what `probatum attribute` does."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Method, attribute, resolved
 from probatum.data import ImageSet, load_photographs
-from probatum.engine import PreparedModel, all_logits, prepare
+from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput
 from probatum.experiments.build import (
     choose_device,
@@ -26,12 +26,12 @@ from probatum.experiments.sanity import block_size
 from probatum.models import ModelSpec, model_spec
 from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell, CellStore
-from probatum.runs.files import read_json, reading, write_arrays, write_json
+from probatum.runs.files import read_arrays, read_json, reading, write_arrays
 from probatum.runs.fingerprint import fingerprint, weights_hash
 from probatum.runs.identity import identity_of_inputs, identity_of_software, software
+from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe
-from probatum.runs.ranks import ALONE
-from probatum.runs.resume import run_in_work
+from probatum.runs.resume import RunInWork
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +71,37 @@ class Request:
     sources: tuple[str, ...]
     target: int | None = None
 
+    @property
+    def device(self) -> str:
+        """A torch device, or "auto"."""
+        return self.config.device
+
+    @property
+    def memory_budget(self) -> str | None:
+        """For activations; None is the device's default."""
+        return self.config.memory_budget
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as the JSON values of `config.json`."""
+        return {"config": self.config.to_json(), "sources": list(self.sources), "target": self.target}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Request":
+        """Reads what `to_json` wrote; ValueError or InvalidInput where it is not that."""
+        sources, target = values["sources"], values["target"]
+        if not isinstance(sources, list) or not sources or not all(isinstance(source, str) for source in sources):
+            raise ValueError("its sources are no names of files")
+        if not (target is None or type(target) is int):
+            raise ValueError("its target is no class index")
+        return cls(CheckConfig.from_json(values["config"]), tuple(sources), target)
+
 
 def explain(
     request: Request,
     folder: Path,
     progress: Progress | None = None,
     *,
-    draw: Callable[[Explanation, Path], object] | None = None,
+    draw: Callable[[Path], object] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Explanation:
     """Computes the maps of all methods, or what is left of them, and writes them into a folder.
@@ -90,55 +114,112 @@ def explain(
         request: what to do.
         folder: none, an empty one, or that of an unfinished run of the same request.
         progress: called with (done, in all, what is being done).
-        draw: called with the explanation and the folder, before the run counts as finished.
+        draw: called with the folder, before the run counts as finished.
         say: called with sentences about a run that continues.
 
     Raises:
         InvalidInput, ModelError: what the parts raise.
     """
-    config, device = request.config, choose_device(request.config.device)
-    asked = {"sources": list(request.sources), "target": request.target}
-    with run_in_work(folder, config, device, ALONE, **asked) as work:
-        spec, skipped = model_spec(config.model), list[tuple[str, str]]()
-        data = _load(request, spec, skipped)
-        model, _ = load_or_train(config, spec, progress, device, work.weights)
-        images = data.images.to(device)
-        prepared = prepare(
-            model.to(device),
+    device = choose_device(request.config.device)
+    return execute(ATTRIBUTION, request, folder, device, progress=progress, draw=draw, say=say)
+
+
+class AttributionRun(Computation[Explanation]):
+    """Images and a model that are loaded.
+
+    Args:
+        request: what to explain and how.
+        run: its folder.
+    """
+
+    def __init__(self, request: Request, run: RunInWork) -> None:
+        config = request.config
+        self._request, self._run, self._skipped = request, run, list[tuple[str, str]]()
+        self._spec = model_spec(config.model)
+        self._data = _load(request, self._spec, self._skipped)
+        model, _ = load_or_train(config, self._spec, run.progress, run.device, run.weights, run.say)
+        self._model, images = model.to(run.device), self._data.images.to(run.device)
+        self._prepared = prepare(
+            self._model,
             config.precision,
             channels_last=config.channels_last,
             fold_batch_norm=config.fold_batch_norm,
             example=images,
         )
-        budget = work.rounding_settings["memory_budget"] or config.memory_budget
-        probabilities = all_logits(prepared, images, memory_budget=budget).softmax(1)
-        targets = _targets(request.target, probabilities, spec)
-        methods = resolved(configured_methods(config, spec, data.preprocessing), prepared, images)
-        size = block_size(images, len(methods), 1)
-        blocks = [images[first : first + size] for first in range(0, len(images), size)]
-        inputs = identity_of_inputs(model, images, targets) | {"image names": list(data.image_names)}
-        settings = {"config": config.to_json(), "methods": fingerprint(methods)}
-        store = work.identify(asked | settings | inputs | identity_of_software(device), len(blocks))
-        maps = _maps(prepared, blocks, targets, methods, config.seed, budget, store, progress, say)
-        names = spec.class_names or data.class_names
-        found = Explanation(
-            image_names=data.image_names,
-            targets=tuple(targets.tolist()),
-            class_names=tuple(names[index] if names else str(index) for index in targets.tolist()),
-            confidences=tuple(probabilities.gather(1, targets[:, None])[:, 0].tolist()),
-            pictures=data.pictures().numpy(),
-            maps=maps,
-            skipped=tuple(skipped),
+        self._budget = run.memory_budget or config.memory_budget
+        self._probabilities = all_logits(self._prepared, images, memory_budget=self._budget).softmax(1)
+        self._targets = _targets(request.target, self._probabilities, self._spec)
+        self._images = images
+        self._methods = resolved(
+            configured_methods(config, self._spec, self._data.preprocessing), self._prepared, images
         )
-        write_arrays(folder / "images.npz", {"pictures": found.pictures})
+        size, count = block_size(images, len(self._methods), 1), len(images)
+        self._cells = [Cell(first, min(first + size, count)) for first in range(0, count, size)]
+        self.cells = len(self._cells)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Request, methods, weights, images and software."""
+        return {
+            **self._request.to_json(),
+            "methods": fingerprint(self._methods),
+            **identity_of_inputs(self._model, self._images, self._targets),
+            "image names": list(self._data.image_names),
+            **identity_of_software(self._run.device),
+        }
+
+    def compute(self, store: CellStore) -> None:
+        """Explains the images of the blocks that are not stored."""
+        there = sum(cell.stop - cell.first for cell in self._cells if store.path(cell).exists())
+        if there and self._run.say is not None:
+            self._run.say(f"continuing: the maps of {there} of {len(self._images)} images are there")
+        for number, cell in enumerate(self._cells):
+            if store.load(cell) is None:
+                store.save(cell, self._maps(cell, number))
+
+    def _maps(self, cell: Cell, number: int) -> Arrays:
+        """The maps of a block by method: "maps/0" and so on."""
+        progress = self._run.progress
+
+        def tick(done: int, total: int) -> None:
+            if progress is not None:
+                progress(number * total + done, self.cells * total, "attributing")
+
+        maps = attribute(
+            self._prepared,
+            self._images[cell.part],
+            self._targets[cell.part],
+            self._methods,
+            seed=self._request.config.seed,
+            memory_budget=self._budget,
+            progress=tick,
+        )
+        return {f"maps/{row}": values.float().cpu().numpy() for row, values in enumerate(maps.values())}
+
+    def result(self, store: CellStore) -> Explanation:
+        """Puts the maps of all blocks together."""
+        found = [store.require(cell) for cell in self._cells]
+        names, targets = self._spec.class_names or self._data.class_names, self._targets.tolist()
+        return Explanation(
+            image_names=self._data.image_names,
+            targets=tuple(targets),
+            class_names=tuple(names[index] if names else str(index) for index in targets),
+            confidences=tuple(self._probabilities.gather(1, self._targets[:, None])[:, 0].tolist()),
+            pictures=self._data.pictures().numpy(),
+            maps={
+                name: np.concatenate([each[f"maps/{row}"] for each in found]) for row, name in enumerate(self._methods)
+            },
+            skipped=tuple(self._skipped),
+        )
+
+    def write(self, result: Explanation) -> dict[str, Any]:
+        """Writes pictures and maps."""
+        folder = self._run.folder
+        write_arrays(folder / "images.npz", {"pictures": result.pictures})
         (folder / "maps").mkdir(exist_ok=True)
-        for row in range(len(found.image_names)):
-            write_arrays(folder / "maps" / map_file(row), {name: values[row] for name, values in maps.items()})
-        write_json(folder / "config.json", _record(request, found, spec, model, methods))
-        if draw is not None:
-            draw(found, folder)
-        work.finish()
-    return found
+        for row in range(len(result.image_names)):
+            write_arrays(folder / "maps" / map_file(row), {name: maps[row] for name, maps in result.maps.items()})
+        return _record(result, self._spec, self._model, self._methods)
 
 
 def _load(request: Request, spec: ModelSpec, skipped: list[tuple[str, str]]) -> ImageSet:
@@ -159,54 +240,14 @@ def _targets(target: int | None, probabilities: Tensor, spec: ModelSpec) -> Tens
     return predicted if target is None else torch.full_like(predicted, target)
 
 
-def _maps(
-    prepared: PreparedModel,
-    blocks: Sequence[Tensor],
-    targets: Tensor,
-    methods: Mapping[str, Method],
-    seed: int,
-    budget: int | str | None,
-    store: CellStore,
-    progress: Progress | None,
-    say: Callable[[str], None] | None,
-) -> dict[str, np.ndarray]:
-    """By method, (image, channel, height, width); blocks that are not stored yet are computed and stored."""
-    found: list[Arrays] = []
-    starts = np.cumsum([0, *map(len, blocks)]).tolist()
-    cells = [Cell(start, start + len(block)) for start, block in zip(starts, blocks, strict=False)]
-    there = sum(cell.stop - cell.first for cell in cells if store.path(cell).exists())
-    if there and say is not None:
-        say(f"continuing: the maps of {there} of {starts[-1]} images are there")
-    for number, (cell, block) in enumerate(zip(cells, blocks, strict=True)):
-        arrays = store.load(cell)
-        if arrays is None:
-
-            def tick(done: int, total: int, before: int = number) -> None:
-                if progress is not None:
-                    progress(before * total + done, len(blocks) * total, "attributing")
-
-            maps = attribute(
-                prepared, block, targets[cell.part], methods, seed=seed, memory_budget=budget, progress=tick
-            )
-            arrays = {f"maps/{row}": values.float().cpu().numpy() for row, values in enumerate(maps.values())}
-            store.save(cell, arrays)
-        found.append(arrays)
-    return {name: np.concatenate([each[f"maps/{row}"] for each in found]) for row, name in enumerate(methods)}
-
-
-def _record(
-    request: Request, found: Explanation, spec: ModelSpec, model: nn.Module, methods: Mapping[str, Method]
-) -> dict[str, Any]:
-    """Everything that determines the maps or is needed to read them, as JSON values."""
+def _record(found: Explanation, spec: ModelSpec, model: nn.Module, methods: Mapping[str, Method]) -> dict[str, Any]:
+    """Everything besides the request that determines the maps or is needed to read them, as JSON values."""
     facts: list[dict[str, Any]] = [
         {"file": map_file(row), "image": image, "target": found.targets[row], "class": found.class_names[row]}
         | {"confidence": found.confidences[row]}
         for row, image in enumerate(found.image_names)
     ]
     return {
-        "config": request.config.to_json(),
-        "sources": list(request.sources),
-        "target": request.target,
         "software": software(),
         "model": {"name": spec.name, "title": spec.title, "weights_sha256": weights_hash(model)},
         "images": facts,
@@ -215,22 +256,28 @@ def _record(
     }
 
 
-def read_request(folder: Path) -> Request:
-    """Reads what an explanation was asked to do; InvalidInput where the folder holds none."""
-    with reading(folder, "maps of probatum attribute"):
+def read_explanation(folder: Path) -> Explanation:
+    """Reads what `explain` wrote; InvalidInput where the folder holds no complete maps."""
+    with reading(folder, "complete maps of probatum attribute"):
         values = read_json(folder / "config.json")
-        sources, target = values["sources"], values["target"]
-        if not isinstance(sources, list) or not sources or not all(isinstance(source, str) for source in sources):
-            raise ValueError("its sources are no names of files")
-        if not (target is None or type(target) is int):
-            raise ValueError("its target is no class index")
-        return Request(CheckConfig.from_json(values["config"]), tuple(sources), target)
+        images, methods = values["images"], list(values["methods"])
+        stored = [read_arrays(folder / "maps" / map_file(row)) for row in range(len(images))]
+        return Explanation(
+            image_names=tuple(str(image["image"]) for image in images),
+            targets=tuple(int(image["target"]) for image in images),
+            class_names=tuple(str(image["class"]) for image in images),
+            confidences=tuple(float(image["confidence"]) for image in images),
+            pictures=read_arrays(folder / "images.npz")["pictures"],
+            maps={method: np.stack([arrays[method] for arrays in stored]) for method in methods},
+            skipped=tuple((str(each["name"]), str(each["fault"])) for each in values["skipped"]),
+        )
 
 
-def is_explanation(folder: Path) -> bool:
-    """Whether a folder was made by `explain`."""
-    try:
-        facts = read_json(folder / "config.json")
-        return "images" in facts and "methods" in facts
-    except (OSError, ValueError, TypeError):
-        return False
+ATTRIBUTION = Kind(
+    "attribution",
+    read=Request.from_json,
+    values=Request.to_json,
+    prepare=AttributionRun,
+    load=read_explanation,
+)
+"""Maps of a few images, as runs know them; rooms above draw and show them."""

@@ -1,11 +1,7 @@
 """Run folders: `config.json`, `results.csv`, `maps/`, written whole or not at all, read with numpy and pandas alone."""
 
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from probatum.errors import InvalidInput
-from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import Failure, SanityResult
 from probatum.runs.files import read_arrays, read_json, read_table, write_arrays, write_table
 
@@ -23,33 +18,6 @@ CHANCE_COLUMNS = ("image", "method", "stage", "trial", "metric", "score")
 FAILURE_COLUMNS = ("image", "method", "stage", "trial", "model")
 _MAP_TYPES = (np.float32, np.float16, np.float64)
 _CONSTANT = ("", "reference", "randomized", "both")
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Gives a scratch folder beside `path`; it takes that name when the block ends well, and vanishes otherwise.
-
-    Raises:
-        InvalidInput: there is something at `path` already, or its parent cannot be written.
-    """
-    if path.exists():
-        raise InvalidInput(f"{path} exists already; choose another --out, or remove it yourself")
-    made = [folder for folder in path.parents if not folder.exists()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise InvalidInput(f"the results cannot be written to {path}: {error.strerror}") from error
-    try:
-        yield scratch
-        os.chmod(scratch, 0o755)
-        os.rename(scratch, path)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        with suppress(OSError):  # somebody else may have put something there
-            for folder in made:
-                folder.rmdir()
-        raise
 
 
 def write_results(folder: Path, result: SanityResult) -> None:
@@ -102,14 +70,6 @@ def _score_rows(result: SanityResult) -> Iterator[tuple[object, ...]]:
 def map_file(number: int) -> str:
     """The file name of the maps of image `number`; names of images are anybody's and make no file names."""
     return f"{number:03d}.npz"
-
-
-def read_config(folder: Path) -> CheckConfig:
-    """Reads the configuration of a run folder; InvalidInput where there is none."""
-    try:
-        return CheckConfig.from_json(read_json(folder / "config.json")["config"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{folder} holds no run of probatum: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

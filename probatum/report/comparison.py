@@ -5,7 +5,8 @@ from pathlib import Path
 
 from probatum.experiments.compare import read_comparison
 from probatum.experiments.run_folder import read_run
-from probatum.report.html import write_report
+from probatum.report.html import write_page
+from probatum.report.html.comparison import comparison_page
 from probatum.report.run import draw_run
 from probatum.report.save import save_figure
 from probatum.report.verdict_table import verdict_figure
@@ -38,4 +39,4 @@ def draw_comparison(folder: Path, progress: Callable[[str], None] | None = None)
                 progress(f"{preset}: {name}")
 
         written += draw_run(folder / preset, report)
-    return [*written, write_report(folder)]
+    return [*written, write_page(folder, comparison_page)]

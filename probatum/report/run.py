@@ -10,17 +10,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from probatum.attributions import METHODS
-from probatum.experiments.explain import Explanation
+from probatum.experiments.explain import Explanation, read_explanation
 from probatum.experiments.run_folder import Run, read_run
 from probatum.maps import get_reduction
 from probatum.report.curves import curves_figure
 from probatum.report.grids import grid_figure, methods_figure, overlay_figure
-from probatum.report.html import write_report
+from probatum.report.html import write_page
+from probatum.report.html.check import check_page
+from probatum.report.html.explanation import explanation_page
 from probatum.report.html.pictures import reduced
 from probatum.report.panels import Map
 from probatum.report.save import figure_place, save_figure
 from probatum.report.style import MOST_ROWS, MapStyle
-from probatum.runs.files import read_arrays, reading
+from probatum.runs.files import read_arrays, read_json, reading
 
 CONTROL = "edge-detector"
 TRAINED = "Original"
@@ -52,10 +54,21 @@ def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> lis
         written += save_figure(figure, figure_place(folder, name))
     if progress is not None:
         progress("report.html")
-    return [*written, write_report(folder)]
+    return [*written, write_page(folder, check_page)]
 
 
-def draw_explanation(found: Explanation, folder: Path, caption: str) -> list[Path]:
+def draw_attribution(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Draws the maps that `explain` stored in a folder: see `draw_explanation`."""
+    found = read_explanation(folder)
+    with reading(folder, "maps of probatum attribute"):
+        config = read_json(folder / "config.json")
+        caption = f"{config['model']['title']}, seed {config['config']['seed']}"
+        return draw_explanation(found, folder, caption, progress)
+
+
+def draw_explanation(
+    found: Explanation, folder: Path, caption: str, progress: Callable[[str], None] | None = None
+) -> list[Path]:
     """Draws maps into `folder`, side by side and laid over each picture, and `report.html` last.
 
     Of many images the figures show the first.
@@ -82,8 +95,10 @@ def draw_explanation(found: Explanation, folder: Path, caption: str) -> list[Pat
     }
     for name, draw in figures.items():
         for style in STYLES:
+            if progress is not None:
+                progress(f"{name}-{style}")
             written += save_figure(draw(style), folder / f"{name}-{style}")
-    return [*written, write_report(folder)]
+    return [*written, write_page(folder, explanation_page)]
 
 
 def _figures(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:
@@ -123,8 +138,7 @@ def _curves(run: Run, metric: str) -> Figure:
         {title: run.result.of(method, metric) for title, method in zip(titles, methods, strict=True)},
         metric_title=f"{facts['title']} ({metric})",
         column_titles=run.result.stages,
-        # Runs of version 0.1 have no rises and do not say of what kind a metric is.
-        quantity=facts.get("kind", "similarity" if facts["perfect"] == 1.0 else "distance"),
+        quantity=facts["kind"],
         control=control,
         ceiling={
             title: float(np.nanmean(run.result.ceiling[row, run.result.metrics.index(metric)]))

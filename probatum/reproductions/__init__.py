@@ -3,9 +3,9 @@
 from probatum.reproductions.base import Claim, Context, Experiment, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
 from probatum.reproductions.run import (
-    asked_of,
+    REPRODUCTION,
     get_paper,
-    is_reproduction,
+    read_findings,
     read_reproduction,
     redraw_reproduction,
     run_reproduction,
@@ -13,15 +13,15 @@ from probatum.reproductions.run import (
 
 __all__ = [
     "PAPERS",
+    "REPRODUCTION",
     "Claim",
     "Context",
     "Experiment",
     "Finding",
     "Paper",
     "ReproductionConfig",
-    "asked_of",
     "get_paper",
-    "is_reproduction",
+    "read_findings",
     "read_reproduction",
     "redraw_reproduction",
     "run_reproduction",

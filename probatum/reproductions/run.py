@@ -3,22 +3,24 @@
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from probatum.errors import InvalidInput, UnknownName
+from probatum.errors import UnknownName
 from probatum.experiments.build import choose_device
 from probatum.progress import Progress
-from probatum.report.html import write_report
+from probatum.report.html.reproduction import reproduction_page
+from probatum.report.html.write import write_page
 from probatum.report.save import figure_place, save_figure
-from probatum.reproductions.base import Context, Finding, Paper, ReproductionConfig
+from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
+from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, reading, write_json
 from probatum.runs.identity import identity_of_software
-from probatum.runs.ranks import ALONE
-from probatum.runs.resume import requested, run_in_work
+from probatum.runs.kinds import Computation, Kind, execute
+from probatum.runs.resume import Parts, RunInWork
 from probatum.storage import sync, sync_all, write_whole
 
 
@@ -52,36 +54,62 @@ def run_reproduction(
     Raises:
         InvalidInput, ModelError: data or weights are missing; the message tells what and where to put it.
     """
-    asked = asked_of(config)
-    experiments = get_paper(config.paper).chosen(config.figures)
     device = choose_device(config.device)
-    with run_in_work(folder, config, device, ALONE, experiments=asked["experiments"]) as work:
-        work.identify(_inputs_of(config) | identity_of_software(device, (".",)))
-        budget = work.rounding_settings["memory_budget"]
-        settled = config if budget is None else replace(config, memory_budget=str(budget))
-        there = [experiment.name for experiment in experiments if (folder / experiment.name).is_dir()]
-        if there and say is not None:
-            say(f"continuing: of {len(experiments)} experiments {', '.join(there)} are there")
-        for experiment in experiments:
+    return execute(REPRODUCTION, config, folder, device, progress=progress, draw=redraw_reproduction, say=say)
 
-            def report(done: int, total: int, what: str, name: str = experiment.name) -> None:
-                if progress is not None:
-                    progress(done, total, f"{name}: {what}")
 
-            if experiment.name in there:
-                continue
-            cells, scratch = work.state / "cells", work.state / experiment.name
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir()
-            experiment.compute(Context(settled, report, cells), scratch)
-            sync_all(scratch)
-            scratch.rename(folder / experiment.name)
-            sync(folder)
-            shutil.rmtree(cells, ignore_errors=True)
-        write_json(folder / "config.json", {"reproduction": config.to_json()})
-        findings = redraw_reproduction(folder)
-        work.finish()
-    return findings
+class ReproductionRun(Computation[list[Finding]]):
+    """The chosen experiments of a paper; each enters its sub-folder when it is finished.
+
+    Args:
+        config: what to reproduce.
+        run: its folder.
+    """
+
+    def __init__(self, config: ReproductionConfig, run: RunInWork) -> None:
+        self._run = run
+        self._experiments = _chosen(config)
+        self._asked = config
+        budget = run.memory_budget
+        self._config = config if budget is None else replace(config, memory_budget=str(budget))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The files that are read, and the software."""
+        return _inputs_of(self._asked) | identity_of_software(self._run.device, (".",))
+
+    def compute(self, store: CellStore) -> None:
+        """Computes the experiments that are not finished."""
+        run = self._run
+        there = [experiment.name for experiment in self._experiments if (run.folder / experiment.name).is_dir()]
+        if there and run.say is not None:
+            run.say(f"continuing: of {len(self._experiments)} experiments {', '.join(there)} are there")
+        for experiment in self._experiments:
+            if experiment.name not in there:
+                self._compute(experiment, store.folder)
+
+    def _compute(self, experiment: Experiment, cells: Path) -> None:
+        def report(done: int, total: int, what: str) -> None:
+            if self._run.progress is not None:
+                self._run.progress(done, total, f"{experiment.name}: {what}")
+
+        scratch = self._run.state / experiment.name
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        experiment.compute(Context(self._config, report, cells), scratch)
+        sync_all(scratch)
+        scratch.rename(self._run.folder / experiment.name)
+        sync(self._run.folder)
+        shutil.rmtree(cells, ignore_errors=True)
+
+    def result(self, store: CellStore) -> list[Finding]:
+        """The claims, judged."""
+        return _judged(self._run.folder, self._experiments)
+
+    def write(self, result: list[Finding]) -> dict[str, Any]:
+        """Writes the scorecard."""
+        _write_scorecard(self._run.folder, self._asked, result)
+        return {}
 
 
 def _inputs_of(config: ReproductionConfig) -> dict[str, str]:
@@ -100,54 +128,73 @@ def _inputs_of(config: ReproductionConfig) -> dict[str, str]:
     return found
 
 
-def asked_of(config: ReproductionConfig) -> dict[str, Any]:
-    """What an unfinished reproduction says it was asked to do."""
-    names = [experiment.name for experiment in get_paper(config.paper).chosen(config.figures)]
-    return {"config": config.to_json(), "experiments": names}
+def redraw_reproduction(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Draws the figures and judges the claims of a reproduction again, from its stored results.
 
+    Args:
+        folder: of a reproduction whose experiments are all there.
+        progress: called with each figure's name before it is drawn.
 
-def redraw_reproduction(folder: Path) -> list[Finding]:
-    """Draws the figures and judges the claims of a finished reproduction again, from its stored results.
+    Returns:
+        the figures, and the page last.
 
     Raises:
         InvalidInput: the folder holds no complete reproduction.
     """
-    config = read_reproduction(folder)
-    paper = get_paper(config.paper)
-    findings: list[Finding] = []
-    for experiment in paper.chosen(config.figures):
+    config = _config_of(folder)
+    written: list[Path] = []
+    for experiment in _chosen(config):
         place = folder / experiment.name
         with reading(place, f"complete results of {experiment.name}"):
             figures = experiment.draw(place)
-            findings += experiment.judge(place)
         for name, figure in figures.items():
-            save_figure(figure, figure_place(folder, "-".join(filter(None, (experiment.name, name)))))
+            whole = "-".join(filter(None, (experiment.name, name)))
+            if progress is not None:
+                progress(whole)
+            written += save_figure(figure, figure_place(folder, whole))
+    _write_scorecard(folder, config, _judged(folder, _chosen(config)))
+    return [*written, write_page(folder, reproduction_page)]
+
+
+def read_findings(folder: Path) -> list[Finding]:
+    """Judges the claims of a reproduction from its stored results; InvalidInput where it is not complete."""
+    return _judged(folder, _chosen(_config_of(folder)))
+
+
+def read_reproduction(folder: Path) -> ReproductionConfig:
+    """Reads the configuration of a reproduction's folder; InvalidInput where there is none or it is unfinished."""
+    return REPRODUCTION.request(folder)
+
+
+def _config_of(folder: Path) -> ReproductionConfig:
+    """As `read_reproduction`, also of a run whose figures are being drawn for the first time."""
+    with reading(folder, "reproduction of probatum"):
+        return _from_values(read_json(folder / "config.json"))
+
+
+def _from_values(values: Mapping[str, Any]) -> ReproductionConfig:
+    return ReproductionConfig.from_json(values["config"])
+
+
+def _chosen(config: ReproductionConfig) -> tuple[Experiment, ...]:
+    return get_paper(config.paper).chosen(config.figures)
+
+
+def _judged(folder: Path, experiments: Sequence[Experiment]) -> list[Finding]:
+    findings: list[Finding] = []
+    for experiment in experiments:
+        with reading(folder / experiment.name, f"complete results of {experiment.name}"):
+            findings += experiment.judge(folder / experiment.name)
+    return findings
+
+
+def _write_scorecard(folder: Path, config: ReproductionConfig, findings: list[Finding]) -> None:
+    paper = get_paper(config.paper)
     write_json(folder / "scorecard.json", [asdict(finding) for finding in findings])
     write_whole(folder / "scorecard.md", scorecard(paper, config, findings).encode("utf-8", "backslashreplace"))
     facts = {"name": paper.name, "title": paper.title, "citation": paper.citation}
     chosen = [{"name": one.name, "title": one.title} for one in paper.chosen(config.figures)]
     write_json(folder / "paper.json", facts | {"experiments": chosen})
-    write_report(folder)
-    return findings
-
-
-def is_reproduction(folder: Path) -> bool:
-    """Tells a reproduction's folder from another run's, by its configuration."""
-    try:
-        return "reproduction" in read_json(folder / "config.json")
-    except (OSError, ValueError, TypeError):
-        return False
-
-
-def read_reproduction(folder: Path) -> ReproductionConfig:
-    """Reads the configuration of a reproduction's folder; InvalidInput where there is none or it is unfinished."""
-    if "experiments" in (requested(folder) or {}) and not (folder / "config.json").is_file():
-        raise InvalidInput(f"the reproduction in {folder} is not finished; give its command again to continue it")
-    try:
-        values = read_json(folder / "config.json")
-        return ReproductionConfig.from_json(values["reproduction"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{folder} holds no reproduction of probatum: {error}") from error
 
 
 def scorecard(paper: Paper, config: ReproductionConfig, findings: list[Finding]) -> str:
@@ -168,3 +215,14 @@ def scorecard(paper: Paper, config: ReproductionConfig, findings: list[Finding])
         cells = (claim.where, claim.statement, claim.paper, finding.ours, finding.verdict, finding.why)
         lines.append("| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+REPRODUCTION = Kind(
+    "reproduction",
+    read=_from_values,
+    values=lambda config: {"config": config.to_json()},
+    prepare=ReproductionRun,
+    load=read_findings,
+    parts=lambda config: Parts("experiments", tuple(experiment.name for experiment in _chosen(config))),
+)
+"""A paper's experiments, as runs know them."""

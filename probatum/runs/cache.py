@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,7 @@ from probatum.errors import InvalidInput
 from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_checkpoint, save_checkpoint, train
 from probatum.progress import Progress
 from probatum.runs.files import read_json
+from probatum.runs.fingerprint import fingerprint
 from probatum.runs.plain_values import parse_dataclass
 from probatum.storage import write_whole
 
@@ -36,11 +39,12 @@ def train_once(
     *,
     what: str,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> TrainingReport:
     """Trains a model, or loads the weights of an equal training that was done before.
 
-    Trainings are equal where the model's structure and first weights, the images and labels, the configuration and the
-    kind of device are.
+    Trainings are equal where the model's code and first weights, the images and labels, the configuration, the kind of
+    device and, on the CPU, the number of threads are.
 
     Args:
         model: changed in place, on its device; left in eval mode.
@@ -51,20 +55,19 @@ def train_once(
         config: the hyperparameters.
         what: what is trained, for the progress.
         progress: called with (steps done, steps in all, what).
+        say: called with a sentence where nothing is trained.
 
     Returns:
         the report of the training, whenever it was done.
     """
-    device = next(model.parameters()).device
-    digest = hashlib.sha256(json.dumps([VERSION, str(model), asdict(config), device.type, torch.__version__]).encode())
-    for tensor in (*model.state_dict().values(), train_images, train_labels, test_images, test_labels):
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    weights = cache_folder() / f"{digest.hexdigest()[:32]}.pt"
-    remembered = recall(model, weights)
-    if remembered is not None:
+    tensors = (train_images, train_labels, test_images, test_labels)
+    weights = cached_weights([model, config, *tensors], next(model.parameters()).device)
+    report = recall(model, weights)
+    if report is not None:
+        if say is not None:
+            say(f"{what} was trained before; its weights are those of {weights}")
         model.eval()
-        return remembered
+        return report
     report = train(
         model,
         train_images,
@@ -74,9 +77,21 @@ def train_once(
         config,
         lambda done, total, _: progress(done, total, f"training {what}") if progress else None,
     )
-    remember(model, report, weights)
-    model.eval()
+    remember(model.eval(), report, weights)
     return report
+
+
+def cached_weights(determining: Sequence[object], device: torch.device) -> Path:
+    """The file of the cache for the weights of a training.
+
+    Args:
+        determining: everything that determines the weights, see `fingerprint`.
+        device: of the training.
+    """
+    threads = torch.get_num_threads() if device.type == "cpu" else None  # decide how sums are rounded
+    software = [VERSION, torch.__version__, np.__version__, device.type, threads]
+    key = json.dumps([software, fingerprint(determining)])
+    return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
 
 
 def recall(model: nn.Module, weights: Path) -> TrainingReport | None:

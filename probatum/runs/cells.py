@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from probatum.engine import PreparedModel, all_logits
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, ModelError
 from probatum.runs.files import read_arrays, write_arrays
 from probatum.runs.fingerprint import fingerprint, tensor_hash
 from probatum.runs.identity import identity_of_inputs, identity_of_software
@@ -77,6 +77,15 @@ class CellStore:
         except (InvalidInput, OSError, KeyError):
             return None
         return arrays if sealed == _seal(path.stem, arrays) else None
+
+    def require(self, cell: Cell) -> Arrays:
+        """Reads a cell that was stored; ModelError where it is damaged or gone."""
+        found = self.load(cell)
+        if found is None:
+            raise ModelError(
+                f"the file {self.path(cell)} was damaged or removed meanwhile; give the same command again"
+            )
+        return found
 
 
 def cell_store(

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,11 @@ from probatum.errors import InvalidInput
 from probatum.storage import require_stored, write_whole
 
 _LARGEST_JSON = 1 << 28  # bytes
+_DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_SPELLED = re.compile(rf"[{_DIRECTIONS}]|\\u")  # a backslash that would be taken for a spelling is spelled out, too
+_SPELLING = re.compile(r"\\u(061c|200[ef]|202[a-e]|206[6-9]|005c)")
+_FORMULA = ("'", "=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf|nan", re.ASCII | re.IGNORECASE)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -92,12 +98,16 @@ def _require_size(file: Any, size: int) -> None:
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a CSV file; InvalidInput where a name holds NUL or is no Unicode, which not every reader of CSV takes."""
+    """Writes a CSV file; InvalidInput where a name holds NUL or is no Unicode, which not every reader of CSV takes.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe, and marks that turn the direction of
+    writing are spelled out; `read_table` gives the text back as it was.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     try:
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows([_shielded(cell) for cell in row] for row in rows)
         content = text.getvalue().encode()
     except (csv.Error, UnicodeEncodeError) as error:  # Python 3.10 writes no NUL
         raise InvalidInput(f"{path.name} cannot hold a name of its rows ({error}); see data.storable") from error
@@ -107,7 +117,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Reads a CSV file with these columns, each row whole; OSError or ValueError where it is none."""
+    """Reads a CSV file of `write_table` with these columns, each row whole; OSError or ValueError where it is none."""
     with open(path, newline="", encoding="utf-8") as file:
         try:
             reader = csv.DictReader(file, strict=True)
@@ -119,4 +129,17 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     for number, row in enumerate(rows, 1):
         if None in row or None in row.values():
             raise InvalidInput(f"{path.name}: row {number} has another number of fields than the head")
-    return rows
+    return [{name: _unshielded(cell) for name, cell in row.items()} for row in rows]
+
+
+def _shielded(cell: object) -> object:
+    """A cell as it is written: neither a formula nor a mark of direction."""
+    if not isinstance(cell, str):
+        return cell
+    spelled = _SPELLED.sub(lambda found: f"\\u{ord(found[0][0]):04x}{found[0][1:]}", cell)
+    return f"'{spelled}" if spelled.startswith(_FORMULA) and not _NUMBER.fullmatch(spelled) else spelled
+
+
+def _unshielded(cell: str) -> str:
+    """A cell as it was before `_shielded`."""
+    return _SPELLING.sub(lambda found: chr(int(found[1], 16)), cell.removeprefix("'"))

@@ -4,7 +4,7 @@ import hashlib
 import platform
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,18 +21,6 @@ _NUMERICS = (
 )
 _SHOWN = 5  # differences that a message names
 _GIB = 1 << 30
-
-
-@runtime_checkable
-class Configuration(Protocol):
-    """What a run was asked to do, of whatever kind it is."""
-
-    @property
-    def memory_budget(self) -> str | None:
-        """For activations; None is the device's default."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The configuration as plain JSON values."""
 
 
 def identity_of_inputs(model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Any]:
@@ -62,7 +50,7 @@ def software() -> dict[str, str]:
     }
 
 
-def rounding_settings_of(config: Configuration, device: torch.device) -> dict[str, int | None]:
+def rounding_settings_of(memory_budget: str | None, device: torch.device) -> dict[str, int | None]:
     """What decides how sums are cut into parts, and so their rounding; a run that is continued keeps to it.
 
     Returns:
@@ -70,7 +58,7 @@ def rounding_settings_of(config: Configuration, device: torch.device) -> dict[st
     """
     if device.type == "cpu":
         return {"threads": torch.get_num_threads(), "memory_budget": None}
-    if config.memory_budget is not None:
+    if memory_budget is not None:
         return {"threads": None, "memory_budget": None}
     free = default_budget(device)
     return {"threads": None, "memory_budget": free - free % _GIB if free >= 4 * _GIB else free}

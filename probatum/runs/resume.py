@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,31 @@ from typing import Any
 import torch
 
 from probatum.errors import InvalidInput, ProbatumError
+from probatum.progress import Progress
 from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, write_json
-from probatum.runs.identity import Configuration, differences, listed, rounding_settings_of
+from probatum.runs.identity import differences, listed, rounding_settings_of
 from probatum.runs.ranks import Ranks
 from probatum.storage import remove_scratch, sync, sync_all
 
 STATE = "unfinished"
 FINISHED = "the finished run is"
+_OWN = ("identity", "rounding_settings", "cells", "parts")  # in run.json, besides what was asked for
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a run that are finished one after another, each in a sub-folder or a file of its own.
+
+    Args:
+        noun: for them all, such as "experiments".
+        names: of the sub-folders or files.
+    """
+
+    noun: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -34,12 +51,23 @@ class RunInWork:
     Args:
         folder: the run folder.
         ranks: the processes.
+        device: of this process.
         rounding_settings: what `rounding_settings_of` found when the run began.
+        progress: called with (done, in all, what is being done).
+        say: called with sentences about a run that continues.
     """
 
     folder: Path
     ranks: Ranks
+    device: torch.device
     rounding_settings: dict[str, int | None]
+    progress: Progress | None = None
+    say: Say | None = None
+
+    @property
+    def memory_budget(self) -> int | None:
+        """In bytes, where the run began with the device's default and keeps to it."""
+        return self.rounding_settings["memory_budget"]
 
     @property
     def state(self) -> Path:
@@ -82,7 +110,15 @@ class RunInWork:
 
 @contextmanager
 def run_in_work(
-    folder: Path, config: Configuration, device: torch.device, ranks: Ranks, **further: Any
+    folder: Path,
+    asked: dict[str, Any],
+    memory_budget: str | None,
+    device: torch.device,
+    ranks: Ranks,
+    parts: Parts | None = None,
+    *,
+    progress: Progress | None = None,
+    say: Say | None = None,
 ) -> Iterator[RunInWork]:
     """Makes a run folder, or takes up the unfinished run in it.
 
@@ -91,24 +127,26 @@ def run_in_work(
 
     Args:
         folder: none, an empty one or that of an unfinished run.
-        config: of the run.
+        asked: the kind of the run and its request, as JSON values.
+        memory_budget: that was asked for.
         device: of this process.
         ranks: the processes; the first one makes the folder.
-        further: other JSON values that determine what is asked for. "presets" and "experiments" name parts that have a
-            sub-folder each, which the part's results enter when it is finished.
+        parts: of the run, for messages.
+        progress: see `RunInWork`, like the next.
+        say: see `RunInWork`.
 
     Raises:
         InvalidInput: something else is at `folder`, another run is unfinished there, another process works on it,
             it cannot be written, or not all processes see it.
     """
-    asked = json.loads(json.dumps({"config": config.to_json(), **further}))
+    asked = _plain(asked)
     state = folder / STATE
     made = _make(folder) if ranks.is_main else []
     with _locked(state) if ranks.is_main else nullcontext():
-        continued = ranks.is_main and _take_up(folder, asked, made, config, device)
+        continued = ranks.is_main and _take_up(folder, asked, made, _more(parts, memory_budget, device))
         try:
             ranks.require_shared(state)
-            work = RunInWork(folder, ranks, _facts(folder)["rounding_settings"])
+            work = RunInWork(folder, ranks, device, _facts(folder)["rounding_settings"], progress, say)
             with _threads(work.rounding_settings["threads"]):
                 yield work
         except BaseException as error:
@@ -135,12 +173,10 @@ def _kept(folder: Path) -> tuple[str, bool]:
         facts = _facts(folder)
     except InvalidInput:
         return "", False
-    experiments, presets = facts.get("experiments", []), facts.get("presets", [])
-    if there := sum((folder / name).is_dir() for name in experiments):
-        return f"{there} of {len(experiments)} experiments are", True
-    if there := sum(is_finished(folder / name) for name in presets):
-        return f"{there} of {len(presets)} checks are", True
-    for name in presets:
+    parts = Parts(facts["parts"]["noun"], tuple(facts["parts"]["names"])) if facts.get("parts") else Parts("", ())
+    if there := sum(_is_stored(folder, name) for name in parts.names):
+        return f"{there} of {len(parts.names)} {parts.noun} are", True
+    for name in parts.names:
         worth, computed = _kept(folder / name)
         if worth:
             return f"of {name}, {worth}", computed
@@ -150,10 +186,16 @@ def _kept(folder: Path) -> tuple[str, bool]:
     return ("the trained network is" if (folder / STATE / "weights.pt").exists() else ""), False
 
 
+def _is_stored(folder: Path, part: str) -> bool:
+    """Whether a part of an unfinished run has its sub-folder, or its file among what continuing needs."""
+    whole = (folder / part).is_dir() and not (folder / part / STATE).exists()
+    return whole or (folder / STATE / f"{part}.json").is_file()
+
+
 def is_same_run(folder: Path, asked: dict[str, Any]) -> bool:
     """Whether a folder holds the unfinished run of what is asked for."""
     old = requested(folder)
-    return old is not None and not differences(old, json.loads(json.dumps(asked)))
+    return old is not None and not differences(old, _plain(asked))
 
 
 def is_finished(folder: Path) -> bool:
@@ -167,14 +209,47 @@ def requested(folder: Path) -> dict[str, Any] | None:
         facts = _facts(folder)
     except InvalidInput:
         return None
-    return {key: value for key, value in facts.items() if key not in ("identity", "rounding_settings", "cells")}
+    return {key: value for key, value in facts.items() if key not in _OWN}
+
+
+def finish_leftover(folder: Path, asked: dict[str, Any]) -> bool:
+    """Whether a folder holds the results of what is asked for, all written; what a kill left beside them is removed.
+
+    A run that nothing was left of is not counted: its folder is refused, like any other that exists.
+    """
+    state = folder / STATE
+    if state.is_symlink() or not state.is_dir() or requested(folder) is not None:
+        return False
+    try:
+        stored = read_json(folder / "config.json")
+        if not isinstance(stored, dict) or differences({key: stored.get(key) for key in asked}, _plain(asked)):
+            return False
+    except (OSError, ValueError):
+        return False
+    shutil.rmtree(state, ignore_errors=True)
+    return True
+
+
+def _plain(asked: dict[str, Any]) -> dict[str, Any]:
+    """JSON values as they come back from a file."""
+    values: dict[str, Any] = json.loads(json.dumps(asked))
+    return values
+
+
+def _more(parts: Parts | None, memory_budget: str | None, device: torch.device) -> dict[str, Any]:
+    """The facts of a run that begins, besides what it is asked for."""
+    listed = None if parts is None else {"noun": parts.noun, "names": list(parts.names)}
+    return {"parts": listed, "rounding_settings": rounding_settings_of(memory_budget, device)}
 
 
 def _facts(folder: Path) -> dict[str, Any]:
     try:
         values = read_json(folder / STATE / "run.json")
-        if not isinstance(values, dict) or not isinstance(values.get("config"), dict):
+        if not isinstance(values, dict) or not isinstance(values.get("kind"), str):
             raise InvalidInput("run.json says too little")
+        parts = values.get("parts")
+        if parts is not None and not all(isinstance(name, str) for name in (parts["noun"], *parts["names"])):
+            raise InvalidInput("run.json has parts without names")
         found = values["rounding_settings"]["threads"], values["rounding_settings"]["memory_budget"]
         if any(not (value is None or (type(value) is int and value > 0)) for value in found):
             raise InvalidInput("run.json says no threads or memory budget that a run can have")
@@ -189,8 +264,6 @@ def _make(folder: Path) -> list[Path]:
     if requested(folder) is None and folder.exists():
         # A folder of nothing but the state is that of a run which was killed before it said what it is.
         if not (folder.is_dir() and {path.name for path in folder.iterdir()} <= {STATE}):
-            if (folder / "config.json").exists() and not state.is_symlink():
-                shutil.rmtree(state, ignore_errors=True)  # of a run that was killed when it was finished
             raise InvalidInput(f"{folder} exists already; choose another --out, or remove it yourself")
     elif folder.exists():
         _refuse_links(folder)
@@ -212,9 +285,7 @@ def _refuse_links(folder: Path) -> None:
             raise InvalidInput(f"{path} is a link; a run is continued only in a folder that has none")
 
 
-def _take_up(
-    folder: Path, asked: dict[str, Any], made: list[Path], config: Configuration, device: torch.device
-) -> bool:
+def _take_up(folder: Path, asked: dict[str, Any], made: list[Path], more: dict[str, Any]) -> bool:
     """Whether the locked folder holds what is asked for, unfinished; else it becomes that of a new run.
 
     Raises:
@@ -232,7 +303,7 @@ def _take_up(
             elif path.name != "lock":
                 path.unlink()
         (state / "cells").mkdir()
-        _write(state, asked | {"rounding_settings": rounding_settings_of(config, device)})
+        _write(state, asked | more)
     except OSError as error:
         _take_back(state, made)
         raise InvalidInput(f"the results cannot be written to {folder}: {error.strerror}") from error

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.text import Text
 
+# Of marks that turn the direction of writing, and so can show a text as another one.
+_DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
 
 def plain(text: str) -> str:
     r"""A text without signs that steer a terminal or that it cannot show: these are spelt out, as \x1b or \udcff."""
@@ -17,7 +20,8 @@ def plain(text: str) -> str:
 
 
 def _steers(sign: str) -> bool:
-    return sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs")
+    turns = unicodedata.bidirectional(sign) in _DIRECTIONS or sign in "\u061c\u200e\u200f"
+    return turns or (sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs"))
 
 
 def show(text: "str | Text") -> None:

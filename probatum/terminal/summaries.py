@@ -1,41 +1,50 @@
 """What the terminal says of results, after a command wrote them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from torch import Tensor, nn
 
-from probatum.attributions import METHODS, Method
+from probatum.attributions import METHODS
 from probatum.data import DATASETS
-from probatum.engine import relu_coverage
 from probatum.errors import ModelError
-from probatum.experiments import Judgement, PresetComparison, SanityResult, Setup, Summary, judge
+from probatum.experiments import Judgement, PresetComparison, Run, Summary, judge
+from probatum.experiments.draws import Draws
+from probatum.experiments.explain import Explanation
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED
 from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import Finding
 from probatum.terminal.output import show, show_table
 
 
-def show_check(setup: Setup, result: SanityResult) -> None:
+def show_check(run: Run) -> None:
     """Shows the verdict on each method, and what limits the check."""
-    if setup.training is not None:
-        show(f"{setup.spec.title} was trained to a test accuracy of {setup.training.best_accuracy:.4f}")
-    judgement = judge(result, setup.metrics)
+    result, model = run.result, run.config["model"]
+    if model["test_accuracy"] is not None:
+        show(f"{model['title']} was trained to a test accuracy of {model['test_accuracy']:.4f}")
+    judgement = judge(result)
     images, trials = len(result.image_names), result.scores.shape[-1]
     show(
         f"verdicts after the last stage, {result.stages[-1]}, from {_counted(images, 'image')} and "
         f"{_counted(trials, 'trial')}; a small share is good: little of the map is left without the trained weights"
     )
     show_judgement(judgement)
-    for sentence in (*_limits(setup, result), *judgement.notes):
+    for sentence in (*_limits(run), *judgement.notes):
         show(sentence)
-    show_skipped(setup.skipped)
+    show_skipped([(each["name"], each["fault"]) for each in run.config["data"]["skipped"]])
     if judgement.broken:
         raise ModelError(f"{'; '.join(judgement.broken)}; these results cannot be trusted")
     tested = [row for row, method in enumerate(result.methods) if not METHODS[method].control]
     if tested and not np.isfinite(result.scores[tested]).any():
-        raise ModelError(f"not one score exists: all maps of {setup.spec.title} have NaN or infinite values")
+        raise ModelError(f"not one score exists: all maps of {model['title']} have NaN or infinite values")
+
+
+def show_explanation(found: Explanation) -> None:
+    """Shows which class of each image was explained."""
+    rows = zip(found.image_names, found.class_names, found.targets, found.confidences, strict=True)
+    cells = [(image, name, str(index), f"{confidence:.3f}") for image, name, index, confidence in rows]
+    show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
+    show_skipped(found.skipped)
 
 
 def show_judgement(judgement: Judgement) -> None:
@@ -62,30 +71,32 @@ def _share(summary: Summary) -> str:
     return f"{'rise' if verdict.kind == 'rise' else 'share'} {value:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _limits(setup: Setup, result: SanityResult) -> Iterator[str]:
+def _limits(run: Run) -> Iterator[str]:
     """What a reader must know of the comparisons, one sentence each."""
+    result, images = run.result, run.config["data"]["images"]
     constant = int((result.constant > 0).sum())
     if constant:
         yield f"{constant} of {result.constant.size} comparisons had a constant map; they count for no verdict"
-    yield from partly_guided(setup.methods, setup.model, setup.images)
-    if result.draws is not None and result.draws.dead:
-        yield result.draws.sentence
-    if setup.last_relu is not None:
-        yield f"explained are the values before the model's last ReLU, {setup.last_relu}: behind it most maps are empty"
-    labels = setup.data.labels
+    yield from partly_guided(run)
+    draws = Draws(tuple(run.config["randomization"]["draws"]), tuple(run.config["randomization"]["dead draws"]))
+    if draws.dead:
+        yield draws.sentence
+    if run.config["model"]["explained"] != "logits":
+        yield f"explained are the {run.config['model']['explained']}: behind it most maps are empty"
     # Labels of photographs number their folders, not the model's classes.
-    if setup.data.name in DATASETS and labels is not None and (wrong := int((labels != setup.targets.cpu()).sum())):
-        yield f"the model misclassifies {wrong} of {_counted(len(labels), 'image')}; the predicted class is explained"
+    wrong = sum(image["label"] not in (None, image["target"]) for image in images)
+    if wrong and run.config["data"]["name"] in DATASETS:
+        yield f"the model misclassifies {wrong} of {_counted(len(images), 'image')}; the predicted class is explained"
     if result.failures:
         count, first = len(result.failures), result.failures[0]
         yield f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ..."
 
 
-def partly_guided(methods: Mapping[str, Method], model: nn.Module, images: Tensor) -> Iterator[str]:
+def partly_guided(run: Run) -> Iterator[str]:
     """Says where Guided Backprop and its kin changed a part of the model's activations alone."""
-    ruled = [METHODS[name].title for name, method in methods.items() if hasattr(method, "min_coverage")]
-    if ruled and (coverage := relu_coverage(model, images)).share < 1:
-        yield f"{', '.join(ruled)}: {coverage}; the others pass the plain gradient"
+    ruled = [facts["title"] for facts in run.config["methods"].values() if "min_coverage" in facts]
+    if ruled and run.config["model"]["relu_share"] < 1:
+        yield f"{', '.join(ruled)}: {run.config['model']['relu_calls']}; the others pass the plain gradient"
 
 
 def _counted(number: int, what: str) -> str:

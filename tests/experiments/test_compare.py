@@ -15,9 +15,10 @@ from probatum.engine import Request
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments import CheckConfig, compare, compare_presets, read_run, sanity_check, set_up
 from probatum.experiments.build import set_up_again, smoothed
-from probatum.experiments.compare import is_comparison, read_comparison, read_comparison_config
-from probatum.experiments.run_folder import read_config
+from probatum.experiments.check import CHECK, sanity_work
+from probatum.experiments.compare import COMPARISON, ComparisonRequest, read_comparison
 from probatum.randomization import PRESETS, Smoothing, automatic_stages, preset
+from probatum.runs.kinds import kind_name
 
 ALL = ("adebayo", "bottom-up", "smprt", "emprt", "random-logit")
 CONFIG = CheckConfig(
@@ -147,10 +148,10 @@ def test_each_preset_is_stored_as_the_run_that_it_is_alone(compared, tmp_path):
     _, folder, _ = compared
     for name in ALL:
         run = read_run(folder / name)
-        assert read_config(folder / name) == replace(CONFIG, preset=name)
+        assert CHECK.request(folder / name) == replace(CONFIG, preset=name)
         assert run.result.metrics[0] == ("entropy-rise" if name == "emprt" else "ssim")
         assert run.config["randomization"]["order"] == PRESETS[name].order
-    alone = compare.check(replace(CONFIG, preset="smprt"), set_up(replace(CONFIG, preset="smprt")))
+    alone = sanity_work(replace(CONFIG, preset="smprt"), set_up(replace(CONFIG, preset="smprt"))).result()
     np.testing.assert_allclose(alone.scores, read_run(folder / "smprt").result.scores, rtol=1e-12)
     facts = read_run(folder / "random-logit").config
     targets = [image["target"] for image in facts["data"]["images"]]
@@ -160,13 +161,14 @@ def test_each_preset_is_stored_as_the_run_that_it_is_alone(compared, tmp_path):
 
 def test_a_comparison_is_read_back_from_its_runs(compared):
     comparison, folder, _ = compared
-    assert is_comparison(folder)
-    assert not is_comparison(folder / "emprt")
-    assert not is_comparison(folder / "nowhere")
-    assert read_comparison_config(folder) == (CONFIG, ALL)
+    assert COMPARISON.request(folder) == ComparisonRequest(CONFIG, tuple(ALL))
+    assert kind_name(folder) == "comparison"
+    assert kind_name(folder / "emprt") == "check"
+    with pytest.raises(InvalidInput, match="no run"):
+        kind_name(folder / "nowhere")
     again = read_comparison(folder)
     assert again == comparison
-    with pytest.raises(InvalidInput, match="no comparison"):
+    with pytest.raises(InvalidInput, match="not 'comparison'"):
         read_comparison(folder / "emprt")
 
 
@@ -206,6 +208,6 @@ def test_what_cannot_be_compared_is_refused_before_the_work(presets, options, er
     def never(*args, **options):
         raise AssertionError("the work began")
 
-    monkeypatch.setattr(compare, "check", never)
+    monkeypatch.setattr(compare, "sanity_work", never)
     with pytest.raises(error, match=message):
         compare_presets(replace(CONFIG, **options), presets)

@@ -12,7 +12,7 @@ from probatum.cli import main
 from probatum.errors import InvalidInput
 from probatum.experiments import CheckConfig, build, sanity
 from probatum.experiments import explain as explaining
-from probatum.experiments.explain import Request, explain, read_request
+from probatum.experiments.explain import ATTRIBUTION, Request, explain
 
 REQUEST = Request(
     CheckConfig(model="mlp", weights="none", images=5, methods=("gradient", "smoothgrad"), samples=2, device="cpu"),
@@ -81,7 +81,7 @@ def test_rerun_computes_the_same_maps_from_the_configuration(tmp_path, monkeypat
         assert not stop.value.code
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert capsys.readouterr().out.count("report.html and the maps of 2 methods") == 2
-    assert read_request(tmp_path / "a").target == 4
+    assert ATTRIBUTION.request(tmp_path / "a").target == 4
     stored = json.loads((tmp_path / "a" / "config.json").read_text())
     assert set(stored["software"]) == {"probatum", "python", "torch", "torchvision", "numpy"}
 
@@ -94,5 +94,5 @@ def test_a_folder_that_says_something_else_is_refused(change, tmp_path):
     explain(REQUEST, tmp_path / "run")
     path = tmp_path / "run" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(InvalidInput, match=r"holds no maps of probatum attribute|settings of a check are"):
-        read_request(tmp_path / "run")
+    with pytest.raises(InvalidInput, match=r"holds no attribution of probatum|settings of a check are"):
+        ATTRIBUTION.request(tmp_path / "run")

@@ -80,11 +80,11 @@ class Hungry(nn.Module):
 def test_where_memory_runs_out_the_check_goes_on_with_smaller_chunks(small, tmp_path, monkeypatch):
     load = build.load_model
     monkeypatch.setattr(build, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
-    expected = run_check(CONFIG, tmp_path / "roomy")[1]
+    expected = run_check(CONFIG, tmp_path / "roomy")
     assert max(Hungry.calls) > 13
     monkeypatch.setattr(Hungry, "most", 13)
     Hungry.calls.clear()
-    found = run_check(CONFIG, tmp_path / "tight")[1]
+    found = run_check(CONFIG, tmp_path / "tight")
     fit = [rows for rows in Hungry.calls if rows <= 13]
     assert len(fit) < len(Hungry.calls)
     assert max(fit) > 1
@@ -303,16 +303,15 @@ def test_a_check_records_what_it_skipped(tmp_path):
         device="cpu",
         on_error="skip",
     )
-    made, result = run_check(config, tmp_path / "run")
+    result = run_check(config, tmp_path / "run")
     assert result.image_names == ("0.png", "3.png")
-    assert [name for name, _ in made.skipped] == ["1.png", "2.png"]
     assert [image["name"] for image in read_run(tmp_path / "run").config["data"]["skipped"]] == ["1.png", "2.png"]
 
 
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("point", [8, 30])  # among the cells; among the results
 def test_a_disk_that_fails_ends_the_run_in_one_line_and_keeps_what_there_is(fault, point, here, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "draw_run", lambda folder, progress: [])
+    monkeypatch.setattr(commands, "CHECK", replace(commands.CHECK, draw=lambda folder, progress: []))
     assert run(*COMMAND[:-1], "whole") == 0
     capsys.readouterr()
     fsync, seen = os.fsync, []

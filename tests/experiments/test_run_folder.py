@@ -9,7 +9,7 @@ from nets import ConvNet, images, seeded
 
 from probatum.attributions import EdgeDetector, Gradient, SmoothGrad
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments import CheckConfig, new_folder, read_run, sanity_check
+from probatum.experiments import CheckConfig, read_run, sanity_check
 from probatum.experiments.run_folder import COLUMNS, write_results
 from probatum.runs.files import write_json
 
@@ -55,38 +55,6 @@ def test_results_are_tidy(result, tmp_path):
     row = next(r for r in rows if r["method"] == "gradient" and r["metric"] == "spearman" and r["step"] == "3")
     assert float(row["score"]) == result.of("gradient", "spearman")[2, 0, 0]
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["000.npz", "001.npz"]
-
-
-def test_a_folder_appears_only_when_its_work_is_done(tmp_path):
-    wanted = tmp_path / "a" / "b"
-    with new_folder(wanted) as scratch:
-        (scratch / "file").write_text("x")
-        assert not wanted.exists()
-    assert (wanted / "file").read_text() == "x"
-    assert [path.name for path in wanted.parent.iterdir()] == ["b"]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_folder_vanishes_when_its_work_fails(error, tmp_path):
-    def fail() -> None:
-        with new_folder(tmp_path / "a" / "b") as scratch:
-            (scratch / "file").write_text("x")
-            raise error
-
-    with pytest.raises(error):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_exists_is_not_touched(tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "kept").write_text("kept")
-    with pytest.raises(InvalidInput, match="exists already"), new_folder(tmp_path / "run"):
-        pass
-    assert (tmp_path / "run" / "kept").read_text() == "kept"
-    (tmp_path / "file").write_text("kept")
-    with pytest.raises(InvalidInput, match="cannot be written"), new_folder(tmp_path / "file" / "run"):
-        pass
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
         pictures = generator.uniform(size=(len(names), *size)).astype(np.float32)
         np.savez(folder / "images.npz", allow_pickle=False, pictures=pictures)
     config = {
+        "kind": "check",
         "config": CheckConfig(data="digits", methods=METHODS, metrics=METRICS, trials=trials, images=3).to_json(),
         "software": {"probatum": "0.1.0"},
         "device": "cpu",
@@ -102,7 +103,7 @@ def comparison_folder(folder, names=("one", "two", "three"), *, presets=("adebay
     for preset in presets:
         stored = json.loads((check_folder(folder / preset, names, **options) / "config.json").read_text("utf-8"))
         config = stored["config"]
-    write_json(folder / "config.json", {"config": config, "presets": list(presets)})
+    write_json(folder / "config.json", {"kind": "comparison", "config": config, "presets": list(presets)})
     return folder
 
 
@@ -119,6 +120,7 @@ def explanation_folder(folder, names=("one.jpg", "two.jpg"), *, label="cat", pic
     if pictures:
         np.savez(folder / "images.npz", allow_pickle=False, pictures=generator.uniform(size=(len(names), 3, 24, 30)))
     config = {
+        "kind": "attribution",
         "config": CheckConfig(data=names[0], methods=METHODS, weights="none").to_json(),
         "model": {"name": "basic_cnn", "title": "basic CNN", "weights_sha256": "0" * 64},
         "images": images,
@@ -137,7 +139,7 @@ def reproduction_folder(folder, text="more than half"):
     folder.mkdir(parents=True)
     settings = {"paper": "somebody2020", "figures": ["figure1"], "preset": "quick", "data_dir": None}
     settings |= {"photographs": None, "model": None, "weights": "default", "device": "auto", "seed": 3}
-    write_json(folder / "config.json", {"reproduction": settings | {"memory_budget": None}})
+    write_json(folder / "config.json", {"kind": "reproduction", "config": settings | {"memory_budget": None}})
     claims = [
         {
             "claim": {"name": f"claim{number}", "where": f"figure {number}", "statement": text, "paper": text},

@@ -24,5 +24,5 @@ def test_a_comparison_draws_its_table_and_each_run(tmp_path):
     assert {name.split(":")[0] for name in named} == {"emprt", "random-logit"}
     first = written[0].read_bytes()
     assert draw_comparison(tmp_path)[0].read_bytes() == first
-    with pytest.raises(InvalidInput, match="no comparison"):
+    with pytest.raises(InvalidInput, match="not 'comparison'"):
         draw_comparison(tmp_path / "emprt")

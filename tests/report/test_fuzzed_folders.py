@@ -11,14 +11,13 @@ from mutations import as_json, changed, damaged, json_files, zip_files
 from report_folders import check_folder, explanation_folder, reproduction_folder
 
 from probatum.experiments import CheckConfig, read_run
-from probatum.experiments.compare import is_comparison, read_comparison, read_comparison_config
-from probatum.experiments.explain import is_explanation
-from probatum.experiments.run_folder import read_config
+from probatum.experiments.check import CHECK
+from probatum.experiments.compare import COMPARISON, read_comparison
 from probatum.report.comparison import draw_comparison
-from probatum.report.html import write_report
 from probatum.report.run import draw_run
-from probatum.reproductions import is_reproduction, read_reproduction
+from probatum.reproductions import read_reproduction
 from probatum.runs.files import write_json
+from probatum.terminal.kinds import kind_of, write_report
 
 READERS: dict[str, Reader] = {}
 
@@ -76,14 +75,16 @@ def comparison(folder):
     for preset in ("adebayo", "shin"):
         check_folder(folder / preset, ("one",), kept=0, trials=1)
     config = CheckConfig(methods=("gradient", "smoothgrad", "edge-detector"), metrics=("ssim", "spearman"))
-    write_json(folder / "config.json", {"config": config.to_json(), "presets": ["adebayo", "shin"]})
+    write_json(
+        folder / "config.json", {"kind": "comparison", "config": config.to_json(), "presets": ["adebayo", "shin"]}
+    )
     return folder
 
 
 @reader(READERS, long=2000)
 def runs(place):
     def read(folder):
-        is_reproduction(folder), is_explanation(folder), is_comparison(folder)
+        kind_of(folder)
         result = read_run(folder).result
         assert result.scores.shape[4] * len(result.image_names) > 0
         assert all(set(result.methods) <= set(maps) for maps in result.maps.values())
@@ -93,7 +94,7 @@ def runs(place):
 
 @reader(READERS)
 def settings_of_runs(place):
-    return of_folder(small_check, read_config)(place)
+    return of_folder(small_check, CHECK.request)(place)
 
 
 @reader(READERS, long=1500)
@@ -118,7 +119,7 @@ def pages_of_reproductions(place):
 @reader(READERS, short=20)
 def comparisons(place):
     def read(folder):
-        read_comparison_config(folder)
+        COMPARISON.request(folder)
         read_comparison(folder)
 
     return of_folder(comparison, read)(place)

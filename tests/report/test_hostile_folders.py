@@ -13,12 +13,12 @@ from report_folders import METHODS, check_folder, reproduction_folder
 from probatum.data import UNIT_RANGE, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments import CheckConfig, read_run
-from probatum.experiments.compare import read_comparison_config
-from probatum.report.html import write_report
+from probatum.experiments.compare import COMPARISON
 from probatum.report.run import draw_run
 from probatum.report.save import figure_place
 from probatum.reproductions import redraw_reproduction
 from probatum.runs.files import write_json
+from probatum.terminal.kinds import write_report
 
 NAMES = (
     *(b"\xff.png", b"new\nline.png", b"return\r.png", b"escape\x1b.png", b'quote",comma.png', b"=1+1.png"),
@@ -85,9 +85,9 @@ def test_the_name_of_a_metric_is_no_path(tmp_path):
     "presets", [["../victim", "adebayo"], ["/tmp"], [3], "adebayo", {}, ["adebayo", "adebayo"], []]
 )
 def test_the_presets_of_a_comparison_are_no_paths(presets, tmp_path):
-    write_json(tmp_path / "config.json", {"config": CheckConfig().to_json(), "presets": presets})
-    with pytest.raises(InvalidInput, match="holds no comparison"):
-        read_comparison_config(tmp_path)
+    write_json(tmp_path / "config.json", {"kind": "comparison", "config": CheckConfig().to_json(), "presets": presets})
+    with pytest.raises(InvalidInput, match="preset"):
+        COMPARISON.request(tmp_path)
 
 
 def test_links_lead_nowhere(tmp_path):
@@ -113,7 +113,7 @@ def test_a_figure_has_a_plain_name(name, tmp_path):
 def test_results_of_a_reproduction_that_are_not_there_are_said(tmp_path):
     folder = reproduction_folder(tmp_path / "run")
     stored = json.loads((folder / "config.json").read_text())
-    stored["reproduction"] |= {"paper": "wienecke2021", "figures": ["figure1"]}
+    stored["config"] |= {"paper": "wienecke2021", "figures": ["figure1"]}
     (folder / "config.json").write_text(json.dumps(stored))
     with pytest.raises(InvalidInput, match="figure1 holds no complete"):
         redraw_reproduction(folder)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from report_folders import HOSTILE, check_folder, comparison_folder, explanation_folder, reproduction_folder
 
-from probatum.report.html import write_report
+from probatum.terminal.kinds import write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra 'browser' is not installed")
 pytestmark = pytest.mark.extra

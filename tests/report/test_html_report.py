@@ -24,13 +24,13 @@ from report_folders import (
 )
 
 from probatum.errors import InvalidInput
-from probatum.report.html import write_report
 from probatum.report.html.charts import panel, scale_of
 from probatum.report.html.page import json_text
 from probatum.report.html.pictures import colored, reduced, sheet, stored_figure
 from probatum.report.html.words import LONGEST, command, count, listed, number, plain, short_name
 from probatum.report.html.words import settings as settings_in_words
 from probatum.report.intervals import Interval
+from probatum.terminal.kinds import write_report
 
 FOLDERS = {
     "check": check_folder,

@@ -17,7 +17,7 @@ from stopping import stop_at
 
 from probatum import cli
 from probatum.errors import InvalidInput, ModelError
-from probatum.experiments import CheckConfig, build, compare_presets, read_run, run_check, sanity
+from probatum.experiments import CheckConfig, build, compare_presets, read_run, run_check, sanity, set_up
 from probatum.runs import identity
 from probatum.runs.cells import CellStore
 from probatum.runs.resume import requested
@@ -50,7 +50,8 @@ def _small(monkeypatch):
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "draw_run", lambda folder, progress=None: [read_run(folder)])
+    drawn = replace(commands.CHECK, draw=lambda folder, progress: [read_run(folder).folder])
+    monkeypatch.setattr(commands, "CHECK", drawn)
     return tmp_path
 
 
@@ -100,11 +101,11 @@ def test_only_what_is_missing_is_computed(tmp_path, monkeypatch):
     saved, said = [], []
     save = CellStore.save
     monkeypatch.setattr(CellStore, "save", lambda *arguments: saved.append(arguments[1]) or save(*arguments))
-    setup_, result = run_check(CONFIG, tmp_path / "run", say=said.append)
+    result = run_check(CONFIG, tmp_path / "run", say=said.append)
     assert len(saved) == 9 - 4
     assert said == ["continuing: 4 of 9 cells are there"]
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
-    np.testing.assert_array_equal(result.scores, sanity_of(setup_).scores)
+    np.testing.assert_array_equal(result.scores, sanity_of(set_up(CONFIG)).scores)
 
 
 def sanity_of(made):
@@ -227,10 +228,10 @@ def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
             run_check(config, tmp_path / "run")
     assert (tmp_path / "run" / "unfinished" / "weights.pt").is_file()  # what an earlier command left stays
     shutil.copytree(tmp_path / "run", tmp_path / "other")
-    monkeypatch.setattr(build, "train", never)
-    made, _ = run_check(config, tmp_path / "run")
+    monkeypatch.setattr(build, "train_once", never)
+    run_check(config, tmp_path / "run")
     assert (tmp_path / "run" / "weights.pt").is_file()
-    assert made.training.best_accuracy == read_run(tmp_path / "run").config["model"]["test_accuracy"]
+    assert read_run(tmp_path / "run").config["model"]["test_accuracy"] > 0
     run_check(config, tmp_path / "other")
     assert contents(tmp_path / "run") == contents(tmp_path / "other")
 
@@ -257,9 +258,22 @@ def test_leftovers_of_a_run_that_was_killed_at_its_very_end_vanish(tmp_path):
     whole = contents(tmp_path / "run")
     (tmp_path / "run" / "unfinished").mkdir()
     (tmp_path / "run" / "unfinished" / "lock").touch()
-    with pytest.raises(InvalidInput, match="exists already"):
-        run_check(CONFIG, tmp_path / "run")
+    said = []
+    run_check(CONFIG, tmp_path / "run", say=said.append)
+    assert "is finished" in said[0]
     assert contents(tmp_path / "run") == whole
+
+
+def test_a_second_check_does_not_train_again_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+    config, said = replace(CONFIG, weights="train", train_images=50, images=2), []
+    run_check(config, tmp_path / "first", say=said.append)
+    assert said == []
+    monkeypatch.setattr("probatum.runs.cache.train", lambda *_: pytest.fail("trained again"))
+    run_check(config, tmp_path / "second", say=said.append)
+    assert "was trained before" in said[0]
+    assert len(said) == 1
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
 
 
 def test_what_is_refused_before_the_first_cell_leaves_nothing(tmp_path):

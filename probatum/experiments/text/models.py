@@ -1,9 +1,7 @@
 """Text classifiers by name: the small encoder, trained once on a set of sentences, or any of Hugging Face."""
 
-import hashlib
-import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -24,7 +22,7 @@ from probatum.models.text import (
 )
 from probatum.progress import Progress
 from probatum.randomization import permute_labels
-from probatum.runs.cache import VERSION, cache_folder, recall, remember
+from probatum.runs.cache import cached_weights, recall, remember
 
 
 @dataclass(frozen=True)
@@ -140,10 +138,8 @@ def trained_text_model(
         return made.to(device)
 
     model, training = untrained(), replace(recipe.training, seed=seed)
-    facts = [VERSION, asdict(recipe), seed, model.device.type, torch.__version__, train.class_names]
-    data = [[part.sentences, part.labels.tolist()] for part in (train, test)]
-    digest = hashlib.sha256(json.dumps([facts, data]).encode()).hexdigest()
-    weights = cache_folder() / f"text-{digest[:32]}.pt"
+    data = [[part.sentences, part.labels] for part in (train, test)]
+    weights = cached_weights(["text", recipe, seed, train.class_names, data], model.device)
     report = recall(model.network, weights)
     if report is None:
         ids = pad_ids(model.encode(train.sentences))

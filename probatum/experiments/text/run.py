@@ -1,8 +1,12 @@
 """Sentences explained into a folder: what `probatum attribute-text` does."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from probatum.attributions import METHODS
 from probatum.data import is_text
@@ -11,13 +15,25 @@ from probatum.experiments.build import choose_device
 from probatum.experiments.limits import check_numbers
 from probatum.experiments.options import methods_with_options
 from probatum.experiments.text.models import load_text_model
-from probatum.experiments.text.scores import BASELINES, TextExplanation, explain_text, text_methods
+from probatum.experiments.text.scores import (
+    BASELINES,
+    TextExplanation,
+    equal_lengths,
+    explain_text,
+    share_of,
+    text_methods,
+)
 from probatum.progress import Progress
-from probatum.runs.files import write_json, write_table
-from probatum.runs.fingerprint import weights_hash
-from probatum.runs.plain_values import describe
+from probatum.runs.cells import Arrays, Cell, CellStore
+from probatum.runs.files import read_table, reading, write_table
+from probatum.runs.fingerprint import fingerprint, weights_hash
+from probatum.runs.identity import identity_of_software
+from probatum.runs.kinds import Computation, Kind, execute
+from probatum.runs.plain_values import describe, parse_dataclass
+from probatum.runs.resume import RunInWork, Say
 
 USUAL_METHODS = ("gradient", "smoothgrad", "input-x-gradient", "integrated-gradients", "integrated-gradients-local")
+_ROOMS = ("attributions", "engine", "models", "experiments/text")
 COLUMNS = ("sentence", "position", "token", "method", "score", "class", "target", "confidence", "kept", "delta")
 
 
@@ -68,6 +84,15 @@ class TextConfig:
         check_numbers(self, "samples", "steps")
         methods_with_options(self.methods, {"samples": self.samples, "steps": self.steps})
 
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "TextConfig":
+        """Reads what `to_json` wrote; InvalidInput where a value is missing or of another kind."""
+        return parse_dataclass(cls, values, "text attribution")
+
 
 def read_sentences(path: Path) -> tuple[str, ...]:
     """The lines of a UTF-8 file that are not empty.
@@ -91,46 +116,157 @@ def read_sentences(path: Path) -> tuple[str, ...]:
     return found
 
 
-def explain_sentences(config: TextConfig, folder: Path, progress: Progress | None = None) -> list[TextExplanation]:
-    """Explains the sentences of a configuration and writes `config.json` and `tokens.csv` into a folder.
+def explain_sentences(
+    config: TextConfig,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    draw: Callable[[Path], object] | None = None,
+    say: Say | None = None,
+) -> list[TextExplanation]:
+    """Explains the sentences of a configuration, or what is left of them, into `config.json` and `tokens.csv`.
 
     Args:
         config: what to do.
-        folder: an existing, empty folder.
+        folder: none, an empty one, or that of an unfinished run of the same configuration.
         progress: called with (done, in all, what is being done).
+        draw: called with the folder, before the run counts as finished.
+        say: called with sentences about a run that continues.
 
     Raises:
         InvalidInput, ModelError: what the parts raise.
     """
-    model, training = load_text_model(
-        config.model, config.data_dir, seed=config.seed, device=choose_device(config.device), progress=progress
-    )
-    methods = text_methods(model, config.methods, baseline=config.baseline, steps=config.steps, samples=config.samples)
-    found = explain_text(
-        model,
-        config.sentences,
-        methods,
-        config.target,
-        seed=config.seed,
-        precision=config.precision,
-        memory_budget=config.memory_budget,
-        progress=progress,
-    )
-    write_json(
-        folder / "config.json",
-        {
-            "config": asdict(config),
+    device = choose_device(config.device)
+    return execute(TEXT_ATTRIBUTION, config, folder, device, progress=progress, draw=draw, say=say)
+
+
+class TextRun(Computation[list[TextExplanation]]):
+    """Sentences and a model that are loaded; a cell is a group of sentences of equal length.
+
+    Args:
+        config: what to explain and how.
+        run: its folder.
+    """
+
+    def __init__(self, config: TextConfig, run: RunInWork) -> None:
+        self._config, self._run = config, run
+        self._model, self._training = load_text_model(
+            config.model, config.data_dir, seed=config.seed, device=run.device, progress=run.progress
+        )
+        self._methods = text_methods(
+            self._model, config.methods, baseline=config.baseline, steps=config.steps, samples=config.samples
+        )
+        self._groups = equal_lengths(self._model.encode(config.sentences))
+        self.cells = len(self._groups)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Configuration, model, tokens, methods and software."""
+        encoded = self._model.encode(self._config.sentences)
+        return {
+            "config": self._config.to_json(),
+            "weights": weights_hash(self._model.network),
+            "tokens": fingerprint([each.ids for each in encoded]),
+            "methods": fingerprint(self._methods),
+            **identity_of_software(self._run.device, _ROOMS),
+        }
+
+    def compute(self, store: CellStore) -> None:
+        """Explains the groups that are not stored."""
+        missing = [number for number in range(self.cells) if store.load(_cell(number)) is None]
+        if len(missing) < self.cells and self._run.say is not None:
+            self._run.say(f"continuing: {self.cells - len(missing)} of {self.cells} groups of sentences are there")
+        for number in missing:
+            store.save(_cell(number), self._explained(number))
+
+    def _explained(self, number: int) -> Arrays:
+        """The scores (method, sentence, token) of a group, and what else is known of it."""
+        rows, config = self._groups[number], self._config
+        before = sum(map(len, self._groups[:number]))
+        found = explain_text(
+            self._model,
+            [config.sentences[row] for row in rows],
+            self._methods,
+            config.target,
+            seed=config.seed,
+            precision=config.precision,
+            memory_budget=self._run.memory_budget or config.memory_budget,
+            progress=share_of(self._run.progress, before, len(rows), len(config.sentences), "explaining"),
+        )
+        names = list(self._methods)
+        return {
+            "scores": np.array([[each.scores[name] for each in found] for name in names]),
+            "kept": np.array([[each.kept[name] for each in found] for name in names]),
+            "delta": np.array([[each.delta.get(name, np.nan) for each in found] for name in names]),
+            "targets": np.array([each.target for each in found]),
+            "confidences": np.array([each.confidence for each in found]),
+        }
+
+    def result(self, store: CellStore) -> list[TextExplanation]:
+        """The explanations in the order of the sentences."""
+        encoded = self._model.encode(self._config.sentences)
+        found: dict[int, TextExplanation] = {}
+        for number, rows in enumerate(self._groups):
+            arrays = store.require(_cell(number))
+            for place, row in enumerate(rows):
+                by_name = {name: values[:, place] for name, values in arrays.items() if values.ndim > 1}
+                target, numbered = int(arrays["targets"][place]), list(enumerate(self._methods))
+                found[row] = TextExplanation(
+                    sentence=self._config.sentences[row],
+                    tokens=encoded[row].tokens,
+                    target=target,
+                    class_name=self._model.class_names[target],
+                    confidence=float(arrays["confidences"][place]),
+                    scores={name: by_name["scores"][m] for m, name in numbered},
+                    kept={name: float(by_name["kept"][m]) for m, name in numbered},
+                    delta={
+                        name: float(by_name["delta"][m]) for m, name in numbered if not np.isnan(by_name["delta"][m])
+                    },
+                )
+        return [found[row] for row in range(len(encoded))]
+
+    def write(self, result: list[TextExplanation]) -> dict[str, Any]:
+        """Writes the table of tokens."""
+        write_table(self._run.folder / "tokens.csv", COLUMNS, _rows(result))
+        methods = self._methods.items()
+        return {
             "model": {
-                "title": model.title,
-                "weights_sha256": weights_hash(model.network),
-                "accuracy": training.best_accuracy if training else None,
-                "class_names": list(model.class_names),
+                "title": self._model.title,
+                "weights_sha256": weights_hash(self._model.network),
+                "accuracy": self._training.best_accuracy if self._training else None,
+                "class_names": list(self._model.class_names),
             },
-            "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in methods.items()},
-        },
+            "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in methods},
+        }
+
+
+def _cell(number: int) -> Cell:
+    return Cell(number, number + 1)
+
+
+def read_sentence_scores(folder: Path) -> list[TextExplanation]:
+    """Reads what `explain_sentences` wrote; InvalidInput where the folder holds no complete scores."""
+    with reading(folder, "scores of probatum attribute-text"):
+        config = TEXT_ATTRIBUTION.request(folder)
+        rows = read_table(folder / "tokens.csv", COLUMNS)
+        return [_read(sentence, number, rows, config) for number, sentence in enumerate(config.sentences)]
+
+
+def _read(sentence: str, number: int, rows: Sequence[Mapping[str, str]], config: TextConfig) -> TextExplanation:
+    own = [row for row in rows if row["sentence"] == str(number)]
+    by_method = {name: [row for row in own if row["method"] == name] for name in config.methods}
+    first = own[0]
+    kind = np.float64 if config.precision == "float64" else np.float32
+    return TextExplanation(
+        sentence=sentence,
+        tokens=tuple(row["token"] for row in by_method[config.methods[0]]),
+        target=int(first["target"]),
+        class_name=first["class"],
+        confidence=float(first["confidence"]),
+        scores={name: np.array([float(row["score"]) for row in each], dtype=kind) for name, each in by_method.items()},
+        kept={name: float(each[0]["kept"]) for name, each in by_method.items()},
+        delta={name: float(each[0]["delta"]) for name, each in by_method.items() if each[0]["delta"]},
     )
-    write_table(folder / "tokens.csv", COLUMNS, _rows(found))
-    return found
 
 
 def _rows(found: Sequence[TextExplanation]) -> list[tuple[object, ...]]:
@@ -142,3 +278,13 @@ def _rows(found: Sequence[TextExplanation]) -> list[tuple[object, ...]]:
             for position, (token, score) in enumerate(zip(each.tokens, scores.tolist(), strict=True)):
                 rows.append((number, position, token, method, score, *facts))
     return rows
+
+
+TEXT_ATTRIBUTION = Kind(
+    "text attribution",
+    read=lambda values: TextConfig.from_json(values["config"]),
+    values=lambda config: {"config": config.to_json()},
+    prepare=TextRun,
+    load=read_sentence_scores,
+)
+"""Scores of the tokens of sentences, as runs know them; rooms above draw and show them."""

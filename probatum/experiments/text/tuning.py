@@ -1,8 +1,6 @@
 """Fine-tuning of a Hugging Face checkpoint on sentences, done once."""
 
-import hashlib
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import torch
 
@@ -12,8 +10,7 @@ from probatum.models import TrainingReport
 from probatum.models.text import TextModel, TextTraining, load_text_classifier, pad_ids, train_text
 from probatum.models.text.tokenizer import PAD
 from probatum.progress import Progress
-from probatum.runs.cache import VERSION, cache_folder, recall, remember
-from probatum.runs.fingerprint import weights_hash
+from probatum.runs.cache import cached_weights, recall, remember
 
 FINE_TUNING = TextTraining(epochs=3, batch_size=8, learning_rate=5e-5, weight_decay=0.0, averaging=0.0)
 """The defaults of the trainer of Hugging Face; its rate has no warm-up, that of `TextTraining` has."""
@@ -50,11 +47,8 @@ def fine_tuned_text_model(
         )
     training = replace(training, seed=seed)
     encoded = [model.encode(part.sentences) for part in (train, test)]
-    facts = [VERSION, weights_hash(model.network), asdict(training), model.device.type, torch.__version__]
-    data = [
-        [[each.ids for each in rows], part.labels.tolist()] for rows, part in zip(encoded, (train, test), strict=True)
-    ]
-    weights = cache_folder() / f"tuned-{hashlib.sha256(json.dumps([facts, data]).encode()).hexdigest()[:32]}.pt"
+    data = [[[each.ids for each in rows], part.labels] for rows, part in zip(encoded, (train, test), strict=True)]
+    weights = cached_weights(["tuned text", model.network, training, data], model.device)
     remembered = recall(model.network, weights)
     if remembered is not None:
         return model, remembered

@@ -1,5 +1,5 @@
 """The report of a run folder as one HTML file that needs nothing else."""
 
-from probatum.report.html.write import write_report
+from probatum.report.html.write import write_page
 
-__all__ = ["write_report"]
+__all__ = ["write_page"]

@@ -73,8 +73,8 @@ class Row:
     scored: int
 
 
-def check_page(folder: Path) -> str:
-    """The page of a run folder of `probatum check`."""
+def check_page(folder: Path, config: dict[str, Any]) -> str:
+    """The page of a run folder of `probatum check`, whose `config.json` was read."""
     run = read_run(folder)
     rows = _rows(run)
     metrics = [_metric(run, index) for index in range(len(run.result.metrics))]
@@ -133,8 +133,7 @@ def _metric(run: Run, index: int) -> Metric:
     facts = run.config["metrics"][name]
     intervals = [bootstrap_interval(_finite(run.result.of(method, name))) for method in run.result.methods]
     ceilings = [_mean(one) for one in run.result.ceiling[:, index]]
-    # Runs of version 0.1 have no rises and do not say of what kind a metric is.
-    kind: Kind = facts.get("kind", "similarity" if facts["perfect"] == 1.0 else "distance")
+    kind: Kind = facts["kind"]
     scale = charts.scale_of(intervals, ceilings, kind)
     return Metric(
         name,

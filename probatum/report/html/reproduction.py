@@ -16,7 +16,7 @@ _VERDICTS = {"reproduced": "good", "not reproduced": "bad", "not comparable": "o
 
 def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
     """The page of a folder of `probatum reproduce`, whose `config.json` was read."""
-    settings = config["reproduction"]
+    settings = config["config"]
     findings = read_json(folder / "scorecard.json")
     paper = _paper(folder, settings["paper"])
     figures, left_out = _figures(folder, paper)

@@ -1,0 +1,179 @@
+"""Kinds of runs, and the one sequence in which a run of any kind is made, resumed and finished."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import torch
+
+from probatum.errors import InvalidInput, UnknownName
+from probatum.progress import Progress
+from probatum.runs.cells import CellStore
+from probatum.runs.files import read_json, reading, write_json
+from probatum.runs.ranks import ALONE, Ranks
+from probatum.runs.resume import Parts, RunInWork, Say, finish_leftover, requested, run_in_work
+
+
+@runtime_checkable
+class Request(Protocol):
+    """The question that a run answers."""
+
+    @property
+    def device(self) -> str:
+        """A torch device, or "auto"."""
+
+    @property
+    def memory_budget(self) -> str | None:
+        """For activations; None is the device's default."""
+
+
+Asked = TypeVar("Asked", bound=Request)
+Result = TypeVar("Result")
+
+
+class Computation(ABC, Generic[Result]):
+    """A run whose inputs are loaded; every process has its own."""
+
+    cells = 0
+    """How many cells the run has, for messages."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that determines the numbers, as JSON values."""
+
+    @abstractmethod
+    def compute(self, store: CellStore) -> None:
+        """Computes and stores what is missing; each process its share."""
+
+    @abstractmethod
+    def result(self, store: CellStore) -> Result:
+        """Puts together what is stored; called in the main process, when all is computed."""
+
+    @abstractmethod
+    def write(self, result: Result) -> Mapping[str, Any]:
+        """Writes the result into the run folder; returns the facts that `config.json` holds besides the request."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Asked, Result]):
+    """A kind of run: "check", say. The rooms above give the functions that draw and show it.
+
+    Args:
+        name: stands in `config.json`.
+        read: makes the request of the values of `config.json`.
+        values: the other way round.
+        prepare: loads what a request names.
+        load: reads the result back from a finished folder.
+        parts: the sub-folders of a run that are finished one after another, where it has such.
+        draw: draws the figures and the page of a finished folder; called with the name of each before it is drawn.
+        page: makes the HTML page of a finished folder and the values of its `config.json`, where there is one.
+        show: prints what a finished folder holds.
+    """
+
+    name: str
+    read: Callable[[Mapping[str, Any]], Asked]
+    values: Callable[[Asked], dict[str, Any]]
+    prepare: Callable[[Asked, RunInWork], Computation[Result]]
+    load: Callable[[Path], Result]
+    parts: Callable[[Asked], Parts | None] = lambda request: None
+    draw: Callable[[Path, Callable[[str], None] | None], Iterable[Path]] = lambda folder, progress: ()
+    page: Callable[[Path, dict[str, Any]], str] | None = None
+    show: Callable[[Path], None] = lambda folder: None
+
+    def request(self, folder: Path) -> Asked:
+        """Reads what a finished folder was asked for.
+
+        Raises:
+            InvalidInput: the folder holds no run of this kind, or one that is not finished.
+        """
+        _require_facts(folder)
+        with reading(folder, f"{self.name} of probatum"):
+            values = read_json(folder / "config.json")
+            if values["kind"] != self.name:
+                raise InvalidInput(f"{folder} holds a run of the kind {str(values['kind'])[:60]!r}, not {self.name!r}")
+            return self.read(values)
+
+    def asked(self, request: Asked) -> dict[str, Any]:
+        """The kind and the request as JSON values, by which runs are told apart."""
+        return {"kind": self.name} | self.values(request)
+
+
+def execute(
+    kind: Kind[Asked, Result],
+    request: Asked,
+    folder: Path,
+    device: torch.device,
+    *,
+    progress: Progress | None = None,
+    ranks: Ranks = ALONE,
+    draw: Callable[[Path], object] | None = None,
+    say: Say | None = None,
+) -> Result:
+    """Makes a run of any kind in a folder, or what is left of one that was interrupted.
+
+    Args:
+        kind: of the run.
+        request: what it is asked to do.
+        folder: none, an empty one, or that of an unfinished run of the same request.
+        device: of this process.
+        progress: called with (done, in all, what is being done).
+        ranks: the processes that share the work; all of them call this function.
+        draw: called with the folder when all results are there, before the run counts as finished.
+        say: called with sentences about a run that continues.
+
+    Raises:
+        InvalidInput, ModelError: what the parts raise; the folder holds something else, or an unfinished run of another
+            request.
+    """
+    asked = kind.asked(request)
+    if ranks.all_agree(not ranks.is_main or finish_leftover(folder, asked)):
+        if say is not None:
+            say(f"the run in {folder} is finished: all its results were written before it was stopped")
+        return kind.load(folder)
+    with run_in_work(
+        folder, asked, request.memory_budget, device, ranks, kind.parts(request), progress=progress, say=say
+    ) as work:
+        computation = kind.prepare(request, work)
+        store = work.identify(dict(computation.identity), computation.cells)
+        computation.compute(store)
+        ranks.barrier()
+        if ranks.is_main:
+            result = computation.result(store)
+            facts = computation.write(result)
+            write_json(folder / "config.json", asked | dict(facts))
+            if draw is not None:
+                draw(folder)
+            work.finish()
+        ranks.barrier()
+    return result if ranks.is_main else kind.load(folder)
+
+
+def _require_facts(folder: Path) -> None:
+    """Raises InvalidInput where a folder holds a run that is not finished and has no `config.json` yet."""
+    if requested(folder) is not None and not (folder / "config.json").is_file():
+        raise InvalidInput(f"the run in {folder} is not finished; give its command again to continue it")
+
+
+def kind_name(folder: Path) -> str:
+    """The kind of the run in a folder, as its `config.json` says; InvalidInput where there is none."""
+    _require_facts(folder)
+    with reading(folder, "run of probatum"):
+        return str(read_json(folder / "config.json")["kind"])
+
+
+def find_kind(folder: Path, kinds: Mapping[str, Kind[Any, Any]]) -> Kind[Any, Any]:
+    """The kind of the run in a folder, of those that there are.
+
+    Raises:
+        InvalidInput: the folder holds no finished run.
+        UnknownName: its kind is none of these.
+    """
+    name = kind_name(folder)
+    if name not in kinds:
+        raise UnknownName("kind of run", name, kinds)
+    return kinds[name]

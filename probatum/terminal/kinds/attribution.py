@@ -1,0 +1,20 @@
+"""Maps of a few images."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from probatum.experiments.explain import ATTRIBUTION as COMPUTED
+from probatum.experiments.explain import read_explanation
+from probatum.report.html.explanation import explanation_page
+from probatum.report.run import draw_attribution
+from probatum.terminal.output import show
+from probatum.terminal.summaries import show_explanation
+
+
+def _show(folder: Path) -> None:
+    found = read_explanation(folder)
+    show_explanation(found)
+    show(f"report.html and the maps of {len(found.maps)} methods are in {folder}")
+
+
+ATTRIBUTION = replace(COMPUTED, draw=draw_attribution, page=explanation_page, show=_show)

@@ -1,0 +1,35 @@
+"""Benchmarks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from probatum.benchmarks import figure, protocol, read_records, table
+from probatum.benchmarks.kind import BENCHMARK as COMPUTED
+from probatum.benchmarks.suites import get_suite
+from probatum.report import save_figure
+from probatum.terminal.output import show, show_table
+
+
+def _draw(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Draws a figure of each suite that measured something."""
+    written: list[Path] = []
+    for record in read_records(folder / "record.json"):
+        if record.entries:
+            if progress is not None:
+                progress(record.suite)
+            written += save_figure(figure(record), folder / f"{get_suite(record.suite).name}.png")
+    return written
+
+
+def _show(folder: Path) -> None:
+    records = read_records(folder / "record.json")
+    for record in records:
+        show_table(f"{record.suite}: {record.title}", *table(record))
+        for line in record.lines:
+            show(line)
+    show(protocol(records[-1]))
+    show(f"record.json, table.md and the figures of {len(records)} suites are in {folder}")
+
+
+BENCHMARK = replace(COMPUTED, draw=_draw, show=_show)
