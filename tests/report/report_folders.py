@@ -77,6 +77,7 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
                 "measure": {"class": "Measure"},
                 "source": "a paper",
                 "perfect": 1.0,
+                "kind": "similarity",
                 "reduction_title": "ABS",
             }
             for name, title in zip(METRICS, ("SSIM", "Rank correlation"), strict=True)

@@ -17,7 +17,7 @@ from probatum.experiments.compare import COMPARISON
 from probatum.report.run import draw_run
 from probatum.report.save import figure_place
 from probatum.reproductions import redraw_reproduction
-from probatum.runs.files import write_json
+from probatum.runs.files import read_table, write_json
 from probatum.terminal.kinds import write_report
 
 NAMES = (
@@ -42,7 +42,10 @@ def test_names_of_files_come_back_from_a_run_as_they_went_in(names, tmp_path):
     assert run.result.image_names == names
     assert list(run.result.maps) == run.config["kept_images"] == list(names[:3])
     with open(folder / "results.csv", newline="", encoding="utf-8") as file:
-        assert list(dict.fromkeys(row["image"] for row in csv.DictReader(file))) == list(names)
+        cells = {row["image"] for row in csv.DictReader(file)}
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@")) or "\u202e" in cell]
+    rows = read_table(folder / "results.csv", ("image",))
+    assert list(dict.fromkeys(row["image"] for row in rows)) == list(names)
     assert len((folder / "results.csv").read_text("utf-8").splitlines()) == 1 + len(names) * len(METHODS) * 2 * 3 * 2
     page = write_report(folder).read_text("utf-8")
     assert not [sign for sign in page if sign != "\n" and unicodedata.category(sign) in ("Cc", "Cf", "Cs")]
