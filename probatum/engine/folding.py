@@ -49,10 +49,7 @@ class _Readers(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def find_folds(model: nn.Module, example: Tensor) -> tuple[Fold, ...]:
-    """Finds what can be folded by watching a forward pass of a frozen copy: which batch norm reads which output.
-
-    The convolution that is called last keeps its output, for that is the layer which Grad-CAM takes by default.
-    """
+    """Finds what can be folded by watching a forward pass of a frozen copy: which batch norm reads which output."""
     inputs: dict[str, list[Tensor]] = {}
     outputs: dict[str, list[Tensor]] = {}
 
@@ -73,15 +70,14 @@ def find_folds(model: nn.Module, example: Tensor) -> tuple[Fold, ...]:
 
     once = [path for path, made in outputs.items() if len(made) == 1 and path in free]
     convolutions = {id(outputs[path][0]): path for path in once if type(modules[path]) in _CONVOLUTIONS}
-    last = next((path for path in reversed(outputs) if isinstance(modules[path], nn.Conv2d)), None)
     folds = []
     for path in once:
         module = modules[path]
         if type(module) not in _BATCH_NORMS or module.running_mean is None or not inputs[path]:
             continue
         read = id(inputs[path][0])
-        convolution = convolutions.get(read, last)
-        if convolution is not None and convolution != last and readers.count[read] == 1:
+        convolution = convolutions.get(read)
+        if convolution is not None and readers.count[read] == 1:
             hidden = tuple(each for each, made in outputs.items() if any(id(tensor) == read for tensor in made))
             folds.append(Fold(convolution, path, hidden))
     return tuple(folds)

@@ -146,7 +146,7 @@ def prepare(
             less exact; None computes in the model's own floating-point type.
         channels_last: lay the channels of each pixel next to each other, which convolutions often like better.
         fold_batch_norm: let each convolution that a batch norm directly follows do the work of both, with weights of
-            the prepared model's own; equal up to rounding. The convolution that is called last is left as it is.
+            the prepared model's own; equal up to rounding.
         example: images of which the first shows which batch norm follows which convolution; needed for folding.
         like: a view of another model of the same structure, whose memory measurements and folds hold here too.
         output: where the logits are in what the model returns: a key, attribute or index, or a function that makes

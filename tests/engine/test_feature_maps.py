@@ -352,6 +352,17 @@ def test_the_layer_may_be_named_by_its_module():
         GradCAM(seeded(Shortcut).stem)(model, x, 1)
 
 
+@pytest.mark.parametrize("prefix", [1, 4])
+@pytest.mark.parametrize("layout", ["auto", "given"])
+def test_the_usual_layer_of_vision_transformers_may_be_named(prefix, layout):
+    # The norm before the last attention, the last tensor in which every token still reaches the class token.
+    model, x = seeded(lambda: Transformer(prefix)).eval(), images(2)
+    grid = Tokens(prefix, (3, 3))
+    method = GradCAM("blocks.2.norm1", layout="auto" if layout == "auto" else grid)
+    assert method.resolve(prepare(model), x).layout == grid
+    torch.testing.assert_close(method(model, x, 2), by_hand(model, "blocks.2.norm1", x, 2, tokens(prefix, 3, 3)))
+
+
 def test_a_layout_that_is_given_is_taken():
     model, x = seeded(lambda: Transformer(2)), images(3)
     for layout in ("auto", Tokens(2, (3, 3)), "tokens:2:3x3"):

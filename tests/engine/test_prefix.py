@@ -68,6 +68,7 @@ def test_maps_of_torchvisions_networks_too(name):
 def test_the_layers_before_the_first_that_differs_are_computed_once():
     x = images()
     views = cascade(seeded(ConvNet), x)  # head, conv3, conv2, conv1
+    Gradient()(views[0], x, 0)  # the model is probed once
     with Calls() as calls:
         attribute_variants([Variant(prepared, 0) for prepared in views], x, {"gradient": Gradient()}, chunk=5)
     assert calls.count == 3 + 1 + 2 + 3
