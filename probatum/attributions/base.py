@@ -20,7 +20,7 @@ from typing import ClassVar, TypeAlias
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from probatum.engine import Output, PreparedModel, Request, TargetsLike, Tick, Variant, prepare, run_variants
+from probatum.engine import Extra, Output, PreparedModel, Request, TargetsLike, Tick, Variant, prepare, run_variants
 from probatum.errors import InvalidInput
 
 
@@ -51,6 +51,7 @@ class Method(ABC):
         channels_last: bool = False,
         fold_batch_norm: bool = False,
         output: Output | None = None,
+        extra: Extra | None = None,
         progress: Tick | None = None,
     ) -> Tensor:
         """Computes the maps of this method alone; the arguments are those of `attribute`.
@@ -73,6 +74,7 @@ class Method(ABC):
             channels_last=channels_last,
             fold_batch_norm=fold_batch_norm,
             output=output,
+            extra=extra,
             progress=progress,
         )[self.title]
 
@@ -93,6 +95,7 @@ def attribute(
     channels_last: bool = False,
     fold_batch_norm: bool = False,
     output: Output | None = None,
+    extra: Extra | None = None,
     progress: Tick | None = None,
 ) -> dict[str, Tensor]:
     """Computes the maps of several methods at once, sharing the model calls that they have in common.
@@ -116,6 +119,9 @@ def attribute(
         channels_last: compute with the channels of each pixel next to each other.
         fold_batch_norm: compute each convolution and the batch norm that follows it as one.
         output: where the logits are in what the model returns: a key, an index or a function; see `engine.prepare`.
+        extra: further inputs of the model, `model(images, *extra)`: a tuple of tensors with one row an image. Each row
+            goes unchanged with its image into every model call, to noisy images, paths and baselines too, and is not
+            explained.
         progress: called with (points done, points in all) after each model call.
 
     Returns:
@@ -131,7 +137,13 @@ def attribute(
     if isinstance(images, DataLoader):
         raise InvalidInput("the images come from a DataLoader; attribute_stream takes it and gives maps batch by batch")
     prepared = prepare(
-        model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images, output=output
+        model,
+        precision,
+        channels_last=channels_last,
+        fold_batch_norm=fold_batch_norm,
+        example=images,
+        output=output,
+        extra=extra,
     )
     return attribute_variants(
         [Variant(prepared, targets)],

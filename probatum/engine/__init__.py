@@ -13,6 +13,7 @@ from probatum.engine.evaluate import (
     Multipliers,
     relu_coverage,
 )
+from probatum.engine.extra import Extra
 from probatum.engine.feature_maps import FeatureMap, find_feature_map
 from probatum.engine.layouts import Layout, Tokens, as_layout
 from probatum.engine.logits import all_logits
@@ -47,6 +48,7 @@ __all__ = [
     "EachBaseline",
     "Evaluation",
     "Expansion",
+    "Extra",
     "FeatureMap",
     "GivenBaselines",
     "GuidedReLU",

@@ -60,10 +60,10 @@ class VariantState:
     ) -> tuple[Evaluation, Tensor]:
         """Measures this version at some points, sharing what it can; also returns the classes aimed at."""
         targets = None if self.targets is None else self.targets.at(rows.image)
-        measure = partial(evaluate, self.prepared, rows.points, targets, measurements, rows.baselines)
+        measure = partial(evaluate, self.prepared, rows.points, targets, measurements, rows.baselines, image=rows.image)
         if shared is not None and not self.alone:
             try:
-                results, classes = measure(shared)
+                results, classes = measure(shared=shared)
                 return Evaluation.of(rows, results), classes
             except StaleTensorError:
                 self.alone = True
@@ -107,8 +107,13 @@ class ChunkedRun:
         """Adds every point to the sums of every version."""
         weights = self._weights(states)
         # Where versions share, a kept graph and that of one version are held at once.
-        shape, dtype = self.points.images.shape[1:], states[0].prepared.dtype
-        self.kind = (shape, dtype, self.measurements, *(["shared"] if weights else []))
+        prepared = states[0].prepared
+        self.kind = (
+            prepared.shapes(self.points.images),
+            prepared.dtype,
+            self.measurements,
+            *(["shared"] if weights else []),
+        )
         if self.budget.measures(self.kind):
             answer = self._measure_row(states[0], weights)
             if len(self.points) == len(states) == 1:  # there is nothing to cut, so the measured row is the stream

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from probatum.engine.budget import is_measuring
+from probatum.engine.extra import Extra
 from probatum.engine.multipliers import multipliers
+from probatum.engine.outputs import Output
 from probatum.engine.precision import computing
 from probatum.engine.prefix import Prefix, SharedWeights
 from probatum.engine.prepared_model import PreparedModel, prepare
@@ -170,26 +172,28 @@ def evaluate(
     measurements: frozenset[Measurement],
     baselines: Float[Tensor, "rows *shape"] | None = None,
     shared: Shared | None = None,
+    image: Int64[Tensor, " rows"] | None = None,
 ) -> tuple[dict[Measurement, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
     """Measures `measurements` at each point: one forward pass, a plain backward pass, and one under each rule.
 
     Multipliers take two forward passes and a backward pass of their own, because their rules need the baselines.
     Rows do not meet inside the model, so the gradient of the sum of their logits holds every row's own gradient.
 
-    With `shared`, what the versions of a model compute alike at these points is computed once.
+    With `shared`, what the versions of a model compute alike at these points is computed once. `image` is that of each
+    point, as in `PreparedModel.logits`.
 
     Returns:
         the results by measurement, and the classes aimed at: the predicted ones where no targets are given.
     """
     if measurements == {LOGIT}:
-        logits = predict(prepared, points, with_graph=is_measuring())
+        logits = predict(prepared, points, image, with_graph=is_measuring())
         classes = _classes(logits, targets)
         return {LOGIT: (_target_logits(logits, classes),)}, classes
     if MULTIPLIERS in measurements:
         assert baselines is not None, "the method's chain of expansions has no baselines"
-        found, classes = multipliers(prepared, points, baselines, targets)
+        found, classes = multipliers(prepared, points, baselines, targets, image)
         others = measurements - {MULTIPLIERS}
-        rest = evaluate(prepared, points, targets, others, shared=shared)[0] if others else {}
+        rest = evaluate(prepared, points, targets, others, shared=shared, image=image)[0] if others else {}
         return {**rest, MULTIPLIERS: found}, classes
     paths = [each.path for each in measurements if isinstance(each, LayerGradient)]
     rules = _rules(measurements)
@@ -200,7 +204,7 @@ def evaluate(
         # The prefix comes last, so that it is asked first and what it holds is hooked already.
         with ruled if rules else nullcontext(), nullcontext() if shared is None else shared.prefix:
             # A copy, because the model's first operation may work in place.
-            logits = prepared.logits(leaf.clone())
+            logits = prepared.logits(leaf.clone(), image)
         classes = _classes(logits, targets)
         of_targets = _target_logits(logits, classes)
         selected = of_targets.sum()
@@ -263,16 +267,29 @@ def _plain(
 
 
 def predict(
-    prepared: PreparedModel, points: Float[Tensor, "rows *shape"], *, with_graph: bool = False
+    prepared: PreparedModel,
+    points: Float[Tensor, "rows *shape"],
+    image: Int64[Tensor, " rows"] | None = None,
+    *,
+    with_graph: bool = False,
 ) -> Float[Tensor, "rows classes"]:
-    """Returns the logits; only for the sake of measuring does the pass build a graph."""
+    """Returns the logits; only for the sake of measuring does the pass build a graph. `image` is as in `logits`."""
     with torch.set_grad_enabled(with_graph):
-        return prepared.logits(points.detach().requires_grad_(with_graph).clone()).detach()
+        return prepared.logits(points.detach().requires_grad_(with_graph).clone(), image).detach()
 
 
-def relu_coverage(model: nn.Module | PreparedModel, images: Tensor) -> ReLUCoverage:
-    """Counts the activations between the first image and the logits that Guided Backprop guides, and the others."""
-    prepared = prepare(model)
+def relu_coverage(
+    model: nn.Module | PreparedModel, images: Tensor, *, output: Output | None = None, extra: Extra | None = None
+) -> ReLUCoverage:
+    """Counts the activations between the first image and the logits that Guided Backprop guides, and the others.
+
+    Args:
+        model: as in `prepare`, like `output` and `extra`.
+        images: (batch, ...).
+        output: where the logits are in what the model returns.
+        extra: further inputs of the model.
+    """
+    prepared = prepare(model, output=output, extra=extra)
     rule = GuidedReLU()
     ruled = RuledPass([rule])
     with computing(prepared.device):

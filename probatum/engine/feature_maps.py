@@ -157,12 +157,12 @@ def _last_map(name: str, outputs: tuple[LayerOutput, ...], layout: Layout | None
 
 
 def layer_outputs(prepared: PreparedModel, images: Tensor) -> tuple[LayerOutput, ...]:
-    """Watches a forward pass on the first image, once for each prepared model and shape of an image."""
-    key = tuple(images.shape[1:])
-    if key not in prepared.outputs:
+    """Watches a forward pass on the first image, once for each prepared model and shape of the inputs."""
+    key = prepared.shapes(images)
+    if key not in prepared.seen_layers:
         with computing(prepared.device, prepared.precision):
-            prepared.outputs[key] = _watch(prepared, prepared.accept(images[:1]))
-    found: tuple[LayerOutput, ...] = prepared.outputs[key]
+            prepared.seen_layers[key] = _watch(prepared, prepared.accept(images[:1]))
+    found: tuple[LayerOutput, ...] = prepared.seen_layers[key]
     return found
 
 

@@ -1,7 +1,7 @@
 """Batch norm folded into the convolution before it: one layer does the work of two, up to rounding."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -48,8 +48,14 @@ class _Readers(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
-def find_folds(model: nn.Module, example: Tensor) -> tuple[Fold, ...]:
-    """Finds what can be folded by watching a forward pass of a frozen copy: which batch norm reads which output."""
+def find_folds(model: nn.Module, example: Tensor, extra: Sequence[Tensor] = ()) -> tuple[Fold, ...]:
+    """Finds what can be folded by watching a forward pass of a frozen copy: which batch norm reads which output.
+
+    Args:
+        model: the frozen copy.
+        example: an image, (1, ...).
+        extra: its further inputs.
+    """
     inputs: dict[str, list[Tensor]] = {}
     outputs: dict[str, list[Tensor]] = {}
 
@@ -63,7 +69,7 @@ def find_folds(model: nn.Module, example: Tensor) -> tuple[Fold, ...]:
     handles = [module.register_forward_hook(partial(keep, path)) for path, module in modules.items()]
     try:
         with torch.random.fork_rng([example.device] if example.is_cuda else []), torch.no_grad(), _Readers() as readers:
-            model(example.clone())
+            model(example.clone(), *extra)
     finally:
         for handle in handles:
             handle.remove()

@@ -32,7 +32,7 @@ def require_independent_rows(prepared: PreparedModel, images: Float[Tensor, "bat
         ModelError: the logits of an image change with its neighbors or from call to call, or the model takes batches
             of one size alone.
     """
-    kind = (images.shape[1:], alone)
+    kind = (prepared.shapes(images), alone)
     if kind in prepared.probed:
         return
     with torch.no_grad(), warnings.catch_warnings():
@@ -46,16 +46,18 @@ def _probe(prepared: PreparedModel, images: Tensor, alone: bool) -> Tensor:
     """Returns the logits of the first image."""
     image = images[:1]
     batch = image if alone else torch.cat([image, _negative(image), image])
+    # The neighbor has the further inputs of another image, so that rows that meet in these are noticed, too.
+    number = torch.tensor([0] if alone else [0, len(images) - 1, 0], device=prepared.device)
     own = _alone(prepared, images)
     random = _random_state(prepared.device)
-    beside = _batched(prepared, batch)
+    beside = _batched(prepared, batch, number)
     if beside is None or not _differ(own, beside, prepared.resolution):
         return own
     drawn = not torch.equal(random, _random_state(prepared.device))
-    again = _batched(prepared, batch)
+    again = _batched(prepared, batch, number)
     if again is not None and _differ(beside, again, prepared.resolution):
         _refuse_change(prepared, drawn)
-    if not alone and not _is_rounding(prepared, image, batch):
+    if not alone and not _is_rounding(prepared, image, batch, number):
         _refuse_meeting(prepared)
     return own
 
@@ -93,10 +95,10 @@ def _takes(prepared: PreparedModel, images: Tensor) -> bool:
     return True
 
 
-def _batched(prepared: PreparedModel, batch: Tensor) -> Tensor | None:
+def _batched(prepared: PreparedModel, batch: Tensor, number: Tensor) -> Tensor | None:
     """The logits of a batch; None where memory does not hold it, so that no model call will."""
     try:
-        return prepared.logits(batch.clone())
+        return prepared.logits(batch.clone(), number)
     except Exception as error:
         if is_out_of_memory(error):
             return None
@@ -113,14 +115,14 @@ def _differ(own: Tensor, other: Tensor, resolution: float) -> bool:
     return bool((excess > 0).any())
 
 
-def _is_rounding(prepared: PreparedModel, image: Tensor, batch: Tensor) -> bool:
+def _is_rounding(prepared: PreparedModel, image: Tensor, batch: Tensor, number: Tensor) -> bool:
     """Whether the difference vanishes in float64, as rounding does and an influence of other rows does not."""
     if prepared.dtype == torch.float64:
         return False
     try:
         model = copy_model(prepared.model, own=lambda name: True).double()
-        exact = replace(prepared, model=model, dtype=torch.float64, precision=None)
-        own, beside = (exact.logits(rows.double()) for rows in (image, batch))
+        exact = replace(prepared, model=model, dtype=torch.float64, precision=None).with_extra(prepared.extra)
+        own, beside = exact.logits(image.double()), exact.logits(batch.double(), number)
     except Exception:  # a device or an operation without float64
         return False
     return not _differ(own, beside, prepared.resolution)

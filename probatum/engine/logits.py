@@ -23,6 +23,7 @@ def all_logits(
     """Returns the logits of all images, without gradients and in chunks under the budget."""
     with computing(prepared.device, prepared.precision):
         images = prepared.accept(images)
+        prepared.require_extra(images)
         require_independent_rows(prepared, images, alone=chunk == 1)
         return logits_within(prepared, images, Budget.of(images, memory_budget, chunk, prepared.row_bytes))
 
@@ -31,7 +32,7 @@ def logits_within(
     prepared: PreparedModel, images: Float[Tensor, "batch *shape"], budget: Budget
 ) -> Float[Tensor, "batch classes"]:
     """Returns the logits of images that the model has accepted, under a budget that is already made."""
-    kind = (images.shape[1:], prepared.dtype, "logits")
+    kind = (prepared.shapes(images), prepared.dtype, "logits")
     if budget.measures(kind):
         # Measured with a graph although none is kept afterwards: a bound that holds, if a generous one.
         budget.measure(kind, prepared.model, partial(predict, prepared, images[:1], with_graph=True))
@@ -39,7 +40,8 @@ def logits_within(
     start = 0
     while start < len(images):
         rows = images[start : start + budget.rows(kind)]
-        answer = budget.attempt(len(rows), partial(predict, prepared, rows))
+        here = prepared.of_images(slice(start, start + len(rows)))
+        answer = budget.attempt(len(rows), partial(predict, here, rows))
         if answer is not None:
             logits.append(answer)
             start += len(rows)

@@ -18,8 +18,11 @@ def multipliers(
     points: Float[Tensor, "rows *shape"],
     baselines: Float[Tensor, "rows *shape"],
     targets: Targets | None,
+    image: Int64[Tensor, " rows"] | None = None,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Int64[Tensor, " rows"]]:
     """Multipliers m of the target's logit S by a forward pass on the baselines, and one forth and back on the points.
+
+    A baseline goes with the further inputs of its image, as the point does: `image` is as in `PreparedModel.logits`.
 
     Returns:
         m (rows, ...); how far they are from complete, δ = Σ m ⊙ (x − x′) − (S(x) − S(x′)), (rows,); and the size of
@@ -31,10 +34,10 @@ def multipliers(
     """
     rule = RescaleRule(prepared)
     with rule.record():
-        start = prepared.logits(baselines.detach().requires_grad_().clone()).detach()
+        start = prepared.logits(baselines.detach().requires_grad_().clone(), image).detach()
     leaf = points.detach().requires_grad_()
     with rule:
-        logits = prepared.logits(leaf.clone())
+        logits = prepared.logits(leaf.clone(), image)
     rule.finish()
     if targets is not None:
         targets.require(logits.shape[1])

@@ -83,6 +83,7 @@ def run_variants(
         cudnn_off_for_recurrent(prepared.model, prepared.device),
         _checkpointing_named(prepared),
     ):
+        prepared.require_extra(images)
         states = [VariantState.of(variant, images) for variant in variants]
         if any(request.measurements for request in requests.values()):
             require_independent_rows(prepared, images, alone=chunk == 1)
@@ -167,7 +168,7 @@ def _require_finite(state: VariantState, images: Tensor, name: str, maps: Tensor
 
 def _not_finite_cause(state: VariantState, images: Tensor, number: int) -> str:
     """Says what is not finite at an image itself, by evaluating it once more."""
-    prepared, image = state.prepared, images[number : number + 1]
+    prepared, image = state.prepared.of_images(slice(number, number + 1)), images[number : number + 1]
     narrow = torch.finfo(prepared.dtype).bits < 32
     largest = f"; {prepared.dtype} ends at {torch.finfo(prepared.dtype).max:.3g}: compute with precision='float32'"
     way_out = largest if narrow else ""

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from probatum.engine.copying import frozen_copy, written_module
+from probatum.engine.extra import Extra, accepted_extra, require_call, require_rows
 from probatum.engine.folding import Fold, find_folds, fold
 from probatum.engine.outputs import Output, class_logits, find_logits
 from probatum.engine.precision import dtype_of, require_precision
@@ -36,8 +37,9 @@ class PreparedModel:
         row_bytes: what the memory budget has measured, kept from call to call.
         source: the parameters and buffers of the caller's model when it was prepared.
         probed: the kinds of calls in which rows were found independent and forward passes repeatable.
-        outputs: of layers, by shape of an image: what `feature_maps` saw of them, kept likewise.
+        seen_layers: what `feature_maps` saw of the layers, by shape of the inputs, kept likewise.
         output: where the logits are in what the model returns; None finds them.
+        extra: what the model takes after the images, one row an image.
     """
 
     model: nn.Module
@@ -50,8 +52,9 @@ class PreparedModel:
     row_bytes: dict[object, int] = field(default_factory=dict)
     source: Versions | None = field(default=None, repr=False)
     probed: set[object] = field(default_factory=set)
-    outputs: dict[object, Any] = field(default_factory=dict)
+    seen_layers: dict[object, Any] = field(default_factory=dict)
     output: Output | None = None
+    extra: tuple[Tensor, ...] = ()
 
     @property
     def resolution(self) -> float:
@@ -59,13 +62,52 @@ class PreparedModel:
         short = {"tf32": 2.0**-10, "bfloat16": torch.finfo(torch.bfloat16).eps}
         return short.get(self.precision or "", torch.finfo(self.dtype).eps)
 
-    def logits(self, points: Float[Tensor, "rows *shape"]) -> Float[Tensor, "rows classes"]:
-        """Runs the model; ModelError unless there is one vector of logits a row in what it returns."""
+    def logits(
+        self, points: Float[Tensor, "rows *shape"], image: Int64[Tensor, " rows"] | None = None
+    ) -> Float[Tensor, "rows classes"]:
+        """Runs the model.
+
+        Args:
+            points: the inputs that are explained.
+            image: the image that each row belongs to, whose further inputs go with it; None for images 0, 1, ....
+
+        Raises:
+            ModelError: the model returns nothing that is one vector of logits a row, or takes other inputs.
+        """
         if self.channels_last:
             points = points.contiguous(memory_format=torch.channels_last)
+        inputs = (points, *self.extra_of(len(points), image)) if self.extra else (points,)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            logits = find_logits(self.model(points), self.output, self.name)
+            try:
+                answer = self.model(*inputs)
+            except TypeError:
+                require_call(self.model, inputs, self.name)
+                raise
+            logits = find_logits(answer, self.output, self.name)
         return class_logits(logits, len(points), self.name).to(self.dtype)  # bfloat16's come back to float32
+
+    def extra_of(self, rows: int, image: Int64[Tensor, " rows"] | None = None) -> tuple[Tensor, ...]:
+        """Copies of the further inputs of so many rows, which the model may overwrite; `image` as in `logits`."""
+        return tuple(each[:rows].clone() if image is None else each[image] for each in self.extra)
+
+    def with_extra(self, extra: Extra) -> "PreparedModel":
+        """The model with these further inputs, in its floating-point type; InvalidInput where they are not usable."""
+        accepted = accepted_extra(extra, self.device)
+        return replace(
+            self, extra=tuple(each.to(self.dtype) if each.is_floating_point() else each for each in accepted)
+        )
+
+    def of_images(self, which: slice | Int64[Tensor, " images"]) -> "PreparedModel":
+        """The model with the further inputs of some of the images, which then are images 0, 1, ...."""
+        return replace(self, extra=tuple(each[which] for each in self.extra)) if self.extra else self
+
+    def shapes(self, images: Float[Tensor, "batch *shape"]) -> tuple[torch.Size, ...]:
+        """The shapes of one image and of its further inputs: what is measured once holds where they are equal."""
+        return tuple(each.shape[1:] for each in (images, *self.extra))
+
+    def require_extra(self, images: Tensor) -> None:
+        """Raises InvalidInput where the further inputs have not one row an image."""
+        require_rows(self.extra, images)
 
     def require_unfolded(self, path: str) -> None:
         """Raises ModelError where a layer's own output no longer exists."""
@@ -134,6 +176,7 @@ def prepare(
     example: Tensor | None = None,
     like: PreparedModel | None = None,
     output: Output | None = None,
+    extra: Extra | None = None,
 ) -> PreparedModel:
     """Makes the prepared model of a model that all attribution is computed on; the model itself is left as it is.
 
@@ -153,6 +196,9 @@ def prepare(
             (batch, classes) or (batch,) of it, such as `lambda y: y["out"].mean((2, 3))` for the mean logit of each
             class of a segmentation. None takes a tensor itself, `logits` of Hugging Face's outputs and of dicts, or
             the first tensor of a tuple. A single logit f is explained as the logits (−f, f) of two classes.
+        extra: what the model takes after the images, as `model(images, *extra)`: a tuple of tensors on its device with
+            one row an image, such as metadata, a mask or a second view. They go with their image into every model call,
+            unchanged, and are not explained. A view that has some keeps them where none are given.
 
     Raises:
         InvalidInput: the precision does not exist, the device lacks it, an option differs from that of a given view, or
@@ -163,13 +209,13 @@ def prepare(
         _require_options(model, precision, channels_last, fold_batch_norm)
         if output is not None and output != model.output:
             raise InvalidInput("the model was prepared with another output; give output to prepare")
-        return model
+        return model if extra is None else model.with_extra(extra)
     if not isinstance(model, nn.Module):
         raise InvalidInput(f"the model is a {type(model).__name__}, not a torch.nn.Module")
     _require_hashable(model)
     # What is made in inference mode is of no use to autograd afterwards.
     with torch.inference_mode(False), torch.no_grad():
-        return _prepared(model, precision, channels_last, fold_batch_norm, example, like, output)
+        return _prepared(model, precision, channels_last, fold_batch_norm, example, like, output, extra)
 
 
 def _prepared(
@@ -180,6 +226,7 @@ def _prepared(
     example: Tensor | None,
     like: PreparedModel | None,
     output: Output | None,
+    extra: Extra | None,
 ) -> PreparedModel:
     frozen = frozen_copy(model)
     tensors = [t for t in [*frozen.parameters(), *frozen.buffers()] if t.is_floating_point()]
@@ -197,13 +244,15 @@ def _prepared(
     prepared = PreparedModel(
         frozen, name, dtype, device, precision, channels_last, source=Versions(written_module(model)), output=output
     )
+    if extra is not None:
+        prepared = prepared.with_extra(extra)
     if fold_batch_norm:
         if like is not None and (like.folds or example is None):
             folds = like.folds
         elif example is None:
             raise InvalidInput("folding batch norm needs an example image to see which layer feeds which; give example")
         else:
-            folds = find_folds(frozen, prepared.accept(example[:1]))
+            folds = find_folds(frozen, prepared.accept(example[:1]), prepared.extra_of(1))
         fold(frozen, folds)
         prepared = replace(prepared, folds=folds)
     if channels_last:
@@ -211,7 +260,7 @@ def _prepared(
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     if like is not None and _options(like) == _options(prepared):
-        return replace(prepared, row_bytes=like.row_bytes, probed=like.probed, outputs=like.outputs)
+        return replace(prepared, row_bytes=like.row_bytes, probed=like.probed, seen_layers=like.seen_layers)
     return replace(prepared, **_findings(model, prepared))
 
 
@@ -237,9 +286,9 @@ def _require_rows_apart(model: nn.Module, name: str) -> None:
 
 
 def prepare_like(model: nn.Module, prepared: PreparedModel) -> PreparedModel:
-    """The prepared model of another model of the same structure: with the same options, measurements and folds."""
+    """The prepared model of another model of the same structure: its options, findings, folds and further inputs."""
     folded = bool(prepared.folds)
-    return prepare(
+    other = prepare(
         model,
         prepared.precision,
         channels_last=prepared.channels_last,
@@ -247,6 +296,7 @@ def prepare_like(model: nn.Module, prepared: PreparedModel) -> PreparedModel:
         like=prepared,
         output=prepared.output,
     )
+    return replace(other, extra=prepared.extra)
 
 
 def _options(prepared: PreparedModel) -> tuple[object, ...]:
@@ -267,7 +317,7 @@ def _findings(model: nn.Module, prepared: PreparedModel) -> dict[str, Any]:
     return {
         "row_bytes": known.setdefault(("row bytes", *structure), {}),
         "probed": known[key][1],
-        "outputs": known.setdefault(("outputs", *structure), {}),
+        "seen_layers": known.setdefault(("seen layers", *structure), {}),
     }
 
 

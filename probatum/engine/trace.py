@@ -1,6 +1,6 @@
 """What a forward pass really does: which layers it calls, in which order, and which parameters reach the logits."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from probatum.engine.copying import frozen_copy
+from probatum.engine.extra import Extra, accepted_extra, require_rows
 from probatum.engine.outputs import Output, find_logits
 from probatum.errors import UnknownName
 
@@ -36,11 +37,11 @@ def find_layer(model: nn.Module, path: str) -> nn.Module:
     return modules[path]
 
 
-def execution_order(model: nn.Module, images: Tensor) -> tuple[LayerCall, ...]:
+def execution_order(model: nn.Module, images: Tensor, extra: Extra = ()) -> tuple[LayerCall, ...]:
     """Lists the layers of a model in the order in which a forward pass on `images` first calls them.
 
     Listed are leaf modules and every module that owns parameters directly. A module that a fused operation bypasses
-    (`out_proj` of `nn.MultiheadAttention`) is not called and so not listed; its owner is.
+    (`out_proj` of `nn.MultiheadAttention`) is not called and so not listed; its owner is. `extra` is as in `prepare`.
     """
     prepared = frozen_copy(model)
     calls: dict[str, int] = {}
@@ -53,12 +54,16 @@ def execution_order(model: nn.Module, images: Tensor) -> tuple[LayerCall, ...]:
         if next(module.children(), None) is None or next(module.parameters(recurse=False), None) is not None:
             kinds[path] = type(module).__name__
             module.register_forward_pre_hook(partial(count, path))
-    _forward(prepared, images[:1])
+    _forward(prepared, model_inputs(prepared, images[:1], [each[:1] for each in extra]))
     return tuple(LayerCall(path, kinds[path], number) for path, number in calls.items())
 
 
 def used_parameters(
-    model: nn.Module, images: Tensor, among: Collection[str] | None = None, output: Output | None = None
+    model: nn.Module,
+    images: Tensor,
+    among: Collection[str] | None = None,
+    output: Output | None = None,
+    extra: Extra = (),
 ) -> frozenset[str]:
     """Names the parameters that the logits of any image depend on, by autograd; auxiliary heads are left out.
 
@@ -70,8 +75,10 @@ def used_parameters(
         images: (batch, ...).
         among: the names to look for; None looks for all.
         output: where the logits are, as in `prepare`.
+        extra: further inputs of the model, as in `prepare`.
     """
     prepared = frozen_copy(model)
+    inputs = model_inputs(prepared, images, extra)
     unmet = {
         name: p.requires_grad_()
         for name, p in prepared.named_parameters(remove_duplicate=False)
@@ -80,7 +87,8 @@ def used_parameters(
     }
     used: set[str] = set()
     for row in range(len(images)):
-        logits = find_logits(_forward(prepared, images[row : row + 1]), output, type(prepared).__name__)
+        answer = _forward(prepared, [each[row : row + 1] for each in inputs])
+        logits = find_logits(answer, output, type(prepared).__name__)
         if unmet and logits.requires_grad:
             # The sum of the logits, which must not be taken where the caller has switched gradients off.
             gradients = torch.autograd.grad(logits, list(unmet.values()), torch.ones_like(logits), allow_unused=True)
@@ -92,15 +100,23 @@ def used_parameters(
     return frozenset(used)
 
 
-def plain_images(model: nn.Module, images: Tensor) -> Tensor:
-    """A copy of images in the model's floating-point type, without a graph and without a subclass of Tensor."""
-    copied = images.as_subclass(Tensor).detach().clone()
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), copied.dtype)
-    return copied.to(dtype) if copied.is_floating_point() else copied
+def model_inputs(model: nn.Module, images: Tensor, extra: Extra = ()) -> list[Tensor]:
+    """Copies of images and further inputs in the model's floating-point type, without a graph or a subclass of Tensor.
+
+    Raises:
+        InvalidInput: a further input is no tensor on the images' device with one row an image.
+    """
+    extra = accepted_extra(extra, images.device)
+    require_rows(extra, images)
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+    with torch.inference_mode(False):  # autograd cannot use a tensor that was made in inference mode
+        copies = [each.as_subclass(Tensor).detach().clone() for each in (images, *extra)]
+        return [each.to(dtype) if each.is_floating_point() and dtype is not None else each for each in copies]
 
 
-def _forward(prepared: nn.Module, images: Tensor) -> Any:
-    # Images that require a gradient keep transformers off their fused inference path, which calls no submodule.
-    devices = [images.device] if images.is_cuda else []
+def _forward(prepared: nn.Module, inputs: Sequence[Tensor]) -> Any:
+    devices = [inputs[0].device] if inputs[0].is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        return prepared(plain_images(prepared, images).requires_grad_(True).clone())
+        image, *extra = (each.clone() for each in inputs)  # which the model may overwrite
+        # Images that require a gradient keep transformers off their fused inference path, which calls no submodule.
+        return prepared(image.requires_grad_(True).clone(), *extra)

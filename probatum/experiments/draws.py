@@ -59,7 +59,7 @@ def live_draws(
     used, dead = list[int](), list[int]()
     for draw in range(_TRIES * trials):
         model = prepare_like(randomizer.model(len(randomizer.stages), draw), trained)
-        logits = all_logits(model, images[:_IMAGES], memory_budget=memory_budget)
+        logits = all_logits(model.of_images(slice(_IMAGES)), images[:_IMAGES], memory_budget=memory_budget)
         (dead if torch.equal(logits, logits[:1].expand_as(logits)) else used).append(draw)
         if len(used) == trials:
             return Draws(tuple(used), tuple(dead))

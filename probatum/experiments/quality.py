@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from probatum.attributions import InputXGradient, Method, SmoothGrad, attribute
 from probatum.attributions.base import MethodsLike, named_methods
 from probatum.attributions.baselines import Baseline, as_baseline
-from probatum.engine import Output, PreparedModel, Targets, TargetsLike, all_logits, prepare, prepare_like
+from probatum.engine import Extra, Output, PreparedModel, Targets, TargetsLike, all_logits, prepare, prepare_like
 from probatum.engine.probabilities import probabilities
 from probatum.errors import InvalidInput
 from probatum.experiments.result import position
@@ -86,6 +86,7 @@ def quality_scores(
     channels_last: bool = False,
     fold_batch_norm: bool = False,
     output: Output | None = None,
+    extra: Extra | None = None,
     memory_budget: int | str | None = None,
     cells: Path | None = None,
     progress: Progress | None = None,
@@ -117,6 +118,7 @@ def quality_scores(
         channels_last: the layout of images and activations.
         fold_batch_norm: whether batch norms become part of convolutions.
         output: where the logits are in what the model returns, as in `engine.prepare`.
+        extra: further inputs of the model, one row an image, as in `attribute`; metrics do not disturb them.
         memory_budget: as in `attribute`.
         cells: a folder where the scores of each version of the model on each 16 images are stored as they come, so that
             an interrupted call continues, as in `sanity_check`.
@@ -140,9 +142,16 @@ def quality_scores(
     table = metrics if isinstance(metrics, Mapping) else {name: get_quality(name) for name in metrics}
     kinds = {name: product_of(method) for name, method in methods.items()} | dict(local_or_global or {})
     trained = prepare(
-        model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images, output=output
+        model,
+        precision,
+        channels_last=channels_last,
+        fold_batch_norm=fold_batch_norm,
+        example=images,
+        output=output,
+        extra=extra,
     )
     images = trained.accept(images)
+    trained.require_extra(images)
     if targets is None:
         targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
     targets = Targets.of(images, targets).classes
@@ -163,7 +172,9 @@ def quality_scores(
             if stored is not None:
                 scores[:, :, stage, part, trial] = stored["scores"][..., None]
                 continue
-            explain, forward, probability = _callables(prepared, targets[part], methods, seed, memory_budget)
+            explain, forward, probability = _callables(
+                prepared.of_images(part), targets[part], methods, seed, memory_budget
+            )
             everything = torch.arange(part.stop - part.start, device=images.device)
             maps = explain(images[part], everything)
             case = Case(
@@ -206,13 +217,15 @@ def _callables(
     """The maps of all methods, the target's logit and its probability, at points made from some images."""
 
     def explain(points: Tensor, image: Tensor) -> Mapping[str, Tensor]:
-        return attribute(prepared, points, targets[image], methods, seed=seed, memory_budget=memory_budget)
+        here = prepared.of_images(image)
+        return attribute(here, points, targets[image], methods, seed=seed, memory_budget=memory_budget)
 
     def forward(points: Tensor, image: Tensor) -> Tensor:
-        return all_logits(prepared, points, memory_budget=memory_budget).gather(1, targets[image, None])[:, 0]
+        logits = all_logits(prepared.of_images(image), points, memory_budget=memory_budget)
+        return logits.gather(1, targets[image, None])[:, 0]
 
     def probability(points: Tensor, image: Tensor) -> Tensor:
-        logits = all_logits(prepared, points, memory_budget=memory_budget)
+        logits = all_logits(prepared.of_images(image), points, memory_budget=memory_budget)
         return probabilities(logits).gather(1, targets[image, None])[:, 0]
 
     return explain, forward, probability

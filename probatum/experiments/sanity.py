@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from probatum.attributions import METHODS, Method, attribute_variants, resolved
 from probatum.attributions.base import MethodsLike, named_methods
 from probatum.engine import (
+    Extra,
     Output,
     PreparedModel,
     Targets,
@@ -66,6 +67,7 @@ def sanity_check(
     channels_last: bool = False,
     fold_batch_norm: bool = False,
     output: Output | None = None,
+    extra: Extra | None = None,
     memory_budget: int | str | None = None,
     on_nan: OnNaN = "raise",
     cells: Path | None = None,
@@ -101,6 +103,7 @@ def sanity_check(
         channels_last: the layout of images and activations.
         fold_batch_norm: whether batch norms become part of convolutions; folded anew for each randomized model.
         output: where the logits are in what the model returns, as in `engine.prepare`.
+        extra: further inputs of the model, one row an image, as in `attribute`.
         memory_budget: as in `attribute`.
         on_nan: "raise" an error for a map with NaN or infinite values, or "record" it among the result's failures.
         cells: a folder where parts are stored as they are computed. A check that was interrupted continues when it is
@@ -134,21 +137,30 @@ def sanity_check(
     if len(names) != len(images) or len(set(names)) < len(names):
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
     prepared = prepare(
-        model, precision, channels_last=channels_last, fold_batch_norm=fold_batch_norm, example=images, output=output
+        model,
+        precision,
+        channels_last=channels_last,
+        fold_batch_norm=fold_batch_norm,
+        example=images,
+        output=output,
+        extra=extra,
     )
+    prepared.require_extra(images)
     if targets is None:
         targets = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
     targets = Targets.of(images, targets).classes
     if randomizer is not None:
-        randomizer.require_unused(model, images, output)
+        randomizer.require_unused(model, images, output, prepared.extra)
+    else:
+        stages = usual_stages(automatic_stages(model, images, output, prepared.extra))
+        randomizer = protocol.randomizer(model, stages, seed)
     work = SanityWork(
         trained=prepared,
         images=images,
         targets=targets,
         methods=resolved(named, prepared, images),
         metrics=metrics if isinstance(metrics, Mapping) else {name: get_metric(name) for name in metrics},
-        randomizer=randomizer
-        or protocol.randomizer(model, usual_stages(automatic_stages(model, images, output)), seed),
+        randomizer=randomizer,
         trials=trials,
         seed=seed,
         image_names=names,
@@ -282,7 +294,8 @@ class SanityWork:
     def explain_trained(self, cell: Cell, ticker: "Ticker") -> Arrays:
         """The trained model's maps by method, "maps/0" and so on, and the noise ceiling (method, metric, image)."""
         targets, count = self.targets[cell.part], cell.stop - cell.first
-        (maps,) = self._explain([self.trained], cell, targets, self.methods, self.seed, ticker.started(TRAINED, count))
+        here = self.trained.of_images(cell.part)
+        (maps,) = self._explain([here], cell, targets, self.methods, self.seed, ticker.started(TRAINED, count))
         failed = self._failed(maps, cell, TRAINED)  # (method, image)
         found = {f"maps/{row}": values.cpu().numpy() for row, values in enumerate(maps.values())}
         reference = Reference(maps, self.metrics, range(count), [])
@@ -290,7 +303,7 @@ class SanityWork:
         again = np.zeros_like(failed)
         if self.noisy:
             tick = ticker.started(AGAIN, count)
-            (second,) = self._explain([self.trained], cell, targets, self.noisy, self.seed + 1, tick)
+            (second,) = self._explain([here], cell, targets, self.noisy, self.seed + 1, tick)
             rows = [row for row, name in enumerate(self.methods) if name in self.noisy]
             again[rows] = self._failed(second, cell, AGAIN)
             for row, (name, values) in zip(rows, second.items(), strict=True):
@@ -341,11 +354,12 @@ class SanityWork:
         assert cell.trial is not None
         reference = self.reference(cell, trained)
         draw = self.draws.used[cell.trial]
-        aimed = self.randomizer.targets(self.images[cell.part], self.targets[cell.part], draw, self.trained.output)
+        images, here = self.images[cell.part], self.trained.of_images(cell.part)
+        aimed = self.randomizer.targets(images, self.targets[cell.part], draw, here.output, here.extra)
         views = []
         for step in self.randomizer.steps(draw, start=1):
-            self.randomizer.require_unused(step.model, self.images[cell.part], self.trained.output)
-            views.append(prepare_like(step.model, self.trained))
+            self.randomizer.require_unused(step.model, images, here.output, here.extra)
+            views.append(prepare_like(step.model, here))
         count = cell.stop - cell.first
         what = "randomized models" + (f", trial {cell.trial + 1} of {self.trials}" if self.trials > 1 else "")
         tick = ticker.started(what, len(views) * count)

@@ -12,8 +12,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from probatum.engine.copying import frozen_copy, written_module
+from probatum.engine.extra import Extra, accepted_extra, require_rows
 from probatum.engine.outputs import Output
-from probatum.engine.trace import plain_images, used_parameters
+from probatum.engine.trace import model_inputs, used_parameters
 from probatum.errors import ModelError
 from probatum.randomization.stages import (
     Stage,
@@ -27,7 +28,7 @@ from probatum.randomization.stages import (
 
 
 def automatic_stages(
-    model: nn.Module, images: Float[Tensor, "batch *shape"], output: Output | None = None
+    model: nn.Module, images: Float[Tensor, "batch *shape"], output: Output | None = None, extra: Extra = ()
 ) -> StagePlan:
     """Make one stage per layer, in reverse order of execution: the output first.
 
@@ -45,6 +46,7 @@ def automatic_stages(
         model: any module in any mode; it is not changed, and runs as a copy in eval mode.
         images: inputs that the model accepts. Pass all images to be explained if the model routes inputs differently.
         output: position of the logits in the model's output; see `engine.prepare`.
+        extra: further inputs of the model; see `engine.prepare`.
 
     Returns:
         The stages, named by the paths of their layers. `unused` lists what no image's forward pass uses (auxiliary
@@ -53,16 +55,19 @@ def automatic_stages(
     Raises:
         ModelError: no parameter is used, or the logits depend on a parameter that no watched torch function uses.
     """
+    extra = accepted_extra(extra, images.device)
+    require_rows(extra, images)
     model = written_module(model)
     kind = type(model).__name__
-    layers = _watch(model, images[:1])
+    first, others = [each[:1] for each in extra], [each[1:] for each in extra]
+    layers = _watch(model, images[:1], first)
     left = set(untouched(model, [name for layer in layers for name in layer.names]))
-    if layers and left and used_parameters(model, images[1:], left, output):
-        layers = _watch(model, images)
+    if layers and left and used_parameters(model, images[1:], left, output, others):
+        layers = _watch(model, images, extra)
     if not layers:
         raise ModelError(f"the forward pass of {kind} uses no parameters; there is nothing to randomize")
     left = set(untouched(model, [name for layer in layers for name in layer.names]))
-    hidden = used_parameters(model, images, left, output)
+    hidden = used_parameters(model, images, left, output, extra)
     if hidden:
         raise ModelError(f"{min(hidden)} of {kind} is used in a way that cannot be observed; give a table of stages")
     merged = _merge(layers, named_tensors(model))
@@ -139,7 +144,7 @@ class _Watch(TorchFunctionMode):
         return layer
 
 
-def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
+def _watch(model: nn.Module, images: Tensor, extra: Extra) -> list[_Layer]:
     """Return the layers in order of first use, passing the images one by one through a frozen copy."""
     prepared = frozen_copy(model)
     watch = _Watch(named_tensors(prepared))
@@ -155,10 +160,13 @@ def _watch(model: nn.Module, images: Tensor) -> list[_Layer]:
         module.register_forward_hook(leave)
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-        for image in torch.tensor_split(plain_images(prepared, images), len(images)):
+        for image, *others in zip(
+            *(torch.split(each, 1) for each in model_inputs(prepared, images, extra)), strict=True
+        ):
             watch.position = 0  # a layer that only this image uses comes after those that it used before
             with watch:
-                prepared(image.requires_grad_(True).clone())  # a gradient keeps transformers off their fused path
+                # A gradient keeps transformers off their fused path.
+                prepared(image.requires_grad_(True).clone(), *others)
     return [layer for layer in watch.order if layer.names]
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from probatum.engine import Output, all_logits, copy_model, prepare, used_parameters
+from probatum.engine import Extra, Output, all_logits, copy_model, prepare, used_parameters
 from probatum.engine.copying import written_module
 from probatum.errors import InvalidInput, ModelError, UnknownName
 from probatum.randomization.classes import other_classes
@@ -120,7 +120,9 @@ class Randomizer:
             return (Stage("another class", ()),)
         return self.plan.stages[::-1] if self.order == "bottom-up" else self.plan.stages
 
-    def targets(self, images: Tensor, targets: Tensor, trial: int = 0, output: Output | None = None) -> Tensor:
+    def targets(
+        self, images: Tensor, targets: Tensor, trial: int = 0, output: Output | None = None, extra: Extra = ()
+    ) -> Tensor:
         """Return the classes to explain on the models of steps 1 and later.
 
         Args:
@@ -128,6 +130,7 @@ class Randomizer:
             targets: (batch,), the classes explained on the trained model.
             trial: number of the independent randomization.
             output: position of the logits in the model's output; see `engine.prepare`.
+            extra: further inputs of the model; see `engine.prepare`.
 
         Returns:
             (batch,), the same classes; in order "logit" another class for each image, see `other_classes`.
@@ -137,7 +140,8 @@ class Randomizer:
         """
         if self.order != "logit":
             return targets
-        classes = all_logits(prepare(self.trained, output=output), images[:1]).shape[1]
+        first = [each[:1] for each in extra]
+        classes = all_logits(prepare(self.trained, output=output, extra=first), images[:1]).shape[1]
         return other_classes(images, targets, classes, self.seed, trial)
 
     def model(self, step: int, trial: int = 0) -> nn.Module:
@@ -172,20 +176,21 @@ class Randomizer:
                 model = self._redrawn(model, [stage], number, trial)
             yield Step(number, stage.name, model)
 
-    def require_unused(self, model: nn.Module, images: Tensor, output: Output | None = None) -> None:
+    def require_unused(self, model: nn.Module, images: Tensor, output: Output | None = None, extra: Extra = ()) -> None:
         """Check that no image uses weights that the plan lists as unused and that therefore stay trained.
 
         Args:
             model: the trained model or a step's model, since random gates may route an image differently.
             images: (batch, ...), the images to be explained.
             output: position of the logits in the model's output; see `engine.prepare`.
+            extra: further inputs of the model; see `engine.prepare`.
 
         Raises:
             ModelError: the logits of an image depend on an unused parameter.
         """
         if not self.plan.unused or isinstance(self.initializer, Identity):
             return
-        reached = used_parameters(model, images, names_under(self.trained, self.plan.unused), output)
+        reached = used_parameters(model, images, names_under(self.trained, self.plan.unused), output, extra)
         if reached:
             raise ModelError(
                 f"{min(reached)} of {type(self.trained).__name__} counts as unused and stays trained, but an image "

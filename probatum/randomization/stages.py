@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probatum.engine.copying import written_module
+from probatum.engine.extra import Extra
+from probatum.engine.outputs import Output
 from probatum.engine.trace import used_parameters
 from probatum.errors import InvalidInput, ModelError, UnknownName
 
@@ -46,6 +48,8 @@ def stages_from_table(
     *,
     unused: Sequence[str] = (),
     images: Float[Tensor, "batch *shape"] | None = None,
+    output: Output | None = None,
+    extra: Extra = (),
 ) -> StagePlan:
     """Make stages from a table and check them against a model.
 
@@ -55,6 +59,8 @@ def stages_from_table(
         unused: paths that are in no stage because the forward pass does not use them.
         images: inputs for finding other unused parameters, those that no image reaches. They pass through the model one
             by one until every parameter has been used.
+        output: position of the logits in the model's output; see `engine.prepare`. Used with images only.
+        extra: further inputs of the model; see `engine.prepare`.
 
     Raises:
         UnknownName: a path names neither a module nor a parameter.
@@ -67,7 +73,7 @@ def stages_from_table(
         staged = names_under(model, [path for stage in stages for path in stage.modules])
         declared = names_under(model, unused)
         left = untouched(model, {*staged, *declared})
-        used = used_parameters(model, images, left)
+        used = used_parameters(model, images, left, output, extra)
         idle = [name for name in left if name not in used]
         unused = (*unused, *shortest_paths(module_sizes(model), idle))
     plan = StagePlan(stages, tuple(unused))

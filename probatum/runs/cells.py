@@ -102,7 +102,7 @@ def cell_store(
         settings: everything else that determines the numbers, see `fingerprint`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    options = [prepared.precision, prepared.dtype, prepared.channels_last, prepared.folds, budget]
+    options = [prepared.precision, prepared.dtype, prepared.channels_last, prepared.folds, prepared.extra, budget]
     function = [fingerprint(prepared.model), tensor_hash(all_logits(prepared, images, memory_budget=budget))]
     identity = [identity_of_inputs(prepared.model, images, targets), identity_of_software(images.device), function]
     return CellStore(folder, json.dumps([*identity, fingerprint(options), fingerprint(settings)]))

@@ -169,7 +169,7 @@ def test_what_autograd_keeps_stays_within_the_budget_in_every_chunk(rows, method
 
 def _kinds(prepared, method):
     request = method.request(prepared, images())
-    return [(torch.Size(SHAPE), prepared.dtype, request.measurements)]
+    return [(prepared.shapes(images()), prepared.dtype, request.measurements)]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 8, 20])
@@ -378,4 +378,4 @@ def test_no_cycle_keeps_activations_alive(targets):
 def test_need_of_the_plain_gradient_is_known_by_its_kind():
     prepared = prepare(seeded(Linear))
     Gradient()(prepared, images(), 0)
-    assert set(prepared.row_bytes) == {(torch.Size(SHAPE), torch.float64, frozenset({PLAIN}))}
+    assert set(prepared.row_bytes) == {((torch.Size(SHAPE),), torch.float64, frozenset({PLAIN}))}
