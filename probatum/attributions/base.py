@@ -187,7 +187,11 @@ def _method(method: Method | str) -> Method:
 
 
 def resolved(methods: Mapping[str, Method], prepared: PreparedModel, images: Tensor) -> dict[str, Method]:
-    """Methods by name with every setting stated that depends on the model: the layer of Grad-CAM and its layout."""
+    """Methods by name with every setting stated that depends on the model: the layer of Grad-CAM and its layout.
+
+    `resolved({"cam": GradCAM()}, prepare(model), images)["cam"].layer` is the layer that `attribute` reads. Checks and
+    stored maps record these settings in `config.json`, and reports show them.
+    """
     return {name: method.resolve(prepared, images) for name, method in methods.items()}
 
 

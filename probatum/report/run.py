@@ -19,6 +19,7 @@ from probatum.report.html import write_page
 from probatum.report.html.check import check_page
 from probatum.report.html.explanation import explanation_page
 from probatum.report.html.pictures import reduced
+from probatum.report.layers import layers_caption
 from probatum.report.panels import Map
 from probatum.report.save import figure_place, save_figure
 from probatum.report.style import MOST_ROWS, MapStyle
@@ -62,7 +63,11 @@ def draw_attribution(folder: Path, progress: Callable[[str], None] | None = None
     found = read_explanation(folder)
     with reading(folder, "maps of probatum attribute"):
         config = read_json(folder / "config.json")
-        caption = f"{config['model']['title']}, seed {config['config']['seed']}"
+        facts = (
+            f"{config['model']['title']}, seed {config['config']['seed']}",
+            layers_caption(config["methods"].values()),
+        )
+        caption = "; ".join(filter(None, facts))
         return draw_explanation(found, folder, caption, progress)
 
 
@@ -208,7 +213,11 @@ def _explained(run: Run, number: int) -> str:
 
 def _protocol(run: Run) -> str:
     facts, model, data = run.config["randomization"], run.config["model"], run.config["data"]
-    return (
-        f"{model['title']} on {data['name']}; {facts['order']} randomization by {facts['initializer']['class']}, "
-        f"batch norm: {facts['batch_norm'].replace('-', ' ')}; seed {facts['seed']}"
+    parts = (
+        f"{model['title']} on {data['name']}",
+        f"{facts['order']} randomization by {facts['initializer']['class']}, "
+        f"batch norm: {facts['batch_norm'].replace('-', ' ')}",
+        f"seed {facts['seed']}",
+        layers_caption(run.config["methods"].values()),
     )
+    return "; ".join(filter(None, parts))
