@@ -110,9 +110,17 @@ def deviation(found: Tensor, expected: Tensor) -> float | None:
 
 @contextmanager
 def recorded_points(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Collects the batches that a model is given inside the block, also through copies made of it there."""
+    """Collects the batches whose gradients are taken inside the block, also through copies made of the model there.
+
+    Passes without gradients only look at the model, such as the one that tests whether rows meet, and are left out.
+    """
     points: list[Tensor] = []
-    handle = model.register_forward_pre_hook(lambda module, inputs: points.append(inputs[0].detach().clone()))
+
+    def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if torch.is_grad_enabled():
+            points.append(inputs[0].detach().clone())
+
+    handle = model.register_forward_pre_hook(record)
     try:
         yield points
     finally:

@@ -48,8 +48,8 @@ def test_the_papers_first_example():
             return 1 - torch.relu(1 - x.sum(1, keepdim=True))
 
     x = torch.tensor([[1.0, 1.0]])
-    assert Gradient()(Saturated(), x, 0).tolist() == [[0, 0]]
-    assert DeepLIFT()(Saturated(), x, 0).tolist() == [[0.5, 0.5]]
+    assert Gradient()(Saturated(), x, 1).tolist() == [[0, 0]]
+    assert DeepLIFT()(Saturated(), x, 1).tolist() == [[0.5, 0.5]]
 
 
 def test_local_times_the_way_is_global():

@@ -4,12 +4,9 @@ from functools import partial
 
 import pytest
 import torch
-from attributions.unchecked import unchecked
 from nets import CLASSES, SHAPE, Linear, Perceptron, Power, images, seeded
 
-from probatum import attribute
 from probatum.attributions import Gradient, InputXGradient
-from probatum.errors import InvalidInput
 
 TARGETS = torch.tensor([0, 3, 1, 2, 1])
 
@@ -65,6 +62,6 @@ def test_one_target_for_all_may_be_an_int_and_indices_of_any_integer_type():
     assert torch.equal(Gradient()(model, images(), 2), Gradient()(model, images(), torch.full((5,), 2)))
 
 
-def test_a_list_of_targets_is_refused():
-    with unchecked(), pytest.raises(InvalidInput, match="targets are a list"):
-        attribute(seeded(Linear), images(), [0, 1, 2, 3, 0], [Gradient()])
+def test_a_list_of_targets_is_taken():
+    listed, tensor = [0, 1, 2, 3, 0], torch.tensor([0, 1, 2, 3, 0])
+    assert torch.equal(Gradient()(seeded(Linear), images(), listed), Gradient()(seeded(Linear), images(), tensor))

@@ -26,25 +26,25 @@ def test_two_layers_by_hand():
     model = _layers([[1, 2], [3, -1], [-1, -1]], [[2, -5, 7]])
     x = torch.tensor([[1.0, 1.0]], dtype=torch.float64)
     # W1 x = (3, 2, -2): the third ReLU is off; the second gets the signal -5, which the guided rule drops.
-    assert Gradient()(model, x, 0).tolist() == [[2 * 1 - 5 * 3, 2 * 2 + 5 * 1]]
-    assert GuidedBackprop()(model, x, 0).tolist() == [[2 * 1, 2 * 2]]
+    assert Gradient()(model, x, 1).tolist() == [[2 * 1 - 5 * 3, 2 * 2 + 5 * 1]]
+    assert GuidedBackprop()(model, x, 1).tolist() == [[2 * 1, 2 * 2]]
 
 
 def test_three_layers_by_hand_drop_what_turns_negative_on_the_way():
     model = _layers([[1, 0], [0, 1]], [[1, -3], [2, 4]], [[1, 1]])
     x = torch.tensor([[7.0, 1.0]], dtype=torch.float64)
     # Both inner ReLUs are on, so that the plain signal at the first pair is (1 + 2, -3 + 4).
-    assert Gradient()(model, x, 0).tolist() == [[3, 1]]
-    assert GuidedBackprop()(model, x, 0).tolist() == [[3, 1]]
+    assert Gradient()(model, x, 1).tolist() == [[3, 1]]
+    assert GuidedBackprop()(model, x, 1).tolist() == [[3, 1]]
     model[2].weight.data[1, 1] = 2  # now it is (3, -1), and the second entry is dropped
-    assert Gradient()(model, x, 0).tolist() == [[3, -1]]
-    assert GuidedBackprop()(model, x, 0).tolist() == [[3, 0]]
+    assert Gradient()(model, x, 1).tolist() == [[3, -1]]
+    assert GuidedBackprop()(model, x, 1).tolist() == [[3, 0]]
 
 
 def test_the_map_itself_may_be_negative_as_nothing_is_dropped_below_the_first_relu():
     model = _layers([[-2.0, 1.0]], [[3.0]])
     x = torch.tensor([[1.0, 5.0]], dtype=torch.float64)
-    assert GuidedBackprop()(model, x, 0).tolist() == [[-6, 3]]
+    assert GuidedBackprop()(model, x, 1).tolist() == [[-6, 3]]
 
 
 def test_equals_the_plain_gradient_where_no_signal_is_negative():

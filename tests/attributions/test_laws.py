@@ -105,9 +105,9 @@ def test_methods_at_the_same_points_share_their_model_calls(net):
         name: METHODS[name] for name in ("gradient", "input-x-gradient", "guided-backprop", "integrated-gradients")
     } | {"cam": GuidedGradCAM("model.conv2")}
     attribute(counter, images(), None, five, chunk=5)
-    assert counter.calls == PROBE + [5] * (
-        1 + 5
-    )  # one forward pass for four methods and the classes, five for the path
+    # The layout of Grad-CAM's layer and the independence of rows are probed once. Then one forward pass serves four
+    # methods and the classes, and five the path.
+    assert counter.calls == [1, *PROBE] + [5] * (1 + 5)
     counter.calls.clear()
     attribute(counter, images(), TARGETS, [SmoothGrad(samples=7), METHODS["gradient"]], chunk=5)
     assert counter.calls == [5] * (1 + 7)
@@ -236,7 +236,7 @@ class _FeatureMaps(nn.Module):
 
 class _NoTensor(nn.Module):
     def forward(self, x):
-        return {"logits": x}
+        return {"scores": [x]}
 
 
 class _Detached(nn.Module):

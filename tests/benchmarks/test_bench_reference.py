@@ -81,6 +81,13 @@ def test_points_are_recorded_through_copies_and_the_hook_goes():
     assert len(points) == 2
 
 
+def test_passes_without_gradients_are_no_points():
+    model, x = seeded(ConvNet, dtype=torch.float32), images(1, dtype=torch.float32)
+    with recorded_points(model) as points, torch.no_grad():
+        model(x)
+    assert points == []
+
+
 def test_the_floor_does_the_gradients_that_it_says():
     model, x = seeded(ConvNet, dtype=torch.float32).requires_grad_(False), images(2, dtype=torch.float32)
     targets = torch.tensor([0, 1])
