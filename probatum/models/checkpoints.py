@@ -82,6 +82,9 @@ def read_state(path: Path, ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
         content = next((content[key] for key in ("state_dict", "model") if _is_state(content.get(key))), content)
     if not _is_state(content):
         raise InvalidInput(f"{path} contains no state dict; write it with torch.save(model.state_dict(), path)")
+    nested = next((key for key, value in content.items() if value.is_nested), None)
+    if nested is not None:
+        raise InvalidInput(f"{path}: {nested} is a nested tensor, which no weight is; save tensors of one shape each")
     return known_state(content, ignore)
 
 

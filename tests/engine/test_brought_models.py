@@ -266,3 +266,12 @@ def test_numbers_of_samples_and_steps_are_whole(count):
     for make in makers:
         with unchecked(), pytest.raises(InvalidInput, match="give"):
             make()
+
+
+def test_an_exported_module_has_the_maps_of_its_source():
+    model, x = seeded(ConvNet).eval(), images()
+    exported = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
+    for method in (Gradient(), GuidedBackprop(), IntegratedGradients(steps=3)):
+        torch.testing.assert_close(method(exported, x, 1), method(model, x, 1), rtol=1e-12, atol=1e-15)
+    with pytest.raises(ModelError, match="name one yourself"):  # it has no modules that compute anything
+        GradCAM()(exported, x, 1)

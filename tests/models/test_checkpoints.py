@@ -87,3 +87,13 @@ def test_missing_file_and_nan(trained, tmp_path):
     save_checkpoint(trained, tmp_path / "nan.pt")
     with pytest.raises(InvalidInput, match=r"conv1.bias holds values that are not finite"):
         load_model("basic_cnn", tmp_path / "nan.pt")
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_a_nested_tensor_is_named(trained, tmp_path):
+    state = dict(trained.state_dict())
+    key = next(iter(state))
+    state[key] = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(InvalidInput, match=f"{key} is a nested tensor"):
+        load_checkpoint(trained, tmp_path / "w.pt")
