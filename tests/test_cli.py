@@ -81,7 +81,7 @@ def test_a_preset_brings_its_metrics_and_the_user_is_stronger(here, weights):
 def test_check_writes_a_run_that_report_draws_again(here, weights, capsys):
     assert run("check", "--weights", weights, *QUICK, "--trials", "2", "--out", "run") == 0
     shown = capsys.readouterr()
-    assert "insensitive" in next(line for line in shown.out.splitlines() if "Edge Detector  " in line)
+    assert "insensitive" in next(line for line in shown.out.splitlines() if "Edge Detector (control)" in line)
     folder = here / "run"
     assert sorted(path.name for path in here.iterdir()) == ["run"]
     config = json.loads((folder / "config.json").read_text())

@@ -54,6 +54,7 @@ class Setup:
         images: the same on the model's device.
         targets: the predicted classes.
         confidences: their softmax probabilities.
+        probabilities: those of all classes, (image, class).
         class_names: of the model's classes, or None.
         methods: by name.
         metrics: by name.
@@ -70,6 +71,7 @@ class Setup:
     images: Tensor
     targets: Tensor
     confidences: Tensor
+    probabilities: Tensor
     class_names: tuple[str, ...] | None
     methods: dict[str, Method]
     metrics: dict[str, Metric]
@@ -124,6 +126,7 @@ def set_up(
         images=images,
         targets=targets,
         confidences=confidences,
+        probabilities=probabilities,
         class_names=spec.class_names if config.weights != "train" else DATASETS[config.data].class_names,
         methods=resolved(methods, prepared, images),
         metrics=metrics,

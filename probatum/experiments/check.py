@@ -25,6 +25,8 @@ from probatum.runs.plain_values import describe
 from probatum.runs.ranks import ALONE, Ranks
 from probatum.runs.resume import RunInWork, Say
 
+TOP_CLASSES = 5  # of each image, whose probabilities the record holds
+
 
 def run_check(
     config: CheckConfig,
@@ -205,6 +207,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
                     "target": int(setup.targets[index]),
                     "class": _class_name(setup, int(setup.targets[index])),
                     "confidence": float(setup.confidences[index]),
+                    "top": _top_classes(setup, index),
                 }
                 for index, name in enumerate(setup.data.image_names)
             ],
@@ -241,6 +244,14 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
 def explained(setup: Setup) -> str:
     """Which values of the model are explained, in words."""
     return f"values before the last ReLU, {setup.last_relu}" if setup.last_relu else "logits"
+
+
+def _top_classes(setup: Setup, image: int) -> list[dict[str, Any]]:
+    """The most probable classes of an image, the first first."""
+    row = setup.probabilities[image]
+    best = row.topk(min(TOP_CLASSES, len(row)))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [{"index": index, "class": _class_name(setup, index), "probability": share} for index, share in pairs]
 
 
 def _class_name(setup: Setup, target: int) -> str:

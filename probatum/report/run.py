@@ -13,12 +13,13 @@ from probatum.attributions import METHODS
 from probatum.experiments.explain import Explanation, read_explanation
 from probatum.experiments.run_folder import Run, read_run
 from probatum.maps import get_reduction
-from probatum.report.curves import curves_figure
+from probatum.report.curve_panels import MethodCurve, curve_panels_figure
 from probatum.report.grids import grid_figure, methods_figure, overlay_figure
 from probatum.report.html import write_page
 from probatum.report.html.check import check_page
 from probatum.report.html.explanation import explanation_page
 from probatum.report.html.pictures import reduced
+from probatum.report.intervals import bootstrap_interval
 from probatum.report.layers import layers_caption
 from probatum.report.panels import Map
 from probatum.report.save import figure_place, save_figure
@@ -132,27 +133,30 @@ def _grid(run: Run, number: int, image: str, style: MapStyle) -> Figure:
 
 
 def _curves(run: Run, metric: str) -> Figure:
-    facts = run.config["metrics"][metric]
-    methods = [method for method in run.result.methods if method != CONTROL] or [CONTROL]
-    titles = _titles(run, methods)
-    rows = [run.result.methods.index(method) for method in methods]
-    control = None
-    if CONTROL in run.result.methods and methods != [CONTROL]:
-        control = run.result.of(CONTROL, metric).mean(axis=(1, 2))
-    return curves_figure(
-        {title: run.result.of(method, metric) for title, method in zip(titles, methods, strict=True)},
+    facts, result = run.config["metrics"][metric], run.result
+    column = result.metrics.index(metric)
+    curves = []
+    for row, title in enumerate(_titles(run, result.methods)):
+        scores, chance = result.scores[row, column], result.chance[row, column]
+        live = result.live[row, column]
+        ceiling = result.ceiling[row, column]
+        ends = None
+        if np.isfinite(ceiling).any():
+            found = bootstrap_interval(ceiling[None, :, None])
+            ends = (float(found.low[0]), float(found.high[0]))
+        curves.append(
+            MethodCurve(
+                title,
+                bootstrap_interval(np.where(live, scores, np.nan)),
+                bootstrap_interval(chance) if np.isfinite(chance).any() else None,
+                ends,
+                ~live.all(axis=(1, 2)),
+            )
+        )
+    return curve_panels_figure(
+        curves,
         metric_title=f"{facts['title']} ({metric})",
-        column_titles=run.result.stages,
-        quantity=facts["kind"],
-        control=control,
-        ceiling={
-            title: float(np.nanmean(run.result.ceiling[row, run.result.metrics.index(metric)]))
-            for title, row in zip(titles, rows, strict=True)
-            if np.isfinite(run.result.ceiling[row]).any()
-        },
-        undefined={
-            title: (run.result.constant[row] > 0).sum(axis=(1, 2)) for title, row in zip(titles, rows, strict=True)
-        },
+        column_titles=result.stages,
         caption=f"{_protocol(run)}; maps: {facts['reduction_title']}",
     )
 

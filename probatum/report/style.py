@@ -58,9 +58,13 @@ class Line(NamedTuple):
     dashes: tuple[float, tuple[float, ...]]
 
 
-# The hues of Okabe & Ito (2008), told apart by color-blind readers, the yellow and the purple darkened to be seen on
-# white. Neighbors in the list differ in lightness, marker and dashes.
-_COLORS = ("#0072b2", "#e69f00", "#009e73", "#000000", "#d55e00", "#56b4e9", "#b3568c", "#8c7a00")
+# First the hues of Okabe & Ito (2008), told apart by color-blind readers, the yellow and the purple darkened to be seen
+# on white; then lighter and darker ones between them. Neighbors in the list differ in lightness, marker and dashes.
+_COLORS = (
+    *("#0072b2", "#e69f00", "#009e73", "#000000", "#d55e00", "#56b4e9", "#b3568c", "#8c7a00"),
+    *("#3b3b98", "#7fbf3f", "#7a1f1f", "#c39bd3", "#0b5345", "#f1948a", "#5d4037", "#17a2b8"),
+    *("#6c3483", "#b7950b", "#1b4f72", "#ff6f91", "#4b6b00", "#999999", "#a04000", "#2e86c1"),
+)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
 _DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
     (0, ()),
@@ -71,8 +75,8 @@ _DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
 
 
 def line_style(index: int) -> Line:
-    """The color, marker and dashes of the method at a position in its table; 88 positions differ from one another."""
-    return Line(_COLORS[index % 8], _MARKERS[index % 11], _DASHES[index % 4])
+    """The color, marker and dashes of the method at a position in its table; 24 differ in color, 264 in all."""
+    return Line(_COLORS[index % len(_COLORS)], _MARKERS[index % 11], _DASHES[index % 4])
 
 
 @contextmanager

@@ -44,14 +44,37 @@ _NAME_LENGTH = 1.55
 _WIDEST = 1.3
 
 
-def verdict_rows(comparison: PresetComparison) -> tuple[list[str], list[list[str]]]:
-    """The table as text: the columns' names, and for each method its title and a cell for each preset."""
-    columns = ["method", *(_column(comparison, preset) for preset in comparison.presets)]
-    rows = []
-    for method in comparison.methods:
-        found = [comparison.cell(method, preset) for preset in comparison.presets]
-        rows.append([_title(method), *(f"{SYMBOLS[each.word]} {_numbers(each.leading)}" for each in found)])
-    return columns, rows
+def verdict_rows(comparison: PresetComparison, width: int | None = None) -> tuple[list[str], list[list[str]]]:
+    """The table as text: the columns' names, and for each method its title and a cell for each preset.
+
+    Args:
+        comparison: the verdicts.
+        width: letters of a line with 3 between columns; where the intervals do not fit, the cells hold the number
+            alone, or else the sign alone. None has room for all.
+    """
+    heads = ["method", *(_column(comparison, preset) for preset in comparison.presets)]
+    for cell in (_full_cell, _short_cell, _sign):
+        rows = [
+            [_title(method), *(cell(comparison.cell(method, preset)) for preset in comparison.presets)]
+            for method in comparison.methods
+        ]
+        needed = sum(3 + max(map(len, column)) for column in zip(heads, *rows, strict=True))
+        if width is None or needed < width:
+            break
+    return heads, rows
+
+
+def _full_cell(summary: Summary) -> str:
+    return f"{_sign(summary)} {_numbers(summary.leading)}"
+
+
+def _short_cell(summary: Summary) -> str:
+    value = summary.leading.value
+    return f"{_sign(summary)} {_round(value)}" if np.isfinite(value) else _sign(summary)
+
+
+def _sign(summary: Summary) -> str:
+    return SYMBOLS[summary.word]
 
 
 def verdict_key(comparison: PresetComparison) -> list[str]:

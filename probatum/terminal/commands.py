@@ -45,6 +45,8 @@ from probatum.terminal.output import show, show_table
 Asked = TypeVar("Asked", bound=Request)
 Result = TypeVar("Result")
 
+FASTER = "fewer --images, --samples, --steps or --methods make it shorter"
+
 
 def run(kind: Kind[Asked, Result], request: Asked, folder: Path | None, default: str = "") -> None:
     """Makes a run, or what is left of it, in all processes that torchrun started, and shows it.
@@ -59,7 +61,11 @@ def run(kind: Kind[Asked, Result], request: Asked, folder: Path | None, default:
         chosen = ranks.device(choose_device(request.device))
         if folder is None:
             folder = Path(ranks.broadcast(str(_free(Path("runs") / default, kind.asked(request)))))
-        with metered() if ranks.is_main else nullcontext() as meter:
+        with (
+            metered(FASTER if kind.name in (CHECK.name, COMPARISON.name) else "")
+            if ranks.is_main
+            else nullcontext() as meter
+        ):
             drawing = meter.drawing if meter is not None else None
             execute(
                 kind,

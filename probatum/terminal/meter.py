@@ -1,7 +1,7 @@
 """Progress with an estimate, on standard error."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -11,30 +11,52 @@ from rich.text import Text
 from probatum.terminal.output import plain
 
 QUIET_SECONDS = 10.0  # between the lines that report progress where the output is not a terminal
+MEASURED_SECONDS = 3.0  # after which the expected time is named
+LONG_SECONDS = 60.0  # work that takes less is not announced
 
 
 class Meter:
     """Shows how far a piece of work is; `meter(done, total, what)` is the callback that the package calls."""
 
-    def __init__(self, console: Console, bars: Progress | None) -> None:
-        self._console, self._bars = console, bars
+    def __init__(
+        self,
+        console: Console,
+        bars: Progress | None,
+        hint: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console, self._bars, self._hint, self._clock = console, bars, hint, clock
         self._task = bars.add_task("starting", total=None) if bars is not None else None
         self._total: int | None = None
-        self._started = self._spoken = time.monotonic()
+        self._started = self._spoken = clock()
+        self._announced = False
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """Reports `done` of `total` steps; another total starts another estimate."""
-        now = time.monotonic()
+        now = self._clock()
         if total != self._total:
-            self._total, self._started, self._spoken = total, now, now
+            self._total, self._started, self._spoken, self._announced = total, now, now, False
             if self._bars is not None and self._task is not None:
                 self._bars.reset(self._task, total=total)
+        elapsed = now - self._started
+        if not self._announced and done and elapsed >= MEASURED_SECONDS:
+            self._announced = True
+            self._announce(elapsed * total / done, what)
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, completed=done, total=total, description=Text(plain(what)).markup)
         elif now - self._spoken >= QUIET_SECONDS and done and total:
             self._spoken = now
-            left = (now - self._started) * (total - done) / done
-            self._console.print(f"{100 * done / total:3.0f} %  about {left:.0f} s left: {plain(what)}", markup=False)
+            left = duration(elapsed * (total - done) / done)
+            self._console.print(f"{100 * done / total:3.0f} %  about {left} left: {plain(what)}", markup=False)
+
+    def _announce(self, seconds: float, what: str) -> None:
+        """Names the expected time of long work, and how to make it shorter."""
+        if seconds < LONG_SECONDS:
+            return
+        if what.startswith("training "):
+            self.say(f"{what} will take about {duration(seconds)}; what follows is estimated afterwards")
+        else:
+            self.say(f"expected time: about {duration(seconds)}{self._hint and f'; {self._hint}'}")
 
     def drawing(self, name: str) -> None:
         """Reports the figure that is being drawn."""
@@ -45,12 +67,23 @@ class Meter:
         self._console.print(plain(sentence), markup=False)
 
 
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it: "45 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
 @contextmanager
-def metered() -> Iterator[Meter]:
-    """Gives a meter on standard error: a bar on a terminal, a line now and then elsewhere."""
+def metered(hint: str = "") -> Iterator[Meter]:
+    """Gives a meter on standard error: a bar on a terminal, a line now and then elsewhere.
+
+    Args:
+        hint: how to make the work shorter; it follows the expected time of work that takes long.
+    """
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield Meter(console, None)
+        yield Meter(console, None, hint)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -61,4 +94,4 @@ def metered() -> Iterator[Meter]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bars:
-        yield Meter(console, bars)
+        yield Meter(console, bars, hint)

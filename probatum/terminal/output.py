@@ -1,5 +1,6 @@
 """Lines, tables and errors as a terminal can show them; rich is imported only for what has colors or columns."""
 
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -24,6 +25,11 @@ def _steers(sign: str) -> bool:
     return turns or (sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs"))
 
 
+def columns() -> int:
+    """The width of the terminal; what goes elsewhere is 200 columns wide, unless COLUMNS says otherwise."""
+    return shutil.get_terminal_size((200, 24)).columns
+
+
 def show(text: "str | Text") -> None:
     """Prints a line of results; a `Text` in its colors where the terminal has them."""
     if isinstance(text, str):
@@ -36,18 +42,16 @@ def show(text: "str | Text") -> None:
     Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 
-def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: int = 0) -> None:
-    """Prints a table; the last `numeric` columns are aligned to the right. Not on a terminal, nothing is cut off."""
+def show_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: int = 0) -> None:
+    """Prints a table; the last `numeric` columns are aligned to the right. Long cells are folded."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)
+    console = Console(highlight=False, width=columns())
     table = Table(title=Text(plain(title)), title_justify="left", header_style="bold")
-    for index, column in enumerate(columns):
-        right = index >= len(columns) - numeric
+    for index, column in enumerate(heads):
+        right = index >= len(heads) - numeric
         table.add_column(Text(column), justify="right" if right else "left", overflow="fold", no_wrap=right)
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))

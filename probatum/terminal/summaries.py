@@ -1,6 +1,5 @@
 """What the terminal says of results, after a command wrote them."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -8,30 +7,26 @@ import numpy as np
 from probatum.attributions import METHODS
 from probatum.data import DATASETS
 from probatum.errors import ModelError
-from probatum.experiments import Judgement, PresetComparison, Run, Summary, judge
+from probatum.experiments import Judgement, PresetComparison, Run, judge
 from probatum.experiments.draws import Draws
 from probatum.experiments.explain import Explanation
-from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED
 from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import Finding
-from probatum.terminal.output import show, show_table
+from probatum.terminal.output import columns, show, show_table
+from probatum.terminal.verdict_lines import closing, counted, remedies, verdict_lines, wrapped
 
 
 def show_check(run: Run) -> None:
-    """Shows the verdict on each method, and what limits the check."""
+    """Shows the verdict on each method, what limits the check, and where its report is."""
     result, model = run.result, run.config["model"]
     if model["test_accuracy"] is not None:
         show(f"{model['title']} was trained to a test accuracy of {model['test_accuracy']:.4f}")
     judgement = judge(result)
-    images, trials = len(result.image_names), result.scores.shape[-1]
-    show(
-        f"verdicts after the last stage, {result.stages[-1]}, from {_counted(images, 'image')} and "
-        f"{_counted(trials, 'trial')}; a small share is good: little of the map is left without the trained weights"
-    )
     show_judgement(judgement)
     for sentence in (*_limits(run), *judgement.notes):
-        show(sentence)
+        show(wrapped(sentence, columns()))
     show_skipped([(each["name"], each["fault"]) for each in run.config["data"]["skipped"]])
+    show(wrapped(closing(judgement, run.folder), columns()))
     if judgement.broken:
         raise ModelError(f"{'; '.join(judgement.broken)}; these results cannot be trusted")
     tested = [row for row, method in enumerate(result.methods) if not METHODS[method].control]
@@ -48,27 +43,14 @@ def show_explanation(found: Explanation) -> None:
 
 
 def show_judgement(judgement: Judgement) -> None:
-    """Shows one line for each method, and how many have which verdict."""
-    summaries = judgement.summaries.values()
-    titles = [METHODS[each.method].title if each.method in METHODS else each.method for each in summaries]
-    width = max(map(len, titles))
-    for title, each in zip(titles, summaries, strict=True):
-        show(f"  {title:<{width}}  {each.word:<11}  {_share(each)}".rstrip())
-    for title, each in zip(titles, summaries, strict=True):
-        if each.word == UNDECIDED:
-            show(f"{title}: {each.reason}" + (f"; next: {each.remedy}" if each.remedy else ""))
-    counts = Counter(each.word for each in summaries)
-    found = ", ".join(f"{counts[word]} {word}" for word in (SENSITIVE, INSENSITIVE, UNDECIDED))
-    show(f"of {_counted(len(titles), 'method')}, {found} to the weights")
-
-
-def _share(summary: Summary) -> str:
-    """The share retained or the rise of the verdict that decided, short enough for a narrow terminal."""
-    verdict = summary.leading
-    if not np.isfinite(verdict.value):
-        return ""
-    value, low, high = (round(number, 2) + 0.0 for number in (verdict.value, verdict.low, verdict.high))
-    return f"{'rise' if verdict.kind == 'rise' else 'share'} {value:.2f} [{low:.2f}, {high:.2f}]"
+    """Shows one line for each method, and what would decide the open verdicts."""
+    width, images, trials = columns(), counted(judgement.images, "image"), counted(judgement.trials, "trial")
+    question = f"Do the maps depend on the trained weights? {images}, {trials}, last stage {judgement.stages[-1]}."
+    show(wrapped(f"{question} The share is what random weights leave of a map: 0 nothing, 1 all.", width))
+    for line in verdict_lines(judgement, width):
+        show(line)
+    for sentence in remedies(judgement):
+        show(wrapped(sentence, width))
 
 
 def _limits(run: Run) -> Iterator[str]:
@@ -86,7 +68,7 @@ def _limits(run: Run) -> Iterator[str]:
     # Labels of photographs number their folders, not the model's classes.
     wrong = sum(image["label"] not in (None, image["target"]) for image in images)
     if wrong and run.config["data"]["name"] in DATASETS:
-        yield f"the model misclassifies {wrong} of {_counted(len(images), 'image')}; the predicted class is explained"
+        yield f"the model misclassifies {wrong} of {counted(len(images), 'image')}; the predicted class is explained"
     if result.failures:
         count, first = len(result.failures), result.failures[0]
         yield f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ..."
@@ -99,10 +81,6 @@ def partly_guided(run: Run) -> Iterator[str]:
         yield f"{', '.join(ruled)}: {run.config['model']['relu_calls']}; the others pass the plain gradient"
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def show_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Shows which images were left out."""
     if skipped:
@@ -112,10 +90,9 @@ def show_skipped(skipped: Sequence[tuple[str, str]]) -> None:
 
 def show_verdicts(comparison: PresetComparison) -> None:
     """Shows the table of verdicts, and whether the controls did their work."""
-    columns, rows = verdict_rows(comparison)
-    show_table("verdicts", columns, rows)
+    show_table("verdicts", *verdict_rows(comparison, columns()))
     for sentence in verdict_key(comparison):
-        show(sentence)
+        show(wrapped(sentence, columns()))
     broken = [preset for preset, judgement in comparison.judgements.items() if judgement.broken]
     if broken:
         raise ModelError(f"a control failed under {', '.join(broken)}; these results cannot be trusted")

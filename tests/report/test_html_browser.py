@@ -121,6 +121,27 @@ def test_exact_values_come_with_focus_and_pointer_and_go_with_escape(visit, repo
     assert "this map is constant" in values.text_content()
 
 
+def test_maps_are_laid_over_the_image_and_enlarged(visit, reports):
+    page = visit(reports["check"])
+    page.get_by_label("laid over the image").check()
+    assert page.locator(".layer.over .under").count() == page.locator(".layer").count()
+    page.get_by_label("signed").check()  # a signed map has no empty color to see through
+    assert page.locator(".under").count() == 0
+    page.get_by_role("button", name="Enlarge Gradient").click()
+    assert page.locator("#large img").count() == 3
+    page.keyboard.press("Escape")
+    assert not page.locator("#large").is_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_the_first_screen_has_the_answer(visit, reports, width, height):
+    page = visit(reports["check"], viewport={"width": width, "height": height})
+    for shown in [page.locator("h1"), page.locator(".answer"), *page.locator(".answers tbody th[scope=row]").all()]:
+        box = shown.bounding_box()
+        assert box["y"] + box["height"] < height
+    assert page.locator(".answers tbody th[scope=row]").count() == 3
+
+
 def test_columns_sort_by_number_both_ways(visit, reports):
     page = visit(reports["check"])
     table = page.locator("#verdict-table")

@@ -39,6 +39,7 @@ FOLDERS = {
     "reproduction": reproduction_folder,
 }
 PAGES = {"adebayo/report.html", "random-logit/report.html"}  # of a comparison's checks, which lie in its folder
+FILES = {"results.csv", "chance.csv", "ceiling.csv", "config.json", "maps"}  # of a check, beside its page
 VOID = {"meta", "img", "input"}
 
 
@@ -97,7 +98,7 @@ def test_a_page_is_a_complete_document(page):
             assert set((attributes.get(name) or "").split()) <= set(ids)
     links = [attributes["href"] for attributes in document.all("a")]
     assert links[0] == "#main"
-    assert {link.removeprefix("#") for link in links} <= {*ids, *PAGES}
+    assert {link.removeprefix("#") for link in links} <= {*ids, *PAGES, *FILES}
 
 
 def test_headings_do_not_skip_a_level(page):
@@ -109,7 +110,7 @@ def test_headings_do_not_skip_a_level(page):
 def test_figures_tables_and_scroll_regions_have_names(page):
     document = Document(page)
     assert all("alt" in attributes for attributes in document.all("img"))
-    assert all(attributes.get("scope") in ("col", "row") for attributes in document.all("th"))
+    assert all(attributes.get("scope") in ("col", "row", "rowgroup") for attributes in document.all("th"))
     assert page.count("<desc id=") == page.count('role="img"')
     for _, attributes in document.elements:
         if attributes.get("class") == "wide":
@@ -292,7 +293,7 @@ def test_a_run_without_maps_or_with_missing_scores_has_a_page(tmp_path):
     (folder / "results.csv").write_text(re.sub(r"(one,0,gradient,conv1,3,0,ssim),[^,]+", r"\1,nan", results))
     page = page_of(folder)
     assert "1 score of 108 do" in page
-    assert "Verdict on each method" in page  # from the other images
+    assert "The answer, method by method" in page  # from the other images
 
 
 def test_a_map_that_is_not_finite_is_left_empty(tmp_path):

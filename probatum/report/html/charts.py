@@ -48,12 +48,16 @@ class Panel:
         band: outline of the interval.
         dots: (x, y, what it says) of each stage.
         ceiling: height of the noise ceiling.
+        chance: outline of the interval of the chance level, "" where it was not measured.
+        ceiling_band: top and height of the interval of the noise ceiling.
     """
 
     line: str
     band: str
     dots: list[tuple[float, float, str]]
     ceiling: float | None
+    chance: str = ""
+    ceiling_band: tuple[float, float] | None = None
 
 
 def scale_of(intervals: Sequence[Interval], extra: Sequence[float], kind: Kind) -> Scale:
@@ -72,8 +76,15 @@ def scale_of(intervals: Sequence[Interval], extra: Sequence[float], kind: Kind) 
     return Scale(least - 0.03 * span, least + 1.04 * span, ticks)
 
 
-def panel(interval: Interval, ceiling: float, scale: Scale, stages: Sequence[str]) -> Panel:
-    """The curve of one method with its interval."""
+def panel(
+    interval: Interval,
+    ceiling: float,
+    scale: Scale,
+    stages: Sequence[str],
+    chance: Interval | None = None,
+    ceiling_ends: tuple[float, float] = (math.nan, math.nan),
+) -> Panel:
+    """Lays out the curve of one method with its interval, between the bands of chance and ceiling."""
     places = stage_places(len(stages))
     line, dots = [], []
     joined = False
@@ -84,9 +95,22 @@ def panel(interval: Interval, ceiling: float, scale: Scale, stages: Sequence[str
         line.append(f"{'L' if joined else 'M'}{x} {scale.y(mean)}")
         joined = True
         dots.append((x, scale.y(mean), f"{stage}: {number(mean)} [{number(low)}, {number(high)}]"))
+    low, high = ceiling_ends
+    return Panel(
+        " ".join(line),
+        _outline(interval, places, scale),
+        dots,
+        scale.y(ceiling) if math.isfinite(ceiling) else None,
+        "" if chance is None else _outline(chance, places, scale),
+        (scale.y(high), round(scale.y(low) - scale.y(high), 2)) if math.isfinite(low + high) else None,
+    )
+
+
+def _outline(interval: Interval, places: Sequence[float], scale: Scale) -> str:
+    """The points round an interval, there along its upper end and back along the lower one."""
     kept = [(x, low, high) for x, low, high in zip(places, interval.low, interval.high, strict=True) if low == low]
     edge = [f"{x},{scale.y(high)}" for x, _, high in kept] + [f"{x},{scale.y(low)}" for x, low, _ in reversed(kept)]
-    return Panel(" ".join(line), " ".join(edge), dots, scale.y(ceiling) if math.isfinite(ceiling) else None)
+    return " ".join(edge)
 
 
 def stage_places(stages: int) -> list[float]:

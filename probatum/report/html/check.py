@@ -20,7 +20,9 @@ from probatum.experiments.verdicts import (
 )
 from probatum.metrics import METRICS, Kind
 from probatum.report.html import charts
+from probatum.report.html.answer import answer_of
 from probatum.report.html.check_words import BADGES, check_warnings, model_warnings, randomization_of, setting_of, story
+from probatum.report.html.explained import METHODS_IN_WORDS, METRICS_IN_WORDS, READINGS
 from probatum.report.html.explorer import SHOWN_PICTURES, Explorer, explorer, pictures_of
 from probatum.report.html.page import render
 from probatum.report.html.words import command, count, number, settings, short_name
@@ -51,6 +53,16 @@ class Metric:
         return self.title if self.title.lower() == self.name else f"{self.title} ({self.name})"
 
     @property
+    def words(self) -> str:
+        """The metric in a sentence; "" where it is not one of this package."""
+        return METRICS_IN_WORDS.get(self.name, "")
+
+    @property
+    def good(self) -> str:
+        """Which scores speak for a method."""
+        return READINGS[self.kind]
+
+    @property
     def reading(self) -> str:
         """How a score is read, where it is no similarity."""
         return {
@@ -72,6 +84,11 @@ class Row:
     constant: int
     scored: int
 
+    @property
+    def words(self) -> str:
+        """The method in a sentence; "" where it is not one of this package."""
+        return METHODS_IN_WORDS.get(self.name, "")
+
 
 def check_page(folder: Path, config: dict[str, Any]) -> str:
     """The page of a run folder of `probatum check`, whose `config.json` was read."""
@@ -85,6 +102,9 @@ def check_page(folder: Path, config: dict[str, Any]) -> str:
         "check.html.j2",
         title=f"Sanity check of {run.config['model']['title']} on {short_name(run.config['data']['name'])}",
         run=run.config,
+        answer=answer_of(run.config, judgement) if judgement else None,
+        numbers={row.name: index for index, row in enumerate(rows)},
+        files=_files(run),
         story=story(run),
         warnings=[*check_warnings(run, judgement), *model_warnings(run), *_left_out(browser)],
         rows=rows,
@@ -131,10 +151,13 @@ def _rows(run: Run) -> list[Row]:
 def _metric(run: Run, index: int) -> Metric:
     name = run.result.metrics[index]
     facts = run.config["metrics"][name]
-    intervals = [bootstrap_interval(_finite(run.result.of(method, name))) for method in run.result.methods]
+    alive = np.where(run.result.live[:, index], run.result.scores[:, index], np.nan)
+    intervals = [bootstrap_interval(_finite(one)) for one in alive]
     ceilings = [_mean(one) for one in run.result.ceiling[:, index]]
+    chances = [bootstrap_interval(_finite(one)) for one in run.result.chance[:, index]]
+    ceiling_ends = [_ends(one) for one in run.result.ceiling[:, index]]
     kind: Kind = facts["kind"]
-    scale = charts.scale_of(intervals, ceilings, kind)
+    scale = charts.scale_of([*intervals, *chances], ceilings, kind)
     return Metric(
         name,
         facts["title"],
@@ -146,8 +169,8 @@ def _metric(run: Run, index: int) -> Metric:
         ceilings,
         scale,
         [
-            charts.panel(interval, ceiling, scale, run.result.stages)
-            for interval, ceiling in zip(intervals, ceilings, strict=True)
+            charts.panel(interval, ceiling, scale, run.result.stages, chance, ends)
+            for interval, ceiling, chance, ends in zip(intervals, ceilings, chances, ceiling_ends, strict=True)
         ],
     )
 
@@ -169,6 +192,12 @@ def _mean(scores: np.ndarray) -> float:
     return float(finite.mean()) if finite.size else math.nan
 
 
+def _ends(ceiling: np.ndarray) -> tuple[float, float]:
+    """The interval of a noise ceiling over images."""
+    found = bootstrap_interval(_finite(ceiling)[None, :, None])
+    return float(found.low[0]), float(found.high[0])
+
+
 def _images(run: Run) -> list[dict[str, Any]]:
     """Name, class and picture of each image."""
     kept = len(run.result.maps)
@@ -183,6 +212,8 @@ def _images(run: Run) -> list[dict[str, Any]]:
             "class": facts["class"],
             "confidence": facts["confidence"],
             "label": facts["label"],
+            "label_name": facts["label"],
+            "top": facts.get("top", []),
             "target": facts["target"],
             "title": f"{facts['class']} ({facts['name']})",
             "picture": shown[index] if index < len(shown) else None,
@@ -227,6 +258,22 @@ def _left_out(browser: Explorer | None) -> list[str]:
         return []
     kept = count(browser.left_out, "kept image")
     return [f"The maps of {kept} are left out of this page to keep it small; they are in the folder maps."]
+
+
+def _files(run: Run) -> list[tuple[str, str]]:
+    """The files of the folder that a reader may want, with what they hold; their names are ours, not the folder's."""
+    known = [
+        ("results.csv", "every score, one row for each image, method, stage, trial and metric"),
+        ("chance.csv", "the chance level of each score"),
+        ("ceiling.csv", "the noise ceilings"),
+        ("failures.csv", "maps that are not finite"),
+        ("config.json", "the whole configuration"),
+        ("maps", "the maps of the kept images, as arrays"),
+        ("figures", "all figures as PNG"),
+        ("figures/methods.png", "the methods side by side"),
+        ("figures/overlays.png", "maps laid over the images"),
+    ]
+    return [(name, what) for name, what in known if (run.folder / name).exists()]
 
 
 def _last_stage(run: Run) -> list[list[list[float]]]:

@@ -7,13 +7,11 @@ from probatum.experiments.check import CHECK as COMPUTED
 from probatum.experiments.run_folder import read_run
 from probatum.report.html.check import check_page
 from probatum.report.run import draw_run
-from probatum.terminal.output import show
 from probatum.terminal.summaries import show_check
 
 
 def _show(folder: Path) -> None:
     show_check(read_run(folder))
-    show(f"report.html, figures, results.csv and maps are in {folder}")
 
 
 CHECK = replace(COMPUTED, draw=draw_run, page=check_page, show=_show)

@@ -41,6 +41,14 @@
     });
   }
 
+  // A table that does not fit says so.
+  const cue = () => {
+    for (const region of document.querySelectorAll(".wide")) region.classList.toggle("scrolls", region.scrollWidth > region.clientWidth + 1);
+  };
+  addEventListener("resize", cue);
+  document.addEventListener("toggle", cue, true);
+  cue();
+
   // On paper everything is open.
   let opened = [];
   addEventListener("beforeprint", () => {
@@ -61,6 +69,8 @@
   const output = document.getElementById("stage-name");
   const select = document.getElementById("score");
   const strip = document.getElementById("strip");
+  const over = document.getElementById("over");
+  const large = document.getElementById("large");
   const cells = [...document.querySelectorAll(".method")];
   const picture = document.querySelector(".shown");
   const thumbs = [...form.querySelectorAll(".thumb")].map((label) => label.querySelector("img")?.src);
@@ -128,7 +138,43 @@
       put(cell.querySelector(".map"), maps[method][stage], stage === 0 ? `${name}, the same` : `${name} after ${data.stages[stage]}${score}`);
       cell.querySelector(".now").textContent = data.stages[stage];
     });
+    layOver(thumbs[image], style);
     if (strip?.open) drawStrip(maps);
+  };
+
+  // An absolute map is white where it is empty: multiplied with the photograph, it colors what it marks.
+  const layOver = (photograph, style) => {
+    if (!over) return;
+    over.disabled = style !== 0 || !photograph;
+    for (const layer of document.querySelectorAll(".layer")) {
+      layer.querySelector(".under")?.remove();
+      layer.classList.toggle("over", over.checked && !over.disabled);
+      if (!over.checked || over.disabled) continue;
+      const under = element("img", undefined, layer);
+      under.className = "under";
+      under.alt = "";
+      under.src = photograph;
+      layer.prepend(under);
+    }
+  };
+
+  const enlarge = (cell) => {
+    document.getElementById("large-title").textContent = cell.querySelector("h3").textContent;
+    const figures = large.querySelector(".figures");
+    figures.replaceChildren();
+    if (picture && !picture.hidden) show(figures, [picture], "image");
+    const before = cell.querySelector(".before");
+    if (before) show(figures, before.parentElement.children, "trained model");
+    const now = cell.querySelector(".now");
+    show(figures, cell.querySelector(".map").parentElement.children, now ? now.textContent : "map");
+    large.showModal();
+  };
+  const show = (figures, images, words) => {
+    const figure = element("figure", undefined, figures);
+    const layer = element("span", undefined, figure);
+    layer.className = images[0].parentElement.className;
+    for (const image of images) layer.append(image.cloneNode());
+    element("figcaption", words, figure);
   };
 
   // Built when it is opened: a copy of every map as an element of its own is heavy.
@@ -155,6 +201,7 @@
   slider?.addEventListener("input", draw);
   strip?.addEventListener("toggle", draw);
   cells.forEach((cell) => {
+    cell.querySelector(".enlarge").addEventListener("click", () => enlarge(cell));
     const button = cell.querySelector(".pair");
     button?.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") !== "true";
