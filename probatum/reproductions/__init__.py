@@ -1,4 +1,4 @@
-"""Papers, rerun: frozen configurations, their figures and tables, their claims with a verdict each."""
+"""Reproductions of papers: their experiments, figures and tables, and a verdict on each claim."""
 
 from probatum.reproductions.base import Claim, Context, Experiment, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS

@@ -1,7 +1,7 @@
-"""What a reproduction is made of: experiments that compute, draw and judge, and the claims of a paper as data.
+"""Building blocks of a reproduction: experiments that compute, draw and judge, and the claims of a paper as data.
 
-An experiment computes once and writes what it found into a folder of its own. Its figures are drawn and its claims are
-judged from that folder alone, so that both can be done again without computing.
+An experiment computes once and writes its results to its own folder. Figures are drawn and claims are judged from that
+folder alone, so both can be repeated without computing.
 """
 
 import os
@@ -27,20 +27,20 @@ Verdict = Literal["reproduced", "not reproduced", "not comparable"]
 
 @dataclass(frozen=True)
 class ReproductionConfig:
-    """What is reproduced, and with what.
+    """Configuration of a reproduction.
 
     Args:
         paper: a key of `PAPERS`.
-        figures: names of the paper's experiments; all where empty.
-        preset: "paper" for the paper's own sizes, models and data; "quick" for the same code on fewer of everything.
-        data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`, `sst2/`; what it
-            lacks is replaced by what is embedded ("quick") or named as missing ("paper").
-        photographs: a folder of photographs, for the experiments on ImageNet; else `imagenet-samples` of `data_dir`.
+        figures: names of the paper's experiments; empty for all.
+        preset: "paper" for the paper's own sizes, models and data; "quick" for smaller sizes and substituted data.
+        data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`, `sst2/`. Missing
+            data is substituted ("quick") or raises an error ("paper").
+        photographs: a folder of photographs for the ImageNet experiments; None uses `imagenet-samples` in `data_dir`.
         model: a torchvision model instead of the paper's pretrained one.
         weights: of that model: "default", "none" or a checkpoint file.
-        text_model: a Hugging Face classifier of sentences, by hub name or folder, for the experiments on text.
+        text_model: a Hugging Face sentence classifier, by hub name or folder, for the text experiments.
         device: "auto", or a torch device.
-        seed: of everything random.
+        seed: of all random numbers.
         memory_budget: for activations, such as "2 GiB".
     """
 
@@ -67,17 +67,17 @@ class ReproductionConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ReproductionConfig":
-        """Reads what `to_json` wrote; InvalidInput where a value is missing or of another kind."""
+        """Read the output of `to_json`; InvalidInput if a value is missing or of the wrong type."""
         return parse_dataclass(cls, values, "reproduction")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper that a number can speak for or against.
+    """A statement of the paper that can be tested with a number.
 
     Args:
         name: short and unique within the paper.
-        where: the figure, table or section that makes it.
+        where: figure, table or section of the paper.
         statement: the claim, in our words.
         paper: the paper's number or observation, in words.
     """
@@ -90,13 +90,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of a claim.
+    """The verdict on a claim.
 
     Args:
         claim: the claim.
         ours: our number, in words.
-        verdict: "reproduced", "not reproduced", or "not comparable" where the protocol could not be followed.
-        why: what the verdict rests on: the rule that the number met or missed, or what kept the two from comparing.
+        verdict: "reproduced", "not reproduced", or "not comparable" if the protocol could not be followed.
+        why: the rule that the number meets or misses, or the reason why it is not comparable; names every substitution.
     """
 
     claim: Claim
@@ -107,30 +107,30 @@ class Finding:
 
 @dataclass(frozen=True)
 class Context:
-    """What an experiment may use.
+    """Configuration and services for an experiment.
 
     Args:
-        config: what was asked for.
-        progress: called with (done, in all, what is being done).
-        cells: where sanity checks and quality scores store their parts, so that an interrupted experiment continues;
-            None where it begins anew.
+        config: of the reproduction.
+        progress: called with (done, total, current task).
+        cells: folder where sanity checks and quality scores store partial results, from which an interrupted experiment
+            resumes; None to start again.
     """
 
     config: ReproductionConfig
     progress: Progress = field(default=lambda done, total, what: None, repr=False)
     cells: Path | None = None
 
-    def pick(self, *, quick: T, paper: T) -> T:
-        """The value of the chosen preset."""
-        return paper if self.config.preset == "paper" else quick
+    def pick(self, values: Mapping[str, T]) -> T:
+        """Return the value of the chosen preset, "paper" or "quick"."""
+        return values[self.config.preset]
 
     @property
     def device(self) -> torch.device:
-        """Where models are."""
+        """Device of the models."""
         return choose_device(self.config.device)
 
     def data_folder(self, name: str) -> Path | None:
-        """A sub-folder of the data folder where it exists; InvalidInput where the preset "paper" misses it."""
+        """Return a sub-folder of the data folder, or None if missing; InvalidInput if the preset "paper" needs it."""
         root = self.config.data_dir
         folder = Path(root) / name if root else None
         if folder is not None and os.path.isdir(folder):
@@ -148,10 +148,10 @@ class Experiment:
 
     Args:
         name: as the terminal takes it, such as "figure3".
-        title: what it shows.
-        compute: writes what it finds into an existing, empty folder, and nothing elsewhere.
-        draw: makes the figures, by file name, from that folder alone.
-        judge: judges claims from that folder alone.
+        title: of the experiment.
+        compute: writes results to an existing, empty folder.
+        draw: returns the figures by file name, from that folder alone.
+        judge: returns the findings, from that folder alone.
     """
 
     name: str
@@ -170,7 +170,7 @@ class Paper:
         title: of the paper.
         citation: authors, year, identifier.
         experiments: in the order of the paper.
-        module: the file that reproduces it.
+        module: the module that reproduces it.
     """
 
     name: str
@@ -180,7 +180,7 @@ class Paper:
     module: str
 
     def chosen(self, names: tuple[str, ...]) -> tuple[Experiment, ...]:
-        """The experiments of these names, in the order of the paper; all without names."""
+        """Return the experiments of these names in the order of the paper, or all if there are no names."""
         known = {experiment.name: experiment for experiment in self.experiments}
         for name in names:
             if name not in known:
@@ -189,21 +189,21 @@ class Paper:
 
 
 def write_facts(folder: Path, **values: Any) -> None:
-    """Writes the plain values of an experiment, `facts.json`."""
+    """Write the plain values of an experiment to `facts.json`."""
     files.write_json(folder / "facts.json", values)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Reads what `write_facts` wrote."""
+    """Read `facts.json`."""
     values: dict[str, Any] = files.read_json(folder / "facts.json")
     return values
 
 
 def write_arrays(folder: Path, **arrays: np.ndarray) -> None:
-    """Writes the arrays of an experiment, `arrays.npz`."""
+    """Write the arrays of an experiment to `arrays.npz`."""
     files.write_arrays(folder / "arrays.npz", arrays)
 
 
 def read_arrays(folder: Path) -> dict[str, np.ndarray]:
-    """Reads what `write_arrays` wrote."""
+    """Read `arrays.npz`."""
     return files.read_arrays(folder / "arrays.npz")

@@ -242,7 +242,7 @@ def stored_labels(folder, scores, accuracy=0.97):
             | {"random_accuracy": accuracy, "random_epochs": 3}
         )
     write_arrays(folder, **arrays)
-    write_facts(folder, conditions=conditions, remark="")
+    write_facts(folder, conditions=conditions, substitution="")
 
 
 AS_IN_THE_PAPER = {
@@ -388,7 +388,7 @@ def test_simple_models_and_byte_identical_figures(context, tmp_path, monkeypatch
 def test_edge_detector_on_digits_where_no_network_was_given(context, tmp_path):
     folder, figures, findings = computed("edge-detector", context, tmp_path)
     assert set(figures) == {"methods", "likeness"}
-    assert "stands in for Inception v3" in findings[0].why
+    assert "instead of Inception v3" in findings[0].why
     assert json.loads((folder / "facts.json").read_text(encoding="utf-8"))["rows"][0].endswith(")")
 
 

@@ -29,10 +29,10 @@ SHAPE = (2, len(cascade.METRICS), len(STAGES), 10, 3)  # method, metric, stage, 
 @pytest.fixture(autouse=True)
 def tiny(tmp_path, monkeypatch):
     monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(digits_cnn, "QUICK", TINY)
-    monkeypatch.setattr(cascade, "QUICK_DIGITS", cascade.Sizes(images=3, trials=2, steps=2))
-    monkeypatch.setattr(cascade, "QUICK_PHOTOGRAPHS", cascade.Sizes(images=2, trials=1, steps=1))
-    monkeypatch.setattr(labels, "QUICK", labels.Sizes(per_class=1, steps=2, samples=2, shown=2))
+    monkeypatch.setitem(digits_cnn.SIZES, "quick", TINY)
+    monkeypatch.setattr(cascade, "DIGIT_SIZES", cascade.CascadeSizes(images=3, trials=2, steps=2))
+    monkeypatch.setitem(cascade.PHOTOGRAPH_SIZES, "quick", cascade.CascadeSizes(images=2, trials=1, steps=1))
+    monkeypatch.setitem(labels.SIZES, "quick", labels.LabelSizes(per_class=1, steps=2, samples=2, shown=2))
 
 
 def context(**options):
@@ -56,11 +56,11 @@ def test_the_stages_of_inception_are_those_of_table_1():
 
 
 def test_the_presets_of_the_paper():
-    assert cascade.Sizes(images=10, trials=10, steps=50) == cascade.PAPER
-    assert digits_cnn.PAPER.train_images is None
-    assert digits_cnn.PAPER.permuted.target_accuracy == 0.95
-    assert digits_cnn.PAPER.permuted.monitor == "train"
-    made = labels.methods(labels.PAPER)
+    assert cascade.CascadeSizes(images=10, trials=10, steps=50) == cascade.PHOTOGRAPH_SIZES["paper"]
+    assert digits_cnn.SIZES["paper"].train_images is None
+    assert digits_cnn.SIZES["paper"].permuted.target_accuracy == 0.95
+    assert digits_cnn.SIZES["paper"].permuted.monitor == "train"
+    made = labels.methods(labels.SIZES["paper"])
     assert list(made) == list(labels.METHODS)
     assert made["ig-global"] == replace(made["ig-local"], multiply_by_inputs=True)
     assert made["ig-sg-local"].method == made["ig-local"]

@@ -39,8 +39,10 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(text_subject.RECIPES, "sentences", RECIPE)
     monkeypatch.setattr(text_subject, "load_sentences", lambda *_: MADE)
-    monkeypatch.setattr(text_cascade, "QUICK", text_cascade.Sizes(sentences=3, words=5, trials=2, steps=3))
-    monkeypatch.setattr(text_labels, "QUICK", text_labels.Sizes(3, 5, 3, permuted=8, shown=2))
+    monkeypatch.setitem(
+        text_cascade.SIZES, "quick", text_cascade.TextCascadeSizes(sentences=3, words=5, trials=2, steps=3)
+    )
+    monkeypatch.setitem(text_labels.SIZES, "quick", text_labels.TextLabelSizes(3, 5, 3, permuted=8, shown=2))
     recipe = replace(RECIPE, training=replace(RECIPE.training, monitor="train", target_accuracy=0.95))
     monkeypatch.setattr(text_permuted, "memorizing", lambda *_: recipe)
     folder = tmp_path / "results"
@@ -65,7 +67,7 @@ def assert_drawn(experiment, folder, names):
 
 
 def test_the_sizes_of_the_paper():
-    assert text_cascade.Sizes(sentences=10, words=40, trials=10, steps=50) == text_cascade.PAPER
+    assert text_cascade.TextCascadeSizes(sentences=10, words=40, trials=10, steps=50) == text_cascade.SIZES["paper"]
     assert (text_permuted.MEMORIZING.monitor, text_permuted.MEMORIZING.target_accuracy) == ("train", 0.95)
 
 
@@ -314,8 +316,8 @@ def test_the_paper_preset_fine_tunes_bert(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(text_subject, "BERT", save_bert(tmp_path / "tiny-bert"))
     monkeypatch.setattr(text_permuted, "BERT", text_subject.BERT)
     monkeypatch.setattr(text_permuted, "MEMORIZING", replace(text_permuted.MEMORIZING, epochs=1))
-    monkeypatch.setattr(text_cascade, "PAPER", replace(text_cascade.QUICK, trials=1))
-    monkeypatch.setattr(text_labels, "PAPER", text_labels.QUICK)
+    monkeypatch.setitem(text_cascade.SIZES, "paper", replace(text_cascade.SIZES["quick"], trials=1))
+    monkeypatch.setitem(text_labels.SIZES, "paper", text_labels.SIZES["quick"])
     options = {"preset": "paper", "data_dir": str(tmp_path / "data")}
     text_cascade.compute(context(**options), tiny)
     facts = read_facts(tiny)

@@ -25,11 +25,11 @@ IMAGES, TRIALS = 6, 2
 @pytest.fixture(autouse=True)
 def tiny(tmp_path, monkeypatch):
     monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(digits_cnn, "QUICK", TINY)
-    monkeypatch.setattr(smooth, "QUICK_DIGITS", smooth.Sizes(images=2, trials=2, steps=2, samples=3, points=21))
-    monkeypatch.setattr(table1, "QUICK_DIGITS", table1.Sizes(images=2, trials=2, steps=2, samples=3))
-    sizes = local_methods.Sizes(2, 1, 2, 2, "joint", 2, infidelity_samples=2)
-    monkeypatch.setattr(local_methods, "QUICK_DIGITS", sizes)
+    monkeypatch.setitem(digits_cnn.SIZES, "quick", TINY)
+    monkeypatch.setattr(smooth, "DIGIT_SIZES", smooth.SmoothSizes(images=2, trials=2, steps=2, samples=3, points=21))
+    monkeypatch.setattr(table1, "DIGIT_SIZES", table1.TableSizes(images=2, trials=2, steps=2, samples=3))
+    sizes = local_methods.MethodSizes(2, 1, 2, 2, "joint", 2, infidelity_samples=2)
+    monkeypatch.setattr(local_methods, "DIGIT_SIZES", sizes)
 
 
 def context(**options):
@@ -55,10 +55,12 @@ def test_they_are_listed():
 
 
 def test_the_presets_of_the_paper():
-    assert smooth.Sizes(images=10, trials=10, steps=50, samples=50, points=401) == smooth.PAPER
-    assert table1.Sizes(images=10, trials=10, steps=50, samples=50) == table1.PAPER
-    assert (local_methods.PAPER.images, local_methods.PAPER.trials) == (10, 10)
-    made = local_methods.methods(local_methods.PAPER, "Mixed_7c")
+    assert (
+        smooth.SmoothSizes(images=10, trials=10, steps=50, samples=50, points=401) == smooth.PHOTOGRAPH_SIZES["paper"]
+    )
+    assert table1.TableSizes(images=10, trials=10, steps=50, samples=50) == table1.PHOTOGRAPH_SIZES["paper"]
+    assert (local_methods.PHOTOGRAPH_SIZES["paper"].images, local_methods.PHOTOGRAPH_SIZES["paper"].trials) == (10, 10)
+    made = local_methods.methods(local_methods.PHOTOGRAPH_SIZES["paper"], "Mixed_7c")
     assert list(made) == list(local_methods.METHODS)
     assert made["ig"] == IntegratedGradients(50, multiply_by_inputs=False)
     assert made["ig-sg"] == SmoothGrad(made["ig"], samples=25)  # a whole path for each noisy image

@@ -29,12 +29,14 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(setting, "SAMPLES", 2)
     recipes = {"alexnet": ONE_EPOCH, "vgg11": ONE_EPOCH}
-    monkeypatch.setattr(labels, "QUICK", labels.Sizes(1 / 32, 20, 10, 20, recipes))
-    monkeypatch.setattr(cascade, "QUICK", cascade.Sizes(2, 3))
-    monkeypatch.setattr(pictures, "QUICK", pictures.Sizes(2, 2, 2, (1, 3), (0, 20)))
-    sizes = replace(bias.QUICK, preprocessing=replace(bias.QUICK.preprocessing, resize=64), train_images=10)
-    monkeypatch.setattr(
-        bias, "QUICK", replace(sizes, test_images=6, explained=4, training=replace(sizes.training, epochs=1))
+    monkeypatch.setitem(labels.SIZES, "quick", labels.LabelSizes(1 / 32, 20, 10, 20, recipes))
+    monkeypatch.setitem(cascade.SIZES, "quick", cascade.CascadeSizes(2, 3))
+    monkeypatch.setitem(pictures.SIZES, "quick", pictures.PictureSizes(2, 2, 2, (1, 3), (0, 20)))
+    sizes = replace(
+        bias.SIZES["quick"], preprocessing=replace(bias.SIZES["quick"].preprocessing, resize=64), train_images=10
+    )
+    monkeypatch.setitem(
+        bias.SIZES, "quick", replace(sizes, test_images=6, explained=4, training=replace(sizes.training, epochs=1))
     )
     monkeypatch.setattr(subjects, "model_spec", lambda name: replace(model_spec(name), resize=72, input_size=64))
 
@@ -74,16 +76,16 @@ def test_the_experiments_are_those_of_the_paper():
 
 
 def test_the_paper_preset_is_the_paper():
-    sizes = labels.PAPER
+    sizes = labels.SIZES["paper"]
     assert (sizes.width, sizes.train_images, sizes.explained, sizes.tested) == (1.0, 200, 100, 10_000)
     for recipe in sizes.training.values():
         assert (recipe.optimizer, recipe.learning_rate, recipe.momentum, recipe.batch_size) == ("sgd", 0.001, 0.9, 16)
         assert (recipe.monitor, recipe.target_accuracy) == ("train", 0.95)
         assert recipe.epochs >= 203
-    assert cascade.PAPER.photographs == 20
+    assert cascade.SIZES["paper"].photographs == 20
     assert bias.SHARES == {"biased": (0.96, 0.82), "balanced": (0.5, 0.5)}
-    assert 150 <= bias.PAPER.train_images <= 200
-    assert bias.PAPER.network == "pretrained"
+    assert 150 <= bias.SIZES["paper"].train_images <= 200
+    assert bias.SIZES["paper"].network == "pretrained"
 
 
 @pytest.mark.parametrize("preprocessing", [MNIST_RGB_64, IMAGENET])
@@ -115,9 +117,9 @@ def test_networks_of_one_start_differ_in_labels_alone(tiny, monkeypatch):
         return TrainingReport((record,), record, None)
 
     monkeypatch.setattr(labels, "train_once", not_trained)
-    train_set, test_set = labels.digits(context(), labels.QUICK)
+    train_set, test_set = labels.digits(context(), labels.SIZES["quick"])
     for key in labels.MODELS:
-        labels.trained(context(), "vgg11", key, labels.QUICK, train_set, test_set)
+        labels.trained(context(), "vgg11", key, labels.SIZES["quick"], train_set, test_set)
     first = [model.features[0].weight for model, _, _ in seen]
     assert torch.equal(first[0], first[1])
     assert torch.equal(first[2], first[3])
@@ -233,7 +235,7 @@ def test_a_network_of_two_classes_begins_with_given_weights(tmp_path):
     trained = load_model("squeezenet1_0", "none", seed=3)
     torch.save(trained.state_dict(), tmp_path / "weights.pt")
     given = context(model="squeezenet1_0", weights=str(tmp_path / "weights.pt"))
-    model, layer, title = bias._network(given, bias.PAPER)
+    model, layer, title = bias._network(given, bias.SIZES["paper"])
     assert torch.equal(model.features[0].weight, trained.features[0].weight)
     assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 2)
     assert layer == "features.12"
@@ -316,7 +318,7 @@ def write_cascade(folder, curves, comparable=True):
     for name, rows in curves.items():
         scores = np.array(rows)[:, None, :, None] + spread  # (method, 1, stage, image)
         arrays[f"{name}-scores"] = np.repeat(scores, 2, axis=1)
-        networks.append({"name": name, "title": name, "head": 2, "substitute": "", "comparable": comparable})
+        networks.append({"name": name, "title": name, "head": 2, "substitution": "", "comparable": comparable})
     write_arrays(folder, **arrays)
     write_facts(folder, networks=networks)
     return verdicts(cascade.judge(folder))
@@ -383,7 +385,7 @@ def write_bias(folder, accuracies=(0.55, 0.8), shares=((0.3, 0.1), (0.4, 0.1)), 
         arrays |= {f"{name}-said": said, f"{name}-shares": values}
     write_arrays(folder, **arrays)
     networks = {name: {"validation": validation} for name in bias.SHARES}
-    write_facts(folder, networks=networks, substitute="")
+    write_facts(folder, networks=networks, substitution="")
     return verdicts(bias.judge(folder))
 
 
@@ -411,14 +413,14 @@ def test_each_rule_of_the_bias_can_fail(tmp_path, change, fallen):
 def test_the_rule_of_two_classes(tmp_path, own, comparable, verdict):
     shares = np.full((2, 6), own) + np.linspace(-0.02, 0.02, 6)
     write_arrays(tmp_path, shares=shares)
-    write_facts(tmp_path, grains={"alexnet": 14, "vgg11": 14}, network="VGG-11", substitute="", comparable=comparable)
+    write_facts(tmp_path, grains={"alexnet": 14, "vgg11": 14}, network="VGG-11", substitution="", comparable=comparable)
     found = verdicts(pictures.judge_classes(tmp_path))
     assert found == {"two-classes": verdict, "last-map": "reproduced"}
 
 
 def test_an_empty_map_counts_as_half(tmp_path):
     write_arrays(tmp_path, shares=np.full((2, 6), np.nan))
-    write_facts(tmp_path, grains={"alexnet": 13, "vgg11": 14}, network="VGG-11", substitute="", comparable=True)
+    write_facts(tmp_path, grains={"alexnet": 13, "vgg11": 14}, network="VGG-11", substitution="", comparable=True)
     finding = pictures.judge_classes(tmp_path)[0]
     assert finding.verdict == "not reproduced"
     assert "12 of them empty" in finding.ours
@@ -435,7 +437,7 @@ def test_the_rules_of_the_grid(tmp_path, many, error, expected):
     agreement = np.zeros((2, 2, 6)) + np.linspace(-0.02, 0.02, 6)
     agreement[1] += [[0.3], [many]]
     write_arrays(tmp_path, agreement=agreement)
-    write_facts(tmp_path, noises=[0, 20], samples=[1, 20], error=error, substitute="", comparable=True)
+    write_facts(tmp_path, noises=[0, 20], samples=[1, 20], error=error, substitution="", comparable=True)
     assert verdicts(pictures.judge_grid(tmp_path)) == expected
 
 

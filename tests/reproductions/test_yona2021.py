@@ -12,7 +12,7 @@ from probatum.reproductions import ReproductionConfig, redraw_reproduction, run_
 from probatum.reproductions.base import Context, write_arrays, write_facts
 from probatum.reproductions.yona2021 import PAPER, studies, verdicts
 
-TINY = studies.Sizes(
+TINY = studies.YonaSizes(
     train=48,
     test=24,
     epochs=1,
@@ -133,7 +133,7 @@ def test_pairs_with_another_pretrained_network_name_it(tiny):
     of_pairs, of_imagenet = study.trained["pairs"].targets, study.trained["imagenet"].targets
     assert of_imagenet.tolist() == [expected[label] for label in of_pairs.tolist()]
     assert study.facts["substitution"] == "SqueezeNet 1.0 instead of ResNet-18"
-    assert study.facts["obstacle"] == ""
+    assert study.facts["comparable"]
     assert study.images.shape == (6, 3, 64, 128)
 
 
@@ -154,7 +154,7 @@ JUDGES = {"half": verdicts.judge_half, "shapes": verdicts.judge_shapes, "pairs":
 
 
 def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(0.52, 0.9), share=0.8, others=0.5,
-           accuracy=1.0, area=0.4, obstacle="") -> dict[str, str]:  # fmt: skip
+           accuracy=1.0, area=0.4, comparable=True) -> dict[str, str]:  # fmt: skip
     """Verdicts on hand-made scores of 20 images and 3 untrained models; `effect` is (Guided Backprop, Gradient)."""
     noise = np.random.default_rng(0)
 
@@ -180,7 +180,7 @@ def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(
         regions=regions,
         methods=["Guided Backprop", "Gradient"],
         accuracies=dict.fromkeys((*trained, study), accuracy),
-        obstacle=obstacle,
+        comparable=comparable,
         substitution="",
     )
     return {finding.claim.name: finding.verdict for finding in JUDGES[study](folder)}
@@ -193,7 +193,7 @@ def test_every_claim_can_be_reproduced(tmp_path, study):
 
 @pytest.mark.parametrize("study", TRAINED)
 def test_every_claim_is_not_comparable_where_something_is_in_the_way(tmp_path, study):
-    assert set(judged(tmp_path, study, obstacle="no photographs").values()) == {"not comparable"}
+    assert set(judged(tmp_path, study, comparable=False).values()) == {"not comparable"}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""Adebayo et al. 2018, "Sanity Checks for Saliency Maps": do maps depend on what a network has learnt?
+"""Adebayo et al. 2018, "Sanity Checks for Saliency Maps": do maps depend on what a network has learned?
 
 Differs from the paper:
-    1. Layers are re-drawn by PyTorch's initializers, and those of the small networks several times, not once.
+    1. Layers are re-drawn by PyTorch's initializers; the small networks are randomized several times, not once.
     2. The integral of Integrated Gradients is the midpoint sum.
     3. SSIM is shown under both of the authors' settings, that of their notebook and that of their later answer; HOG has
        cells of 4 pixels on images of 28.
-    4. What the paper judges by eye is judged by rules of ours, which each finding states.
+    4. Claims that the paper judges by eye are judged by our rules, which each finding states.
 """
 
 from functools import partial
@@ -18,7 +18,13 @@ PAPER = Paper(
     title="Sanity Checks for Saliency Maps",
     citation="Adebayo, Gilmer, Muelly, Goodfellow, Hardt & Kim (2018), arXiv:1810.03292",
     experiments=(
-        Experiment("edge-detector", "The methods beside an edge detector", edges.compute, edges.draw, edges.judge),
+        Experiment(
+            "edge-detector",
+            "Similarity of each method's maps to an edge detector's",
+            edges.compute,
+            edges.draw,
+            edges.judge,
+        ),
         Experiment(
             "imagenet", "Cascading randomization of Inception v3", imagenet.compute, imagenet.draw, imagenet.judge
         ),
@@ -38,7 +44,7 @@ PAPER = Paper(
         ),
         Experiment(
             "data-randomization",
-            "True labels against permuted labels, CNN and MLP",
+            "True and permuted labels, CNN and MLP",
             labels.compute,
             labels.draw,
             labels.judge,

@@ -1,4 +1,4 @@
-"""The methods beside an edge detector, and how like it their maps are."""
+"""Similarity of each method's maps to an edge detector's."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.bars import bars_figure
 from probatum.reproductions.adebayo2018.checks import displayed, panel, read_panels, titles_of, write_panels
 from probatum.reproductions.adebayo2018.photographs import imagenet_task
-from probatum.reproductions.adebayo2018.rules import Measured, conclude, words
+from probatum.reproductions.adebayo2018.rules import Measured, conclude
 from probatum.reproductions.adebayo2018.setting import (
     CONTROL,
+    SIZES,
     datasets,
     load_small,
     methods_for,
-    sizes_of,
     title_of,
     trained,
 )
@@ -34,6 +34,7 @@ from probatum.reproductions.base import (
     write_arrays,
     write_facts,
 )
+from probatum.reproductions.findings import estimate
 
 LIKE_EDGES = Claim(
     "methods-like-edges",
@@ -52,7 +53,7 @@ _SSIM = Metric(
     STRUCTURE, "SSIM (ABS)", SSIM(1.0, gaussian=True), "abs-normalized", "ours: the edge detector has no sign"
 )
 MEASURES = {RANKS: get_metric(RANKS), STRUCTURE: _SSIM}
-"""How like an edge detector's answer a map is: both are reduced to ABS, for edges have no sign."""
+"""Similarity of a map to the edge detector's; both are reduced to ABS, since edges have no sign."""
 
 
 def likeness(maps: Tensor, edges: Tensor) -> np.ndarray:
@@ -65,8 +66,8 @@ def likeness(maps: Tensor, edges: Tensor) -> np.ndarray:
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Explains photographs with the ImageNet network, or digits with the CNN where no such network was given."""
-    sizes = sizes_of(context)
+    """Explain photographs with the ImageNet network, or digits with the CNN if no such network is given."""
+    sizes = context.pick(SIZES)
     task = imagenet_task(context, sizes.photographs)
     if isinstance(task, str):
         dataset = datasets(context)[0]
@@ -78,11 +79,11 @@ def compute(context: Context, folder: Path) -> None:
         # The first image of every class comes first, so that those drawn are of different classes.
         data = explained.subset(sorted(range(len(explained)), key=lambda row: row % sizes.per_class))
         names, points, methods = test.class_names, sizes.points, methods_for("basic_cnn", sizes.points)
-        untrained = False
-        remark = f"{title} stands in for Inception v3 on photographs, for {task}"
+        comparable = True
+        substitution = f"{title} instead of Inception v3 on photographs: {task}"
     else:
-        model, data, title, remark = task.model, task.photographs, task.title, task.remark
-        untrained = task.untrained
+        model, data, title, substitution = task.model, task.photographs, task.title, task.substitution
+        comparable = not task.untrained
         names, points = task.spec.class_names, sizes.photograph_points
         methods = methods_for(task.spec.name, points)
     images = data.images.to(context.device)
@@ -108,8 +109,8 @@ def compute(context: Context, folder: Path) -> None:
     write_facts(
         folder,
         title=title,
-        remark=remark,
-        untrained=untrained,
+        substitution=substitution,
+        comparable=comparable,
         images=len(images),
         rows=[f"{names[target] if names else target} ({share:.2f})" for target, share in found],
         protocol=f"{points}; preset {context.config.preset}, seed {context.config.seed}",
@@ -117,7 +118,7 @@ def compute(context: Context, folder: Path) -> None:
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """The photographs, their maps and their edges side by side, and how alike the two are."""
+    """Draw the photographs with their maps and edges, and the similarity of the two."""
     facts, panels = read_facts(folder), read_panels(folder / "panels.npz")
     caption = f"{facts['title']}, predicted classes; {facts['protocol']}"
     rows = range(len(facts["rows"]))
@@ -140,20 +141,20 @@ def draw(folder: Path) -> dict[str, Figure]:
                 for place, metric in enumerate(MEASURES.values())
             },
             limits=(-0.2, 1.0),
-            caption=f"Similarity of each method's maps to the edge detector's answer, both reduced to ABS. {caption}. "
+            caption=f"Similarity of each method's maps to the edge detector's, both reduced to ABS. {caption}. "
             f"Bars: mean over {facts['images']} images with its 95 % bootstrap interval.",
         ),
     }
 
 
 def judge(folder: Path) -> list[Finding]:
-    """The claim on the methods' looks."""
+    """Judge the claim on the similarity to edges."""
     facts, scores = read_facts(folder), read_arrays(folder)["scores"]
     row = {name: scores[COLUMNS.index(name)] for name in ("guided-backprop", "guided-grad-cam", "gradient")}
     ours, met = [], True
     for place, metric in enumerate(MEASURES.values()):
         found = {METHODS[name].title: bootstrap_interval(one[place, :, None]) for name, one in row.items()}
-        ours.append(f"{metric.title} {', '.join(f'{name} {words(one)}' for name, one in found.items())}")
+        ours.append(f"{metric.title} {', '.join(f'{name} {estimate(one)}' for name, one in found.items())}")
         for name in ("guided-backprop", "guided-grad-cam"):
             gain = bootstrap_interval((row[name] - row["gradient"])[place, :, None])
             met &= bool(gain.low > 0)
@@ -161,6 +162,6 @@ def judge(folder: Path) -> list[Finding]:
         "for both, the 95 % interval of the gain over Gradient on the same images, in similarity to the edge detector, "
         "lies above 0 under both measures"
     )
-    if facts["untrained"]:
-        return [Finding(LIKE_EDGES, "; ".join(ours), "not comparable", facts["remark"])]
-    return [conclude(LIKE_EDGES, {facts["title"]: Measured("; ".join(ours), met)}, rule, facts["remark"])]
+    if not facts["comparable"]:
+        return [Finding(LIKE_EDGES, "; ".join(ours), "not comparable", facts["substitution"])]
+    return [conclude(LIKE_EDGES, {facts["title"]: Measured("; ".join(ours), met)}, rule, facts["substitution"])]

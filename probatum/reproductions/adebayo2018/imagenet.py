@@ -12,9 +12,10 @@ from probatum.report import methods_figure
 from probatum.reproductions.adebayo2018 import rules
 from probatum.reproductions.adebayo2018.checks import draw_check, drawable, panel, pictures_of, run_check
 from probatum.reproductions.adebayo2018.photographs import imagenet_task
-from probatum.reproductions.adebayo2018.rules import conclude
-from probatum.reproductions.adebayo2018.setting import methods_for, sizes_of
+from probatum.reproductions.adebayo2018.rules import PRODUCTS, conclude
+from probatum.reproductions.adebayo2018.setting import SIZES, methods_for
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
+from probatum.reproductions.findings import joined, not_computed
 
 WHERE = "cascading randomization of Inception v3"
 SENSITIVE = Claim(
@@ -47,21 +48,20 @@ STRUCTURE = Claim(
     "Input × Gradient and Integrated Gradients keep the structure of the input when nothing trained is left.",
     "maps still show the outlines of the photograph",
 )
-CONTROL = Claim(
+EDGE_CONTROL = Claim(
     "imagenet-edge-control",
     "edge detectors",
     "An edge detector does not depend on the model, so no randomization changes its map.",
     "similarity 1 by construction",
 )
-PRODUCTS = ("input-x-gradient", "integrated-gradients")
 
 
 def compute(context: Context, folder: Path) -> None:
     """Checks all methods on the network and the photographs, where both were given."""
-    sizes = sizes_of(context)
+    sizes = context.pick(SIZES)
     task = imagenet_task(context, sizes.photographs)
     if isinstance(task, str):
-        write_facts(folder, skipped=task)
+        write_facts(folder, missing=task)
         return
     table = task.spec.stages
     if table is not None:
@@ -84,13 +84,13 @@ def compute(context: Context, folder: Path) -> None:
         class_names=task.spec.class_names or (),
         facts={"title": task.title, "protocol": protocol},
     )
-    write_facts(folder, check=task.spec.name, remark=task.remark, untrained=task.untrained)
+    write_facts(folder, check=task.spec.name, substitution=task.substitution, comparable=not task.untrained)
 
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Grids and curves as for the small networks, and Guided Backprop on every drawn photograph."""
     facts = read_facts(folder)
-    if "skipped" in facts:
+    if "missing" in facts:
         return {}
     place = folder / facts["check"]
     return draw_check(place) | {f"{facts['check']}-guided-backprop": _guided_backprop(place)}
@@ -113,10 +113,10 @@ def _guided_backprop(folder: Path) -> Figure:
 def judge(folder: Path) -> list[Finding]:
     """The claims on ImageNet."""
     facts = read_facts(folder)
-    claims = (SENSITIVE, GUIDED, GUIDED_CAM, SIGN, STRUCTURE, CONTROL)
-    if "skipped" in facts:
-        return [Finding(claim, "not computed", "not comparable", facts["skipped"]) for claim in claims]
-    run, remark = read_run(folder / facts["check"]), facts["remark"]
+    claims = (SENSITIVE, GUIDED, GUIDED_CAM, SIGN, STRUCTURE, EDGE_CONTROL)
+    if "missing" in facts:
+        return not_computed(claims, facts["missing"])
+    run, substitution = read_run(folder / facts["check"]), facts["substitution"]
     looks = ("gradient", "smoothgrad", "grad-cam")
     guided, guided_cam = ("guided-backprop",), ("guided-grad-cam",)
     measured = (
@@ -125,12 +125,12 @@ def judge(folder: Path) -> list[Finding]:
         (GUIDED_CAM, guided_cam, rules.invariant(run, *guided_cam), rules.RULE_INVARIANT),
         (SIGN, PRODUCTS, rules.sign_lost(run, PRODUCTS), rules.RULE_SIGN_LOST),
         (STRUCTURE, PRODUCTS, rules.structure_kept(run, PRODUCTS), rules.RULE_STRUCTURE),
-        (CONTROL, (), rules.controlled(run), rules.RULE_CONTROL),
+        (EDGE_CONTROL, (), rules.controlled(run), rules.RULE_CONTROL),
     )
     findings = []
     for claim, methods, one, rule in measured:
-        about = "; ".join(filter(None, (rules.exceptions(run, methods) if methods else "", remark)))
-        if facts["untrained"]:
+        about = joined(rules.exceptions(run, methods) if methods else "", substitution)
+        if not facts["comparable"]:
             findings.append(Finding(claim, one.ours, "not comparable", about))
         else:
             findings.append(conclude(claim, {run.config["title"]: one}, rule, about))

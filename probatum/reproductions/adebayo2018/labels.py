@@ -1,4 +1,4 @@
-"""Data randomization: maps of a network that learnt true labels against one that learnt permuted ones."""
+"""Data randomization: maps of networks trained on true and on permuted labels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +25,12 @@ from probatum.reproductions.adebayo2018.setting import (
     CONTROL,
     METRICS,
     NETWORKS,
-    Sizes,
+    SIZES,
+    AdebayoSizes,
     datasets,
     load_small,
     methods_for,
-    remark_on,
-    sizes_of,
+    substitution_of,
     title_of,
     trained,
 )
@@ -43,12 +43,13 @@ from probatum.reproductions.base import (
     write_arrays,
     write_facts,
 )
+from probatum.reproductions.findings import joined
 
 WHERE = "data randomization, CNN on MNIST"  # the paper's numbers are read off its bars
 MEMORIZED = Claim(
     "labels-memorized",
     "data randomization",
-    "A network can learn permuted labels by heart.",
+    "A network can memorize permuted labels.",
     "training accuracy of at least 0.95",
 )
 DEPENDENT = Claim(
@@ -60,7 +61,7 @@ DEPENDENT = Claim(
 PRODUCTS = Claim(
     "labels-products",
     WHERE,
-    "Integrated Gradients and Input × Gradient show the same places under random labels.",
+    "Integrated Gradients and Input × Gradient highlight the same regions under random labels.",
     "ABS rank correlation 0.99 and 0.99",
 )
 GUIDED = Claim(
@@ -81,7 +82,7 @@ SIGNS = Claim(
     "With their signs, the maps of no method are similar under true and random labels.",
     "signed rank correlation from 0.0 to 0.14",
 )
-MLP = Claim("labels-mlp", "data randomization, MLP", "An MLP shows the same.", "no numbers at hand")
+MLP = Claim("labels-mlp", "data randomization, MLP", "An MLP shows the same.", "no numbers available")
 
 ENOUGH = 0.95  # training accuracy
 SAME_PLACES = 0.8  # ABS rank correlation
@@ -95,8 +96,8 @@ SHOWN = ("spearman-abs", "spearman", "ssim")
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Trains each network twice on the same images, and compares the maps of the two."""
-    sizes, names = sizes_of(context), datasets(context)
+    """Train each network on true and on permuted labels of the same images, and compare their maps."""
+    sizes, names = context.pick(SIZES), datasets(context)
     conditions: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for dataset in names:
@@ -129,10 +130,10 @@ def compute(context: Context, folder: Path) -> None:
             )
     protocol = f"{sizes.points}; preset {context.config.preset}, seed {context.config.seed}"
     write_arrays(folder, **arrays)
-    write_facts(folder, conditions=conditions, remark=remark_on(names), protocol=protocol)
+    write_facts(folder, conditions=conditions, substitution=substitution_of(names), protocol=protocol)
 
 
-def _methods(network: str, sizes: Sizes) -> dict[str, Method]:
+def _methods(network: str, sizes: AdebayoSizes) -> dict[str, Method]:
     """The methods that the network allows, in the order of the paper's figure."""
     methods = methods_for(network, sizes.points)
     return {name: methods[name] for name in COLUMNS if name in methods}
@@ -145,7 +146,7 @@ def _classes(data: ImageSet, count: int) -> list[str]:
 
 
 def _compare(
-    context: Context, sizes: Sizes, network: str, true: nn.Module, other: nn.Module, data: ImageSet
+    context: Context, sizes: AdebayoSizes, network: str, true: nn.Module, other: nn.Module, data: ImageSet
 ) -> dict[str, np.ndarray]:
     """Scores (method, metric, image), which maps were constant, and the maps that will be drawn."""
     assert data.labels is not None
@@ -214,7 +215,7 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 
 def _about(condition: dict[str, Any]) -> str:
-    """What was trained, for a caption."""
+    """Describe the training for a caption."""
     return (
         f"{condition['title']}, both trained on the same {condition['images']} images: true labels (test accuracy "
         f"{condition['test_accuracy']:.3f}) and permuted labels (training accuracy {condition['random_accuracy']:.3f}, "
@@ -277,7 +278,7 @@ _RULES: tuple[tuple[Claim, Callable[[_Condition], Measured], str], ...] = (
 
 
 def judge(folder: Path) -> list[Finding]:
-    """The claims on data randomization; the paper's numbers are those of the CNN, so each is held against CNNs."""
+    """Judge the claims on data randomization on CNNs, since the paper's numbers are those of the CNN."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     conditions = {
         condition["title"]: _Condition(condition, arrays[f"{condition['name']}-scores"])
@@ -286,26 +287,25 @@ def judge(folder: Path) -> list[Finding]:
     cnns = {title: condition for title, condition in conditions.items() if condition.facts["network"] == "basic_cnn"}
     constant = sum(int(arrays[f"{condition['name']}-constant"].sum()) for condition in facts["conditions"])
     missed = [title for title, condition in conditions.items() if not _memorized(condition).met]
-    notes = (
+    note = joined(
         f"{constant} comparisons with a constant map" if constant else "",
-        f"less than {ENOUGH} of the permuted labels were learnt: {', '.join(missed)}" if missed else "",
-        facts["remark"],
+        f"less than {ENOUGH} of the permuted labels were learned: {', '.join(missed)}" if missed else "",
+        facts["substitution"],
     )
-    remark = "; ".join(filter(None, notes))
     findings = [
         conclude(
             MEMORIZED,
             {t: _memorized(condition) for t, condition in conditions.items()},
             f"at least {ENOUGH}",
-            facts["remark"],
+            facts["substitution"],
         )
     ]
     for claim, rule, meaning in _RULES:
-        findings.append(conclude(claim, {title: rule(condition) for title, condition in cnns.items()}, meaning, remark))
+        findings.append(conclude(claim, {title: rule(condition) for title, condition in cnns.items()}, meaning, note))
     mlps = {title: _all_rules(condition) for title, condition in conditions.items() if title not in cnns}
     ours = "; ".join(f"{title}: {one.ours}" for title, one in mlps.items())
-    why = f"the paper's numbers are not at hand; ours under the rules of the CNN, but for those on Grad-CAM; {remark}"
-    return [*findings, Finding(MLP, ours, "not comparable", why)]
+    why = "the paper's numbers are not available; ours under the rules of the CNN, except those on Grad-CAM"
+    return [*findings, Finding(MLP, ours, "not comparable", joined(why, note))]
 
 
 def _all_rules(condition: _Condition) -> Measured:

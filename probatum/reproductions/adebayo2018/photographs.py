@@ -34,7 +34,7 @@ class ImageNetTask:
         spec: facts about the network.
         model: on the context's device.
         photographs: preprocessed for it.
-        untrained: whether its weights are random.
+        untrained: True if its weights are random.
     """
 
     spec: ModelSpec
@@ -48,18 +48,18 @@ class ImageNetTask:
         return f"{self.spec.title} with random weights" if self.untrained else self.spec.title
 
     @property
-    def remark(self) -> str:
-        """What stands in for the paper's network, in words; empty where nothing does."""
+    def substitution(self) -> str:
+        """Network used instead of the paper's, in words; "" if none."""
         other = self.spec.name != PAPER_NETWORK or self.untrained
-        return f"{self.title} stands in for a trained Inception v3" if other else ""
+        return f"{self.title} instead of a trained Inception v3" if other else ""
 
 
 def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
-    """The network and at most `count` photographs, or why there are none.
+    """Load the network and at most `count` photographs, or return the reason why there are none.
 
     Raises:
         InvalidInput: the preset "paper" without photographs, or a network that takes none.
-        ModelError: published weights that cannot be had.
+        ModelError: published weights that cannot be loaded.
     """
     config = context.config
     if config.preset != "paper" and config.model is None:

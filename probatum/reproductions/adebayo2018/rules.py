@@ -10,12 +10,15 @@ from probatum.attributions import METHODS
 from probatum.experiments.run_folder import Run
 from probatum.report import Interval, bootstrap_interval
 from probatum.reproductions.adebayo2018.setting import CONTROL
-from probatum.reproductions.base import Claim, Finding, Verdict
+from probatum.reproductions.base import Claim, Finding
+from probatum.reproductions.findings import estimate, joined, verdict
 
 SENSITIVE = 0.5  # an ABS rank correlation below this is a changed map
 INVARIANT = 0.7  # an SSIM above this is a map that stayed
 NO_CORRELATION = 0.2  # a rank correlation this near to zero is none
 EXACT = 1e-6  # how far the control may be from 1: rounding
+
+PRODUCTS = ("input-x-gradient", "integrated-gradients")
 
 _ALL = "with all weights re-drawn, the 95 % interval of"
 RULE_SENSITIVE = f"{_ALL} the ABS rank correlation lies below {SENSITIVE} for each"
@@ -33,7 +36,7 @@ RULE_CONTROL = "the edge detector scores 1 under every metric at every stage, up
 
 @dataclass(frozen=True)
 class Measured:
-    """What a rule found in one check: the number in words, and whether the rule is met."""
+    """Result of a rule in one check: the number in words, and True if the rule is met."""
 
     ours: str
     met: bool
@@ -49,7 +52,7 @@ def invariant(run: Run, method: str) -> Measured:
     """`RULE_INVARIANT`."""
     stage = (len(run.result.stages) - 1) // 2
     one, gain = mean_of(run, method, "ssim", stage), gain_of(run, method, "ssim", stage)
-    ours = f"SSIM {words(one)} down to {run.result.stages[stage]}, gain {words(gain)}"
+    ours = f"SSIM {estimate(one)} down to {run.result.stages[stage]}, gain {estimate(gain)}"
     return Measured(ours, bool(one.low > INVARIANT and gain.low > 0))
 
 
@@ -105,7 +108,7 @@ def _dead(run: Run) -> Bool[np.ndarray, "stage image trial"]:
 
 def listed(found: Mapping[str, Interval]) -> str:
     """Methods with their scores, in words."""
-    return ", ".join(f"{METHODS[name].title} {words(one)}" for name, one in found.items())
+    return ", ".join(f"{METHODS[name].title} {estimate(one)}" for name, one in found.items())
 
 
 def exceptions(run: Run, methods: Sequence[str]) -> str:
@@ -125,22 +128,16 @@ def exceptions(run: Run, methods: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def words(interval: Interval) -> str:
-    """A mean and its interval, as findings write them."""
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]".replace("-", "−")
-
-
-def conclude(claim: Claim, measured: Mapping[str, Measured], rule: str, remark: str = "") -> Finding:
-    """A finding over several checks: reproduced where every one of them meets the rule.
+def conclude(claim: Claim, measured: Mapping[str, Measured], rule: str, *notes: str) -> Finding:
+    """Judge a claim over several checks: it is reproduced if every check meets the rule.
 
     Args:
-        claim: what is judged.
+        claim: the claim.
         measured: by the title of the check.
         rule: in words.
-        remark: what stood in for the paper's models or data.
+        notes: substitutions and exceptions, in words; empty ones are left out.
     """
     failed = [title for title, one in measured.items() if not one.met]
-    verdict: Verdict = "not reproduced" if failed else "reproduced"
     why = f"rule: {rule}" + (f"; missed by {', '.join(failed)}" if failed and len(measured) > 1 else "")
     ours = "; ".join(f"{title}: {one.ours}" for title, one in measured.items())
-    return Finding(claim, ours, verdict, why + (f"; {remark}" if remark else ""))
+    return Finding(claim, ours, verdict(not failed), joined(why, *notes))

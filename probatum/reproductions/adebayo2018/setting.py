@@ -1,4 +1,4 @@
-"""What all experiments share: sizes, methods, metrics, data and trained networks."""
+"""Sizes, methods, metrics, data and trained networks of all experiments."""
 
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,7 @@ CONTROL = "edge-detector"
 
 @dataclass(frozen=True)
 class Points:
-    """How many noise samples and path steps the averaging methods take; IG-SmoothGrad has its own."""
+    """Number of noise samples and path steps; IG-SmoothGrad has its own."""
 
     samples: int = 50
     steps: int = 50
@@ -42,24 +42,24 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed.
+class AdebayoSizes:
+    """Sizes of the study.
 
     Args:
         train_images: of a data set; None is all.
         test_images: that measure accuracy and from which the explained ones come; None is all.
         training: of the small networks.
         memorized: training images with permuted labels; None is all.
-        memorizing: how they are learnt.
-        true_labels: how the same images are learnt with their true labels.
+        memorizing: training on the permuted labels.
+        true_labels: training on the true labels of these images.
         per_class: explained images of each class of a small data set.
         trials: independent randomizations of the small networks.
         filters: random filters of the sum-pooling network.
         photographs: that the ImageNet network explains; its weights are randomized once, as in the paper.
         drawn: images of a small data set whose maps are stored and drawn.
-        photographs_drawn: likewise.
+        photographs_drawn: photographs whose maps are stored and drawn.
         points: of the methods on small images.
-        photograph_points: likewise on photographs.
+        photograph_points: of the methods on photographs.
     """
 
     train_images: int | None
@@ -79,7 +79,7 @@ class Sizes:
 
 
 SIZES = {
-    "paper": Sizes(
+    "paper": AdebayoSizes(
         train_images=None,
         test_images=None,
         training=PAPER_MNIST,
@@ -95,7 +95,7 @@ SIZES = {
         points=Points(),
         photograph_points=Points(),
     ),
-    "quick": Sizes(
+    "quick": AdebayoSizes(
         train_images=6000,
         test_images=1000,
         training=TrainingConfig(epochs=4, batch_size=64, learning_rate=1e-3, schedule="linear"),
@@ -114,13 +114,8 @@ SIZES = {
 }
 
 
-def sizes_of(context: Context) -> Sizes:
-    """The sizes of the chosen preset."""
-    return SIZES[context.config.preset]
-
-
 def methods_for(network: str, points: Points) -> dict[str, Method]:
-    """The paper's methods in the order of its figure, without Grad-CAM where nothing is convolved, and the control."""
+    """Return the paper's methods in the order of its figure, without Grad-CAM for an MLP, and the control."""
     spec = model_spec(network)
     layer = spec.grad_cam_layer
     methods: dict[str, Method] = {
@@ -140,23 +135,23 @@ def methods_for(network: str, points: Points) -> dict[str, Method]:
 
 
 def datasets(context: Context) -> list[str]:
-    """MNIST, or rendered digits where it is not given, and Fashion-MNIST where it is given.
+    """Return MNIST, or rendered digits if it is not given, and Fashion-MNIST if it is given.
 
     Raises:
-        InvalidInput: the preset "paper" misses one of the two.
+        InvalidInput: the preset "paper" without one of the two.
     """
     digits = "mnist" if context.data_folder("MNIST") else "digits"
     return [digits] + ["fashion-mnist"] * (context.data_folder("FashionMNIST") is not None)
 
 
-def remark_on(names: list[str]) -> str:
-    """What stands in for the paper's data sets, in words; empty where nothing does."""
-    remarks = []
+def substitution_of(names: list[str]) -> str:
+    """Return the data used instead of the paper's, in words; "" if none."""
+    parts = []
     if "digits" in names:
-        remarks.append("rendered digits stand in for MNIST")
+        parts.append("rendered digits instead of MNIST")
     if "fashion-mnist" not in names:
-        remarks.append("Fashion-MNIST was not given (FashionMNIST/raw in the data folder)")
-    return "; ".join(remarks)
+        parts.append("no Fashion-MNIST (give FashionMNIST/raw in the data folder)")
+    return "; ".join(parts)
 
 
 def load_small(context: Context, name: str, split: str, count: int | None) -> ImageSet:
@@ -172,7 +167,7 @@ def load_small(context: Context, name: str, split: str, count: int | None) -> Im
 def trained(
     context: Context, network: str, training: ImageSet, test: ImageSet, config: TrainingConfig, what: str
 ) -> tuple[nn.Module, TrainingReport]:
-    """A small network, trained on its data set or taken from the cache."""
+    """Train a small network on its data set, or load it from the cache."""
     assert training.labels is not None
     assert test.labels is not None
     seed = context.config.seed

@@ -1,4 +1,4 @@
-"""Two models whose gradients can be written down: a linear one, and one random convolution with sum pooling."""
+"""Two models with gradients in closed form: a linear model, and one random convolution with sum pooling."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +30,8 @@ from probatum.report.style import MapStyle
 from probatum.reproductions.adebayo2018.checks import displayed, panel, read_panels, titles_of, write_panels
 from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, likeness
 from probatum.reproductions.adebayo2018.photographs import SHOWN_FIRST, photograph_files
-from probatum.reproductions.adebayo2018.rules import Measured, conclude, words
-from probatum.reproductions.adebayo2018.setting import CONTROL, datasets, load_small, sizes_of
+from probatum.reproductions.adebayo2018.rules import Measured, conclude
+from probatum.reproductions.adebayo2018.setting import CONTROL, SIZES, datasets, load_small
 from probatum.reproductions.base import (
     Claim,
     Context,
@@ -41,6 +41,7 @@ from probatum.reproductions.base import (
     write_arrays,
     write_facts,
 )
+from probatum.reproductions.findings import estimate
 from probatum.runs.cache import train_once
 
 CONSTANT = Claim(
@@ -59,7 +60,7 @@ WHERE = "analysis of simple models, one convolution with sum pooling"
 ALONG_EDGES = Claim(
     "pooling-gradient",
     WHERE,
-    "The gradient of a random convolution with sum pooling is constant but for the edges of the image.",
+    "The gradient of a random convolution with sum pooling is constant except at the edges of the image.",
     "by algebra, and by eye",
 )
 LIKE_EDGES = Claim(
@@ -79,12 +80,12 @@ LINEAR = "Linear: Input × Gradient"
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Explains a trained linear model and random sum-pooling networks."""
+    """Explain a trained linear model and random sum-pooling networks."""
     dataset = datasets(context)[0]
     linear = _explain_linear(context, dataset, folder)
     data = _gray_photographs(context)
     images, seed = data.images.to(context.device), context.config.seed
-    filters = sizes_of(context).filters
+    filters = context.pick(SIZES).filters
     # Integrated Gradients from zero is Input × Gradient here too: a scaled image activates the same windows.
     methods: dict[str, Method] = {"gradient": Gradient(), "input-x-gradient": InputXGradient(), CONTROL: EdgeDetector()}
     scores, ratios = [], []
@@ -128,8 +129,8 @@ def _edge_ratio(gradient: Tensor, weight: Tensor, edges: Tensor) -> np.ndarray:
 
 
 def _explain_linear(context: Context, dataset: str, folder: Path) -> dict[str, object]:
-    """Trains a linear model, stores its maps, and measures how far they are from what algebra says."""
-    sizes, seed = sizes_of(context), context.config.seed
+    """Train a linear model, store its maps, and measure their deviation from the closed form."""
+    sizes, seed = context.pick(SIZES), context.config.seed
     training = load_small(context, dataset, "train", sizes.train_images)
     test = load_small(context, dataset, "test", sizes.test_images)
     assert training.labels is not None
@@ -178,7 +179,7 @@ def _relative(maps: Tensor, others: Tensor) -> float:
 def _gray_photographs(context: Context) -> ImageSet:
     """The given photographs in gray, or those that scikit-image ships."""
     files = photograph_files(context)
-    count = sizes_of(context).photographs
+    count = context.pick(SIZES).photographs
     return load_photographs(files[:count], GRAY) if files else replace(shipped_photographs(GRAY), name=SHIPPED)
 
 
@@ -192,7 +193,7 @@ def drawn(model: Network, seed: int, name: str) -> Network:
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """The maps of both models beside the edges, and the likeness of the two."""
+    """Draw the maps of both models and the edges, and their similarity."""
     facts, scores = read_facts(folder), read_arrays(folder)["scores"]
     linear = facts["linear"]
     pooling = f"Σ ReLU(w * x), a random 3 × 3 filter, on {facts['data']}; {facts['protocol']}"
@@ -214,7 +215,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             },
             limits=(-0.2, 1.0),
             control=LINEAR,
-            caption=f"Similarity to the edge detector's answer, both reduced to ABS. {pooling}. Bars: mean over "
+            caption=f"Similarity to the edge detector's map, both reduced to ABS. {pooling}. Bars: mean over "
             f"{facts['images']} images and {facts['filters']} filters with its 95 % bootstrap interval.",
         ),
     }
@@ -275,12 +276,12 @@ def judge(folder: Path) -> list[Finding]:
 
 
 def _likeness(methods: list[str], scores: np.ndarray) -> Measured:
-    """How like the edge detector Input × Gradient is, beside the linear model's."""
+    """Judge the similarity of Input × Gradient to the edge detector, compared with the linear model's."""
     product = methods.index(METHODS["input-x-gradient"].title)
     ours, met = [], True
     for place, metric in enumerate(MEASURES.values()):
         one, control = (bootstrap_interval(scores[row, place]) for row in (product, -1))
-        ours.append(f"{metric.title} {words(one)}, linear model {words(control)}")
+        ours.append(f"{metric.title} {estimate(one)}, linear model {estimate(control)}")
         met &= bool(bootstrap_interval(scores[product, place] - scores[-1, place]).low > 0)
         met &= bool(one.mean >= ALIKE) or metric.name != RANKS
     return Measured("; ".join(ours), met)

@@ -11,28 +11,29 @@ from probatum.randomization import PRESETS, stages_from_table
 from probatum.report import bootstrap_interval
 from probatum.reproductions.adebayo2018 import rules
 from probatum.reproductions.adebayo2018.checks import draw_check, run_check
-from probatum.reproductions.adebayo2018.rules import Measured, conclude, words
+from probatum.reproductions.adebayo2018.rules import PRODUCTS, Measured, conclude
 from probatum.reproductions.adebayo2018.setting import (
     NETWORKS,
+    SIZES,
     datasets,
     load_small,
     methods_for,
-    remark_on,
-    sizes_of,
+    substitution_of,
     title_of,
     trained,
 )
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
+from probatum.reproductions.findings import estimate, joined
 
 ACCURACY = {"digits": 0.94, "mnist": 0.97, "fashion-mnist": 0.8}  # below it, a network is not worth explaining
 
-TRAINED = Claim(
+ACCURATE = Claim(
     "trained-networks",
     "setting",
     "The explained networks classify held-out images well.",
     "CNN on MNIST 0.994 (validation)",
 )
-CONTROL = Claim(
+EDGE_CONTROL = Claim(
     "edge-control",
     "edge detectors",
     "An edge detector does not depend on the model, so no randomization changes its map.",
@@ -81,12 +82,10 @@ GUIDED_LAYERS = Claim(
     "maps stay almost the same",
 )
 
-PRODUCTS = ("input-x-gradient", "integrated-gradients")
-
 
 def compute(preset: str, context: Context, folder: Path) -> None:
     """Trains both networks on each data set and checks all methods on them, under a randomization protocol."""
-    sizes, names = sizes_of(context), datasets(context)
+    sizes, names = context.pick(SIZES), datasets(context)
     for dataset in names:
         training = load_small(context, dataset, "train", sizes.train_images)
         test = load_small(context, dataset, "test", sizes.test_images)
@@ -114,7 +113,7 @@ def compute(preset: str, context: Context, folder: Path) -> None:
                 facts={"title": title, "protocol": protocol, "accuracy": accuracy, "dataset": dataset},
             )
     checks = [f"{network}-{dataset}" for dataset in names for network in NETWORKS]
-    write_facts(folder, checks=checks, remark=remark_on(names))
+    write_facts(folder, checks=checks, substitution=substitution_of(names))
 
 
 def draw(folder: Path) -> dict[str, Figure]:
@@ -127,14 +126,13 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 def judge_cascading(folder: Path) -> list[Finding]:
     """The claims on cascading randomization."""
-    runs, remark = _runs(folder)
+    runs, substitution = _runs(folder)
     cnns = {title: run for title, run in runs.items() if "grad-cam" in run.result.methods}
-    constant = "; ".join(filter(None, (rules.exceptions(run, ("grad-cam",)) for run in cnns.values())))
-    about_cam = "; ".join(filter(None, (constant, remark)))
+    about_cam = joined(*(rules.exceptions(run, ("grad-cam",)) for run in cnns.values()), substitution)
     both = ("gradient", "grad-cam")
     return [
-        conclude(TRAINED, {title: _accuracy(run) for title, run in runs.items()}, _accuracy_rule(runs), remark),
-        conclude(CONTROL, {t: rules.controlled(run) for t, run in runs.items()}, rules.RULE_CONTROL, remark),
+        conclude(ACCURATE, {title: _accuracy(run) for title, run in runs.items()}, _accuracy_rule(runs), substitution),
+        conclude(EDGE_CONTROL, {t: rules.controlled(run) for t, run in runs.items()}, rules.RULE_CONTROL, substitution),
         conclude(
             SENSITIVE, {t: rules.sensitive(run, both) for t, run in runs.items()}, rules.RULE_SENSITIVE, about_cam
         ),
@@ -142,7 +140,7 @@ def judge_cascading(folder: Path) -> list[Finding]:
             GUIDED,
             {t: rules.invariant(run, "guided-backprop") for t, run in runs.items()},
             rules.RULE_INVARIANT,
-            remark,
+            substitution,
         ),
         conclude(
             GUIDED_CAM,
@@ -150,41 +148,43 @@ def judge_cascading(folder: Path) -> list[Finding]:
             rules.RULE_INVARIANT,
             about_cam,
         ),
-        conclude(SIGN, {t: rules.sign_lost(run, PRODUCTS) for t, run in runs.items()}, rules.RULE_SIGN_LOST, remark),
+        conclude(
+            SIGN, {t: rules.sign_lost(run, PRODUCTS) for t, run in runs.items()}, rules.RULE_SIGN_LOST, substitution
+        ),
         conclude(
             STRUCTURE,
             {t: rules.structure_kept(run, PRODUCTS, high=True) for t, run in runs.items()},
             rules.RULE_HIGH,
-            remark,
+            substitution,
         ),
     ]
 
 
 def judge_independent(folder: Path) -> list[Finding]:
     """The claims on independent randomization."""
-    runs, remark = _runs(folder)
+    runs, substitution = _runs(folder)
     return [
         conclude(
             EACH_LAYER,
             {title: _each_layer(run) for title, run in runs.items()},
             f"for every layer, the 95 % interval of Gradient's ABS rank correlation lies below {rules.SENSITIVE}",
-            remark,
+            substitution,
         ),
         conclude(
             GUIDED_LAYERS,
             {title: _upper_layers(run) for title, run in runs.items()},
             f"for every layer of the upper half, the 95 % interval of SSIM lies above {rules.INVARIANT}, and that of "
             "the gain over Gradient on the same images above 0",
-            remark,
+            substitution,
         ),
     ]
 
 
 def _runs(folder: Path) -> tuple[dict[str, Run], str]:
-    """The checks by title, and what stands in for what."""
+    """Return the checks by title, and the substitution."""
     facts = read_facts(folder)
     runs = [read_run(folder / check) for check in facts["checks"]]
-    return {run.config["title"]: run for run in runs}, facts["remark"]
+    return {run.config["title"]: run for run in runs}, facts["substitution"]
 
 
 def _accuracy(run: Run) -> Measured:
@@ -202,7 +202,7 @@ def _each_layer(run: Run) -> Measured:
     worst = int(interval.high.argmax())
     stage = rules.mean_of(run, "gradient", "spearman-abs", worst)
     return Measured(
-        f"{METHODS['gradient'].title} at most {words(stage)} ({run.result.stages[worst]})",
+        f"{METHODS['gradient'].title} at most {estimate(stage)} ({run.result.stages[worst]})",
         bool(interval.high[worst] < rules.SENSITIVE),
     )
 
@@ -211,6 +211,6 @@ def _upper_layers(run: Run) -> Measured:
     upper = range((len(run.result.stages) + 1) // 2)
     ones = [rules.mean_of(run, "guided-backprop", "ssim", stage) for stage in upper]
     gains = [rules.gain_of(run, "guided-backprop", "ssim", stage) for stage in upper]
-    ours = ", ".join(f"{run.result.stages[stage]} {words(ones[stage])}" for stage in upper)
+    ours = ", ".join(f"{run.result.stages[stage]} {estimate(ones[stage])}" for stage in upper)
     met = all(one.low > rules.INVARIANT for one in ones) and all(gain.low > 0 for gain in gains)
     return Measured(f"SSIM {ours}", met)

@@ -1,4 +1,4 @@
-"""Kokhlikyan et al. 2021: what the multiplier x − x₀ and a network's smoothness do to maps of images and of texts."""
+"""Kokhlikyan et al. 2021: effects of the multiplier x − x₀ and of smooth networks on maps of images and text."""
 
 from probatum.reproductions.base import Paper
 from probatum.reproductions.kokhlikyan2021.cascade import CASCADE

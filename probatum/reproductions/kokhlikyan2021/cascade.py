@@ -1,4 +1,4 @@
-"""Figures 1, 4 and 5: global against local Integrated Gradients under cascading Xavier randomization."""
+"""Figures 1, 4 and 5: global and local Integrated Gradients under cascading Xavier randomization."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,6 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from probatum.attributions import IntegratedGradients
 from probatum.experiments import SanityResult, sanity_check
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
@@ -29,34 +28,34 @@ from probatum.reproductions.base import (
 )
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings
 from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
+from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES, ig_variants
 
-METHODS = {"global": "Global IG", "local": "Local IG"}
 SSIM, SSIM_NOTEBOOK, RANK, RANK_ABS = "ssim-adebayo-issue", "ssim-adebayo-notebook", "spearman", "spearman-abs"
 METRICS = (SSIM, SSIM_NOTEBOOK, RANK, RANK_ABS)
 STYLES: tuple[MapStyle, ...] = ("abs-normalized", "diverging")
-
-THIRD = 2  # position of the third layer, from which on the paper sees a difference
+THIRD = 2  # index of the third layer, from which on the paper sees a difference
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed: images, randomizations and steps of IG."""
+class CascadeSizes:
+    """Number of images, randomizations and steps of IG."""
 
     images: int
     trials: int
     steps: int
 
 
-PAPER = Sizes(images=10, trials=10, steps=50)
-QUICK_PHOTOGRAPHS = Sizes(images=4, trials=3, steps=15)
-QUICK_DIGITS = Sizes(images=10, trials=10, steps=25)
+PHOTOGRAPH_SIZES = {
+    "paper": CascadeSizes(images=10, trials=10, steps=50),
+    "quick": CascadeSizes(images=4, trials=3, steps=15),
+}
+DIGIT_SIZES = CascadeSizes(images=10, trials=10, steps=25)
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Explains the trained network and each randomized one, and compares."""
+    """Explain the trained and the randomized networks, and compare their maps."""
     config = context.config
-    quick = QUICK_PHOTOGRAPHS if network_of(context) else QUICK_DIGITS
-    sizes = context.pick(quick=quick, paper=PAPER)
+    sizes = context.pick(PHOTOGRAPH_SIZES) if network_of(context) else DIGIT_SIZES
     subject = load_subject(context, sizes.images)
     images = subject.data.images.to(context.device)
     probabilities = subject.probabilities(images, config.memory_budget)
@@ -65,7 +64,7 @@ def compute(context: Context, folder: Path) -> None:
         subject.model,
         images,
         probabilities.argmax(1),
-        methods={key: IntegratedGradients(sizes.steps, multiply_by_inputs=key == "global") for key in METHODS},
+        methods=ig_variants(sizes.steps),
         metrics=METRICS,
         randomizer=protocol.randomizer(subject.model, subject.plan, config.seed),
         trials=sizes.trials,
@@ -85,7 +84,7 @@ def compute(context: Context, folder: Path) -> None:
         picture=subject.data.pictures()[0].permute(1, 2, 0).numpy(),
         **{
             f"{key}-{style}": get_reduction(style)(torch.from_numpy(shown[key]))[:, 0].numpy()
-            for key in METHODS
+            for key in IG_TITLES
             for style in STYLES
         },
     )
@@ -101,9 +100,9 @@ def compute(context: Context, folder: Path) -> None:
 
 
 def cross_image_similarity(result: SanityResult) -> Float[np.ndarray, "method metric stage image"]:
-    """The mean score of each randomized map (trial 0) against the trained network's maps of the other images.
+    """Mean score of each randomized map (trial 0) against the trained network's maps of the other images.
 
-    What a map shares with maps of other images is no structure of its own image: a score of no more is none.
+    This is the chance level: similarity to maps of other images is not structure of the map's own image.
     """
     count = len(result.image_names)
     scores = np.zeros((len(result.methods), len(result.metrics), len(result.stages), count))
@@ -123,13 +122,13 @@ def cross_image_similarity(result: SanityResult) -> Float[np.ndarray, "method me
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """Figure 1 in both map styles, the rank correlations of figure 4, and the mean SSIM of figure 5."""
+    """Draw figure 1 in both map styles, the rank correlations of figure 4, and the mean SSIM of figure 5."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     picture = arrays["picture"][..., 0] if arrays["picture"].shape[2] == 1 else arrays["picture"]
     figures: dict[str, Figure] = {}
     for style in STYLES:
         band = MapBand(
-            {title: list(arrays[f"{key}-{style}"]) for key, title in METHODS.items()},
+            {title: list(arrays[f"{key}-{style}"]) for key, title in IG_TITLES.items()},
             style=style,
             image=np.clip(picture, 0, 1),
             image_title=f"{facts['explained']} ({facts['confidence']:.2f})",
@@ -150,7 +149,7 @@ def _boxes(
     *,
     mean: bool = False,
 ) -> Figure:
-    """The box plots of one metric, over images and trials or over trials of the mean over images."""
+    """Draw box plots of one metric, over images and trials or over trials of the mean over images."""
     k, count = METRICS.index(metric), len(facts["images"])
     scores = arrays["scores"][:, k]  # (method, stage, image, trial)
     reduction = get_reduction(get_metric(metric).reduction).title
@@ -162,15 +161,15 @@ def _boxes(
     return boxes_figure(
         {
             title: scores[m].mean(axis=1, keepdims=True) if mean else scores[m]
-            for m, title in enumerate(METHODS.values())
+            for m, title in enumerate(IG_TITLES.values())
         },
         metric_title=f"{get_metric(metric).title} ({metric})",
         column_titles=facts["stages"],
         undefined=None
         if mean
-        else {title: (arrays["constant"][m] > 0).sum(axis=(1, 2)) for m, title in enumerate(METHODS.values())},
+        else {title: (arrays["constant"][m] > 0).sum(axis=(1, 2)) for m, title in enumerate(IG_TITLES.values())},
         reference={
-            title: arrays["cross_image_similarity"][m, k].mean(axis=1) for m, title in enumerate(METHODS.values())
+            title: arrays["cross_image_similarity"][m, k].mean(axis=1) for m, title in enumerate(IG_TITLES.values())
         },
         reference_title="maps of other images",
         band=band,
@@ -192,7 +191,7 @@ HALF = _claim(
 RANDOM = _claim(
     "local-looks-random",
     "Figure 1, section 3",
-    "From the third layer on the maps of local IG look random, those of global IG keep structure of the image.",
+    "From the third layer on, maps of local IG look random, while maps of global IG keep structure of the image.",
     "seen by eye",
 )
 RANKS = _claim(
@@ -204,13 +203,13 @@ RANKS = _claim(
 IMAGES = _claim(
     "ten-images",
     "Figure 5, appendix A",
-    "The SSIM of single images is distributed like that of ten: global IG above local IG.",
+    "The SSIM of single images is distributed like that of ten: it is higher for global IG than for local IG.",
     "similar relative distributions",
 )
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judges the four claims."""
+    """Judge the four claims."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     judged = [_half(arrays), _random(arrays), _ranks(arrays), _images(arrays)]
     constant = int((arrays["constant"] > 0).sum())
@@ -219,7 +218,7 @@ def judge(folder: Path) -> list[Finding]:
 
 
 def _half(arrays: dict[str, np.ndarray]) -> Judged:
-    """Ratio of the mean SSIM, and whether the difference is beyond chance."""
+    """Judge the ratio of the mean SSIM, and if the difference is significant."""
     ours, apart = {}, {}
     for metric in (SSIM, SSIM_NOTEBOOK):
         both = arrays["scores"][:, METRICS.index(metric)]  # (method, stage, image, trial)
@@ -231,13 +230,13 @@ def _half(arrays: dict[str, np.ndarray]) -> Judged:
         f"{both[1].mean():.2f} / {both[0].mean():.2f} = {ours[SSIM]:.2f} (min–max maps: {ours[SSIM_NOTEBOOK]:.2f})",
         1 / 3 <= ours[SSIM] <= 2 / 3 and apart[SSIM],
         "rule: the ratio of the means over stages, images and trials lies in [1/3, 2/3], and the 95 % interval of the "
-        "difference excludes 0; the paper does not say how maps are normalized for SSIM: judged on maps in [−1, 1] "
-        "whose zero stays zero, the ratio of maps stretched to [0, 1] in brackets",
+        "difference excludes 0. The paper does not say how maps are normalized for SSIM: judged on maps in [−1, 1] "
+        "that keep zero; the ratio for maps normalized to [0, 1] is in brackets",
     )
 
 
 def _random(arrays: dict[str, np.ndarray]) -> Judged:
-    """How much more like their own image's map than like other images' maps the randomized maps are."""
+    """Judge the similarity of randomized maps to their own image's map, above that to maps of other images."""
     k = METRICS.index(RANK_ABS)
     excess = (
         arrays["scores"][:, k, THIRD:].mean(-1) - arrays["cross_image_similarity"][:, k, THIRD:]
@@ -258,7 +257,7 @@ def _ranks(arrays: dict[str, np.ndarray]) -> Judged:
     furthest = np.abs(means).max(axis=1)
     return Judged(
         RANKS,
-        f"furthest mean from zero: global {furthest[0]:.2f}, local {furthest[1]:.2f}",
+        f"mean furthest from zero: global {furthest[0]:.2f}, local {furthest[1]:.2f}",
         bool((furthest <= 0.1).all()),
         "rule: the mean signed rank correlation over images and trials lies within ±0.1 at every stage, for both",
     )
@@ -277,7 +276,7 @@ def _images(arrays: dict[str, np.ndarray]) -> Judged:
 
 CASCADE = Experiment(
     name="figure1",
-    title="Global against local IG under cascading Xavier randomization (figures 1, 4 and 5)",
+    title="Global and local IG under cascading Xavier randomization (figures 1, 4 and 5)",
     compute=compute,
     draw=draw,
     judge=judge,

@@ -1,4 +1,4 @@
-"""The basic CNN on MNIST or rendered digits: for the label randomization, and in place of Inception v3."""
+"""The basic CNN on MNIST or rendered digits: for label randomization, and as a substitution of Inception v3."""
 
 from dataclasses import dataclass, replace
 
@@ -13,13 +13,13 @@ from probatum.runs.cache import train_once
 
 @dataclass(frozen=True)
 class DigitSizes:
-    """How much is trained on.
+    """Number of images, and training configurations.
 
     Args:
-        train_images: the first so many; all where None.
-        test_images: likewise, to measure the accuracy.
-        true: how the true labels are learnt.
-        permuted: how permuted labels are.
+        train_images: number of training images; None for all.
+        test_images: number of test images that measure accuracy; None for all.
+        true: training on true labels.
+        permuted: training on permuted labels.
     """
 
     train_images: int | None
@@ -30,25 +30,26 @@ class DigitSizes:
 
 MEMORIZED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
 
-PAPER = DigitSizes(
-    None,
-    None,
-    PAPER_MNIST,
-    TrainingConfig(500, 50, 1e-4, monitor="train", target_accuracy=MEMORIZED),
-)
-"""The paper names neither its network nor its training: these are those of Adebayo et al. 2018, whom it follows."""
-
-QUICK = DigitSizes(
-    2000,
-    1000,
-    TrainingConfig(8, 50, 1e-3, schedule="linear"),
-    TrainingConfig(80, 50, 1e-3, monitor="train", target_accuracy=MEMORIZED),
-)
+SIZES = {
+    "paper": DigitSizes(
+        None,
+        None,
+        PAPER_MNIST,
+        TrainingConfig(500, 50, 1e-4, monitor="train", target_accuracy=MEMORIZED),
+    ),
+    "quick": DigitSizes(
+        2000,
+        1000,
+        TrainingConfig(8, 50, 1e-3, schedule="linear"),
+        TrainingConfig(80, 50, 1e-3, monitor="train", target_accuracy=MEMORIZED),
+    ),
+}
+"""The paper does not describe its network or training; these are from Adebayo et al. 2018, which it follows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """A data set in two parts, on the CPU."""
+    """Training and test images, on the CPU."""
 
     title: str
     train: ImageSet
@@ -56,7 +57,7 @@ class Digits:
 
 
 def load_digits(context: Context, sizes: DigitSizes, preprocessing: Preprocessing | None = None) -> Digits:
-    """MNIST of the data folder, or rendered digits without one; with the usual preprocessing where none is named."""
+    """Load MNIST from the data folder, or else rendered digits; with the default preprocessing if none is given."""
     name = "digits" if context.data_folder("MNIST") is None else "mnist"
     folder, seed = context.config.data_dir, context.config.seed
     train = load_dataset(name, "train", sizes.train_images, folder, seed, preprocessing=preprocessing)
@@ -65,7 +66,7 @@ def load_digits(context: Context, sizes: DigitSizes, preprocessing: Preprocessin
 
 
 def labels_of(data: ImageSet) -> Int64[Tensor, " image"]:
-    """The labels, which a set of digits has."""
+    """Return the labels of a set of digits."""
     assert data.labels is not None, f"{data.name} has no labels"
     return data.labels
 
@@ -79,7 +80,7 @@ def trained_cnn(
     start: int,
     what: str,
 ) -> tuple[nn.Module, TrainingReport]:
-    """The basic CNN after training from the first weights number `start`."""
+    """Train the basic CNN from the initial weights of seed `start`."""
     model = load_model("basic_cnn", "none", seed=start).to(context.device)
     report = train_once(
         model,

@@ -1,4 +1,4 @@
-"""Figure 7: IG and IG-SmoothGrad, global and local, of a network that learnt permuted labels."""
+"""Figure 7: IG and IG-SmoothGrad, global and local, of a network trained on permuted labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +32,6 @@ from probatum.reproductions.base import (
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
 from probatum.reproductions.kokhlikyan2021.digits_cnn import (
     MEMORIZED,
-    DigitSizes,
     labels_of,
     load_digits,
     trained_cnn,
@@ -46,14 +45,14 @@ METHODS = {
 }
 GLOBAL, LOCAL = (0, 1), (2, 3)
 TRUE, AGAIN, PERMUTED = range(3)
-NETWORKS = ("true labels", "true labels, another start", "permuted labels")
+NETWORKS = ("true labels", "true labels, other initial weights", "permuted labels")
 METRICS = ("ssim-adebayo-issue", "spearman", "spearman-abs")
 STYLES: tuple[MapStyle, ...] = ("abs-normalized", "diverging")
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed: images of each class, steps of IG and noisy samples; how many images are shown."""
+class LabelSizes:
+    """Number of images per class, steps of IG, noise samples, and images shown."""
 
     per_class: int
     steps: int
@@ -61,12 +60,14 @@ class Sizes:
     shown: int = 3
 
 
-PAPER = Sizes(per_class=10, steps=50, samples=25)
-QUICK = Sizes(per_class=2, steps=20, samples=10)
+SIZES = {
+    "paper": LabelSizes(per_class=10, steps=50, samples=25),
+    "quick": LabelSizes(per_class=2, steps=20, samples=10),
+}
 
 
-def methods(sizes: Sizes) -> dict[str, Method]:
-    """IG and IG-SG, global and local."""
+def methods(sizes: LabelSizes) -> dict[str, Method]:
+    """Return IG and IG-SG, global and local."""
     found: dict[str, Method] = {}
     for variant in ("global", "local"):
         inner = IntegratedGradients(sizes.steps, multiply_by_inputs=variant == "global")
@@ -75,10 +76,10 @@ def methods(sizes: Sizes) -> dict[str, Method]:
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Trains on true labels from two starts and on permuted ones, and compares the maps of the three networks."""
+    """Train on true labels from two initializations and on permuted labels, and compare the three networks' maps."""
     seed = context.config.seed
-    sizes: Sizes = context.pick(quick=QUICK, paper=PAPER)
-    training: DigitSizes = context.pick(quick=digits_cnn.QUICK, paper=digits_cnn.PAPER)
+    sizes = context.pick(SIZES)
+    training = context.pick(digits_cnn.SIZES)
     digits = load_digits(context, training, UNIT_RANGE)  # as in the notebook of Adebayo et al.: zero is black
     true = labels_of(digits.train)
     permuted = permute_labels(true, seed)
@@ -141,7 +142,7 @@ def _report(context: Context, name: str, done: int, total: int) -> None:
 
 
 def _compared(maps: list[dict[str, Tensor]], images: Tensor) -> dict[str, np.ndarray]:
-    """The scores of the maps against those of the true labels, and against |x − x₀|.
+    """Score the maps against those of the true labels, and against |x − x₀|.
 
     Returns:
         `scores` (network, metric, method, image) and `constant` (network, method, image) of the second and third
@@ -160,20 +161,20 @@ def _compared(maps: list[dict[str, Tensor]], images: Tensor) -> dict[str, np.nda
                 reduce = get_reduction(metric.reduction)
                 scores[n, k, m] = metric(reduce(trained), reduce(other)).cpu().numpy()
         for n, network in enumerate((TRUE, PERMUTED)):
-            # |x − x₀| for the zero baseline: the structure that the multiplier carries.
+            # |x − x₀| for the zero baseline: the structure that the multiplier adds.
             structure[n, m] = spearman(absolute_sum(maps[network][method]), absolute_sum(images)).cpu().numpy()
     return {"scores": scores, "constant": constant, "input": structure}
 
 
 def _shown(maps: Mapping[str, Tensor], style: MapStyle, which: slice) -> np.ndarray:
-    """(image, method, height, width) of the images to show."""
+    """Return the maps to show, (image, method, height, width)."""
     reduced = [get_reduction(style)(maps[method][which])[:, 0] for method in METHODS]
     stacked: np.ndarray = torch.stack(reduced, dim=1).cpu().numpy()
     return stacked
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """Figure 7 in both map styles, and box plots of the similarities."""
+    """Draw figure 7 in both map styles, and box plots of the similarities."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     rows = [(image, network) for image in range(len(facts["shown"])) for network in (0, 1)]
     figures = {
@@ -194,14 +195,14 @@ def draw(folder: Path) -> dict[str, Figure]:
             metric_title=f"{metric.title} ({key})",
             column_titles=list(METHODS.values()),
             undefined={_capital(NETWORKS[n]): arrays["constant"][n - 1].sum(axis=1) for n in (AGAIN, PERMUTED)},
-            caption=f"Maps of a network trained as the legend says, compared with those of one trained on the true "
+            caption=f"Maps of a network trained as given in the legend, compared with those of one trained on the true "
             f"labels. {_protocol(facts)}; compared maps: {get_reduction(metric.reduction).title}.",
         )
     figures["input"] = boxes_figure(
         {_capital(NETWORKS[n]): arrays["input"][row] for row, n in enumerate((TRUE, PERMUTED))},
         metric_title="Rank correlation of |map| with |x − x₀|",
         column_titles=list(METHODS.values()),
-        caption=f"How far maps follow the input. {_protocol(facts)}.",
+        caption=f"Similarity of maps to the input. {_protocol(facts)}.",
     )
     return figures
 
@@ -215,7 +216,7 @@ def _protocol(facts: dict[str, Any]) -> str:
     return (
         f"Basic CNN on {facts['data']}, preset {facts['preset']}: {facts['train_images']} training images, test "
         f"accuracy {true['test']:.3f} (true labels), training accuracy {permuted['train']:.3f} (permuted, of which "
-        f"{facts['agreement']:.0%} are true by chance); the class of the digit is explained in every network; "
+        f"{facts['agreement']:.0%} are true by chance); target: the true class; "
         f"{facts['images']} test digits; IG of {facts['steps']} steps from black, SG of "
         f"{facts['samples']} samples, noise 15 % of the range; seed {facts['seed']}"
     )
@@ -226,7 +227,7 @@ def _claim(name: str, statement: str, paper: str) -> Claim:
 
 
 LEARNT = _claim(
-    "learnt", "The networks learn the true labels, and the permuted ones by heart.", "trained; accuracy not stated"
+    "learnt", "The networks learn the true labels and memorize the permuted labels.", "trained; accuracy not stated"
 )
 FOLLOWS = _claim(
     "global-follows-input", "After label randomization the global maps still show the input.", "seen by eye"
@@ -238,13 +239,13 @@ STRUCTURELESS = _claim(
 )
 MULTIPLIER = _claim(
     "multiplier-similarity",
-    "The multiplier makes maps of networks with true and with permuted labels more alike.",
+    "The multiplier makes maps of networks with true and with permuted labels more similar.",
     "similar results regardless of the parameters (abstract)",
 )
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judges the four claims."""
+    """Judge the four claims."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     true, _, permuted = facts["accuracies"]
     learnt = true["test"] >= 0.95 and permuted["train"] >= MEMORIZED
@@ -281,7 +282,7 @@ def judge(folder: Path) -> list[Finding]:
     ]
     note = "" if facts["data"] == "MNIST" else f"; judged on {facts['data']} instead of MNIST"
     if not learnt:
-        note += "; the training missed its accuracy, so that this rests on a network of another kind"
+        note += "; training did not reach the required accuracy"
     return [
         Finding(claim, ours, "reproduced" if holds else "not reproduced", why + note)
         for claim, ours, holds, why in judged

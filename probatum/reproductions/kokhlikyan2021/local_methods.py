@@ -66,25 +66,25 @@ METHODS = {
     "guided-backprop": "Guided Backprop",
     "guided-grad-cam": "Guided Grad-CAM",
 }
-PLAIN, MODIFIED = range(6), range(6, 8)  # methods that keep the gradient, and those that change it on its way back
+PLAIN, MODIFIED = range(6), range(6, 8)  # methods that keep the gradient, and those that modify backpropagation
 SSIM, RANK_ABS = "ssim-adebayo-issue", "spearman-abs"
 SIMILARITIES = (SSIM, RANK_ABS)
 STYLES: tuple[MapStyle, ...] = ("abs-normalized", "diverging")
-RETAINED = 0.1  # similarity beyond that of other images' maps up to which nothing of the trained map is left
+RETAINED = 0.1  # similarity above chance up to which nothing of the trained map is left
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed.
+class MethodSizes:
+    """Sizes of the experiment.
 
     Args:
-        images: explained.
-        trials: randomizations.
+        images: number of explained images.
+        trials: number of randomizations.
         steps: of IG.
-        samples: noisy images of IG-SG, and points of GradientSHAP.
+        samples: noise samples of IG-SG, and points of GradientSHAP.
         estimator: of IG-SG; see `SmoothGrad`.
         baselines: of DeepLiftSHAP and GradientSHAP.
-        infidelity_samples: of its noise.
+        infidelity_samples: noise samples of infidelity.
     """
 
     images: int
@@ -96,13 +96,15 @@ class Sizes:
     infidelity_samples: int = 50
 
 
-PAPER = Sizes(images=10, trials=10, steps=50, samples=25, estimator="nested", baselines=10)
-QUICK_PHOTOGRAPHS = Sizes(images=2, trials=1, steps=5, samples=5, estimator="joint", baselines=2, infidelity_samples=20)
-QUICK_DIGITS = Sizes(images=4, trials=2, steps=15, samples=15, estimator="joint", baselines=5)
+PHOTOGRAPH_SIZES = {
+    "paper": MethodSizes(images=10, trials=10, steps=50, samples=25, estimator="nested", baselines=10),
+    "quick": MethodSizes(images=2, trials=1, steps=5, samples=5, estimator="joint", baselines=2, infidelity_samples=20),
+}
+DIGIT_SIZES = MethodSizes(images=4, trials=2, steps=15, samples=15, estimator="joint", baselines=5)
 
 
-def methods(sizes: Sizes, layer: str | None) -> dict[str, Method]:
-    """The eight methods, none of them with a multiplier x − x₀."""
+def methods(sizes: MethodSizes, layer: str | None) -> dict[str, Method]:
+    """Return the eight methods, all without the multiplier x − x₀."""
     baselines = NoisyBaselines(Zero(), sizes.baselines)
     ig = IntegratedGradients(sizes.steps, multiply_by_inputs=False)
     return {
@@ -118,9 +120,9 @@ def methods(sizes: Sizes, layer: str | None) -> dict[str, Method]:
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Compares the maps of the trained network with those of each randomized one, and scores all of them."""
+    """Compare the maps of the trained network with those of each randomized one, and score all of them."""
     config = context.config
-    sizes = context.pick(quick=QUICK_PHOTOGRAPHS if network_of(context) else QUICK_DIGITS, paper=PAPER)
+    sizes = context.pick(PHOTOGRAPH_SIZES) if network_of(context) else DIGIT_SIZES
     subject = load_subject(context, sizes.images)
     images = subject.data.images.to(context.device)
     probabilities = subject.probabilities(images, config.memory_budget)
@@ -186,7 +188,7 @@ def compute(context: Context, folder: Path) -> None:
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """Figure 6 in both map styles, and box plots of infidelity, max-sensitivity and similarity."""
+    """Draw figure 6 in both map styles, and box plots of infidelity, max-sensitivity and similarity."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     picture = arrays["picture"][..., 0] if arrays["picture"].shape[2] == 1 else arrays["picture"]
     stages = [ORIGINAL, *facts["stages"]]
@@ -238,13 +240,13 @@ def _short(value: float) -> str:
 
 
 def _protocol(facts: dict[str, Any]) -> str:
-    sg = {"joint": "one drawn point of the path each", "nested": "a whole path each"}[facts["estimator"]]
+    sg = {"joint": "one random point of the path each", "nested": "a whole path each"}[facts["estimator"]]
     return (
         f"{facts['network']}; preset {facts['preset']}; cascading Xavier randomization; all methods without "
         f"multiplier. IG of {facts['steps']} steps from zero; IG-SG of {facts['samples']} noisy images, {sg}; "
-        f"{facts['baselines']} baselines of noise round zero for DeepLiftSHAP and GradientSHAP ({facts['samples']} "
+        f"{facts['baselines']} noise baselines around zero for DeepLiftSHAP and GradientSHAP ({facts['samples']} "
         f"points). Infidelity: noise N(0, 0.03²), {facts['infidelity_samples']} samples; max-sensitivity: L∞ ball of "
-        "0.02, 5 samples, L2 norm, in which methods with noise draw it anew. Units of the normalized input; seed "
+        "0.02, 5 samples, L2 norm; stochastic methods draw new noise. Units of the normalized input; seed "
         f"{facts['seed']}."
     )
 
@@ -256,7 +258,7 @@ def _claim(name: str, where: str, statement: str, paper: str) -> Claim:
 SENSITIVE = _claim(
     "methods-sensitive",
     "Figure 6, appendix A",
-    "The local methods that keep the gradient as it is, DeepLIFT and DeepLiftSHAP among them, are sensitive to "
+    "The local methods that do not modify the gradient, including DeepLIFT and DeepLiftSHAP, are sensitive to "
     "randomization.",
     "seen by eye",
 )
@@ -269,7 +271,7 @@ INVARIANT = _claim(
 RISES = _claim(
     "infidelity-rises",
     "Figure 6, appendix A",
-    "From the second or third randomized layer on, infidelity rises significantly for all sensitivity methods.",
+    "From the second or third randomized layer on, infidelity increases significantly for all sensitivity methods.",
     "increases significantly",
 )
 FLAT = _claim(
@@ -281,7 +283,7 @@ FLAT = _claim(
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judges the four claims."""
+    """Judge the four claims."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     judged = [*_similar(arrays), _rises(arrays, facts["stages"]), _flat(arrays)]
     constant = int((arrays["constant"] > 0).sum())
@@ -293,13 +295,13 @@ def judge(folder: Path) -> list[Finding]:
 
 
 def _similar(arrays: dict[str, np.ndarray]) -> list[Judged]:
-    """How much more like their own image's map than like other images' maps the wholly randomized maps are."""
+    """Judge the similarity of fully randomized maps to their own image's map, above that to maps of other images."""
     k = SIMILARITIES.index(RANK_ABS)
     excess = (arrays["scores"][:, k, -1].mean(-1) - arrays["cross_image_similarity"][:, k, -1]).mean(
         axis=1
     )  # (method,)
     rule = (
-        "rule: mean rank correlation (ABS) of the maps of the wholly randomized network with the trained network's map "
+        "rule: mean rank correlation (ABS) of the maps of the fully randomized network with the trained network's map "
         "of the same image, over images and trials, less that with its maps of the other images (in the first trial), "
     )
     return [

@@ -1,4 +1,4 @@
-"""The scores of figures 2 and 6 and of table 1: the paper's two, and what part of the response infidelity is."""
+"""Scores of figures 2 and 6 and of table 1: the paper's two, and infidelity relative to the response."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ TITLES = {
     SHARE: "Infidelity / mean squared response",
 }
 HOMOGENEOUS = (
-    "Where all biases are 0, as Xavier randomization leaves them, a network of ReLU and MaxPool has f(αx) = αf(x), and "
+    "If all biases are 0, as after Xavier randomization, a network of ReLU and MaxPool has f(αx) = αf(x), and "
     "global IG from zero is complete up to rounding."
 )
 QUANTITIES: dict[str, Quantity] = {"infidelity": "magnitude", "max-sensitivity": "distance", SHARE: "magnitude"}
@@ -35,18 +35,18 @@ QUANTITIES: dict[str, Quantity] = {"infidelity": "magnitude", "max-sensitivity":
 
 @dataclass(frozen=True)
 class InfidelityShare:
-    """Infidelity as a share of the mean squared response: what is left of it when the logit's scale is taken out.
+    """Infidelity as a share of the mean squared response, which removes the scale of the logit.
 
-    A map of zeros scores 1. NaN where the function does not respond at all.
+    A map of zeros scores 1. NaN if the function does not respond at all.
 
     Args:
-        infidelity: its settings.
+        infidelity: settings of infidelity.
     """
 
     infidelity: Infidelity
 
     def scores(self, case: Case) -> dict[str, Tensor]:
-        """Mean squared gap between prediction and response, in units of the mean squared response."""
+        """Mean squared gap between prediction and response, relative to the mean squared response."""
         found: dict[str, Tensor] = {}
         noise = GaussianNoise(self.infidelity.sigma, self.infidelity.samples)
         perturbations: dict[Product, Perturbation] = {"local": noise, "global": Removal()}
@@ -70,7 +70,7 @@ class InfidelityShare:
 
 
 def quality_metrics(samples: int) -> dict[str, Quality]:
-    """The three scores in the order of `METRICS`, infidelity under so many samples of noise."""
+    """Return the three metrics in the order of `METRICS`, given the noise samples of infidelity."""
     infidelity = Infidelity(samples=samples)
     source = QUALITY["infidelity"].source
     return {

@@ -17,15 +17,15 @@ def write_quality_table(
     scores: Float[np.ndarray, "method metric stage image trial"],
     caption: str,
 ) -> None:
-    """Writes `name.csv` and `name.md`: means over images and trials, "Original" in the first row.
+    """Write `name.csv` and `name.md`: means over images and trials, with "Original" in the first row.
 
     Args:
-        folder: existing.
+        folder: an existing folder.
         name: of the files.
         stages: of the randomization, without the trained network.
-        scores: methods global and local, metrics infidelity and max-sensitivity, stages with the trained one first;
-            NaN marks an undefined score, which takes no part and is counted.
-        caption: the protocol, below the Markdown table.
+        scores: methods global and local, metrics infidelity and max-sensitivity, stages with the trained one first.
+            NaN marks an undefined score, which is left out and counted.
+        caption: the protocol, written below the Markdown table.
     """
     defined = ~np.isnan(scores)
     counts = defined.sum(axis=(3, 4))

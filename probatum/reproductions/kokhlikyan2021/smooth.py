@@ -1,4 +1,4 @@
-"""Figure 2: the function along five input dimensions, and IG's quality, with ReLU or Softplus, MaxPool or LogSumExp."""
+"""Figure 2: the logit along five input dimensions and the quality of IG, for smooth and non-smooth networks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from probatum.attributions import Gradient, IntegratedGradients
+from probatum.attributions import Gradient
 from probatum.engine import all_logits, prepare
 from probatum.experiments.quality import quality_scores
 from probatum.models.profiles import function_along
@@ -28,6 +28,7 @@ from probatum.reproductions.base import (
     write_arrays,
     write_facts,
 )
+from probatum.reproductions.findings import estimate
 from probatum.reproductions.kokhlikyan2021.judging import (
     Judged,
     counted,
@@ -36,7 +37,6 @@ from probatum.reproductions.kokhlikyan2021.judging import (
     geometric_mean,
     number,
     ratios,
-    told,
     undefined_note,
 )
 from probatum.reproductions.kokhlikyan2021.quality import (
@@ -48,25 +48,25 @@ from probatum.reproductions.kokhlikyan2021.quality import (
     quality_metrics,
 )
 from probatum.reproductions.kokhlikyan2021.subjects import Subject, load_subject, network_of
+from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES, ig_variants
 
-METHODS = {"global": "Global IG", "local": "Local IG"}
 NETWORKS = {"trained": "trained network", "randomized": "network with all layers Xavier-randomized"}
 SHARPNESS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-"""Of Softplus and of LogSumExp alike, tried in turn; the paper gives neither."""
+"""Values tried in turn for β of Softplus and t of LogSumExp; the paper gives neither."""
 DIMENSIONS = 5
-SPAN = 1.0  # how far an input number moves to either side, in its own units
+SPAN = 1.0  # range of an input value to either side, in units of the input
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A network with other activations and poolings; None keeps them."""
+    """A network with smooth activations or pooling; None keeps the original ones."""
 
     title: str
     activation: Activation | None
     pooling: Pooling | None
 
     def of(self, model: nn.Module, sharpness: float) -> nn.Module:
-        """The network; the original itself where nothing is replaced."""
+        """Make the variant of a network; return the original if nothing is replaced."""
         if self.activation is None and self.pooling is None:
             return model
         return smoothed(model, activation=self.activation, beta=sharpness, pooling=self.pooling, sharpness=sharpness)
@@ -81,8 +81,8 @@ VARIANTS = (
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed: images, randomizations, steps of IG, noise samples of infidelity, points of a profile."""
+class SmoothSizes:
+    """Number of images, randomizations, steps of IG, noise samples of infidelity, and points of a profile."""
 
     images: int
     trials: int
@@ -91,15 +91,17 @@ class Sizes:
     points: int = 401
 
 
-PAPER = Sizes(images=10, trials=10, steps=50)
-QUICK_PHOTOGRAPHS = Sizes(images=3, trials=1, steps=8, samples=20, points=31)
-QUICK_DIGITS = Sizes(images=10, trials=1, steps=20, points=201)
+PHOTOGRAPH_SIZES = {
+    "paper": SmoothSizes(images=10, trials=10, steps=50),
+    "quick": SmoothSizes(images=3, trials=1, steps=8, samples=20, points=31),
+}
+DIGIT_SIZES = SmoothSizes(images=10, trials=1, steps=20, points=201)
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Scores global and local IG of the four networks, trained and fully randomized, and samples their functions."""
+    """Score global and local IG of the four networks, trained and fully randomized, and sample their logits."""
     config = context.config
-    sizes = context.pick(quick=QUICK_PHOTOGRAPHS if network_of(context) else QUICK_DIGITS, paper=PAPER)
+    sizes = context.pick(PHOTOGRAPH_SIZES) if network_of(context) else DIGIT_SIZES
     subject = load_subject(context, sizes.images)
     images = subject.data.images.to(context.device)
     targets = subject.probabilities(images, config.memory_budget).argmax(1)
@@ -117,7 +119,7 @@ def compute(context: Context, folder: Path) -> None:
             model,
             images,
             targets,
-            methods={key: IntegratedGradients(sizes.steps, multiply_by_inputs=key == "global") for key in METHODS},
+            methods=ig_variants(sizes.steps),
             metrics=quality_metrics(sizes.samples),
             randomizer=randomizer,
             trials=sizes.trials,
@@ -136,7 +138,7 @@ def compute(context: Context, folder: Path) -> None:
                 dimensions,
                 (-SPAN, SPAN),
                 sizes.points,
-                precision="float64",  # jumps of the slope are second differences, which float32 would drown
+                precision="float64",  # jumps of the slope are second differences, which float32 cannot resolve
                 memory_budget=config.memory_budget,
             )[1]
             for version in (model, randomizer.model(1, trial=0))
@@ -159,7 +161,7 @@ def compute(context: Context, folder: Path) -> None:
 
 
 def chosen_sharpness(model: nn.Module, images: Tensor, targets: Tensor, memory_budget: str | None) -> float:
-    """The smallest at which every smooth network puts every image into its class; the largest where none does."""
+    """Return the smallest sharpness at which every smooth network keeps all predictions, or the largest of all."""
     for sharpness in SHARPNESS:
         networks = (variant.of(model, sharpness) for variant in VARIANTS)
         if all(_same_class(network, images, targets, memory_budget) == len(images) for network in networks):
@@ -168,13 +170,13 @@ def chosen_sharpness(model: nn.Module, images: Tensor, targets: Tensor, memory_b
 
 
 def _same_class(model: nn.Module, images: Tensor, targets: Tensor, memory_budget: str | None) -> int:
-    """How many images the network puts into their class."""
+    """Count the images for which the network predicts the target."""
     logits = all_logits(prepare(model), images, memory_budget=memory_budget)
     return int((logits.argmax(1) == targets).sum())
 
 
 def chosen_dimensions(subject: Subject, image: Tensor, target: Tensor, memory_budget: str | None) -> list[int]:
-    """The five numbers of the image with the largest gradients, no two within a tenth of the image of each other."""
+    """Choose the five input values with the largest gradients that are at least a tenth of the image apart."""
     gradient = Gradient()(subject.model, image, target, memory_budget=memory_budget)[0].abs()
     reach = max(1, image.shape[-1] // 10)
     chosen: list[int] = []
@@ -187,9 +189,9 @@ def chosen_dimensions(subject: Subject, image: Tensor, target: Tensor, memory_bu
 
 
 def kinks(profiles: Float[np.ndarray, "*variants dimension point"]) -> Float[np.ndarray, "*variants"]:
-    """How much of a function's slope comes in jumps: Σ (jumps of the slope)² / mean (slope)², mean over dimensions.
+    """Non-smoothness of a function: Σ (jumps of the slope)² / mean (slope)², averaged over dimensions.
 
-    With ever finer steps it goes to 0 for a smooth function, and for one with kinks to the sum over its kinks.
+    As the step size goes to 0, it converges to 0 for a smooth function, and otherwise to the sum over its kinks.
     """
     slopes = np.diff(profiles) * (profiles.shape[-1] - 1) / (2 * SPAN)
     jumps, power = np.square(np.diff(slopes)).sum(-1), np.square(slopes).mean(-1)
@@ -198,7 +200,7 @@ def kinks(profiles: Float[np.ndarray, "*variants dimension point"]) -> Float[np.
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """The functions of the trained and of the randomized networks, and box plots of the three scores."""
+    """Draw the logits of the trained and of the randomized networks, and box plots of the three scores."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     figures: dict[str, Figure] = {}
     for state, name in enumerate(NETWORKS):
@@ -211,23 +213,23 @@ def draw(folder: Path) -> dict[str, Figure]:
             panels,
             np.linspace(-SPAN, SPAN, arrays["profiles"].shape[-1]),
             [_place(dimension, facts["shape"]) for dimension in facts["dimensions"]],
-            axis_title="change of one input number",
+            axis_title="change of one input value",
             value_title=f"logit of {facts['explained']}, less that of the image",
             columns=2,
-            caption=f"The {NETWORKS[name]} with either activation and pooling, the same weights in all four. The five "
-            f"numbers of the first image with the largest gradients that lie apart. Above each panel: means over "
+            caption=f"The {NETWORKS[name]} with each activation and pooling, with the same weights. The five input "
+            f"values of the first image with the largest gradients, far apart. Above each panel: means over "
             f"{counted(facts, 1 if name == 'trained' else None)}. {_protocol(facts)}",
         )
     titles = [f"{variant.title}{', random' * state}" for state in range(2) for variant in VARIANTS]
     for metric, quantity in QUANTITIES.items():
         scores = arrays["scores"][:, :, METRICS.index(metric)]  # (variant, method, state, image, trial)
-        by_state = scores.transpose(1, 2, 0, 3, 4).reshape(len(METHODS), 2 * len(VARIANTS), -1)
+        by_state = scores.transpose(1, 2, 0, 3, 4).reshape(len(IG_TITLES), 2 * len(VARIANTS), -1)
         figures[metric] = boxes_figure(
-            {title: by_state[m] for m, title in enumerate(METHODS.values())},
+            {title: by_state[m] for m, title in enumerate(IG_TITLES.values())},
             metric_title=TITLES[metric],
             column_titles=titles,
             quantity=quantity,
-            caption=f"Trained networks, and the same with all layers Xavier-randomized; {counted(facts)}, the trained "
+            caption=f"Trained networks, and these with all layers Xavier-randomized; {counted(facts)}, the trained "
             f"ones scored once. {HOMOGENEOUS} {_protocol(facts)}",
         )
     return figures
@@ -239,7 +241,7 @@ def _place(dimension: int, shape: list[int]) -> str:
 
 
 def _scored(means: Float[np.ndarray, "method metric"]) -> str:
-    """Infidelity and max-sensitivity of both variants of IG, a line each."""
+    """Write infidelity and max-sensitivity of both variants of IG, one line each."""
     (infidelity, sensitivity) = ([number(float(value)) for value in means[:, k]] for k in (0, 1))
     return (
         f"infidelity {infidelity[1]} local, {infidelity[0]} global\n"
@@ -251,7 +253,7 @@ def _protocol(facts: dict[str, Any]) -> str:
     kept = ", ".join(f"{count} ({v.title})" for v, count in zip(VARIANTS, facts["same_class"], strict=True))
     return (
         f"{facts['network']}, preset {facts['preset']}; β of Softplus and t of LogSumExp {facts['sharpness']:g}; "
-        f"images that the trained networks put into the explained class: {kept} of {len(facts['images'])}; IG of "
+        f"images for which the trained networks predict the target: {kept} of {len(facts['images'])}; IG of "
         f"{facts['steps']} steps from zero; infidelity: noise N(0, 0.03²), {facts['samples']} samples (local), x − x₀ "
         f"(global); max-sensitivity: L∞ ball of 0.02, 5 samples; units of the normalized input; seed {facts['seed']}."
     )
@@ -263,21 +265,21 @@ def _claim(name: str, statement: str, paper: str) -> Claim:
 
 SMOOTHER = _claim(
     "function",
-    "With Softplus, LogSumExp or both, the function along five input dimensions becomes smoother.",
+    "With Softplus, LogSumExp or both, the logit along five input dimensions becomes smoother.",
     "seen by eye",
 )
 LOWER = {
-    1: _claim("softplus", "Softplus in place of ReLU lowers the infidelity of IG.", "drops significantly"),
-    2: _claim("logsumexp", "LogSumExp in place of MaxPool lowers the infidelity of IG.", "a similar phenomenon"),
+    1: _claim("softplus", "Softplus instead of ReLU lowers the infidelity of IG.", "drops significantly"),
+    2: _claim("logsumexp", "LogSumExp instead of MaxPool lowers the infidelity of IG.", "a similar phenomenon"),
     3: _claim("both", "Softplus and LogSumExp together lower the infidelity of IG.", "significantly improves"),
 }
 ROBUST = _claim(
-    "robust", "Softplus and LogSumExp together make explanations more robust: max-sensitivity falls.", "more robust"
+    "robust", "Softplus and LogSumExp together make explanations more robust: max-sensitivity decreases.", "more robust"
 )
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judges the five claims, on the trained network."""
+    """Judge the five claims, on the trained network."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     judged = [_smoother(arrays), *(_lower(arrays, variant) for variant in LOWER), _robust(arrays)]
     count = len(facts["images"])
@@ -287,7 +289,7 @@ def judge(folder: Path) -> list[Finding]:
         if same < count
     )
     notes = [
-        f"β = t = {facts['sharpness']:g}, of which the paper says nothing: the smallest of those tried that keeps all "
+        f"β = t = {facts['sharpness']:g}, not given in the paper: the smallest value tried that keeps all "
         "predictions, if any does",
         f"smoothing changes the predicted class: {changed}" if changed else "",
         undefined_note(arrays["scores"]),
@@ -312,7 +314,8 @@ def _lower(arrays: dict[str, np.ndarray], variant: int) -> Judged:
         scores = arrays["scores"][:, method]  # (variant, metric, state, image, trial)
         trained = ratios(scores[variant, 0, 0, :, :1], scores[0, 0, 0, :, :1])
         before, after = (geometric_mean(scores[v, METRICS.index(SHARE), 0]) for v in (0, variant))
-        words.append(f"{title} × {told(trained)} (share of the response {number(before)} → {number(after)})")
+        share = f"share of the response {number(before)} → {number(after)}"
+        words.append(f"{title} × {estimate(trained, number)} ({share})")
         holds.append(bool(trained.high < 1))
     return Judged(
         LOWER[variant],
@@ -325,18 +328,21 @@ def _lower(arrays: dict[str, np.ndarray], variant: int) -> Judged:
 
 def _robust(arrays: dict[str, np.ndarray]) -> Judged:
     k = METRICS.index("max-sensitivity")
-    both = [ratios(arrays["scores"][3, m, k, 0, :, :1], arrays["scores"][0, m, k, 0, :, :1]) for m in (1, 0)]
+    both = {
+        title: ratios(arrays["scores"][3, m, k, 0, :, :1], arrays["scores"][0, m, k, 0, :, :1])
+        for m, title in ((1, "local"), (0, "global"))
+    }
     return Judged(
         ROBUST,
-        "; ".join(f"{title} × {told(ratio)}" for title, ratio in zip(("local", "global"), both, strict=True)),
-        all(bool(ratio.high < 1) for ratio in both),
+        "; ".join(f"{title} × {estimate(ratio, number)}" for title, ratio in both.items()),
+        all(bool(ratio.high < 1) for ratio in both.values()),
         "rule: the geometric mean over images of the ratio is below 1 with its 95 % interval, for local and global IG",
     )
 
 
 SMOOTH = Experiment(
     name="figure2",
-    title="Smooth networks: the function along five dimensions, infidelity and max-sensitivity (figure 2)",
+    title="Smooth networks: the logit along five dimensions, infidelity and max-sensitivity (figure 2)",
     compute=compute,
     draw=draw,
     judge=judge,

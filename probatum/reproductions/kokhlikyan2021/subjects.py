@@ -1,4 +1,4 @@
-"""The network that is explained, with its stages and images: Inception v3 on photographs, or what stands in for it."""
+"""Network, stages and images to explain: Inception v3 on photographs, or a substitution."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from probatum.models import load_model, model_spec
 from probatum.randomization import StagePlan, automatic_stages, stages_from_table
 from probatum.reproductions.base import Context
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
-from probatum.reproductions.kokhlikyan2021.digits_cnn import DigitSizes, load_digits, trained_cnn
+from probatum.reproductions.kokhlikyan2021.digits_cnn import load_digits, trained_cnn
 from probatum.runs.fingerprint import weights_hash
 
 INCEPTION_STAGES = (
@@ -24,21 +24,21 @@ INCEPTION_STAGES = (
     *((name, (name,)) for name in ("Conv2d_4a_3x3", "Conv2d_3b_1x1", "Conv2d_2b_3x3", "Conv2d_2a_3x3")),
     ("Conv2d_1a_3x3", ("Conv2d_1a_3x3",)),
 )
-"""The stages of the paper's table 1."""
+"""Stages of the paper's table 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is randomized: a network with its stages and the images that it explains.
+    """A network to randomize, with its stages and the images to explain.
 
     Args:
-        title: of the network with its weights and data, as captions have it.
+        title: of the network with its weights and data, for captions.
         model: on its device.
         plan: its stages.
         data: on the CPU.
-        trained: whether the weights were learnt.
-        substitution: how it differs from the paper's Inception v3 on photographs; "" where it does not.
-        layer: that Grad-CAM reads, or None: the one that it finds.
+        trained: False if the weights are random.
+        substitution: network and data used instead of Inception v3 on photographs; "" if none.
+        layer: of Grad-CAM; None for the one that it finds.
         class_names: of the network's classes, or None.
     """
 
@@ -52,12 +52,12 @@ class Subject:
     class_names: tuple[str, ...] | None = field(default=None, repr=False)
 
     def class_name(self, target: int) -> str:
-        """The name of a class, or its number."""
+        """Return the name of a class, or its number."""
         names = self.class_names
         return names[target] if names is not None and target < len(names) else str(target)
 
     def facts(self, context: Context) -> dict[str, Any]:
-        """What every experiment on it stores."""
+        """Return the facts that every experiment stores."""
         return {
             "preset": context.config.preset,
             "network": self.title,
@@ -69,29 +69,29 @@ class Subject:
         }
 
     def probabilities(self, images: Tensor, memory_budget: str | None) -> Tensor:
-        """The softmax of the logits, (image, class)."""
+        """Return the softmax of the logits, (image, class)."""
         return all_logits(prepare(self.model), images, memory_budget=memory_budget).softmax(1)
 
 
 def network_of(context: Context) -> str | None:
-    """The network of ImageNet that is asked for, the paper's own in its preset; None: the basic CNN on digits."""
+    """Return the requested ImageNet network, or the paper's in its preset; None for the basic CNN on digits."""
     config = context.config
     return config.model or ("inception_v3" if config.preset == "paper" or config.weights != "default" else None)
 
 
 def load_subject(context: Context, images: int) -> Subject:
-    """The network on some images, digits of every class in turn.
+    """Load the network with some images, digits of every class in turn.
 
     Raises:
-        InvalidInput: photographs are missing, or the network takes none.
-        ModelError: published weights that cannot be had.
+        InvalidInput: photographs are missing, or the network does not take photographs.
+        ModelError: published weights that cannot be loaded.
     """
     name = network_of(context)
     return _photographs(context, name, images) if name else _digits(context, images)
 
 
 def _photographs(context: Context, name: str, count: int) -> Subject:
-    """A pretrained network of torchvision on photographs."""
+    """Load a pretrained network of torchvision with photographs."""
     config, spec = context.config, model_spec(name)
     if spec.channels != 3:
         raise InvalidInput(f"{spec.title} takes no photographs; without --model the basic CNN is trained on digits")
@@ -103,7 +103,7 @@ def _photographs(context: Context, name: str, count: int) -> Subject:
         )
     data = load_photographs(source, preprocessing_of(spec), limit=count)
     if len(data) < max(2, count):
-        raise InvalidInput(f"{source} holds {len(data)} photographs; {max(2, count)} are needed")
+        raise InvalidInput(f"{source} has {len(data)} photographs; {max(2, count)} are needed")
     model = load_model(name, config.weights, seed=config.seed).to(context.device)
     table = INCEPTION_STAGES if name == "inception_v3" else spec.stages
     first = data.images[:1].to(context.device)
@@ -124,8 +124,8 @@ def _photographs(context: Context, name: str, count: int) -> Subject:
 
 
 def _digits(context: Context, count: int) -> Subject:
-    """The basic CNN, trained here on the true labels."""
-    digit_sizes: DigitSizes = context.pick(quick=digits_cnn.QUICK, paper=digits_cnn.PAPER)
+    """Train the basic CNN on the true labels."""
+    digit_sizes = context.pick(digits_cnn.SIZES)
     digits = load_digits(context, digit_sizes)
     model, report = trained_cnn(
         context,

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from probatum.attributions import IntegratedGradients
 from probatum.experiments.quality import quality_scores
 from probatum.randomization import preset
 from probatum.report import boxes_figure
@@ -22,6 +21,7 @@ from probatum.reproductions.base import (
     write_arrays,
     write_facts,
 )
+from probatum.reproductions.findings import estimate
 from probatum.reproductions.kokhlikyan2021.judging import (
     UNCHANGED,
     Judged,
@@ -33,7 +33,6 @@ from probatum.reproductions.kokhlikyan2021.judging import (
     ratios,
     rising,
     span,
-    told,
     unchanged,
     undefined_note,
 )
@@ -47,15 +46,15 @@ from probatum.reproductions.kokhlikyan2021.quality import (
 )
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
 from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
+from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES, ig_variants
 
-METHODS = {"global": "Global IG", "local": "Local IG"}
 ORIGINAL = "Original"
 THIRD = 3  # row of the third randomized layer; row 0 is the trained network
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed: images, randomizations, steps of IG and noise samples of infidelity."""
+class TableSizes:
+    """Number of images, randomizations, steps of IG and noise samples of infidelity."""
 
     images: int
     trials: int
@@ -63,21 +62,23 @@ class Sizes:
     samples: int = 50
 
 
-PAPER = Sizes(images=10, trials=10, steps=50)
-QUICK_PHOTOGRAPHS = Sizes(images=3, trials=1, steps=10, samples=20)
-QUICK_DIGITS = Sizes(images=10, trials=3, steps=15)
+PHOTOGRAPH_SIZES = {
+    "paper": TableSizes(images=10, trials=10, steps=50),
+    "quick": TableSizes(images=3, trials=1, steps=10, samples=20),
+}
+DIGIT_SIZES = TableSizes(images=10, trials=3, steps=15)
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Scores both variants of IG on the trained network and on each randomized one, and writes the table."""
+    """Score both variants of IG on the trained and the randomized networks, and write the table."""
     config = context.config
-    sizes = context.pick(quick=QUICK_PHOTOGRAPHS if network_of(context) else QUICK_DIGITS, paper=PAPER)
+    sizes = context.pick(PHOTOGRAPH_SIZES) if network_of(context) else DIGIT_SIZES
     subject = load_subject(context, sizes.images)
     images = subject.data.images.to(context.device)
     result = quality_scores(
         subject.model,
         images,
-        methods={key: IntegratedGradients(sizes.steps, multiply_by_inputs=key == "global") for key in METHODS},
+        methods=ig_variants(sizes.steps),
         metrics=quality_metrics(sizes.samples),
         randomizer=preset("kokhlikyan").randomizer(subject.model, subject.plan, config.seed),
         trials=sizes.trials,
@@ -101,16 +102,16 @@ def compute(context: Context, folder: Path) -> None:
 
 
 def _column(scores: np.ndarray, metric: str, method: str) -> Float[np.ndarray, "stage image trial"]:
-    column: np.ndarray = scores[list(METHODS).index(method), METRICS.index(metric)]
+    column: np.ndarray = scores[list(IG_TITLES).index(method), METRICS.index(metric)]
     return column
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """Box plots of the scores; the table itself is `table1.md` and `table1.csv`."""
+    """Draw box plots of the scores; the table itself is `table1.md` and `table1.csv`."""
     facts, scores = read_facts(folder), read_arrays(folder)["scores"]
     return {
         "" if metric == METRICS[0] else metric: boxes_figure(
-            {title: _column(scores, metric, method) for method, title in METHODS.items()},
+            {title: _column(scores, metric, method) for method, title in IG_TITLES.items()},
             metric_title=TITLES[metric],
             column_titles=[ORIGINAL, *facts["stages"]],
             quantity=quantity,
@@ -137,7 +138,7 @@ def _claim(name: str, where: str, statement: str, paper: str) -> Claim:
 RISES = _claim(
     "infidelity-rises",
     "Table 1, section 3",
-    "Infidelity of local and global IG rises from the second or third randomized layer on.",
+    "Infidelity of local and global IG increases from the second or third randomized layer on.",
     "1e-4 → 213 to 18,000 (local), 2.8 → 6,200 to 1.3e7 (global)",
 )
 FIRST = _claim(
@@ -155,13 +156,13 @@ FLAT = _claim(
 ABOVE = _claim(
     "global-more-sensitive",
     "Table 1",
-    "The max-sensitivity of global IG is above that of local IG at every layer.",
+    "Max-sensitivity is higher for global IG than for local IG at every layer.",
     "by 0.002 to 0.05",
 )
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judges the four claims."""
+    """Judge the four claims."""
     facts, scores = read_facts(folder), read_arrays(folder)["scores"]
     stages = [ORIGINAL, *facts["stages"]]
     infidelity, sensitivity = (
@@ -172,9 +173,9 @@ def judge(folder: Path) -> list[Finding]:
     spans = {method: unchanged(table) for method, table in sensitivity.items()}
     gaps = [
         float(globally - locally)
-        for globally, locally in zip(*(defined_mean(sensitivity[method]) for method in METHODS), strict=True)
+        for globally, locally in zip(*(defined_mean(sensitivity[method]) for method in IG_TITLES), strict=True)
     ]
-    lowest = int(np.argmin(gaps))  # the place of a NaN, where there is one
+    lowest = int(np.argmin(gaps))  # the position of a NaN, if there is one
     judged = [
         Judged(
             RISES,
@@ -189,7 +190,7 @@ def judge(folder: Path) -> list[Finding]:
         ),
         Judged(
             FIRST,
-            "; ".join(f"{m} × {told(r)}" for m, r in falls.items()),
+            "; ".join(f"{m} × {estimate(r, number)}" for m, r in falls.items()),
             all(bool(ratio.high < 1) for ratio in falls.values()),
             f"rule: at {stages[1]} that ratio is below 1 with its 95 % interval",
         ),

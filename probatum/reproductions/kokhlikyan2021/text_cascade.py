@@ -1,4 +1,4 @@
-"""Figures 3, 8, 9, 10 and 11 and table 2: token scores of global and local IG while a classifier is randomized."""
+"""Figures 3, 8, 9, 10 and 11 and table 2: token scores of global and local IG under cascading randomization."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ from probatum.reproductions.base import Context, Experiment, read_arrays, read_f
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
 from probatum.reproductions.kokhlikyan2021.text_claims import chance_cosine, judge
 from probatum.reproductions.kokhlikyan2021.text_subject import (
-    METHODS,
     load_text_data,
     load_text_subject,
     methods_of,
     sentences_of,
 )
+from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
 
 QUALITY = ("infidelity", "max-sensitivity")
 ORIGINAL = "Original"
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed: sentences, the most words of one, randomizations and steps of IG."""
+class TextCascadeSizes:
+    """Number of sentences, maximum words per sentence, and number of randomizations and steps of IG."""
 
     sentences: int
     words: int
@@ -41,14 +41,16 @@ class Sizes:
     steps: int
 
 
-PAPER = Sizes(sentences=10, words=40, trials=10, steps=50)
-QUICK = Sizes(sentences=10, words=12, trials=10, steps=50)
+SIZES = {
+    "paper": TextCascadeSizes(sentences=10, words=40, trials=10, steps=50),
+    "quick": TextCascadeSizes(sentences=10, words=12, trials=10, steps=50),
+}
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Explains ten sentences under the trained classifier and each randomized one; compares and scores."""
+    """Explain sentences with the trained and the randomized classifiers, and compare and score the explanations."""
     config = context.config
-    sizes: Sizes = context.pick(quick=QUICK, paper=PAPER)
+    sizes = context.pick(SIZES)
     data = load_text_data(context)
     subject = load_text_subject(context, data)
     sentences = sentences_of(data, sizes.sentences, sizes.words, config.seed)
@@ -68,7 +70,7 @@ def compute(context: Context, folder: Path) -> None:
         scores=found.scores,
         constant=found.constant,
         quality=quality.scores,
-        shown=np.stack([_scores(found.trained[0], found.randomized[0], method) for method in METHODS]),
+        shown=np.stack([_scores(found.trained[0], found.randomized[0], method) for method in IG_TITLES]),
         directions=_table(found.trained, np.count_nonzero),
         flatness=_table(found.trained, _flatness),
     )
@@ -91,31 +93,31 @@ def compute(context: Context, folder: Path) -> None:
     )
     facts = read_facts(folder)
     write_quality_table(folder, "table2", found.stages, quality.scores, _protocol(facts))
-    page = tokens_html(_rows(facts, read_arrays(folder)), list(METHODS.values()), _protocol(facts))
+    page = tokens_html(_rows(facts, read_arrays(folder)), list(IG_TITLES.values()), _protocol(facts))
     (folder / "figure10.html").write_text(tokens_page("Tokens under randomization", page), encoding="utf-8")
 
 
 def _table(trained: Sequence[TextExplanation], measure: Callable[[np.ndarray], float]) -> np.ndarray:
-    """A number for every explanation of the trained classifier, (method, sentence)."""
-    return np.array([[measure(each.scores[method]) for each in trained] for method in METHODS])
+    """Apply a measure to every explanation of the trained classifier, (method, sentence)."""
+    return np.array([[measure(each.scores[method]) for each in trained] for method in IG_TITLES])
 
 
 def _flatness(scores: Float[np.ndarray, " token"]) -> float:
-    """|cosine| with scores that are the same for all tokens; 0 where there are no scores at all."""
+    """|cosine| with equal scores for all tokens; 0 if all scores are 0."""
     length = float(np.linalg.norm(scores)) * np.sqrt(len(scores))
     return abs(float(scores.sum())) / length if length else 0.0
 
 
 def _scores(trained: TextExplanation, randomized: dict[str, np.ndarray], method: str) -> np.ndarray:
-    """(1 + stage, token), the trained classifier's scores first."""
+    """Return scores (1 + stage, token), the trained classifier's first."""
     return np.concatenate([trained.scores[method][None], randomized[method]])
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """The tokens of figure 10, the box plots of figures 3, 8, 9 and 11, and the cosines without their signs."""
+    """Draw the tokens of figure 10, the box plots of figures 3, 8, 9 and 11, and the absolute cosines."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     trials, count = facts["trials"], len(facts["sentences"])
-    figures = {"": tokens_figure(_rows(facts, arrays), list(METHODS.values()), _protocol(facts))}
+    figures = {"": tokens_figure(_rows(facts, arrays), list(IG_TITLES.values()), _protocol(facts))}
     one = f"the sentence shown, {trials} trials"
     for key in METRICS:
         figures[key] = _similarities(facts, arrays, key, arrays["scores"][:, METRICS.index(key), :, :1], one)
@@ -125,26 +127,26 @@ def draw(folder: Path) -> dict[str, Figure]:
         facts, arrays, "cosine", mean, f"mean over {count} sentences, {trials} trials"
     )
     figures["cosine-abs"] = boxes_figure(
-        dict(zip(METHODS.values(), np.abs(cosines), strict=True)),
+        dict(zip(IG_TITLES.values(), np.abs(cosines), strict=True)),
         metric_title="|cosine similarity|",
         column_titles=facts["stages"],
         reference={
             title: np.full(len(facts["stages"]), chance_cosine(arrays["directions"][m]).mean())
-            for m, title in enumerate(METHODS.values())
+            for m, title in enumerate(IG_TITLES.values())
         },
         reference_title="random directions",
-        caption=f"How far explanations keep to the line of the original ones, whichever way they point; {count} "
+        caption=f"Absolute cosine between explanations and the original ones; {count} "
         f"sentences × {trials} trials; {_protocol(facts)}",
     )
     for row, key in enumerate(QUALITY):
         scores = arrays["quality"][:, row, :, 0]  # (method, stage, trial)
         figures[key] = boxes_figure(
-            {title: scores[m, 1:, None] for m, title in enumerate(METHODS.values())},
+            {title: scores[m, 1:, None] for m, title in enumerate(IG_TITLES.values())},
             metric_title=get_quality(key).title,
             column_titles=facts["stages"],
             quantity="magnitude" if key == "infidelity" else "distance",
             reference={
-                title: np.full(len(facts["stages"]), scores[m, 0, 0]) for m, title in enumerate(METHODS.values())
+                title: np.full(len(facts["stages"]), scores[m, 0, 0]) for m, title in enumerate(IG_TITLES.values())
             },
             reference_title=ORIGINAL,
             caption=f"{one[0].upper()}{one[1:]}; {_protocol(facts)}",
@@ -155,23 +157,23 @@ def draw(folder: Path) -> dict[str, Figure]:
 def _similarities(
     facts: dict[str, Any], arrays: dict[str, np.ndarray], metric: str, scores: np.ndarray, over: str
 ) -> Figure:
-    """Box plots of (method, stage, sentence, trial)."""
+    """Draw box plots of scores (method, stage, sentence, trial)."""
     sentences = scores.shape[2]
     return boxes_figure(
-        dict(zip(METHODS.values(), scores, strict=True)),
+        dict(zip(IG_TITLES.values(), scores, strict=True)),
         metric_title=get_metric(metric).title,
         column_titles=facts["stages"],
         quantity="distance" if metric == "euclidean" else "similarity",
         undefined={
             title: (arrays["constant"][m, :, :sentences] > 0).sum(axis=(1, 2))
-            for m, title in enumerate(METHODS.values())
+            for m, title in enumerate(IG_TITLES.values())
         },
         caption=f"{over[0].upper()}{over[1:]}; {_protocol(facts)}",
     )
 
 
 def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
-    """The shown sentence under the trained classifier and each randomized one of trial 0, global beside local IG."""
+    """Return the shown sentence with the scores of global and local IG, for every stage of trial 0."""
 
     def cell(method: int, stage: int) -> TokenMap:
         infidelity, sensitivity = arrays["quality"][method, :, stage, 0, 0]
@@ -179,7 +181,7 @@ def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
         return TokenMap(tuple(facts["tokens"]), arrays["shown"][method, stage], note)
 
     return {
-        title: [cell(method, stage) for method in range(len(METHODS))]
+        title: [cell(method, stage) for method in range(len(IG_TITLES))]
         for stage, title in enumerate((ORIGINAL, *facts["stages"]))
     }
 

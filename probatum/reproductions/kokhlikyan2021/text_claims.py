@@ -1,4 +1,4 @@
-"""What the paper claims of text under cascading randomization, and the rules by which it is judged."""
+"""The paper's claims on text under cascading randomization, and the rules that judge them."""
 
 import math
 from pathlib import Path
@@ -12,16 +12,16 @@ from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number
 
 NEAR_ZERO = 0.2
-"""A median within this is called close to zero: unrelated scores of ten words correlate by 1/√10 = 0.3 either way."""
+"""A median within ± this is close to zero: unrelated scores of ten words correlate by about ±1/√10 = ±0.3."""
 ABOVE_CHANCE = 0.1
 FLAT = 0.9
-"""A |cosine| with equal scores for all tokens from which on scores say little about words."""
-NOTHING = 1e-6  # squared logits: what rounding leaves of scores that are complete
-LOW = 1.5  # times the trained classifier's score, up to which a score "stays low"
+"""A |cosine| with equal scores for all tokens above which scores hardly distinguish words."""
+NOTHING = 1e-6  # squared logits: the rounding error of complete scores
+LOW = 1.5  # a score "stays low" up to this multiple of the trained classifier's
 
 
 def chance_cosine(directions: Int[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
-    """Mean |cosine| of a fixed and a random direction in so many dimensions: Γ(n/2) / (√π Γ((n + 1)/2))."""
+    """Mean |cosine| of a fixed and a random direction in n dimensions: Γ(n/2) / (√π Γ((n + 1)/2))."""
     values = [math.exp(math.lgamma(n / 2) - math.lgamma((n + 1) / 2)) / math.sqrt(math.pi) for n in directions.flat]
     return np.array(values).reshape(directions.shape)
 
@@ -39,7 +39,7 @@ COSINE = _claim(
 DISSIMILAR = _claim(
     "dissimilar",
     "Figure 3, section 3",
-    "Explanations of text are unlike the original ones from the first randomized layer on.",
+    "Explanations of text differ from the original ones from the first randomized layer on.",
     "concluded from the medians",
 )
 MULTIPLIER = _claim(
@@ -51,7 +51,7 @@ MULTIPLIER = _claim(
 EUCLIDEAN = _claim(
     "euclidean",
     "Figure 8, appendix B",
-    "By Euclidean distance explanations are dissimilar right after the first layer, for global and local IG.",
+    "By Euclidean distance, explanations are dissimilar directly after the first layer, for global and local IG.",
     "seen by eye",
 )
 MEAN = _claim(
@@ -69,19 +69,19 @@ RANKS = _claim(
 INFIDELITY = _claim(
     "infidelity-low",
     "Figure 3, table 2",
-    "Infidelity stays low or falls when layers are randomized, for both variants.",
+    "Infidelity stays low or decreases when layers are randomized, for both variants.",
     "0.1 to 1.5 times the original",
 )
 SENSITIVITY = _claim(
     "sensitivity-low",
     "Figure 3, table 2",
-    "Max-sensitivity stays low or falls when layers are randomized, for both variants.",
+    "Max-sensitivity stays low or decreases when layers are randomized, for both variants.",
     "0.8 to 1.0 times the original",
 )
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judges the eight claims."""
+    """Judge the eight claims."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     scores = {key: arrays["scores"][:, METRICS.index(key)] for key in METRICS}  # (method, stage, sentence, trial)
     quality = arrays["quality"]
@@ -111,7 +111,7 @@ def judge(folder: Path) -> list[Finding]:
         if flatness >= FLAT:
             notes.append(
                 f"the trained classifier's {variant} scores are nearly the same for all tokens (cosine with equal "
-                f"scores: {flatness:.2f}), so that they hardly tell words apart and agree or oppose as a whole"
+                f"scores: {flatness:.2f}), so they hardly distinguish words, and agree or disagree as a whole"
             )
     return findings(facts, judged, "; ".join(notes))
 
@@ -120,14 +120,14 @@ def _medians(claim: Claim, medians: Float[np.ndarray, "method stage"], what: str
     furthest = [float(row[np.abs(row).argmax()]) for row in medians]
     return Judged(
         claim,
-        f"furthest median from zero: global {furthest[0]:.2f}, local {furthest[1]:.2f}{more}",
+        f"median furthest from zero: global {furthest[0]:.2f}, local {furthest[1]:.2f}{more}",
         bool((np.abs(medians) <= NEAR_ZERO).all()),
         f"rule: the median {what} lies within ±{NEAR_ZERO} at every stage, for both",
     )
 
 
 def _dissimilar(cosines: Float[np.ndarray, "method stage sentence trial"], directions: np.ndarray) -> Judged:
-    """A median of zero may be that of cosines near +1 and −1, so signs are left out here."""
+    """Judge absolute cosines, since cosines near +1 and −1 can also have a median of zero."""
     sizes, chance = np.abs(cosines).mean(axis=3), chance_cosine(directions)  # (method, stage, sentence)
     excess = (sizes - chance[:, None]).mean(axis=2)
     held = (excess <= ABOVE_CHANCE).all(axis=0)  # (stage,)
@@ -139,7 +139,7 @@ def _dissimilar(cosines: Float[np.ndarray, "method stage sentence trial"], direc
         f"random directions: {chance[0].mean():.2f}, {chance[1].mean():.2f}; the rule is met {since}",
         bool(held.all()),
         f"rule: the mean |cosine| is at most {ABOVE_CHANCE} above that of random directions in as many words at every "
-        "stage, for both; the sign is left out, since cosines of +1 and −1 in turn have a median of zero",
+        "stage, for both; absolute values, since cosines of +1 and −1 in turn have a median of zero",
     )
 
 
@@ -180,6 +180,6 @@ def _low(
         ", ".join(ours),
         bool(((ratios <= LOW) | (means[:, 1:] <= least)).all()),
         f"rule: the mean over sentences and trials is at most {LOW} times that of the trained classifier"
-        + (f", or at most {least:g}, which is rounding," if least else "")
+        + (f", or at most {least:g} (rounding error)," if least else "")
         + f" at every stage, for both; {unit}",
     )

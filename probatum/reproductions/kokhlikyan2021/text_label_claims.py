@@ -1,4 +1,4 @@
-"""What the paper claims of text under permuted labels, and the rules by which it is judged."""
+"""The paper's claims on text under permuted labels, and the rules that judge them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from probatum.report import bootstrap_interval
 from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number
 from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORIZED
-from probatum.reproductions.kokhlikyan2021.text_subject import METHODS
+from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
 
 AGAIN, PERMUTED = range(2)
 LEARNT_SHARE = {"sst2": 0.8, "sentences": 0.95}
-"""Of the test sentences, what a classifier must reach to be one."""
+"""Minimum test accuracy of a classifier."""
 MUCH = 3.0
-"""The factor, either way, beyond which quality is called changed much."""
+"""Factor, up or down, beyond which quality counts as changed."""
 
 
 def _claim(name: str, statement: str, paper: str) -> Claim:
@@ -24,11 +24,11 @@ def _claim(name: str, statement: str, paper: str) -> Claim:
 
 
 LEARNT = _claim(
-    "learnt", "The classifiers learn the true labels, and the permuted ones by heart.", "trained; accuracy not stated"
+    "learnt", "The classifiers learn the true labels and memorize the permuted labels.", "trained; accuracy not stated"
 )
 DIFFERENT = _claim(
     "different",
-    "Explanations of a classifier that learnt permuted labels differ from those of one that learnt the true ones.",
+    "Explanations of a classifier trained on permuted labels differ from those of one trained on the true labels.",
     "pretty different, seen by eye",
 )
 SAME_QUALITY = _claim(
@@ -39,12 +39,12 @@ SAME_QUALITY = _claim(
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judges the three claims."""
+    """Judge the three claims."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     needed = LEARNT_SHARE[facts["data"]]
     learnt = facts["accuracy"] >= needed and facts["memorized"] >= MEMORIZED
     cosines = arrays["scores"][:, :, METRICS.index("cosine")]  # (network, method, sentence)
-    gaps = [bootstrap_interval((cosines[AGAIN, m] - cosines[PERMUTED, m])[:, None]) for m in range(len(METHODS))]
+    gaps = [bootstrap_interval((cosines[AGAIN, m] - cosines[PERMUTED, m])[:, None]) for m in range(len(IG_TITLES))]
     quality = np.nanmean(arrays["quality"], axis=3)  # (network, method, metric)
     ratios = quality[1] / quality[0]
     judged = [
@@ -57,10 +57,10 @@ def judge(folder: Path) -> list[Finding]:
         Judged(
             DIFFERENT,
             "; ".join(
-                f"{METHODS[key]}: mean cosine {cosines[PERMUTED, m].mean():.2f} (without sign "
+                f"{IG_TITLES[key]}: mean cosine {cosines[PERMUTED, m].mean():.2f} (without sign "
                 f"{np.abs(cosines[PERMUTED, m]).mean():.2f}), of a second training on true labels "
                 f"{cosines[AGAIN, m].mean():.2f}"
-                for m, key in enumerate(METHODS)
+                for m, key in enumerate(IG_TITLES)
             ),
             all(float(gap.low) > 0 for gap in gaps),
             "rule: the mean cosine with the scores under true labels is lower than that of a second training on true "
@@ -69,8 +69,8 @@ def judge(folder: Path) -> list[Finding]:
         Judged(
             SAME_QUALITY,
             "; ".join(
-                f"{METHODS[key]}: infidelity × {number(ratios[m, 0])}, max-sensitivity × {number(ratios[m, 1])}"
-                for m, key in enumerate(METHODS)
+                f"{IG_TITLES[key]}: infidelity × {number(ratios[m, 0])}, max-sensitivity × {number(ratios[m, 1])}"
+                for m, key in enumerate(IG_TITLES)
             ),
             bool(((ratios <= MUCH) & (ratios >= 1 / MUCH)).all()),
             f"rule: the mean over sentences changes by a factor of at most {MUCH:g} either way, for both metrics and "
@@ -81,7 +81,7 @@ def judge(folder: Path) -> list[Finding]:
 
 
 def _notes(facts: dict[str, Any], arrays: dict[str, np.ndarray], learnt: bool) -> list[str]:
-    notes = [] if learnt else ["the training missed its accuracy, so that this rests on a classifier of another kind"]
+    notes = [] if learnt else ["training did not reach the required accuracy"]
     if constant := int((arrays["constant"] > 0).sum()):
         notes.append(f"{constant} of {arrays['constant'].size} comparisons had constant scores")
     if undefined := int(np.isnan(arrays["quality"]).sum()):

@@ -1,4 +1,4 @@
-"""Figure 12: token scores of a classifier that learnt permuted labels."""
+"""Figure 12: token scores of a classifier trained on permuted labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +18,23 @@ from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, t
 from probatum.reproductions.base import Context, Experiment, read_arrays, read_facts, write_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021.text_label_claims import PERMUTED, judge
 from probatum.reproductions.kokhlikyan2021.text_permuted import small_encoders, tuned_berts
-from probatum.reproductions.kokhlikyan2021.text_subject import METHODS, load_text_data, methods_of, sentences_of
+from probatum.reproductions.kokhlikyan2021.text_subject import load_text_data, methods_of, sentences_of
+from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
 
 QUALITY = ("infidelity", "max-sensitivity")
-NETWORKS = ("True labels, another start", "Permuted labels")
+NETWORKS = ("True labels, other initial weights", "Permuted labels")
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed.
+class TextLabelSizes:
+    """Sizes of the experiment.
 
     Args:
-        sentences: that are explained.
-        words: the most of one.
+        sentences: number of explained sentences.
+        words: maximum number of words per sentence.
         steps: of IG.
-        permuted: training sentences whose permuted labels the small encoder memorizes; BERT takes all.
-        shown: sentences in the figure.
+        permuted: number of training sentences whose permuted labels the small encoder memorizes; BERT uses all.
+        shown: number of sentences in the figure.
     """
 
     sentences: int
@@ -43,14 +44,16 @@ class Sizes:
     shown: int = 3
 
 
-PAPER = Sizes(sentences=10, words=40, steps=50, permuted=0)
-QUICK = Sizes(sentences=10, words=12, steps=50, permuted=1000)
+SIZES = {
+    "paper": TextLabelSizes(sentences=10, words=40, steps=50, permuted=0),
+    "quick": TextLabelSizes(sentences=10, words=12, steps=50, permuted=1000),
+}
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Trains on true labels from two starts and on permuted ones, and compares the token scores of the three."""
+    """Train on true labels from two initializations and on permuted labels, and compare the three token scores."""
     config = context.config
-    sizes: Sizes = context.pick(quick=QUICK, paper=PAPER)
+    sizes = context.pick(SIZES)
     data = load_text_data(context)
     tuned = config.preset == "paper"
     networks = tuned_berts(context, data) if tuned else small_encoders(context, data, sizes.permuted)
@@ -104,19 +107,19 @@ def compute(context: Context, folder: Path) -> None:
         seed=config.seed,
     )
     facts = read_facts(folder)
-    page = tokens_html(_rows(facts, read_arrays(folder)), list(METHODS.values()), _protocol(facts))
+    page = tokens_html(_rows(facts, read_arrays(folder)), list(IG_TITLES.values()), _protocol(facts))
     (folder / "figure12.html").write_text(tokens_page("Tokens under permuted labels", page), encoding="utf-8")
 
 
 def _shown(test: TextLabelTest, row: int) -> Float[np.ndarray, "network method token"]:
     sides = (test.true[row], test.permuted[row])
-    return np.stack([np.stack([explanation.scores[method] for method in METHODS]) for explanation in sides])
+    return np.stack([np.stack([explanation.scores[method] for method in IG_TITLES]) for explanation in sides])
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """The tokens of figure 12, and box plots of similarity, infidelity and max-sensitivity."""
+    """Draw the tokens of figure 12, and box plots of similarity, infidelity and max-sensitivity."""
     facts, arrays = read_facts(folder), read_arrays(folder)
-    titles = list(METHODS.values())
+    titles = list(IG_TITLES.values())
     figures = {"": tokens_figure(_rows(facts, arrays), titles, _protocol(facts))}
     for k, key in enumerate(METRICS):
         figures[key] = boxes_figure(
@@ -125,7 +128,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             column_titles=titles,
             quantity="distance" if key == "euclidean" else "similarity",
             undefined={name: (arrays["constant"][n] > 0).sum(axis=1) for n, name in enumerate(NETWORKS)},
-            caption="Scores of a classifier trained as the legend says, compared with those of one trained on the true "
+            caption="Scores of a classifier trained as given in the legend, compared with those of one trained on true "
             f"labels; {_protocol(facts)}",
         )
     for k, key in enumerate(QUALITY):
@@ -140,7 +143,7 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 
 def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
-    """Every shown sentence under both classifiers, global beside local IG."""
+    """Return every shown sentence with the scores of global and local IG, for both classifiers."""
 
     def cell(row: int, network: int, method: int) -> TokenMap:
         infidelity, sensitivity = arrays["quality"][network, method, :, row]
@@ -148,7 +151,7 @@ def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
         return TokenMap(tuple(facts["tokens"][row]), arrays[f"shown-{row}"][network, method], note)
 
     return {
-        f"{row + 1}. {name}": [cell(row, network, method) for method in range(len(METHODS))]
+        f"{row + 1}. {name}": [cell(row, network, method) for method in range(len(IG_TITLES))]
         for row in range(len(facts["tokens"]))
         for network, name in enumerate(("True labels", "Permuted labels"))
     }

@@ -1,4 +1,4 @@
-"""Three classifiers of one kind: of true labels, of true labels from another start, and of permuted labels."""
+"""Three classifiers of one kind, trained on true labels, again on true labels, and on permuted labels."""
 
 from dataclasses import dataclass, replace
 
@@ -19,14 +19,14 @@ class Classifiers:
     """Three classifiers of one kind.
 
     Args:
-        title: as captions have it.
-        substitution: how they differ from the paper's; "" where they do not.
-        true: learnt the labels.
-        again: the same from another start.
-        permuted: learnt permuted labels.
-        accuracy: of the first, on test sentences.
-        memorized: share of the permuted labels that the last knows.
-        agreement: share of the permuted labels that are the true ones.
+        title: for captions.
+        substitution: classifiers used instead of the paper's; "" if none.
+        true: trained on the true labels.
+        again: trained on the true labels, from other initial weights.
+        permuted: trained on permuted labels.
+        accuracy: of `true` on the test sentences.
+        memorized: accuracy of `permuted` on its training labels.
+        agreement: share of the permuted labels that are true by chance.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Classifiers:
 
 
 def small_encoders(context: Context, data: TextData, permuted_sentences: int) -> Classifiers:
-    """Small encoders, the last of which learns permuted labels of the first so many training sentences."""
+    """Train small encoders; the last learns permuted labels of the first `permuted_sentences` training sentences."""
     seed = context.config.seed
     true, report = small_encoder(context, data, seed)
     again, _ = small_encoder(context, data, seed + 1)
@@ -61,7 +61,7 @@ def small_encoders(context: Context, data: TextData, permuted_sentences: int) ->
 
 
 def tuned_berts(context: Context, data: TextData) -> Classifiers:
-    """BERT, or the given checkpoint, fine-tuned three times."""
+    """Fine-tune BERT, or the given checkpoint, three times."""
     source = context.config.text_model or BERT
     permuted = permute_labels(data.train.labels, context.config.seed)
     shuffled = replace(data.train, labels=permuted.labels, decisive=None)

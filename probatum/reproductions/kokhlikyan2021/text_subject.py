@@ -1,10 +1,10 @@
-"""The classifier and the sentences that the text experiments explain: BERT on SST-2, or what stands in for it."""
+"""Classifier and sentences of the text experiments: BERT on SST-2, or a substitution."""
 
 from dataclasses import dataclass
 
 import torch
 
-from probatum.attributions import IntegratedGradients, Method
+from probatum.attributions import Method
 from probatum.data.sentence_set import SentenceSet
 from probatum.errors import InvalidInput
 from probatum.experiments.text.models import RECIPES, load_sentences, trained_text_model
@@ -13,23 +13,23 @@ from probatum.experiments.text.tuning import FINE_TUNING, fine_tuned_text_model
 from probatum.models import TrainingReport
 from probatum.models.text import TextModel, TextTraining, load_text_classifier
 from probatum.reproductions.base import Context
+from probatum.reproductions.kokhlikyan2021.variants import ig_variants
 
-METHODS = {"global": "Global IG", "local": "Local IG"}
 BERT = "google-bert/bert-base-uncased"
-"""The paper fine-tunes "BERT" of Hugging Face with default settings; this is the usual one."""
+"""The paper fine-tunes "BERT" of Hugging Face with default settings, without naming the checkpoint."""
 SENTENCE = "it is such a fantastic movie"
 """The sentence of the paper's figures 10 and 12."""
 
 
 @dataclass(frozen=True, eq=False)
 class TextData:
-    """Sentences in two parts.
+    """Training and test sentences.
 
     Args:
         key: in `RECIPES`.
-        title: as captions have it.
-        train: what classifiers learn.
-        test: what they are measured on.
+        title: for captions.
+        train: training sentences.
+        test: test sentences.
     """
 
     key: str
@@ -40,13 +40,13 @@ class TextData:
 
 @dataclass(frozen=True, eq=False)
 class TextSubject:
-    """What is explained.
+    """A trained classifier to explain.
 
     Args:
-        title: of the classifier with its data, as captions have it.
+        title: of the classifier with its data, for captions.
         model: in eval mode, on its device.
-        accuracy: on the test sentences; None where it was not trained here.
-        substitution: how it differs from the paper's BERT, fine-tuned on SST-2; "" where it does not.
+        accuracy: on the test sentences; None if it was not trained here.
+        substitution: classifier and data used instead of BERT, fine-tuned on SST-2; "" if none.
     """
 
     title: str
@@ -56,7 +56,7 @@ class TextSubject:
 
 
 def load_text_data(context: Context) -> TextData:
-    """SST-2 of the data folder, or sentences that the package makes."""
+    """Load SST-2 from the data folder, or else make sentences."""
     key = "sentences" if context.data_folder("sst2") is None else "sst2"
     title = {"sentences": "made sentences", "sst2": "SST-2"}[key]
     folder, seed = context.config.data_dir, context.config.seed
@@ -64,10 +64,10 @@ def load_text_data(context: Context) -> TextData:
 
 
 def load_text_subject(context: Context, data: TextData) -> TextSubject:
-    """The given classifier, BERT fine-tuned here in the preset "paper", or the small encoder.
+    """Load the given classifier, fine-tune BERT in the preset "paper", or else train the small encoder.
 
     Raises:
-        InvalidInput, ModelError: the given classifier, or BERT, cannot be had.
+        InvalidInput, ModelError: the given classifier, or BERT, cannot be loaded.
     """
     config = context.config
     if config.text_model is not None:
@@ -86,7 +86,7 @@ def load_text_subject(context: Context, data: TextData) -> TextSubject:
 def tuned_bert(
     context: Context, source: str, data: TextData, training: TextTraining = FINE_TUNING, *, again: int = 0
 ) -> tuple[TextModel, TrainingReport]:
-    """A checkpoint of Hugging Face after fine-tuning on the training sentences, for the `again`-th time from 0."""
+    """Fine-tune a checkpoint of Hugging Face on the training sentences; `again` counts repetitions from 0."""
     seed = context.config.seed + again
     return fine_tuned_text_model(
         source, data.train, data.test, training, seed=seed, device=context.device, progress=context.progress
@@ -94,7 +94,7 @@ def tuned_bert(
 
 
 def small_encoder(context: Context, data: TextData, seed: int) -> tuple[TextModel, TrainingReport]:
-    """The small encoder after training, from the first weights of a seed."""
+    """Train the small encoder from the initial weights of a seed."""
     recipe = RECIPES[data.key]
     return trained_text_model(
         data.train, data.test, recipe, seed=seed, device=context.device, progress=context.progress
@@ -102,10 +102,10 @@ def small_encoder(context: Context, data: TextData, seed: int) -> tuple[TextMode
 
 
 def sentences_of(data: TextData, count: int, most_words: int, seed: int) -> tuple[str, ...]:
-    """Random test sentences; the first is the paper's, or a positive one where the classifier lacks the paper's words.
+    """Choose random test sentences; the first is the paper's, or a positive one if the vocabulary lacks its words.
 
     Raises:
-        InvalidInput: there are too few.
+        InvalidInput: there are too few sentences.
     """
     order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed)).tolist()
     short = [row for row in order if len(data.test.sentences[row].split()) <= most_words]
@@ -118,6 +118,6 @@ def sentences_of(data: TextData, count: int, most_words: int, seed: int) -> tupl
 
 
 def methods_of(model: TextModel, steps: int) -> dict[str, Method]:
-    """Global and local IG from the sentence whose words are [PAD]."""
+    """Return global and local IG from the baseline whose words are [PAD]."""
     baseline = text_baseline(model, "pad")
-    return {key: IntegratedGradients(steps, baseline, multiply_by_inputs=key == "global") for key in METHODS}
+    return ig_variants(steps, baseline)

@@ -1,4 +1,4 @@
-"""Figure 7: what the maps tell of a bias in the training images."""
+"""Figure 7: maps that reveal a bias in the training images."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,19 +22,20 @@ from probatum.models.shin import WideAlexNet
 from probatum.report import methods_figure
 from probatum.report.dots import dots_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
-from probatum.reproductions.shin2021.setting import LAYERS, METHODS, SAMPLES, methods, over_images, text, verdict
+from probatum.reproductions.findings import estimate, mean_over_images, verdict
+from probatum.reproductions.shin2021.setting import LAYERS, METHODS, SAMPLES, methods
 from probatum.runs.cache import train_once
 
-CLASSES = (1, 7)  # the digits that stand for the two classes
+CLASSES = (1, 7)  # the digits of the two classes
 SHARES = {"biased": (0.96, 0.82), "balanced": (0.5, 0.5)}
-"""Of the images of each class, how many agree with the confounder: the paper's shares, and no bond at all."""
-BROKEN = (0.0, 0.0)  # of the test set: every texture speaks for the other class
+"""Share of the images of each class that agree with the confounder: the paper's, and no correlation."""
+BROKEN = (0.0, 0.0)  # of the test set: every texture belongs to the other class
 AREA = PATCH**2 / SIDE**2  # of the confounder in an image, the share of an even map
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed.
+class BiasSizes:
+    """Sizes of the experiment.
 
     Args:
         network: "pretrained", AlexNet finetuned from ImageNet's weights, or "narrow", a small copy of that of B.3.
@@ -53,29 +54,31 @@ class Sizes:
     training: TrainingConfig
 
 
-# The paper tells neither the recipe nor the number of test images.
-PAPER = Sizes(
-    "pretrained",
-    Preprocessing(IMAGENET.mean, IMAGENET.std, resize=224),
-    175,
-    200,
-    100,
-    TrainingConfig(25, 8, 0.001, "sgd", 0.9),
-)
-QUICK = Sizes(
-    "narrow",
-    Preprocessing((0.1307,) * 3, (0.3081,) * 3, resize=128),
-    200,
-    100,
-    50,
-    TrainingConfig(12, 16, 5e-4, "adam", schedule="linear"),
-)
+# The paper gives neither the training recipe nor the number of test images.
+SIZES = {
+    "paper": BiasSizes(
+        "pretrained",
+        Preprocessing(IMAGENET.mean, IMAGENET.std, resize=224),
+        175,
+        200,
+        100,
+        TrainingConfig(25, 8, 0.001, "sgd", 0.9),
+    ),
+    "quick": BiasSizes(
+        "narrow",
+        Preprocessing((0.1307,) * 3, (0.3081,) * 3, resize=128),
+        200,
+        100,
+        50,
+        TrainingConfig(12, 16, 5e-4, "adam", schedule="linear"),
+    ),
+}
 WIDTH = 0.125  # of the narrow network
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Trains a biased and a balanced network, tests them where the bond is broken, and explains what they say there."""
-    sizes = context.pick(quick=QUICK, paper=PAPER)
+    """Train a biased and a balanced network, and test and explain them on images without the correlation."""
+    sizes = context.pick(SIZES)
     seed = context.config.seed
     train_digits = _digits(context, "train", sizes.train_images)
     test_digits = _digits(context, "test", sizes.test_images)
@@ -140,9 +143,9 @@ def compute(context: Context, folder: Path) -> None:
         shown=int(explained[shown]),
         network=title,
         train_images=2 * sizes.train_images,
-        substitute=""
+        substitution=""
         if sizes.network == "pretrained"
-        else f"{title}, trained from scratch, stands in for AlexNet finetuned from ImageNet's weights",
+        else f"{title}, trained from scratch, instead of AlexNet finetuned from ImageNet's weights",
         networks=facts,
     )
 
@@ -169,8 +172,8 @@ def _digits(
     return (chosen.images * 255).round().to(torch.uint8), (chosen.labels == CLASSES[1]).long()
 
 
-def _network(context: Context, sizes: Sizes) -> tuple[nn.Module, str | None, str]:
-    """The network before this training, the layer that Grad-CAM reads, and its title."""
+def _network(context: Context, sizes: BiasSizes) -> tuple[nn.Module, str | None, str]:
+    """Return the network before this training, Grad-CAM's layer, and the title."""
     config = context.config
     if sizes.network == "narrow":
         with torch.random.fork_rng(devices=[]):
@@ -199,7 +202,7 @@ def _agreement(data: ConfoundedDigits, label: int) -> float:
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """Figure 7, one image under both networks, and how much of each map lies on the confounder."""
+    """Draw figure 7, one image under both networks, and the share of each map on the confounder."""
     facts, arrays = read_facts(folder), read_arrays(folder)
     protocol = (
         f"Preset {facts['preset']}: {CLASSES[0]} and {CLASSES[1]} of {facts['data']}, "
@@ -222,7 +225,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     )
     rows = {}
     for row, method in enumerate(METHODS.values()):
-        rows[method] = {f"{name} network": over_images(arrays[f"{name}-shares"][row]) for name in SHARES}
+        rows[method] = {f"{name} network": mean_over_images(arrays[f"{name}-shares"][row]) for name in SHARES}
     shares = dots_figure(
         rows,
         axis_title="share of the map on the confounder",
@@ -235,7 +238,7 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 
 def _empty(arrays: dict[str, np.ndarray]) -> str:
-    """How many maps are empty."""
+    """Report the number of empty maps."""
     counts = [
         f"{int(np.isnan(arrays[f'{name}-shares'][row]).sum())} of {method} ({name})"
         for name in SHARES
@@ -272,12 +275,12 @@ def judge(folder: Path) -> list[Finding]:
     facts, arrays = read_facts(folder), read_arrays(folder)
     right = {name: arrays[f"{name}-said"] == arrays["labels"] for name in SHARES}
     one = arrays["labels"] == 0
-    tested = {name: over_images(values[one].astype(float)) for name, values in right.items()}
-    gain = over_images(right["balanced"][one].astype(float) - right["biased"][one])
+    tested = {name: mean_over_images(values[one].astype(float)) for name, values in right.items()}
+    gain = mean_over_images(right["balanced"][one].astype(float) - right["biased"][one])
     valid = {name: facts["networks"][name]["validation"] for name in SHARES}
     note = (
-        "Digits with stripes stand in for photographs, which are not public, and the test breaks every bond"
-        + (f"; {facts['substitute']}" if facts["substitute"] else "")
+        "Digits with stripes instead of photographs, which are not public; in the test set every texture disagrees"
+        + (f"; {facts['substitution']}" if facts["substitution"] else "")
         + "."
     )
     findings = [
@@ -289,7 +292,7 @@ def judge(folder: Path) -> list[Finding]:
         ),
         Finding(
             BIASED,
-            f"{text(tested['biased'])}, then {text(tested['balanced'])}; on both classes "
+            f"{estimate(tested['biased'])}, then {estimate(tested['balanced'])}; on both classes "
             f"{right['biased'].mean():.2f}, then {right['balanced'].mean():.2f}",
             verdict(float(gain.low) > 0 and float(gain.mean) >= 0.15),
             f"rule: at least 0.15 more, the paper's gain being 0.25, and the 95 % interval of the gain above 0 "
@@ -298,13 +301,13 @@ def judge(folder: Path) -> list[Finding]:
     ]
     for row, (method, title) in enumerate(METHODS.items()):
         pair = {name: arrays[f"{name}-shares"][row] for name in SHARES}
-        less = over_images(pair["biased"] - pair["balanced"])
-        shares = {name: over_images(values) for name, values in pair.items()}
+        less = mean_over_images(pair["biased"] - pair["balanced"])
+        shares = {name: mean_over_images(values) for name, values in pair.items()}
         defined = int(np.isfinite(pair["biased"] - pair["balanced"]).sum())
         findings.append(
             Finding(
                 MAPS[method],
-                f"share on the confounder {text(shares['biased'])}, then {text(shares['balanced'])}; "
+                f"share on the confounder {estimate(shares['biased'])}, then {estimate(shares['balanced'])}; "
                 f"its area is {AREA:.2f}",
                 verdict(
                     float(less.low) > 0 and float(shares["biased"].low) > AREA and float(shares["balanced"].high) < AREA

@@ -15,16 +15,8 @@ from probatum.models.stages import Stages
 from probatum.randomization import automatic_stages, preset, stages_from_table
 from probatum.report import Interval, curves_figure, grid_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
-from probatum.reproductions.shin2021.setting import (
-    METHODS,
-    METRICS,
-    SAMPLES,
-    methods,
-    over_images,
-    sentence,
-    text,
-    verdict,
-)
+from probatum.reproductions.findings import estimate, mean_over_images, verdict
+from probatum.reproductions.shin2021.setting import METHODS, METRICS, SAMPLES, methods, sentence
 from probatum.reproductions.shin2021.subjects import (
     Subject,
     digit_subjects,
@@ -34,20 +26,19 @@ from probatum.reproductions.shin2021.subjects import (
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How many photographs are explained, or digits where there is no pretrained network."""
+class CascadeSizes:
+    """Number of explained photographs, or of digits if there is no pretrained network."""
 
     photographs: int
     digits: int
 
 
-PAPER = Sizes(20, 20)
-QUICK = Sizes(4, 20)
+SIZES = {"paper": CascadeSizes(20, 20), "quick": CascadeSizes(4, 20)}
 
 
 def compute(context: Context, folder: Path) -> None:
     """Randomizes each network stage by stage and correlates the maps with those of the trained network."""
-    sizes = context.pick(quick=QUICK, paper=PAPER)
+    sizes = context.pick(SIZES)
     if wants_photographs(context):
         subjects = photograph_subjects(context, sizes.photographs)
     else:
@@ -99,7 +90,7 @@ def _check(context: Context, subject: Subject) -> tuple[dict[str, Any], dict[str
         "stages": list(result.stages),
         "head": _head(subject.stages, result.stages),
         "shown": subject.class_names[result.targets[0]],
-        "substitute": subject.substitute,
+        "substitution": subject.substitution,
         "comparable": subject.comparable,
     }
     return facts, arrays
@@ -121,7 +112,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         protocol = (
             f"Preset {facts['preset']}: {network['title']} on {network['data']}, randomized once with N(0, 0.01²) from "
             f"the output down, seed {facts['seed']}; maps of the predicted class, SmoothGrad n = {SAMPLES}, σ = 20/255."
-        ) + sentence(network["substitute"])
+        ) + sentence(network["substitution"])
         figures[f"figure5-{name}"] = grid_figure(
             arrays[f"{name}-maps"],
             list(METHODS.values()),
@@ -166,17 +157,19 @@ def judge(folder: Path) -> list[Finding]:
     networks = facts["networks"]
     scores = {network["title"]: arrays[f"{network['name']}-scores"][:, 0] for network in networks}
     heads = {network["title"]: network["head"] for network in networks}
-    ends = {title: over_images(values[:, -1]) for title, values in scores.items()}
+    ends = {title: mean_over_images(values[:, -1]) for title, values in scores.items()}
     comparable = all(network["comparable"] for network in networks)
     comparable &= all(bool(np.isfinite(end.mean).all()) for end in ends.values())
-    note = "".join(sentence(words) for words in sorted({network["substitute"] for network in networks}))
+    note = "".join(sentence(words) for words in sorted({network["substitution"] for network in networks}))
 
     def finding(claim: Claim, ours: str, held: bool, rule: str) -> Finding:
         return Finding(claim, ours, verdict(held) if comparable else "not comparable", f"rule: {rule}.{note}")
 
     missing = sum(int(np.isnan(values[:, -1]).sum()) for values in scores.values())
     count = sum(values[:, -1].size for values in scores.values())
-    differences = {title: over_images(_mean_over_stages(values[0] - values[1])) for title, values in scores.items()}
+    differences = {
+        title: mean_over_images(_mean_over_stages(values[0] - values[1])) for title, values in scores.items()
+    }
     steps = "mean SRC falls by more over the convolutions than over the classifier"
     findings = [
         finding(
@@ -189,18 +182,18 @@ def judge(folder: Path) -> list[Finding]:
         finding(SMOOTH, *_steps({title: values[0] for title, values in scores.items()}, heads), steps),
         finding(
             BELOW,
-            ", ".join(f"{title} {text(one)} less" for title, one in differences.items()),
+            ", ".join(f"{title} {estimate(one)} less" for title, one in differences.items()),
             all(float(one.low) > 0 for one in differences.values()),
             "the 95 % interval of SmoothGrad less Grad-CAM, mean over stages, paired by image, is above 0",
         ),
     ]
     if len(networks) == 2:
         first, second = (abs(values[0, -1]) for values in scores.values())
-        closer = over_images(first - second)
+        closer = mean_over_images(first - second)
         findings.append(
             finding(
                 DEEPER,
-                f"{text(closer)} closer, {_both(ends)}",
+                f"{estimate(closer)} closer, {_both(ends)}",
                 float(closer.low) > 0,
                 "the 95 % interval of |SRC| of AlexNet less that of VGG-11, paired by image, is above 0",
             )
@@ -211,15 +204,15 @@ def judge(folder: Path) -> list[Finding]:
 
 
 def _steps(scores: dict[str, np.ndarray], heads: dict[str, int]) -> tuple[str, bool]:
-    """What is left after the classifier and at the end, and whether the convolutions lose more than the classifier."""
+    """Write the scores after the classifier and at the end; True if the convolutions lose more than the classifier."""
     parts, held = [], True
     for title, values in scores.items():
-        whole = over_images(
+        whole = mean_over_images(
             np.concatenate([np.ones_like(values[:1]), values])
         )  # (1 + stage,), from the trained network
         after, end = (Interval(*(part[stage] for part in whole)) for stage in (heads[title], -1))
         held &= bool(after.mean - end.mean > 1 - after.mean)
-        parts.append(f"{title} {text(after)} after the classifier, {text(end)} at the end")
+        parts.append(f"{title} {estimate(after)} after the classifier, {estimate(end)} at the end")
     return "; ".join(parts), held
 
 
@@ -234,7 +227,7 @@ def _both(ends: dict[str, Interval]) -> str:
     return "; ".join(
         f"{title} "
         + ", ".join(
-            f"{name} {text(Interval(*(part[row] for part in end)))}" for row, name in enumerate(METHODS.values())
+            f"{name} {estimate(Interval(*(part[row] for part in end)))}" for row, name in enumerate(METHODS.values())
         )
         for title, end in ends.items()
     )

@@ -1,4 +1,4 @@
-"""The findings of figures 3 and 4: how the networks learnt, and how much their maps agree."""
+"""The findings of figures 3 and 4: training of the networks, and similarity of their maps."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,9 @@ import numpy as np
 from probatum.data import DATASETS
 from probatum.report import Interval
 from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
+from probatum.reproductions.findings import estimate, mean_over_images, verdict
 from probatum.reproductions.shin2021.labels import constants
-from probatum.reproductions.shin2021.setting import METHODS, NETWORKS, TITLES, over_images, sentence, text, verdict
+from probatum.reproductions.shin2021.setting import METHODS, NETWORKS, TITLES, sentence
 
 MEMORIZED = Claim(
     "memorized",
@@ -91,31 +92,31 @@ def _judge_training(facts: dict[str, Any]) -> list[Finding]:
 
 
 def _note(facts: dict[str, Any]) -> str:
-    """What stands in for the paper's networks and data."""
+    """Name the substitutions for the paper's networks and data."""
     scale = "" if facts["width"] == 1 else f"the networks have {facts['width']:g} of the printed widths"
-    data = "" if facts["data"] == DATASETS["mnist"].title else f"{facts['data']} stand in for MNIST"
+    data = "" if facts["data"] == DATASETS["mnist"].title else f"{facts['data']} instead of MNIST"
     return sentence("; ".join(filter(None, (scale, data))))
 
 
 def _judge_scores(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Finding]:
     scores = arrays["scores"]  # (metric, network, comparison, method, image)
     magnitude = scores[0, :, 0]
-    controls = over_images(scores[0, :, 2])
-    means = over_images(magnitude)  # (network, method)
+    controls = mean_over_images(scores[0, :, 2])
+    means = mean_over_images(magnitude)  # (network, method)
 
     def listed(method: int) -> str:
         return ", ".join(
-            f"{TITLES[n]} {text(Interval(*(end[row, method] for end in means)))}" for row, n in enumerate(NETWORKS)
+            f"{TITLES[n]} {estimate(Interval(*(end[row, method] for end in means)))}" for row, n in enumerate(NETWORKS)
         )
 
     def against(method: int) -> str:
         return " and ".join(f"{float(controls.mean[row, method]):.2f}" for row in range(len(NETWORKS)))
 
-    signed = " and ".join(f"{float(value):.2f}" for value in over_images(scores[1, :, 0, 0]).mean)
+    signed = " and ".join(f"{float(value):.2f}" for value in mean_over_images(scores[1, :, 0, 0]).mean)
     source = _note(facts)
-    ceiling = " and ".join(f"{float(value):.2f}" for value in over_images(arrays["ceiling"][0]).mean)
-    below = over_images(magnitude[:, 0] - magnitude[:, 1])  # SmoothGrad less Grad-CAM
-    deeper = over_images(magnitude[0] - magnitude[1])  # AlexNet less VGG-11
+    ceiling = " and ".join(f"{float(value):.2f}" for value in mean_over_images(arrays["ceiling"][0]).mean)
+    below = mean_over_images(magnitude[:, 0] - magnitude[:, 1])  # SmoothGrad less Grad-CAM
+    deeper = mean_over_images(magnitude[0] - magnitude[1])  # AlexNet less VGG-11
     control = "Two networks of true labels with other first weights"
     return [
         Finding(
@@ -123,7 +124,7 @@ def _judge_scores(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[
             f"{listed(0)}; of signed values {signed}",
             verdict(bool((abs(means.mean[:, 0] - 0.8) <= 0.2).all())),
             f"rule: mean SRC of magnitudes within 0.2 of 0.8 for both networks. {control} reach "
-            f"{against(0)}: only what falls below that is owed to the labels. Under other noise a network keeps "
+            f"{against(0)}: only a lower value is due to the labels. Under other noise the same network reaches "
             f"{ceiling}.{source}",
         ),
         Finding(
@@ -135,7 +136,7 @@ def _judge_scores(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[
         Finding(
             ORDER,
             ", ".join(
-                f"{TITLES[n]} {text(Interval(*(end[row] for end in below)))} less" for row, n in enumerate(NETWORKS)
+                f"{TITLES[n]} {estimate(Interval(*(end[row] for end in below)))} less" for row, n in enumerate(NETWORKS)
             ),
             verdict(bool((below.low > 0).all())),
             f"rule: the 95 % interval of the difference, paired by image, is above 0.{source}",
@@ -143,7 +144,7 @@ def _judge_scores(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[
         Finding(
             DEPTH,
             ", ".join(
-                f"{title} {text(Interval(*(end[m] for end in deeper)))} less"
+                f"{title} {estimate(Interval(*(end[m] for end in deeper)))} less"
                 for m, title in enumerate(METHODS.values())
             ),
             verdict(bool((deeper.low > 0).all())),

@@ -1,4 +1,4 @@
-"""Figures 3 and 4: maps of networks that learnt true and permuted labels of 200 digits."""
+"""Figures 3 and 4: maps of networks trained on true and permuted labels of 200 digits."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,8 +34,8 @@ SHOWN = 7  # the class of Figure 3
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed.
+class LabelSizes:
+    """Sizes of the experiment.
 
     Args:
         width: factor on the printed widths of the networks.
@@ -54,17 +54,19 @@ class Sizes:
 
 # Appendix B.1 allows 200 epochs, B.6.2 logs 203 of 249 for AlexNet on permuted labels.
 _PAPER = TrainingConfig(250, 16, 0.001, "sgd", 0.9, monitor="train", target_accuracy=0.95)
-PAPER = Sizes(1.0, 200, 100, 10_000, {"alexnet": _PAPER, "vgg11": _PAPER})
-QUICK = Sizes(
-    0.125,
-    200,
-    40,
-    1_000,
-    {
-        "alexnet": TrainingConfig(150, 16, 1e-3, "adam", monitor="train", target_accuracy=0.95),
-        "vgg11": TrainingConfig(150, 16, 5e-4, "adam", monitor="train", target_accuracy=0.95),
-    },
-)
+SIZES = {
+    "paper": LabelSizes(1.0, 200, 100, 10_000, {"alexnet": _PAPER, "vgg11": _PAPER}),
+    "quick": LabelSizes(
+        0.125,
+        200,
+        40,
+        1_000,
+        {
+            "alexnet": TrainingConfig(150, 16, 1e-3, "adam", monitor="train", target_accuracy=0.95),
+            "vgg11": TrainingConfig(150, 16, 5e-4, "adam", monitor="train", target_accuracy=0.95),
+        },
+    ),
+}
 
 MODELS = {
     "true": ("true labels", 0),
@@ -83,7 +85,7 @@ COMPARED = {
 networks begin with the same weights. The other two tell what the labels do from what the first weights do."""
 
 
-def digits(context: Context, sizes: Sizes) -> tuple[ImageSet, ImageSet]:
+def digits(context: Context, sizes: LabelSizes) -> tuple[ImageSet, ImageSet]:
     """Training and test digits, MNIST where it is, as appendix B.5 prepares them."""
     name = "mnist" if context.data_folder("MNIST") else "digits"
     config = context.config
@@ -95,7 +97,7 @@ def digits(context: Context, sizes: Sizes) -> tuple[ImageSet, ImageSet]:
 
 
 def trained(
-    context: Context, network: str, key: str, sizes: Sizes, train_set: ImageSet, test_set: ImageSet
+    context: Context, network: str, key: str, sizes: LabelSizes, train_set: ImageSet, test_set: ImageSet
 ) -> tuple[nn.Module, TrainingReport]:
     """One of `MODELS`, on the context's device."""
     labels, again = MODELS[key]
@@ -125,7 +127,7 @@ def labels_of(data: ImageSet) -> Tensor:
 
 def compute(context: Context, folder: Path) -> None:
     """Trains four networks of each kind and correlates their maps."""
-    sizes = context.pick(quick=QUICK, paper=PAPER)
+    sizes = context.pick(SIZES)
     train_set, test_set = digits(context, sizes)
     labels = labels_of(test_set)
     chosen = test_set.subset(range(sizes.explained))

@@ -15,16 +15,8 @@ from probatum.maps import get_reduction
 from probatum.metrics.effects import region_share
 from probatum.report import grid_figure, overlay_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
-from probatum.reproductions.shin2021.setting import (
-    METRICS,
-    NETWORKS,
-    TITLES,
-    noise_std,
-    over_images,
-    sentence,
-    text,
-    verdict,
-)
+from probatum.reproductions.findings import estimate, mean_over_images, verdict
+from probatum.reproductions.shin2021.setting import METRICS, NETWORKS, TITLES, noise_std, sentence
 from probatum.reproductions.shin2021.subjects import (
     Subject,
     digit_subjects,
@@ -34,8 +26,8 @@ from probatum.reproductions.shin2021.subjects import (
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is computed.
+class PictureSizes:
+    """Sizes of the experiment.
 
     Args:
         pairs: of photographs joined to one image, Figure 1.
@@ -52,8 +44,10 @@ class Sizes:
     noises: tuple[int, ...]
 
 
-PAPER = Sizes(10, 4, 20, (1, 5, 10, 20, 50), (0, 10, 20, 30, 50))
-QUICK = Sizes(4, 4, 3, (1, 5, 20), (0, 10, 20, 40))
+SIZES = {
+    "paper": PictureSizes(10, 4, 20, (1, 5, 10, 20, 50), (0, 10, 20, 30, 50)),
+    "quick": PictureSizes(4, 4, 3, (1, 5, 20), (0, 10, 20, 40)),
+}
 
 CLASSES = Claim(
     "two-classes", "Figure 1", "Grad-CAM of two classes of one image highlights different regions.", "seen by eye"
@@ -65,7 +59,7 @@ SHARPER = Claim("more-samples", "Figure 2", "More samples make the map sharper."
 
 def compute_classes(context: Context, folder: Path) -> None:
     """Joins halves of two photographs, and explains the class of each in the joined image."""
-    sizes = context.pick(quick=QUICK, paper=PAPER)
+    sizes = context.pick(SIZES)
     with torch.device("meta"):  # shapes alone; the last layer of the features is a pool
         sides = {
             name: network().features[:-1](torch.empty(1, 3, 224, 224)).shape[-1] for name, network in NETWORKS.items()
@@ -96,7 +90,7 @@ def compute_classes(context: Context, folder: Path) -> None:
         preset=context.config.preset,
         data=subject.data.name,
         classes=[subject.class_names[target] for target in targets.tolist()],
-        substitute=subject.substitute,
+        substitution=subject.substitution,
         comparable=subject.comparable,
     )
 
@@ -130,7 +124,7 @@ def draw_classes(folder: Path) -> dict[str, Figure]:
         column_titles=["class of the left half", "class of the right half"],
         caption=f"Figure 1. Preset {facts['preset']}: {facts['network']} on {facts['data']}, the middle halves of two "
         "photographs joined to one image; Grad-CAM of the class predicted for each whole photograph."
-        f"{sentence(facts['substitute'])}",
+        f"{sentence(facts['substitution'])}",
     )
     return {"": figure}
 
@@ -150,15 +144,15 @@ def judge_classes(folder: Path) -> list[Finding]:
         return [Finding(CLASSES, "not computed", "not comparable", why), size]
     shares = read_arrays(folder)["shares"]  # (side, pair)
     empty = int(np.isnan(shares).sum())
-    own = over_images(np.nanmean(np.where(np.isnan(shares), 0.5, shares), axis=0))
+    own = mean_over_images(np.nanmean(np.where(np.isnan(shares), 0.5, shares), axis=0))
     why = (
         "rule: the share of the map in the half of its class is above 0.5 with its 95 % interval over images, each "
-        f"joined from two photographs; an empty map counts 0.5.{sentence(facts['substitute'])}"
+        f"joined from two photographs; an empty map counts 0.5.{sentence(facts['substitution'])}"
     )
     return [
         Finding(
             CLASSES,
-            f"share in the own half {text(own)} over {shares.size} maps, {empty} of them empty",
+            f"share in the own half {estimate(own)} over {shares.size} maps, {empty} of them empty",
             verdict(float(own.low) > 0.5) if facts["comparable"] else "not comparable",
             why,
         ),
@@ -168,7 +162,7 @@ def judge_classes(folder: Path) -> list[Finding]:
 
 def compute_grid(context: Context, folder: Path) -> None:
     """Computes SmoothGrad for every n and σ, twice with other noise."""
-    sizes = context.pick(quick=QUICK, paper=PAPER)
+    sizes = context.pick(SIZES)
     subject = (photograph_subjects if wants_photographs(context) else digit_subjects)(context, sizes.images)[0]
     images = subject.data.images.to(context.device)
     targets = all_logits(prepare(subject.model), images, memory_budget=context.config.memory_budget).argmax(1)
@@ -212,7 +206,7 @@ def compute_grid(context: Context, folder: Path) -> None:
         samples=list(sizes.samples),
         noises=list(sizes.noises),
         error=float(error.max()),
-        substitute=subject.substitute,
+        substitution=subject.substitution,
         comparable=subject.comparable,
     )
 
@@ -228,7 +222,7 @@ def draw_grid(folder: Path) -> dict[str, Figure]:
         image_title=facts["shown"],
         caption=f"Figure 2. Preset {facts['preset']}: {facts['network']} on {facts['data']}, seed {facts['seed']}; "
         f"SmoothGrad of the predicted class, σ in pixel values of 255; maps: {get_reduction('abs-normalized').title}."
-        f"{sentence(facts['substitute'])}",
+        f"{sentence(facts['substitution'])}",
     )
     return {"": figure}
 
@@ -238,22 +232,22 @@ def judge_grid(folder: Path) -> list[Finding]:
     facts, arrays = read_facts(folder), read_arrays(folder)
     row = min(range(len(facts["noises"])), key=lambda index: abs(facts["noises"][index] - 20))
     few, many = arrays["agreement"][row, 0], arrays["agreement"][row, -1]
-    gain = over_images(many - few)
+    gain = mean_over_images(many - few)
     why = (
         "rule: what is sharper repeats under other noise: the SRC of two maps of the same n with other noise rises "
         f"from n = {facts['samples'][0]} to n = {facts['samples'][-1]} at σ = {facts['noises'][row]}, with its 95 % "
-        f"interval over {len(few)} images.{sentence(facts['substitute'])}"
+        f"interval over {len(few)} images.{sentence(facts['substitution'])}"
     )
     return [
         Finding(
             PLAIN,
             f"relative difference {facts['error']:.1g}",
             verdict(facts["error"] < 1e-4),
-            f"rule: below 1e-4 in float32.{sentence(facts['substitute'])}",
+            f"rule: below 1e-4 in float32.{sentence(facts['substitution'])}",
         ),
         Finding(
             SHARPER,
-            f"from {few.mean():.2f} to {many.mean():.2f}, {text(gain)} more",
+            f"from {few.mean():.2f} to {many.mean():.2f}, {estimate(gain)} more",
             verdict(float(gain.low) > 0) if facts["comparable"] else "not comparable",
             why,
         ),

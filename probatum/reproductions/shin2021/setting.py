@@ -1,4 +1,4 @@
-"""What all experiments share: the two networks, the two methods, the rank correlation, and how numbers are written."""
+"""Networks, methods and rank correlation of all experiments."""
 
 from dataclasses import replace
 from statistics import mean
@@ -10,8 +10,7 @@ from probatum.attributions import GradCAM, Method, SmoothGrad
 from probatum.data import Preprocessing
 from probatum.metrics import Metric, get_metric
 from probatum.models.shin import VGG11, WideAlexNet
-from probatum.report import Interval, bootstrap_interval
-from probatum.reproductions.base import Verdict
+from probatum.report import Interval
 
 NETWORKS: dict[str, type[WideAlexNet] | type[VGG11]] = {"alexnet": WideAlexNet, "vgg11": VGG11}
 TITLES = {"alexnet": "AlexNet", "vgg11": "VGG-11"}
@@ -26,8 +25,8 @@ METRICS: dict[str, Metric] = {
     name: replace(get_metric("spearman"), name=name, title="Spearman rank correlation (SRC)", reduction=reduction)
     for name, reduction in (("magnitude", "absolute-sum"), ("signed", "signed"))
 }
-"""The paper does not tell whether signed values are ranked. Its 0.8 for SmoothGrad is that of magnitudes, judged here;
-the signed correlation stands beside it. Grad-CAM has no negative values. Ties share the mean of their ranks, where the
+"""The paper does not say if signed values are ranked. Its 0.8 for SmoothGrad is that of magnitudes, judged here;
+the signed correlation is also reported. Grad-CAM has no negative values. Ties share the mean of their ranks, where the
 paper's formula (appendix D) holds without ties only; half of a Grad-CAM map may be tied at 0."""
 
 
@@ -48,11 +47,6 @@ def noise_std(preprocessing: Preprocessing, pixel_noise: float = PIXEL_NOISE) ->
     return pixel_noise / mean(preprocessing.std)
 
 
-def over_images(scores: Float[np.ndarray, "*leading images"]) -> Interval:
-    """The mean over images with its 95 % bootstrap interval; NaN is left out."""
-    return bootstrap_interval(scores[..., None])
-
-
 def percentile_range(scores: Float[np.ndarray, " images"]) -> Interval:
     """The mean over images with the range that holds 95 % of them, the paper's error bars; NaN is left out."""
     defined = scores[~np.isnan(scores)]
@@ -60,17 +54,6 @@ def percentile_range(scores: Float[np.ndarray, " images"]) -> Interval:
     return Interval(np.asarray(center), np.asarray(low), np.asarray(high))
 
 
-def text(interval: Interval) -> str:
-    """A mean with its interval in words."""
-    mean_, low, high = (float(value) for value in interval)
-    return f"{mean_:.2f} [{low:.2f}, {high:.2f}]"
-
-
 def sentence(words: str) -> str:
     """Words as a further sentence of a caption or a reason; nothing where there are none."""
     return f" {words[0].upper()}{words[1:]}." if words else ""
-
-
-def verdict(held: bool) -> Verdict:
-    """Of a rule."""
-    return "reproduced" if held else "not reproduced"

@@ -29,8 +29,8 @@ class Subject:
         class_names: of the network's classes.
         stages: (name, module paths) from the output to the input, or None: layer by layer.
         layer: that Grad-CAM reads, or None: the one that it finds.
-        substitute: what stands in for the paper's networks and photographs, in words; empty where nothing does.
-        comparable: False where the weights are random, or digits stand in for photographs.
+        substitution: networks and images used instead of the paper's, in words; "" if none.
+        comparable: False if the weights are random, or digits replace the photographs.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Subject:
     class_names: tuple[str, ...]
     stages: Stages | None
     layer: str | None
-    substitute: str
+    substitution: str
     comparable: bool
 
 
 def wants_photographs(context: Context) -> bool:
-    """Whether networks of ImageNet are to be had: in the preset "paper", or where one is named."""
+    """Return True if ImageNet networks are requested: in the preset "paper", or if one is named."""
     return context.config.preset == "paper" or context.config.model is not None
 
 
@@ -64,7 +64,7 @@ def photograph_subjects(context: Context, count: int) -> list[Subject]:
         if spec.channels != 3 or spec.class_names is None:
             raise InvalidInput(f"{spec.title} takes no photographs; give --model alexnet, vgg11 or squeezenet1_0, say")
         random = config.weights == "none"
-        notes = [f"{spec.title} stands in for AlexNet and VGG-11"] if name not in NETWORKS else []
+        notes = [f"{spec.title} instead of AlexNet and VGG-11"] if name not in NETWORKS else []
         notes += ["the weights are random"] if random else []
         subjects.append(
             Subject(
@@ -75,7 +75,7 @@ def photograph_subjects(context: Context, count: int) -> list[Subject]:
                 class_names=spec.class_names,
                 stages=spec.stages,
                 layer=spec.grad_cam_layer,
-                substitute="; ".join(notes),
+                substitution="; ".join(notes),
                 comparable=not random,
             )
         )
@@ -83,13 +83,13 @@ def photograph_subjects(context: Context, count: int) -> list[Subject]:
 
 
 def digit_subjects(context: Context, count: int) -> list[Subject]:
-    """The networks of Figure 4 that learnt true labels, with test digits: what stands in without weights."""
-    sizes = context.pick(quick=labels.QUICK, paper=labels.PAPER)
+    """Return the networks of Figure 4 trained on true labels, with test digits, as a substitution."""
+    sizes = context.pick(labels.SIZES)
     train_set, test_set = labels.digits(context, sizes)
     title = DATASETS[train_set.name].title
-    substitute = (
+    substitution = (
         f"AlexNet and VGG-11 of appendix B at {sizes.width:g} of the printed widths, trained on {sizes.train_images} "
-        f"images of {title}, stand in for the pretrained networks, and test digits for photographs; "
+        f"images of {title}, instead of pretrained networks, and test digits instead of photographs; "
         "give --model and --weights to use a pretrained network"
     )
     return [
@@ -101,7 +101,7 @@ def digit_subjects(context: Context, count: int) -> list[Subject]:
             class_names=test_set.class_names or (),
             stages=STAGES[name],
             layer=LAYERS[name],
-            substitute=substitute,
+            substitution=substitution,
             comparable=False,
         )
         for name in NETWORKS

@@ -1,4 +1,4 @@
-"""What all experiments of the paper share: its seven methods, its cascade, how results are stored, read and shown."""
+"""The paper's seven methods and its cascade, and storing, reading and drawing of results."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,6 @@ from probatum.maps import get_reduction
 from probatum.metrics import get_metric
 from probatum.models import PAPER_MNIST, QUICK_DIGITS, ModelSpec, TrainingConfig
 from probatum.randomization import Randomizer, automatic_stages, preset, stages_from_table
-from probatum.report import Interval, bootstrap_interval
 from probatum.reproductions.base import Context
 from probatum.runs.files import read_arrays, write_arrays, write_json
 from probatum.runs.fingerprint import weights_hash
@@ -41,7 +40,7 @@ SIMILAR = 0.5  # the mean correlation from which on two sets of maps are called 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much an experiment computes.
+    """Sizes of one experiment.
 
     Args:
         images: number of images.
@@ -57,8 +56,8 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """What a preset computes.
+class WieneckeSizes:
+    """Sizes of all experiments.
 
     Args:
         train_images: of the basic CNN; None is all of MNIST.
@@ -88,7 +87,7 @@ class Sizes:
 
 
 SIZES = {
-    "paper": Sizes(
+    "paper": WieneckeSizes(
         train_images=None,
         test_images=10_000,
         training=PAPER_MNIST,
@@ -101,7 +100,7 @@ SIZES = {
         nested=Effort(4),
         budget="512 MiB",
     ),
-    "quick": Sizes(
+    "quick": WieneckeSizes(
         train_images=10_000,
         test_images=2_000,
         training=QUICK_DIGITS,
@@ -250,7 +249,7 @@ def columns(run: Run) -> list[str]:
 
 
 def explained(run: Run, index: int) -> str:
-    """What the network says about an image."""
+    """Return the predicted class of an image, with its confidence."""
     return f"{run.config['classes'][index]} ({run.config['confidences'][index]:.2f})"
 
 
@@ -278,11 +277,6 @@ def scores_of(run: Run, method: str, metric: str) -> np.ndarray:
     """The scores of a method, NaN where a map is constant: (stage, image)."""
     constant = run.result.constant[run.result.methods.index(method)] > 0
     return np.where(constant, np.nan, run.result.of(method, metric))[..., 0]
-
-
-def interval(values: np.ndarray) -> Interval:
-    """Mean over the last axis, the images, with its 95 % bootstrap interval; what is NaN takes no part."""
-    return bootstrap_interval(values[..., None].astype(np.float64))
 
 
 def average(values: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from probatum.experiments import Run
 from probatum.models import TrainingReport, accuracy, load_model, model_spec
 from probatum.report import grid_figure, methods_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
+from probatum.reproductions.findings import mean_over_images, verdict
 from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import SIMILAR, SIZES, TITLES
 from probatum.runs.cache import train_once
@@ -92,7 +93,7 @@ PATHS = Claim(
 
 def trained_cnn(context: Context) -> tuple[nn.Module, TrainingReport, ImageSet, dict[str, Any]]:
     """The trained network, its report, the test digits and facts about both."""
-    config, sizes = context.config, SIZES[context.config.preset]
+    config, sizes = context.config, context.pick(SIZES)
     name = "digits" if context.data_folder("MNIST") is None else "mnist"
     train, test = (
         load_dataset(name, split, count, config.data_dir, config.seed)
@@ -184,7 +185,7 @@ def judge_table(folder: Path) -> list[Finding]:
         Finding(
             STRUCTURE,
             f"{len(facts['layers'])} layers, {facts['parameters']:,} parameters",
-            "reproduced" if same else "not reproduced",
+            verdict(same),
             "every layer prints as in the paper" if same else "layers print otherwise than in the paper",
         ),
         _accuracy(facts),
@@ -194,7 +195,7 @@ def judge_table(folder: Path) -> list[Finding]:
         Finding(
             STEPS,
             "; ".join(", ".join(row) for row in table),
-            "reproduced" if table == TABLE else "not reproduced",
+            verdict(table == TABLE),
             "rule: in step k all parameters of exactly these layers differ from the trained ones",
         )
     )
@@ -205,7 +206,7 @@ def judge_table(folder: Path) -> list[Finding]:
             REDRAWN,
             f"largest deviation of a mean or spread: {worst:.1f} standard errors; "
             f"accuracy falls to {steps[-1]['accuracy']:.3f}",
-            "reproduced" if again and worst < 5 else "not reproduced",
+            verdict(again and worst < 5),
             "rule: every step draws all its layers anew, mean and spread within 5 standard errors of the trained ones",
         )
     )
@@ -221,13 +222,13 @@ def _accuracy(facts: dict[str, Any]) -> Finding:
         return Finding(TRAINING, ours, "not comparable", why)
     reached = facts["accuracy"] >= ACCURACY
     why = f"rule: at least {ACCURACY}; trained for {how}, the paper for 50 epochs on 60,000"
-    return Finding(TRAINING, ours, "reproduced" if reached else "not reproduced", why)
+    return Finding(TRAINING, ours, verdict(reached), why)
 
 
 def compute_gradient(context: Context, folder: Path) -> None:
     """Figure 1: the Gradient alone."""
     model, _, test, facts = trained_cnn(context)
-    data = _in_turn(test, SIZES[context.config.preset].gradient_digits)
+    data = _in_turn(test, context.pick(SIZES).gradient_digits)
     chosen = {"gradient": cascade.AbsoluteGradient()}
     cascade.run_cascade(
         context, folder, model, model_spec("basic_cnn"), data, chosen, keep=min(SHOWN, len(data)), facts=facts
@@ -237,7 +238,7 @@ def compute_gradient(context: Context, folder: Path) -> None:
 def compute_methods(context: Context, folder: Path) -> None:
     """Figure 3: all seven methods; the maps of all digits are kept, for methods are compared with one another."""
     model, _, test, facts = trained_cnn(context)
-    effort = SIZES[context.config.preset].digits
+    effort = context.pick(SIZES).digits
     data = _in_turn(test, effort.images)
     cascade.run_cascade(
         context,
@@ -292,13 +293,13 @@ def draw_methods(folder: Path) -> dict[str, Figure]:
 def judge_gradient(folder: Path) -> list[Finding]:
     """The claim of section 2.3."""
     run = cascade.stored(folder)
-    scores = cascade.interval(cascade.scores_of(run, "gradient", "spearman-abs"))
+    scores = mean_over_images(cascade.scores_of(run, "gradient", "spearman-abs"))
     scrambled = scores.high[-1] < SIMILAR and scores.mean[-1] < scores.mean[0]
     return [
         Finding(
             SENSITIVE,
             f"rank correlation with the trained map: {_values(run.result.stages, scores.mean)}",
-            "reproduced" if scrambled else "not reproduced",
+            verdict(scrambled),
             f"rule: after the last stage the 95 % interval lies below {SIMILAR} (ours ends at {scores.high[-1]:.2f}) "
             f"and the mean below that after the first; {_basis(run)}",
         )
@@ -309,15 +310,15 @@ def judge_methods(folder: Path) -> list[Finding]:
     """The claims of section 3.1."""
     run = cascade.stored(folder)
     basis, stages = _basis(run), cascade.columns(run)
-    smooth = cascade.interval(cascade.likeness(run, "gradient", "smoothgrad")).mean
-    product = cascade.interval(cascade.likeness(run, "input-x-gradient", "input-x-gradient-sg")).mean
-    paths = cascade.interval(cascade.likeness(run, "integrated-gradients", "integrated-gradients-sg")).mean
-    guided = cascade.interval(cascade.scores_of(run, "guided-backprop", "spearman-abs")).mean
+    smooth = mean_over_images(cascade.likeness(run, "gradient", "smoothgrad")).mean
+    product = mean_over_images(cascade.likeness(run, "input-x-gradient", "input-x-gradient-sg")).mean
+    paths = mean_over_images(cascade.likeness(run, "integrated-gradients", "integrated-gradients-sg")).mean
+    guided = mean_over_images(cascade.scores_of(run, "guided-backprop", "spearman-abs")).mean
     outside = _outside(run)
-    more = cascade.interval(outside[3:].mean(0) - outside[0])
+    more = mean_over_images(outside[3:].mean(0) - outside[0])
 
     def finding(claim: Claim, ours: str, holds: bool, rule: str) -> Finding:
-        return Finding(claim, ours, "reproduced" if holds else "not reproduced", f"rule: {rule}; {basis}")
+        return Finding(claim, ours, verdict(holds), f"rule: {rule}; {basis}")
 
     return [
         finding(
@@ -328,7 +329,7 @@ def judge_methods(folder: Path) -> list[Finding]:
         ),
         finding(
             BACKGROUND,
-            f"share of the map outside the digit: {_values(stages, cascade.interval(outside).mean)}",
+            f"share of the map outside the digit: {_values(stages, mean_over_images(outside).mean)}",
             bool(more.low > 0),
             f"it grows with the convolutions random (by {more.mean:.2f}, 95 % interval {more.low:.2f} to "
             f"{more.high:.2f}, above 0)",

@@ -62,7 +62,7 @@ def _subject(context: Context, count: int) -> tuple[Network, ImageSet]:
 
 def compute(context: Context, folder: Path) -> None:
     """Both failures, each in a folder of its own."""
-    sizes = SIZES[context.config.preset]
+    sizes = context.pick(SIZES)
     (folder / "guided").mkdir()
     (folder / "nested").mkdir()
     net, data = _subject(context, sizes.guided)
@@ -74,8 +74,8 @@ def compute(context: Context, folder: Path) -> None:
 
 
 def _compute_nested(context: Context, folder: Path, net: Network, data: ImageSet) -> None:
-    """IG-SG beside IG on the network as it is, with the memory that it took."""
-    config, sizes = context.config, SIZES[context.config.preset]
+    """Compute IG-SG and IG on the unchanged network, and the peak memory."""
+    config, sizes = context.config, context.pick(SIZES)
     effort, budget = sizes.nested, config.memory_budget or sizes.budget
     some = data.subset(range(min(effort.images, len(data))))
     images = some.images.to(context.device)
@@ -140,7 +140,7 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Whether both work."""
+    """Judge both failures."""
     return [_judge_guided(folder / "guided"), _judge_nested(folder / "nested")]
 
 
@@ -164,7 +164,7 @@ def _judge_guided(folder: Path) -> Finding:
     why = (
         "the failure occurs unless, where the Gradient is not zero, there is no map whose 99th percentile is below "
         f"{100 * FAINTEST:.0f} % of the Gradient's or that leaves out more than {100 * (1 - FULLEST):.0f} % of its "
-        "pixels, and no undefined score; hooks on every ReLU call stand in for the authors' code; "
+        "pixels, and no undefined score; with hooks on every ReLU call instead of the authors' code; "
         f"{run.config['network']}, {run.config['data_title']}"
     )
     works = not vanished.any() and missing == 0 and run.config["relu_calls"] > 0 and not dead.all()

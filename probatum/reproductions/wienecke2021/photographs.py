@@ -16,7 +16,8 @@ from probatum.experiments import Run
 from probatum.experiments.build import preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
 from probatum.report import curves_figure, grid_figure, overlay_figure
-from probatum.reproductions.base import Claim, Context, Finding, Verdict, read_facts, write_facts
+from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
+from probatum.reproductions.findings import mean_over_images, not_computed, verdict
 from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import NOISE_STD, SIZES, TITLES
 
@@ -69,7 +70,7 @@ class Network:
     Args:
         spec: facts about it.
         model: on its device.
-        trained: whether its weights were learnt.
+        trained: False if its weights are random.
     """
 
     spec: ModelSpec
@@ -78,15 +79,15 @@ class Network:
 
     @property
     def title(self) -> str:
-        """With its weights, and with what it stands in for."""
-        instead = "" if self.spec.name == "resnet18" else " in place of ResNet-18"
+        """Name, kind of weights, and substitution."""
+        instead = "" if self.spec.name == "resnet18" else " instead of ResNet-18"
         return f"{self.spec.title} with {'trained' if self.trained else 'random'} weights{instead}"
 
 
 def asked(context: Context) -> bool:
-    """Whether there is a pretrained network to take: "quick" fetches none unasked."""
+    """Return True if a pretrained network is requested; the preset "quick" downloads none by default."""
     config = context.config
-    return config.model is not None or config.weights != "default" or context.pick(quick=False, paper=True)
+    return config.model is not None or config.weights != "default" or config.preset == "paper"
 
 
 def network(context: Context) -> Network:
@@ -145,12 +146,12 @@ def _compute(
     keep: int,
     first: Sequence[str] = (),
 ) -> None:
-    """Runs a cascade on photographs, or writes down what it lacks."""
+    """Run a cascade on photographs, or store what is missing."""
     photographs = source(context)
     wanted = ["--model resnet18 (fetches its weights) or --weights FILE"] * (not asked(context))
     if photographs is None or wanted:
         wanted += ["--photographs DIR or imagenet-samples/ in --data-dir"] * (photographs is None)
-        write_facts(folder, lacking=" and ".join(wanted))
+        write_facts(folder, missing="give " + " and ".join(wanted))
         return
     net = network(context)
     data = choose(photographs, net.spec, effort.images, first)
@@ -159,7 +160,7 @@ def _compute(
 
 def compute_overlays(context: Context, folder: Path) -> None:
     """Figure 4: Gradient ⊙ Input-SG, and the edges it is said to turn to."""
-    effort = SIZES[context.config.preset].overlays
+    effort = context.pick(SIZES).overlays
     name = "input-x-gradient-sg"
     chosen = {name: cascade.methods(effort)[name], "edge-detector": EdgeDetector()}
     _compute(context, folder, effort, chosen, keep=effort.images, first=JUNCO)
@@ -167,13 +168,13 @@ def compute_overlays(context: Context, folder: Path) -> None:
 
 def compute_photograph(context: Context, folder: Path) -> None:
     """Figure 6: all methods on one photograph."""
-    effort = SIZES[context.config.preset].photograph
+    effort = context.pick(SIZES).photograph
     _compute(context, folder, effort, cascade.methods(effort), keep=effort.images, first=BUCKET)
 
 
 def compute_curves(context: Context, folder: Path) -> None:
     """Figure 8: all methods, and the signed gradients beside them, which need no model call of their own."""
-    effort = SIZES[context.config.preset].curves
+    effort = context.pick(SIZES).curves
     signed = {
         "gradient-signed": Gradient(),
         "smoothgrad-signed": SmoothGrad(Gradient(), effort.samples, noise_std=NOISE_STD),
@@ -181,14 +182,14 @@ def compute_curves(context: Context, folder: Path) -> None:
     _compute(context, folder, effort, cascade.methods(effort) | signed, keep=0)
 
 
-def lacking(folder: Path) -> str | None:
-    """What kept an experiment from being computed, or None."""
-    return str(read_facts(folder)["lacking"]) if (folder / "facts.json").exists() else None
+def missing_in(folder: Path) -> str | None:
+    """Return what must be given to compute the experiment, or None if it was computed."""
+    return str(read_facts(folder)["missing"]) if (folder / "facts.json").exists() else None
 
 
 def draw_overlays(folder: Path) -> dict[str, Figure]:
     """Figure 4: a row for each photograph, a column for each stage, maps over the faint original."""
-    if lacking(folder):
+    if missing_in(folder):
         return {}
     run = cascade.stored(folder)
     name = "input-x-gradient-sg"
@@ -205,7 +206,7 @@ def draw_overlays(folder: Path) -> dict[str, Figure]:
 
 def draw_photograph(folder: Path) -> dict[str, Figure]:
     """Figure 6: a row for each method, a column for each stage."""
-    if lacking(folder):
+    if missing_in(folder):
         return {}
     run = cascade.stored(folder)
     figure = grid_figure(
@@ -221,7 +222,7 @@ def draw_photograph(folder: Path) -> dict[str, Figure]:
 
 def draw_curves(folder: Path) -> dict[str, Figure]:
     """Figure 8: a curve for each method, with intervals and noise ceilings."""
-    if lacking(folder):
+    if missing_in(folder):
         return {}
     run = cascade.stored(folder)
     result = run.result
@@ -239,8 +240,8 @@ def draw_curves(folder: Path) -> dict[str, Figure]:
 
 def judge_overlays(folder: Path) -> list[Finding]:
     """The claims of section 4.2."""
-    if why := lacking(folder):
-        return skipped((PREDICTED, EDGES), why)
+    if why := missing_in(folder):
+        return not_computed((PREDICTED, EDGES), why)
     run = cascade.stored(folder)
     return [_judge_junco(run), _judge_edges(run)]
 
@@ -257,8 +258,8 @@ def _judge_junco(run: Run) -> Finding:
 
 def _judge_edges(run: Run) -> Finding:
     along = cascade.likeness(run, "input-x-gradient-sg", "edge-detector")
-    gain = cascade.interval(along[-1] - along[0])
-    at = cascade.interval(along)
+    gain = mean_over_images(along[-1] - along[0])
+    at = mean_over_images(along)
     ours = f"correlation with an edge detector: normal {at.mean[0]:.2f}, all random {at.mean[-1]:.2f}"
     rule = (
         f"rule: it grows (by {gain.mean:.2f}, 95 % interval {gain.low:.2f} to {gain.high:.2f}, above 0) and ends above "
@@ -269,8 +270,8 @@ def _judge_edges(run: Run) -> Finding:
 
 def judge_photograph(folder: Path) -> list[Finding]:
     """The claims of section 4.3 that need no failure."""
-    if why := lacking(folder):
-        return skipped((ROWS, BRIGHT, STEADY), why)
+    if why := missing_in(folder):
+        return not_computed((ROWS, BRIGHT, STEADY), why)
     run = cascade.stored(folder)
     shown = {name: cascade.maps_of(run, name)[0] for name in TITLES}
     empty = {name: ~maps.any(axis=(1, 2)) for name, maps in shown.items()}
@@ -310,18 +311,18 @@ def judge_photograph(folder: Path) -> list[Finding]:
 
 def judge_curves(folder: Path) -> list[Finding]:
     """The claims of section 4.4."""
-    if why := lacking(folder):
-        return skipped((GUIDED, AROUND, LOW, LOWER), why)
+    if why := missing_in(folder):
+        return not_computed((GUIDED, AROUND, LOW, LOWER), why)
     run = cascade.stored(folder)
     scores = {name: cascade.scores_of(run, name, "ssim-wienecke") for name in run.result.methods}
-    means = {name: cascade.interval(values).mean for name, values in scores.items()}
+    means = {name: mean_over_images(values).mean for name, values in scores.items()}
     overall = {name: cascade.average(values) for name, values in means.items()}
     guided = means["guided-backprop"]
     rivals = np.fmax.reduce([means[name] for name in TITLES if name != "guided-backprop"])  # NaN only where all are
     defined = np.isfinite(guided)
     highest = guided[defined] >= rivals[defined]
     undefined = {name: int(np.isnan(values).sum()) for name, values in scores.items()}
-    last = cascade.interval(scores["gradient"][-1:])
+    last = mean_over_images(scores["gradient"][-1:])
     others = ("guided-backprop", *MAGNITUDES)
     images = f"means over {len(run.result.image_names)} photographs, the paper's over 20"
     return [
@@ -361,15 +362,8 @@ def judge_curves(folder: Path) -> list[Finding]:
 
 def finding(run: Run, claim: Claim, ours: str, holds: bool, rule: str) -> Finding:
     """A verdict that names the network; on random weights none is given."""
-    verdict: Verdict = "reproduced" if holds else "not reproduced"
-    if not run.config["trained"]:
-        verdict = "not comparable"
-    return Finding(claim, ours, verdict, f"{rule}; {run.config['network']}")
-
-
-def skipped(claims: Sequence[Claim], what: str) -> list[Finding]:
-    """The findings of an experiment that lacked something."""
-    return [Finding(claim, "not computed", "not comparable", f"give {what}") for claim in claims]
+    judgement = verdict(holds) if run.config["trained"] else "not comparable"
+    return Finding(claim, ours, judgement, f"{rule}; {run.config['network']}")
 
 
 def _row_title(run: Run, index: int) -> str:

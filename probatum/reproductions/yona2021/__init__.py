@@ -1,4 +1,4 @@
-"""Yona & Greenfeld 2021: on tasks that only a trained model can know, Guided Backprop tells it from a random one.
+"""Yona & Greenfeld 2021: on suitable tasks, Guided Backprop distinguishes trained models from random ones.
 
 Each study trains its models, compares their maps with those of untrained models and stores every score; figures and
 verdicts come from the stored scores.
@@ -90,7 +90,7 @@ PAPER = Paper(
     experiments=(
         _study(
             "figure1",
-            "halved digits and the causal effect on digits",
+            "Halved digits, and the causal effect on digits",
             half_study,
             figures.draw_half,
             verdicts.judge_half,

@@ -31,7 +31,7 @@ def draw_models(stored: Stored, pairs: list[tuple[int, int]], *, by_method: bool
 
 
 def draw_effects(stored: Stored) -> Figure:
-    """‖Λ‖ and the distance of each trained model, beside what untrained models give in their place."""
+    """Draw ‖Λ‖ and the distance of each trained model, compared with untrained models."""
     rows: dict[str, dict[str, Interval]] = {}
     for r, reduction in enumerate(REDUCTIONS):
         named: list[tuple[str, str, str, tuple[int, ...]]] = [(f"‖Λ‖, {reduction} maps", "effect", "effect_floor", ())]
@@ -49,7 +49,7 @@ def draw_effects(stored: Stored) -> Figure:
         limits=(0.0, 2.0),
         hollow=[f"{method}, untrained instead" for method in stored.methods],
         caption=stored.caption(
-            f"Λ: equation 1, its tasks weighted {stored.facts['weights']}. White dots: other untrained models in place "
+            f"Λ: equation 1, its tasks weighted {stored.facts['weights']}. White dots: other untrained models instead "
             f"of the trained ones. Means over {counted} images and {untrained} untrained models with 95 % bootstrap "
             f"intervals over both. {stored.undefined} scores undefined (a map of zeros)."
         ),

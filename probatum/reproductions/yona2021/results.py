@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from probatum.report import Interval
 from probatum.reproductions.base import read_arrays, read_facts
 
 GBP, GRADIENT = range(2)  # positions of the methods
@@ -12,7 +11,7 @@ ABSOLUTE, SIGNED = range(2)  # positions of the reductions
 
 
 class Stored:
-    """What a study stored, read back, with the intervals that figures and verdicts need."""
+    """Stored results of a study, with the scores that figures and verdicts need."""
 
     def __init__(self, folder: Path) -> None:
         self.facts = read_facts(folder)
@@ -46,9 +45,3 @@ class Stored:
         """How many scores do not exist because a map is zero, of how many."""
         tables = [self.arrays[name] for name in ("effect", "effect_floor", "distance", "distance_floor")]
         return f"{sum(int(np.isnan(table).sum()) for table in tables)} of {sum(table.size for table in tables)}"
-
-
-def words(interval: Interval) -> str:
-    """A mean with its interval."""
-    mean, low, high = (float(value) for value in interval)
-    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"

@@ -36,8 +36,8 @@ _RANDOM_SEEDS = 1_000  # apart from the seeds of the trainings
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much of everything.
+class YonaSizes:
+    """Sizes of the study.
 
     Args:
         train: digits of a training.
@@ -68,8 +68,8 @@ class Sizes:
 
 # The paper states the 250 training images of a class, of the 500 that Tiny-ImageNet has; the rest are our choice.
 SIZES = {
-    "paper": Sizes(60_000, 10_000, 20, 5, 10_000, 2_000, 250, 20, 500, 10, 6),
-    "quick": Sizes(16_000, 2_000, 6, 3, 2_500, 500, 250, 8, 100, 10, 4),
+    "paper": YonaSizes(60_000, 10_000, 20, 5, 10_000, 2_000, 250, 20, 500, 10, 6),
+    "quick": YonaSizes(16_000, 2_000, 6, 3, 2_500, 500, 250, 8, 100, 10, 4),
 }
 
 
@@ -84,10 +84,10 @@ class Study:
         pictures: the same, in [0, 1].
         weights: Pr(T = t | X = x) of each trained model's task.
         regions: by name.
-        counted: (image,) whether an image takes part in scores, or is only shown.
+        counted: (image,) False for images that are shown but not scored.
         shown: how many of the first images the figures show.
         shown_names: their row titles.
-        facts: what captions and verdicts say.
+        facts: for captions and verdicts.
     """
 
     trained: Mapping[str, Subject]
@@ -108,7 +108,7 @@ def half_study(context: Context, examples: bool) -> Study:
     The tasks are equally likely, the first shows every digit whole and the second every other one, so by Bayes' rule
     Pr(T | X) is 2/3 and 1/3 for a whole digit, and 0 and 1 for a half.
     """
-    sizes, seed = SIZES[context.config.preset], context.config.seed
+    sizes, seed = context.pick(SIZES), context.config.seed
     source, root = _digit_source(context)
     (images, labels), (test, test_labels) = (_digits(root, split, sizes, seed) for split in ("train", "test"))
     halved, test_halved = half_digits(images, 2 * seed), half_digits(test, 2 * seed + 1)
@@ -140,15 +140,15 @@ def half_study(context: Context, examples: bool) -> Study:
             "targets": "the logit that each model predicts",
             "weights": "2/3 (digits) and 1/3 (halved digits)",
             "region_rule": "the bottom half of the image, which the second task may delete",
-            "substitution": "" if root else "on rendered digits instead of MNIST",
-            "obstacle": "",
+            "substitution": "" if root else "rendered digits instead of MNIST",
+            "comparable": True,
         },
     )
 
 
 def shapes_study(context: Context, examples: bool) -> Study:
     """Section 4.2 on digits: a model of the shape and one of the digit, on the same images."""
-    sizes, seed = SIZES[context.config.preset], context.config.seed
+    sizes, seed = context.pick(SIZES), context.config.seed
     source, root = _digit_source(context)
     (shapes, digits), (test_shapes, test_digits) = (_shapes(root, split, sizes, seed) for split in ("train", "test"))
     digit, digit_accuracy = _trained_cnn(context, digits, test_digits, 0.99, "the CNN on digits with shapes")
@@ -179,8 +179,8 @@ def shapes_study(context: Context, examples: bool) -> Study:
             "targets": "the logit that each model predicts",
             "weights": "1/2 (digit) and 1/2 (shape)",
             "region_rule": "the object with a margin of 2 pixels",
-            "substitution": "" if root else "on rendered digits instead of MNIST",
-            "obstacle": "",
+            "substitution": "" if root else "rendered digits instead of MNIST",
+            "comparable": True,
         },
     )
 
@@ -194,11 +194,11 @@ def pairs_study(context: Context, examples: bool) -> Study:
     Without Tiny-ImageNet the pairs are of digits; without a pretrained network the `PairCNN` learns from scratch. Then
     nothing is comparable to the paper, and every finding says so.
     """
-    sizes, seed = SIZES[context.config.preset], context.config.seed
+    sizes, seed = context.pick(SIZES), context.config.seed
     folder = context.data_folder("tiny-imagenet-200")
     task, test = (_pairs(folder, split, sizes, seed) for split in ("train", "test"))
     preprocessing = PHOTOGRAPHS if folder else MNIST
-    name = context.config.model or context.pick(quick=None, paper="resnet18")
+    name = context.config.model or context.pick({"quick": None, "paper": "resnet18"})
     if name is not None and not set(DECIDING.values()) <= set(model_spec(name).class_names or ()):
         raise InvalidInput(f"{model_spec(name).title} is no ImageNet classifier; give --model resnet18, say")
     pretrained: nn.Module | None = None
@@ -258,17 +258,16 @@ def pairs_study(context: Context, examples: bool) -> Study:
     )
 
 
-def _comparability(folder: Path | None, name: str | None, pretrained: bool) -> dict[str, str]:
-    """What keeps the pairs from being the paper's: entirely, or in part."""
-    obstacle = ""
+def _comparability(folder: Path | None, name: str | None, pretrained: bool) -> dict[str, Any]:
+    """Return the substitution of the pairs and their network, and False if it makes them incomparable."""
+    substitution = ""
     if folder is None:
-        obstacle = "pairs of digits, no photographs: give --data-dir with tiny-imagenet-200/"
+        substitution = "pairs of digits instead of photographs: give --data-dir with tiny-imagenet-200/"
     elif not pretrained:
-        obstacle = "no pretrained network: give --model resnet18, or --model with --weights FILE"
-    substitution = (
-        f"{model_spec(name).title} instead of ResNet-18" if pretrained and name and name != "resnet18" else ""
-    )
-    return {"obstacle": obstacle, "substitution": substitution}
+        substitution = "no pretrained network: give --model resnet18, or --model with --weights FILE"
+    elif name and name != "resnet18":
+        substitution = f"{model_spec(name).title} instead of ResNet-18"
+    return {"comparable": folder is not None and pretrained, "substitution": substitution}
 
 
 def _digit_source(context: Context) -> tuple[str, Path | None]:
@@ -279,7 +278,7 @@ def _digit_source(context: Context) -> tuple[str, Path | None]:
 
 @lru_cache(maxsize=2)  # several figures of one run show the same images
 def _digits(
-    root: Path | None, split: str, sizes: Sizes, seed: int
+    root: Path | None, split: str, sizes: YonaSizes, seed: int
 ) -> tuple[UInt8[Tensor, "image 1 28 28"], Int64[Tensor, " image"]]:
     count = sizes.train if split == "train" else sizes.test
     images, labels = read_mnist(root, split) if root else render_digits(count, split, seed)
@@ -287,12 +286,12 @@ def _digits(
 
 
 @lru_cache(maxsize=2)
-def _shapes(root: Path | None, split: str, sizes: Sizes, seed: int) -> tuple[RegionTask, RegionTask]:
+def _shapes(root: Path | None, split: str, sizes: YonaSizes, seed: int) -> tuple[RegionTask, RegionTask]:
     return shapes_on_digits(*_digits(root, split, sizes, seed), seed=2 * seed + (split == "test"))
 
 
 @lru_cache(maxsize=2)
-def _pairs(folder: Path | None, split: str, sizes: Sizes, seed: int) -> RegionTask:
+def _pairs(folder: Path | None, split: str, sizes: YonaSizes, seed: int) -> RegionTask:
     """Pairs of photographs, or of a rendered digit below 5 beside one from 5 on."""
     count = sizes.pairs if split == "train" else sizes.test_pairs
     own = 2 * seed + (split == "test")
@@ -323,7 +322,7 @@ def _trained_cnn(
     seed = context.config.seed
     model = load_model("basic_cnn", "none", 10, seed)
     config = TrainingConfig(
-        epochs=1 if passes else SIZES[context.config.preset].epochs,
+        epochs=1 if passes else context.pick(SIZES).epochs,
         batch_size=64,
         learning_rate=1e-3,
         schedule="constant" if passes else "linear",
@@ -359,7 +358,7 @@ def _train(
     return report.best_accuracy
 
 
-def _untrained_cnns(context: Context, sizes: Sizes) -> tuple[Subject, ...]:
+def _untrained_cnns(context: Context, sizes: YonaSizes) -> tuple[Subject, ...]:
     first = _RANDOM_SEEDS * (context.config.seed + 1)
     return tuple(
         Subject(load_model("basic_cnn", "none", 10, first + k).to(context.device)) for k in range(sizes.untrained)

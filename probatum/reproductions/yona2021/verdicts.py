@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from probatum.report import bootstrap_interval
-from probatum.reproductions.base import Claim, Finding, Verdict
-from probatum.reproductions.yona2021.results import ABSOLUTE, GBP, GRADIENT, SIGNED, Stored, words
+from probatum.reproductions.base import Claim, Finding
+from probatum.reproductions.findings import estimate, joined, verdict
+from probatum.reproductions.yona2021.results import ABSOLUTE, GBP, GRADIENT, SIGNED, Stored
 
 AS_CLEAR = 0.8  # of the Gradient's excess, which Guided Backprop must reach to tell the models apart as clearly
 
@@ -57,8 +58,8 @@ def judge_half(folder: Path) -> list[Finding]:
     floor = stored.scores("distance_floor", ABSOLUTE, GBP)
     above_near, above_far = bootstrap_interval(near - floor), bootstrap_interval(far - floor)
     apart = bootstrap_interval(far - near)
-    numbers = f"{words(bootstrap_interval(near))} for digits, {words(bootstrap_interval(far))} for halved digits"
-    numbers += f", {words(bootstrap_interval(floor))} between untrained models"
+    numbers = f"{estimate(bootstrap_interval(near))} for digits, {estimate(bootstrap_interval(far))} for halved digits"
+    numbers += f", {estimate(bootstrap_interval(floor))} between untrained models"
     return [
         _accuracy(stored, "digit accuracy", "digit", 0.98),
         _accuracy(stored, "half accuracy", "half", 0.995),
@@ -68,7 +69,7 @@ def judge_half(folder: Path) -> list[Finding]:
             numbers,
             bool(above_near.high < 0.1),
             "rule: the distance, less that between untrained models, has an interval below 0.1 of at most 1.41; "
-            f"it is {words(above_near)}",
+            f"it is {estimate(above_near)}",
         ),
         _finding(
             stored,
@@ -76,7 +77,7 @@ def judge_half(folder: Path) -> list[Finding]:
             numbers,
             bool(above_far.low > 0.1 and apart.low > 0),
             "rule: that excess has an interval above 0.1 for halved digits, and the distance exceeds that for digits; "
-            f"the excess is {words(above_far)}, the distance {words(apart)} larger",
+            f"the excess is {estimate(above_far)}, the distance {estimate(apart)} larger",
         ),
         _effect(stored, "half effect"),
         _as_clear(stored, "half as clear"),
@@ -107,7 +108,7 @@ def judge_pairs(folder: Path) -> list[Finding]:
         for name, model in baselines
         for m, method in enumerate(stored.methods)
     }
-    numbers = [f"{names[name]}, {method}: {words(share)}" for (name, method), share in shares.items()]
+    numbers = [f"{names[name]}, {method}: {estimate(share)}" for (name, method), share in shares.items()]
     return [
         _accuracy(stored, "pair accuracy", "pairs", 0.77),
         _regions(stored, "pairs region GBP", GBP, ["pairs"]),
@@ -125,15 +126,12 @@ def judge_pairs(folder: Path) -> list[Finding]:
 
 
 def _finding(stored: Stored, name: str, ours: str, holds: bool, why: str) -> Finding:
-    """The verdict, with what was not the paper's."""
+    """Judge a claim and name the substitution."""
     facts = stored.facts
-    verdict: Verdict = "reproduced" if holds else "not reproduced"
-    parts = [why]
-    if facts["obstacle"]:
-        verdict, parts = "not comparable", [facts["obstacle"], why + (" (met)" if holds else " (missed)")]
-    if facts["substitution"]:
-        parts.append(facts["substitution"])
-    return Finding(CLAIMS[name], ours, verdict, "; ".join(parts))
+    if facts["comparable"]:
+        return Finding(CLAIMS[name], ours, verdict(holds), joined(why, facts["substitution"]))
+    outcome = "met" if holds else "missed"
+    return Finding(CLAIMS[name], ours, "not comparable", joined(facts["substitution"], f"{why} ({outcome})"))
 
 
 def _accuracy(stored: Stored, name: str, model: str, least: float) -> Finding:
@@ -143,20 +141,20 @@ def _accuracy(stored: Stored, name: str, model: str, least: float) -> Finding:
 
 
 def _effect(stored: Stored, name: str) -> Finding:
-    """Whether Λ is larger than what untrained models give in place of the trained ones, for both methods."""
+    """Judge if Λ is larger than for untrained models instead of the trained ones, for both methods."""
     excess = [bootstrap_interval(_excess(stored, ABSOLUTE, method)) for method in (GBP, GRADIENT)]
     return _finding(
         stored,
         name,
         _sizes(stored),
         all(bool(interval.low > 0) for interval in excess),
-        "rule: ‖Λ‖ less the same with untrained models in place of the trained ones has an interval above 0 for both; "
-        f"{stored.methods[GBP]} {words(excess[GBP])}, {stored.methods[GRADIENT]} {words(excess[GRADIENT])}",
+        "rule: ‖Λ‖ less the same with untrained models instead of the trained ones has an interval above 0 for both; "
+        f"{stored.methods[GBP]} {estimate(excess[GBP])}, {stored.methods[GRADIENT]} {estimate(excess[GRADIENT])}",
     )
 
 
 def _as_clear(stored: Stored, name: str) -> Finding:
-    """Whether Guided Backprop's excess of ‖Λ‖ over its floor is above 0 and not much smaller than the Gradient's.
+    """Judge if Guided Backprop's excess of ‖Λ‖ over its floor is above 0 and not much smaller than the Gradient's.
 
     Not ‖Λ‖ itself: it is largest for maps of pure noise, which no training changes.
     """
@@ -169,12 +167,12 @@ def _as_clear(stored: Stored, name: str) -> Finding:
         _sizes(stored),
         bool(margin.low > 0 and excess.low > 0),
         "rule: Guided Backprop's ‖Λ‖ less the same with untrained models, and that excess less "
-        f"{AS_CLEAR:g} of the Gradient's, have intervals above 0; they are {words(excess)} and {words(margin)}",
+        f"{AS_CLEAR:g} of the Gradient's, have intervals above 0; they are {estimate(excess)} and {estimate(margin)}",
     )
 
 
 def _regions(stored: Stored, name: str, method: int, models: list[str]) -> Finding:
-    """Whether each model's map lies in its own region more than those of the untrained models and than chance."""
+    """Judge if each model's map lies in its own region more than untrained models' maps and more than chance."""
     parts, holds = [], True
     for region, model in enumerate(models):
         own = stored.share(method, stored.trained.index(model), region)
@@ -183,8 +181,8 @@ def _regions(stored: Stored, name: str, method: int, models: list[str]) -> Findi
         above, beyond = bootstrap_interval(own - others), bootstrap_interval(own - area)
         holds = holds and bool(above.low > 0 and beyond.low > 0)
         parts.append(
-            f"{stored.regions[region]}: trained {words(bootstrap_interval(own))}, "
-            f"untrained {words(bootstrap_interval(others))}, area {area.mean():.2f}"
+            f"{stored.regions[region]}: trained {estimate(bootstrap_interval(own))}, "
+            f"untrained {estimate(bootstrap_interval(others))}, area {area.mean():.2f}"
         )
     why = "rule: the share of the map in its region less that of untrained models, and less the region's share of the "
     return _finding(stored, name, "; ".join(parts), holds, why + "area, have intervals above 0")
@@ -203,6 +201,6 @@ def _sizes(stored: Stored) -> str:
         floor = bootstrap_interval(stored.scores("effect_floor", ABSOLUTE, method))
         signed = bootstrap_interval(stored.scores("effect", SIGNED, method))
         parts.append(
-            f"{title} ‖Λ‖ {words(own)}, untrained {float(floor.mean):.2f} (signed maps {float(signed.mean):.2f})"
+            f"{title} ‖Λ‖ {estimate(own)}, untrained {float(floor.mean):.2f} (signed maps {float(signed.mean):.2f})"
         )
     return "; ".join(parts) + (f"; {stored.undefined} scores undefined" if stored.undefined[0] != "0" else "")
