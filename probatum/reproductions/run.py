@@ -25,7 +25,7 @@ from probatum.storage import sync, sync_all, write_whole
 
 
 def get_paper(name: str) -> Paper:
-    """Looks a paper up; UnknownName suggests the nearest."""
+    """Look up a paper; UnknownName suggests similar names."""
     if name not in PAPERS:
         raise UnknownName("paper", name, PAPERS)
     return PAPERS[name]
@@ -113,7 +113,7 @@ class ReproductionRun(Computation[list[Finding]]):
 
 
 def _inputs_of(config: ReproductionConfig) -> dict[str, str]:
-    """What is read: a hash of each file that is named, and of the names and sizes of what lies in each folder."""
+    """Hash each input file, and the names and sizes of the files in each input folder."""
     found = {}
     for name in ("data_dir", "photographs", "weights", "text_model"):
         path = Path(getattr(config, name) or "")

@@ -241,7 +241,7 @@ def _rows(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, Interval]]:
 
 
 def _protocol(facts: dict[str, Any]) -> str:
-    """What the figures rest on, in a sentence or two."""
+    """Describe the protocol of the figures in a sentence or two."""
     scale = "as printed" if facts["width"] == 1 else f"at {facts['width']:g} of the printed widths"
     return (
         f"Preset {facts['preset']}: AlexNet and VGG-11 of appendix B {scale}, {facts['train_images']} training images "

@@ -132,7 +132,7 @@ def choose(folder: Path, spec: ModelSpec, count: int, first: Sequence[str] = ())
 
 
 def about(net: Network, data: ImageSet) -> dict[str, Any]:
-    """What captions and findings say about network and photographs."""
+    """Describe network and photographs for captions and findings."""
     photographs = "1 photograph" if len(data) == 1 else f"{len(data)} photographs"
     return {"network": net.title, "trained": net.trained, "data_title": f"{photographs} of {data.name}"}
 
