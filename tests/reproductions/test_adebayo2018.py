@@ -122,8 +122,8 @@ def test_data_are_what_is_there(tmp_path):
     )
     with pytest.raises(InvalidInput, match="MNIST/"):
         named("paper")
-    assert "rendered digits" in setting.remark_on(["digits"])
-    assert setting.remark_on(["mnist", "fashion-mnist"]) == ""
+    assert "rendered digits" in setting.substitution_of(["digits"])
+    assert setting.substitution_of(["mnist", "fashion-mnist"]) == ""
 
 
 # -- rules ----------------------------------------------------------------------------------------------------------
@@ -222,10 +222,10 @@ def test_one_miss_is_a_claim_missed():
     claim = weights.GUIDED
     good, bad = rules.Measured("0.9", True), rules.Measured("0.1", False)
     assert rules.conclude(claim, {"a": good, "b": good}, "a rule").verdict == "reproduced"
-    finding = rules.conclude(claim, {"a": good, "b": bad}, "a rule", "a remark")
+    finding = rules.conclude(claim, {"a": good, "b": bad}, "a rule", "a note")
     assert finding.verdict == "not reproduced"
     assert finding.ours == "a: 0.9; b: 0.1"
-    assert finding.why == "rule: a rule; missed by b; a remark"
+    assert finding.why == "rule: a rule; missed by b; a note"
 
 
 def stored_labels(folder, scores, accuracy=0.97):
