@@ -149,7 +149,7 @@ def test_label_randomization(tiny, tmp_path):
 def test_the_cascade_on_digits_where_no_network_is_given(tiny, tmp_path):
     out, found = run(ReproductionConfig("shin2021", ("figures5-6",), device="cpu"), tmp_path)
     assert {finding.verdict for finding in found.values()} == {"not comparable"}
-    assert all("test digits for photographs" in finding.why for finding in found.values())
+    assert all("instead of photographs" in finding.why for finding in found.values())
     assert_redraws(
         out, [f"figures5-6-{figure}-{name}" for figure in ("figure5", "figure6") for name in ("alexnet", "vgg11")]
     )
