@@ -9,7 +9,7 @@ from probatum.report import Interval, bootstrap_interval
 from probatum.reproductions.base import Claim, Finding, Verdict
 
 
-def verdict(holds: bool) -> Verdict:
+def verdict(holds: bool | np.bool_) -> Verdict:
     """Return the verdict of a rule that is met or missed."""
     return "reproduced" if holds else "not reproduced"
 
