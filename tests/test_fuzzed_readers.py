@@ -21,7 +21,7 @@ from probatum.data.tiny_imagenet import read_tiny_imagenet
 from probatum.experiments import CheckConfig
 from probatum.models import EpochRecord, TrainingReport, load_checkpoint
 from probatum.reproductions import ReproductionConfig
-from probatum.runs.cache import read_report, write_report
+from probatum.runs.cache import read_training, write_training
 from probatum.runs.cells import Cell, CellStore
 from probatum.runs.files import read_arrays, read_json, read_table
 from probatum.runs.resume import is_finished, requested
@@ -129,11 +129,11 @@ def benchmark_records(folder):
 def records_of_trainings(folder):
     path = folder / "training.json"
     epochs = tuple(EpochRecord(number, 0.5, 0.9, 0.8) for number in (1, 2))
-    write_report(TrainingReport(epochs, epochs[0], None), path)
+    write_training(TrainingReport(epochs, epochs[0], None), path)
 
     def read(content):
         path.write_bytes(content)
-        report = read_report(path)
+        report = read_training(path)
         f"{report.best_accuracy:.4f} {report.final_accuracy:.4f}"
 
     return damaged(path.read_bytes()) | json_files(

@@ -4,7 +4,7 @@ from probatum.data.datasets import DATASETS, SPLITS, DatasetSpec, load_dataset
 from probatum.data.digits import render_digits
 from probatum.data.image_set import ImageSet, is_text, storable
 from probatum.data.mnist import read_mnist
-from probatum.data.photographs import EXTENSIONS, load_photographs, open_photograph
+from probatum.data.photographs import EXTENSIONS, image_files, load_photographs, open_photograph
 from probatum.data.preprocessing import (
     IMAGENET,
     IMAGENET_INCEPTION,
@@ -26,6 +26,7 @@ __all__ = [
     "DatasetSpec",
     "ImageSet",
     "Preprocessing",
+    "image_files",
     "is_text",
     "load_dataset",
     "load_photographs",

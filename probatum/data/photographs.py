@@ -128,14 +128,19 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return image
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder and its sub-folders, sorted, without hidden files."""
+    found = [file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()]
+    return sorted(file for file in found if not _is_hidden(file.relative_to(folder)))
+
+
 def _find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, Path, list[Path]]:
     """Return the title of the set, the folder to which its names are relative, and its files."""
     if not isinstance(source, str | os.PathLike):
         return _listed("photographs", [Path(path) for path in source])
     path = Path(source)
     if os.path.isdir(path):
-        found = [file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()]
-        files = sorted(file for file in found if not _is_hidden(file.relative_to(path)))
+        files = image_files(path)
         if not files:
             raise InvalidInput(f"the folder {path} contains no image ({', '.join(EXTENSIONS)})")
         return path.resolve().name, path, files

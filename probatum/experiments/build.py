@@ -38,7 +38,7 @@ from probatum.randomization import (
     stages_from_table,
     usual_stages,
 )
-from probatum.runs.cache import read_report, train_once, write_report
+from probatum.runs.cache import read_training, train_once, write_training
 
 _FEW = 8  # images that tell whether a model ends in a ReLU
 
@@ -50,8 +50,7 @@ class Setup:
     Args:
         spec: facts about the model.
         model: on its device.
-        data: the images, on the CPU.
-        images: the same on the model's device.
+        data: the images, on the model's device.
         targets: the predicted classes.
         confidences: their softmax probabilities.
         probabilities: those of all classes, (image, class).
@@ -68,7 +67,6 @@ class Setup:
     spec: ModelSpec
     model: nn.Module
     data: ImageSet
-    images: Tensor
     targets: Tensor
     confidences: Tensor
     probabilities: Tensor
@@ -122,8 +120,7 @@ def set_up(
     return Setup(
         spec=spec,
         model=model,
-        data=data,
-        images=images,
+        data=replace(data, images=images),
         targets=targets,
         confidences=confidences,
         probabilities=probabilities,
@@ -161,7 +158,7 @@ def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
     methods = configured_methods(config, setup.spec, setup.data.preprocessing)
     return replace(
         setup,
-        methods=resolved(methods, prepare(setup.model), setup.images),
+        methods=resolved(methods, prepare(setup.model), setup.data.images),
         metrics=configured_metrics(config, setup.data),
         randomizer=configured_randomizer(config, setup.model, setup.randomizer.plan),
         trials=config.trials or preset(config.preset).trials,
@@ -266,7 +263,7 @@ def load_or_train(
     record = None if trained is None else trained.with_suffix(".json")
     if trained is not None and record is not None and record.is_file():
         model = load_model(spec.name, str(trained), len(dataset.class_names))
-        return model.eval(), read_report(record)
+        return model.eval(), read_training(record)
     training_set = load_dataset(config.data, "train", config.train_images, config.data_dir, config.seed)
     test_set = load_dataset(config.data, "test", min(2_000, dataset.sizes[1]), config.data_dir, config.seed)
     model = load_model(spec.name, "none", len(dataset.class_names), config.seed)
@@ -283,7 +280,7 @@ def load_or_train(
     )
     if trained is not None and record is not None:
         save_checkpoint(model, trained)
-        write_report(report, record)  # last: where it is, the weights are whole
+        write_training(report, record)  # last: where it is, the weights are whole
     return model, report
 
 

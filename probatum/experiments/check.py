@@ -1,6 +1,5 @@
 """A whole check: configuration in, run folder out."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,11 +11,11 @@ from probatum.experiments.build import Setup, choose_device, set_up
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import SanityResult
 from probatum.experiments.run_folder import read_run, write_results
-from probatum.experiments.sanity import ResultBuilder, SanityWork, Ticker
+from probatum.experiments.sanity import SanityWork
 from probatum.maps import get_reduction
 from probatum.models import save_checkpoint
 from probatum.progress import Progress
-from probatum.runs.cells import Arrays, Cell, CellStore
+from probatum.runs.cells import CellStore
 from probatum.runs.files import write_arrays
 from probatum.runs.fingerprint import weights_hash
 from probatum.runs.identity import identity_of_inputs, identity_of_software, software
@@ -57,7 +56,7 @@ def run_check(
         InvalidInput, ModelError: what the parts raise; the folder holds something else, or an unfinished run of another
             configuration.
     """
-    device = ranks.device(setup.images.device if setup is not None else choose_device(config.device))
+    device = ranks.device(setup.data.images.device if setup is not None else choose_device(config.device))
     kind = CHECK if setup is None else replace(CHECK, prepare=lambda config, run: CheckRun(config, run, setup))
     return execute(kind, config, folder, device, progress=progress, ranks=ranks, draw=draw, say=say)
 
@@ -84,17 +83,17 @@ class CheckRun(Computation[SanityResult]):
 
     def compute(self, store: CellStore) -> None:
         """Computes this process's share of the missing cells."""
-        compute_cells(self._work, store, self._run.ranks, self._run.progress, self._run.say)
+        self._work.compute(store, self._run.progress, self._run.ranks, self._run.say)
 
     def result(self, store: CellStore) -> SanityResult:
         """Puts the cells together."""
-        return gather(self._work, store)
+        return self._work.gathered(store)
 
     def write(self, result: SanityResult) -> dict[str, Any]:
         """Writes scores, maps, pictures and the weights of a network that was trained."""
         folder, setup = self._run.folder, self._setup
         write_results(folder, result)
-        write_arrays(folder / "images.npz", {"pictures": setup.data.pictures().numpy()})
+        write_arrays(folder / "images.npz", {"pictures": setup.data.pictures().cpu().numpy()})
         if setup.training is not None:
             save_checkpoint(setup.model, folder / "weights.pt")
         return record(self._config, setup, result)
@@ -104,9 +103,9 @@ def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
     """Everything that determines the numbers of a check, as JSON values."""
     return {
         "config": config.to_json(),
-        **identity_of_inputs(setup.model, setup.images, setup.targets),
+        **identity_of_inputs(setup.model, setup.data.images, setup.targets),
         "image names": list(setup.data.image_names),
-        **identity_of_software(setup.images.device),
+        **identity_of_software(setup.data.images.device),
     }
 
 
@@ -128,9 +127,9 @@ def sanity_work(config: CheckConfig, setup: Setup, memory_budget: int | None = N
             config.precision,
             channels_last=config.channels_last,
             fold_batch_norm=config.fold_batch_norm,
-            example=setup.images,
+            example=setup.data.images,
         ),
-        images=setup.images,
+        images=setup.data.images,
         targets=setup.targets,
         methods=setup.methods,
         metrics=setup.metrics,
@@ -144,50 +143,17 @@ def sanity_work(config: CheckConfig, setup: Setup, memory_budget: int | None = N
     )
 
 
-def compute_cells(
-    work: SanityWork, store: CellStore, ranks: Ranks, progress: Progress | None = None, say: Say | None = None
-) -> None:
-    """Computes and stores the cells that are missing; each process its share."""
-    # The first process alone looks, for cells of the others may appear meanwhile.
-    numbers = [number for number, cell in enumerate(work.cells) if ranks.is_main and store.load(cell) is None]
-    todo = [work.cells[number] for number in json.loads(ranks.broadcast(json.dumps(numbers)))]
-    if say is not None and len(todo) < len(work.cells):
-        say(f"continuing: {len(work.cells) - len(todo)} of {len(work.cells)} cells are there")
-    first, second = (
-        ranks.shard([cell for cell in todo if (cell.trial is None) == trained]) for trained in (True, False)
-    )
-    ticker = Ticker(work, progress, [*first, *second])
-    for cell in first:
-        store.save(cell, work.explain_trained(cell, ticker))
-    ranks.barrier()
-    group, trained = list[Cell](), list[Arrays]()
-    for cell in second:
-        if work.group_of(cell) != group:
-            group = work.group_of(cell)
-            trained = [store.require(block) for block in group]
-        store.save(cell, work.compare_randomized(cell, trained, ticker))
-    ranks.barrier()
-
-
-def gather(work: SanityWork, store: CellStore) -> SanityResult:
-    """Puts the stored cells together."""
-    gathered = ResultBuilder(work)
-    for cell in work.cells:
-        gathered.add(cell, store.require(cell))
-    return gathered.result()
-
-
 def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str, Any]:
     """Everything besides the configuration that determines a run or is needed to read it, as JSON values."""
     randomizer, spec = setup.randomizer, setup.spec
     labels = setup.data.labels
     account = randomizer.account()
-    coverage = relu_coverage(setup.model, setup.images)
+    coverage = relu_coverage(setup.model, setup.data.images)
     draws = result.draws
     assert draws is not None, "a result that was read back tells nothing of its draws"
     return {
         "software": software(),
-        "device": setup.images.device.type,
+        "device": setup.data.images.device.type,
         "model": {
             "name": spec.name,
             "title": spec.title,
@@ -226,7 +192,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
             "batch_norm": randomizer.batch_norm,
             "redraw": randomizer.redraw,
             "trials": setup.trials,
-            "targets": [randomizer.targets(setup.images, setup.targets, draw).tolist() for draw in draws.used],
+            "targets": [randomizer.targets(setup.data.images, setup.targets, draw).tolist() for draw in draws.used],
             "draws": list(draws.used),
             "dead draws": list(draws.dead),
             "seed": randomizer.seed,

@@ -3,9 +3,10 @@
 This is where attributions, randomization, map reductions and metrics meet.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +41,7 @@ from probatum.progress import Progress
 from probatum.randomization import Randomizer, automatic_stages, usual_stages
 from probatum.randomization import preset as get_preset
 from probatum.runs.cells import Arrays, Cell, CellStore, cell_store
+from probatum.runs.ranks import ALONE, Ranks
 
 IMAGES_AT_ONCE = 16  # at most, whose maps are held in memory together: of all methods and all stages
 MAPS_AT_ONCE = 512 << 20  # bytes of such maps, which bound the images further
@@ -261,27 +263,59 @@ class SanityWork:
         return cell_store(folder, self.trained, *data, "sanity", *settings, self.on_nan)
 
     def result(self, progress: Progress | None = None, store: CellStore | None = None) -> SanityResult:
-        """Computes all cells one after another, save those that are stored, and keeps nothing but the result."""
-        gathered = ResultBuilder(self)
-        todo = [cell for cell in self.cells if store is None or store.load(cell) is None]
-        ticker = Ticker(self, progress, todo)
+        """Computes all cells, save those that are stored, and puts them together."""
+        if store is not None:
+            self.compute(store, progress)
+            return self.gathered(store)
+        builder = ResultBuilder(self)
+        self.compute(_Passed(builder), progress)
+        return builder.result()
 
-        def computed(cell: Cell, compute: Callable[[], Arrays]) -> Arrays:
-            found = None if store is None else store.load(cell)
-            if found is None:
-                found = compute()
-                if store is not None:
-                    store.save(cell, found)
-            gathered.add(cell, found)
-            return found
+    def compute(
+        self,
+        store: "CellStore | _Passed",
+        progress: Progress | None = None,
+        ranks: Ranks = ALONE,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """Computes and stores the cells that are missing; each process its share.
 
-        for blocks in self.groups:
-            trained = [computed(block, partial(self.explain_trained, block, ticker)) for block in blocks]
-            for block in blocks:
-                for trial in range(self.trials):
-                    cell = Cell(block.first, block.stop, trial)
-                    computed(cell, partial(self.compare_randomized, cell, trained, ticker))
-        return gathered.result()
+        A process alone goes from group to group, and so holds the trained model's maps of one group. Several compute
+        all maps of the trained model first, for a group may be shared among them.
+        """
+        # The first process alone looks, for cells of the others may appear meanwhile.
+        numbers = [number for number, cell in enumerate(self.cells) if ranks.is_main and store.load(cell) is None]
+        missing = {self.cells[number] for number in json.loads(ranks.broadcast(json.dumps(numbers)))}
+        if say is not None and len(missing) < len(self.cells):
+            say(f"continuing: {len(self.cells) - len(missing)} of {len(self.cells)} cells are there")
+        rounds = self.groups if ranks.size == 1 else [[block for blocks in self.groups for block in blocks]]
+        trained, randomized = (
+            [ranks.shard([cell for cell in part if cell in missing]) for part in parts]
+            for parts in (rounds, [self._randomized(blocks) for blocks in rounds])
+        )
+        ticker = Ticker(self, progress, [cell for part in (*trained, *randomized) for cell in part])
+        for first, second in zip(trained, randomized, strict=True):
+            for cell in first:
+                store.save(cell, self.explain_trained(cell, ticker))
+            ranks.barrier()
+            group, found = list[Cell](), list[Arrays]()
+            for cell in second:
+                if self.group_of(cell) != group:
+                    group = self.group_of(cell)
+                    found = [store.require(block) for block in group]
+                store.save(cell, self.compare_randomized(cell, found, ticker))
+        ranks.barrier()
+
+    def _randomized(self, blocks: Sequence[Cell]) -> list[Cell]:
+        """The cells of all trials on these blocks."""
+        return [Cell(block.first, block.stop, trial) for block in blocks for trial in range(self.trials)]
+
+    def gathered(self, store: CellStore) -> SanityResult:
+        """Puts the stored cells together."""
+        builder = ResultBuilder(self)
+        for cell in self.cells:
+            builder.add(cell, store.require(cell))
+        return builder.result()
 
     def passes(self, cell: Cell) -> int:
         """How often all methods explain an image of a cell."""
@@ -542,6 +576,34 @@ class ResultBuilder:
             method, stage = (second, (TRAINED, AGAIN)[first]) if cell.trial is None else (first, work.stages[second])
             image = work.image_names[cell.first + position]
             yield Failure(image, tuple(work.methods)[method], stage, cell.trial, work.trained.name)
+
+
+class _Passed:
+    """Stands in for a folder of cells: passes them on, and keeps the trained model's of the group in work."""
+
+    def __init__(self, builder: ResultBuilder) -> None:
+        self._builder = builder
+        self._trained: dict[Cell, Arrays] = {}
+        self._group_ended = False
+
+    def load(self, cell: Cell) -> Arrays | None:
+        """Nothing is stored beforehand."""
+        return None
+
+    def save(self, cell: Cell, arrays: Arrays) -> None:
+        """Takes a cell into the result."""
+        self._builder.add(cell, arrays)
+        if cell.trial is not None:
+            self._group_ended = True
+            return
+        if self._group_ended:
+            self._trained.clear()
+            self._group_ended = False
+        self._trained[cell] = arrays
+
+    def require(self, cell: Cell) -> Arrays:
+        """The trained model's maps of the group in work."""
+        return self._trained[cell]
 
 
 class Ticker:

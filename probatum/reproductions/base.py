@@ -199,11 +199,11 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return values
 
 
-def write_arrays(folder: Path, **arrays: np.ndarray) -> None:
+def store_arrays(folder: Path, **arrays: np.ndarray) -> None:
     """Write the arrays of an experiment to `arrays.npz`."""
     files.write_arrays(folder / "arrays.npz", arrays)
 
 
-def read_arrays(folder: Path) -> dict[str, np.ndarray]:
+def stored_arrays(folder: Path) -> dict[str, np.ndarray]:
     """Read `arrays.npz`."""
     return files.read_arrays(folder / "arrays.npz")

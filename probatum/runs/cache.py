@@ -101,7 +101,7 @@ def recall(model: nn.Module, weights: Path) -> TrainingReport | None:
         return None
     first = {name: value.clone() for name, value in model.state_dict().items()}
     try:
-        report = read_report(facts)
+        report = read_training(facts)
         load_checkpoint(model, weights)
     except InvalidInput:  # a damaged entry is trained again and replaced
         model.load_state_dict(first)
@@ -113,18 +113,18 @@ def remember(model: nn.Module, report: TrainingReport, weights: Path) -> None:
     """Keeps a training; a folder that cannot be written costs the next run a training and this one nothing."""
     try:
         save_checkpoint(model, weights)
-        write_report(report, weights.with_suffix(".json"))
+        write_training(report, weights.with_suffix(".json"))
     except (OSError, InvalidInput) as error:
         warnings.warn(f"the training is not kept: {error}; set PROBATUM_CACHE to a folder", stacklevel=2)
 
 
-def write_report(report: TrainingReport, path: Path) -> None:
+def write_training(report: TrainingReport, path: Path) -> None:
     """Writes what a training reached."""
     write_whole(path, json.dumps(asdict(report)).encode())
 
 
-def read_report(path: Path) -> TrainingReport:
-    """Reads what `write_report` wrote; InvalidInput where it is not that."""
+def read_training(path: Path) -> TrainingReport:
+    """Reads what `write_training` wrote; InvalidInput where it is not that."""
     try:
         values = read_json(path)
         *history, best = (

@@ -15,7 +15,7 @@ from probatum.cli import main
 from probatum.errors import InvalidInput
 from probatum.experiments import sanity_check
 from probatum.reproductions import ReproductionConfig, papers, read_reproduction, run_reproduction
-from probatum.reproductions.base import Claim, Experiment, Finding, Paper, read_arrays, write_arrays
+from probatum.reproductions.base import Claim, Experiment, Finding, Paper, store_arrays, stored_arrays
 
 IMAGES = torch.linspace(-1, 1, 3 * 2 * 8 * 8, dtype=torch.float64).reshape(3, 2, 8, 8)
 CONFIG = ReproductionConfig("somebody2020", device="cpu")
@@ -34,17 +34,17 @@ def experiment(name):
             trials=3,
             cells=context.cells,
         )
-        write_arrays(folder, scores=result.scores)
+        store_arrays(folder, scores=result.scores)
         context.progress(1, 1, "done")
 
     def draw(folder):
         figure = Figure(figsize=(2, 1))
-        figure.add_subplot().plot(np.ravel(read_arrays(folder)["scores"]))
+        figure.add_subplot().plot(np.ravel(stored_arrays(folder)["scores"]))
         return {"": figure}
 
     def judge(folder):
         return [
-            Finding(Claim(name, name, "a claim", "more"), str(read_arrays(folder)["scores"].mean()), "reproduced", "")
+            Finding(Claim(name, name, "a claim", "more"), str(stored_arrays(folder)["scores"].mean()), "reproduced", "")
         ]
 
     return Experiment(name, f"of {name}", compute, draw, judge)

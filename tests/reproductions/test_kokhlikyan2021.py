@@ -16,7 +16,7 @@ from probatum.models import TrainingConfig, load_model
 from probatum.randomization import stages_from_table
 from probatum.report import save_figure
 from probatum.reproductions import PAPERS
-from probatum.reproductions.base import Context, ReproductionConfig, write_arrays, write_facts
+from probatum.reproductions.base import Context, ReproductionConfig, store_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021 import PAPER, cascade, digits_cnn, labels, subjects
 
 TINY = digits_cnn.DigitSizes(
@@ -90,7 +90,7 @@ def store_cascade(folder, place=np.s_[:0], score=0.0, cross_image_similarity=0.0
     table[place] = score
     codes = np.zeros((2, *SHAPE[2:]), dtype=np.int8)
     codes.flat[:constant] = 2
-    write_arrays(
+    store_arrays(
         folder, scores=table, constant=codes, cross_image_similarity=np.full(SHAPE[:-1], cross_image_similarity)
     )
     write_facts(folder, trained=True, substitution="")
@@ -148,7 +148,7 @@ def store_labels(
     images = 8
     scores = np.zeros((2, len(labels.METRICS), 4, images))
     scores[1, 0] = np.array(ssim)[:, None] + np.linspace(-0.01, 0.01, images)
-    write_arrays(folder, scores=scores, input=np.broadcast_to(np.array(structure)[:, None], (2, 4, images)))
+    store_arrays(folder, scores=scores, input=np.broadcast_to(np.array(structure)[:, None], (2, 4, images)))
     both = {"train": 1.0, "test": test}
     write_facts(folder, accuracies=[both, both, {"train": train, "test": 0.1}], data=data)
 

@@ -13,7 +13,7 @@ from probatum.errors import InvalidInput
 from probatum.experiments.text.models import TextRecipe
 from probatum.models.text import EncoderSizes, TextTraining
 from probatum.report import save_figure
-from probatum.reproductions.base import Context, ReproductionConfig, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Context, ReproductionConfig, read_facts, store_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021 import (
     text_cascade,
     text_claims,
@@ -108,7 +108,7 @@ def store_cascade(folder, metric=None, value=0.0, quality=None, substitution="",
     goodness[:, :, 0] = 1.0
     for place, number in (quality or {}).items():
         goodness[place] = number
-    write_arrays(
+    store_arrays(
         folder,
         scores=scores,
         constant=np.zeros((2, 4, 5, 6), np.int8),
@@ -186,7 +186,7 @@ def store_labels(folder, accuracy=0.9, memorized=0.96, again=0.8, permuted=0.1, 
     scores[0, :, 0], scores[1, :, 0] = again, permuted
     goodness = np.ones((2, 2, 2, 6))
     goodness[1, 1] = quality
-    write_arrays(folder, scores=scores, constant=np.zeros((2, 2, 6), np.int8), quality=goodness)
+    store_arrays(folder, scores=scores, constant=np.zeros((2, 2, 6), np.int8), quality=goodness)
     write_facts(
         folder,
         data="sst2",

@@ -12,7 +12,7 @@ from probatum.metrics.quality import Case, Infidelity
 from probatum.models import TrainingConfig
 from probatum.report import save_figure
 from probatum.reproductions import PAPERS
-from probatum.reproductions.base import Context, ReproductionConfig, read_arrays, write_arrays, write_facts
+from probatum.reproductions.base import Context, ReproductionConfig, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021 import digits_cnn, local_methods, smooth, table1
 from probatum.reproductions.kokhlikyan2021.judging import geometric_mean, number, ratios, rising, span, unchanged
 from probatum.reproductions.kokhlikyan2021.quality import InfidelityShare
@@ -151,7 +151,7 @@ def store_smooth(folder, factors=(0.5, 0.5, 0.2), sensitivity=0.5, kinked=(1.0, 
     scores[3, :, 1] = sensitivity
     x = np.linspace(-1, 1, 21)
     curves = np.array([x + height * np.abs(x - 0.3) for height in kinked])  # a kink of that height
-    write_arrays(folder, scores=scores, profiles=np.broadcast_to(curves[:, None, None], (4, 2, 5, 21)))
+    store_arrays(folder, scores=scores, profiles=np.broadcast_to(curves[:, None, None], (4, 2, 5, 21)))
     facts_of(folder, **{"same_class": [IMAGES] * 4, "sharpness": 10.0} | change)
 
 
@@ -194,7 +194,7 @@ def test_one_variant_of_ig_alone_does_not_reproduce_a_smooth_network(tmp_path):
     with np.load(tmp_path / "arrays.npz") as stored:
         arrays = dict(stored)
     arrays["scores"][1, 0, 0, 0] = 2.0  # global IG with Softplus
-    write_arrays(tmp_path, **arrays)
+    store_arrays(tmp_path, **arrays)
     assert failed(smooth.judge(tmp_path)) == {"smooth-softplus"}
 
 
@@ -212,7 +212,7 @@ def store_table(folder, place=np.s_[:0], score=0.0, **change):
     scores[:, 0, 1], scores[:, 0, 3:] = 0.1, 100.0
     scores[0, 1] = 1.1
     scores[place] = score
-    write_arrays(folder, scores=scores)
+    store_arrays(folder, scores=scores)
     facts_of(folder, **change)
 
 
@@ -264,7 +264,7 @@ def store_methods(folder, quality=(np.s_[:0], 0.0), similarity=(np.s_[:0], 0.0),
     table[quality[0]] = quality[1]
     codes = np.zeros((count, *scores.shape[2:]), dtype=np.int8)
     codes.flat[:constant] = 2
-    write_arrays(
+    store_arrays(
         folder, scores=scores, constant=codes, cross_image_similarity=np.zeros(scores.shape[:-1]), quality=table
     )
     facts_of(folder)
@@ -365,7 +365,7 @@ def test_stored_parts_change_nothing(module, tmp_path):
     for name, where in (("plain", None), ("stored", cells), ("continued", cells)):
         (tmp_path / name).mkdir()
         module.compute(Context(config, cells=where), tmp_path / name)
-    arrays = [read_arrays(tmp_path / name) for name in ("plain", "stored", "continued")]
+    arrays = [stored_arrays(tmp_path / name) for name in ("plain", "stored", "continued")]
     for name, values in arrays[0].items():
         for other in arrays[1:]:
             np.testing.assert_array_equal(other[name], values)

@@ -13,7 +13,7 @@ from probatum.data.confounded import confounded_digits
 from probatum.errors import InvalidInput
 from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_model, model_spec
 from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction
-from probatum.reproductions.base import Context, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Context, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.shin2021 import PAPER, bias, cascade, label_findings, labels, pictures, setting, subjects
 
 ONE_EPOCH = TrainingConfig(1, 10, 1e-3, "sgd", monitor="train", target_accuracy=0.95)
@@ -140,7 +140,7 @@ def test_label_randomization(tiny, tmp_path):
     assert found["memorized"].verdict == "not reproduced"  # one epoch
     assert len(found) == 8
     assert_redraws(out, ["figures3-4-figure3", "figures3-4-figure4"])
-    arrays = read_arrays(out / "figures3-4")
+    arrays = stored_arrays(out / "figures3-4")
     assert arrays["scores"].shape == (2, 2, 3, 2, 10)
     assert np.isfinite(arrays["scores"][..., 0, :]).all()
     np.testing.assert_allclose(arrays["scores"][0, ..., 1, :], arrays["scores"][1, ..., 1, :], atol=1e-12)  # Grad-CAM
@@ -202,7 +202,7 @@ def test_the_grid_of_samples_and_noise(tiny, tmp_path):
     assert found["plain"].verdict == "reproduced"
     assert found["more-samples"].verdict == "not comparable"
     assert_redraws(out, ["figure2"])
-    arrays = read_arrays(out / "figure2")
+    arrays = stored_arrays(out / "figure2")
     assert arrays["agreement"].shape == (2, 2, 2)
     np.testing.assert_allclose(arrays["agreement"][0], 1, atol=1e-12)  # without noise nothing differs
     assert np.array_equal(arrays["maps"][0, 0], arrays["maps"][0, 1])
@@ -212,7 +212,7 @@ def test_the_bias(tiny, tmp_path):
     out, found = run(ReproductionConfig("shin2021", ("figure7",), device="cpu"), tmp_path)
     assert len(found) == 4
     assert_redraws(out, ["figure7", "figure7-shares"])
-    facts, arrays = read_facts(out / "figure7"), read_arrays(out / "figure7")
+    facts, arrays = read_facts(out / "figure7"), stored_arrays(out / "figure7")
     assert facts["networks"]["biased"]["agree"] == [1.0, 0.8]  # of ten images
     assert facts["networks"]["balanced"]["agree"] == [0.5, 0.5]
     assert not arrays["labels"][arrays["explained"]].any()
@@ -279,7 +279,7 @@ def write_labels(folder, smooth, cam, train=0.96, true=0.9, permuted=0.12, slow=
     scores = np.zeros((2, 2, 3, 2, 11))
     scores[:, :, :, 0] = np.array(smooth)[None, :, None, None] + spread
     scores[:, :, :, 1] = np.array(cam)[None, :, None, None] + spread
-    write_arrays(folder, scores=scores, ceiling=np.ones((2, 2, 11)))
+    store_arrays(folder, scores=scores, ceiling=np.ones((2, 2, 11)))
     runs = {"true": {"epochs": 10, "train": train, "test": true}}
     runs |= {"permuted": {"epochs": slow, "train": train, "test": permuted}}
     runs |= {"true-again": runs["true"], "permuted-again": runs["permuted"]}
@@ -319,7 +319,7 @@ def write_cascade(folder, curves, comparable=True):
         scores = np.array(rows)[:, None, :, None] + spread  # (method, 1, stage, image)
         arrays[f"{name}-scores"] = np.repeat(scores, 2, axis=1)
         networks.append({"name": name, "title": name, "head": 2, "substitution": "", "comparable": comparable})
-    write_arrays(folder, **arrays)
+    store_arrays(folder, **arrays)
     write_facts(folder, networks=networks)
     return verdicts(cascade.judge(folder))
 
@@ -357,15 +357,15 @@ def test_one_network_alone_cannot_be_compared_with_another(tmp_path):
 
 def test_constant_maps_neither_help_nor_hinder(tmp_path):
     write_cascade(tmp_path, AS_IN_THE_PAPER)
-    arrays = read_arrays(tmp_path)
+    arrays = stored_arrays(tmp_path)
     arrays["alexnet-scores"][1, :, 3:, :2] = np.nan
     arrays["vgg11-scores"][:, :, 2:, 4] = np.nan
-    write_arrays(tmp_path, **arrays)
+    store_arrays(tmp_path, **arrays)
     findings = cascade.judge(tmp_path)
     assert set(verdicts(findings).values()) == {"reproduced"}
     assert "4 of 20 maps constant, left out" in findings[0].ours
     arrays["alexnet-scores"][1, :, -1] = np.nan
-    write_arrays(tmp_path, **arrays)
+    store_arrays(tmp_path, **arrays)
     assert set(verdicts(cascade.judge(tmp_path)).values()) == {"not comparable"}
 
 
@@ -383,7 +383,7 @@ def write_bias(folder, accuracies=(0.55, 0.8), shares=((0.3, 0.1), (0.4, 0.1)), 
         said[: 100 - round(100 * accuracies[column])] = 1
         values = np.array([pair[column] for pair in shares])[:, None] + np.linspace(-0.02, 0.02, 11)
         arrays |= {f"{name}-said": said, f"{name}-shares": values}
-    write_arrays(folder, **arrays)
+    store_arrays(folder, **arrays)
     networks = {name: {"validation": validation} for name in bias.SHARES}
     write_facts(folder, networks=networks, substitution="")
     return verdicts(bias.judge(folder))
@@ -412,14 +412,14 @@ def test_each_rule_of_the_bias_can_fail(tmp_path, change, fallen):
 )
 def test_the_rule_of_two_classes(tmp_path, own, comparable, verdict):
     shares = np.full((2, 6), own) + np.linspace(-0.02, 0.02, 6)
-    write_arrays(tmp_path, shares=shares)
+    store_arrays(tmp_path, shares=shares)
     write_facts(tmp_path, grains={"alexnet": 14, "vgg11": 14}, network="VGG-11", substitution="", comparable=comparable)
     found = verdicts(pictures.judge_classes(tmp_path))
     assert found == {"two-classes": verdict, "last-map": "reproduced"}
 
 
 def test_an_empty_map_counts_as_half(tmp_path):
-    write_arrays(tmp_path, shares=np.full((2, 6), np.nan))
+    store_arrays(tmp_path, shares=np.full((2, 6), np.nan))
     write_facts(tmp_path, grains={"alexnet": 13, "vgg11": 14}, network="VGG-11", substitution="", comparable=True)
     finding = pictures.judge_classes(tmp_path)[0]
     assert finding.verdict == "not reproduced"
@@ -436,7 +436,7 @@ def test_an_empty_map_counts_as_half(tmp_path):
 def test_the_rules_of_the_grid(tmp_path, many, error, expected):
     agreement = np.zeros((2, 2, 6)) + np.linspace(-0.02, 0.02, 6)
     agreement[1] += [[0.3], [many]]
-    write_arrays(tmp_path, agreement=agreement)
+    store_arrays(tmp_path, agreement=agreement)
     write_facts(tmp_path, noises=[0, 20], samples=[1, 20], error=error, substitution="", comparable=True)
     assert verdicts(pictures.judge_grid(tmp_path)) == expected
 

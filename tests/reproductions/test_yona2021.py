@@ -9,7 +9,7 @@ from PIL import Image
 from probatum.errors import InvalidInput, UnknownName
 from probatum.models import load_model, save_checkpoint
 from probatum.reproductions import ReproductionConfig, redraw_reproduction, run_reproduction
-from probatum.reproductions.base import Context, write_arrays, write_facts
+from probatum.reproductions.base import Context, store_arrays, write_facts
 from probatum.reproductions.yona2021 import PAPER, studies, verdicts
 
 TINY = studies.YonaSizes(
@@ -162,7 +162,7 @@ def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(
         return value + 0.01 * noise.standard_normal(shape)
 
     trained, regions = TRAINED[study], REGIONS[study]
-    write_arrays(
+    store_arrays(
         folder,
         effect=np.stack([[around(value, 20, 3) for value in effect]] * 2),
         effect_floor=around(floor, 2, 2, 20, 3),

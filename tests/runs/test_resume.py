@@ -111,7 +111,7 @@ def test_only_what_is_missing_is_computed(tmp_path, monkeypatch):
 def sanity_of(made):
     return sanity.sanity_check(
         made.model,
-        made.images,
+        made.data.images,
         made.targets,
         methods=made.methods,
         metrics=made.metrics,

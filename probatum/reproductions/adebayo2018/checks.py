@@ -29,7 +29,7 @@ from probatum.runs.fingerprint import weights_hash
 STYLES: tuple[MapStyle, ...] = ("diverging", "abs-normalized")
 
 
-def run_check(
+def stored_check(
     context: Context,
     folder: Path,
     model: nn.Module,

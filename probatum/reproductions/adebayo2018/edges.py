@@ -29,9 +29,9 @@ from probatum.reproductions.base import (
     Claim,
     Context,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.findings import estimate
@@ -104,7 +104,7 @@ def compute(context: Context, folder: Path) -> None:
     write_panels(
         folder / "panels.npz", data.pictures()[:drawn], {name: values[:drawn] for name, values in maps.items()}
     )
-    write_arrays(folder, scores=np.stack([likeness(maps[name], maps[CONTROL]) for name in COLUMNS]))
+    store_arrays(folder, scores=np.stack([likeness(maps[name], maps[CONTROL]) for name in COLUMNS]))
     found = zip(targets.tolist()[:drawn], confidences.tolist()[:drawn], strict=True)
     write_facts(
         folder,
@@ -136,7 +136,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             {
                 metric.title: {
                     METHODS[method].title: bootstrap_interval(scores[place, :, None])
-                    for method, scores in zip(COLUMNS, read_arrays(folder)["scores"], strict=True)
+                    for method, scores in zip(COLUMNS, stored_arrays(folder)["scores"], strict=True)
                 }
                 for place, metric in enumerate(MEASURES.values())
             },
@@ -149,7 +149,7 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the claim on the similarity to edges."""
-    facts, scores = read_facts(folder), read_arrays(folder)["scores"]
+    facts, scores = read_facts(folder), stored_arrays(folder)["scores"]
     row = {name: scores[COLUMNS.index(name)] for name in ("guided-backprop", "guided-grad-cam", "gradient")}
     ours, met = [], True
     for place, metric in enumerate(MEASURES.values()):

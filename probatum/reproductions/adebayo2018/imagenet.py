@@ -10,7 +10,7 @@ from probatum.maps import REDUCTIONS
 from probatum.randomization import PRESETS, automatic_stages, stages_from_table
 from probatum.report import methods_figure
 from probatum.reproductions.adebayo2018 import rules
-from probatum.reproductions.adebayo2018.checks import draw_check, drawable, panel, pictures_of, run_check
+from probatum.reproductions.adebayo2018.checks import draw_check, drawable, panel, pictures_of, stored_check
 from probatum.reproductions.adebayo2018.photographs import imagenet_task
 from probatum.reproductions.adebayo2018.rules import PRODUCTS, conclude
 from probatum.reproductions.adebayo2018.setting import SIZES, methods_for
@@ -72,7 +72,7 @@ def compute(context: Context, folder: Path) -> None:
         f"each layer's own initializer, running statistics of batch norm kept; {sizes.photograph_points}; "
         f"preset {context.config.preset}, seed {context.config.seed}"
     )
-    run_check(
+    stored_check(
         context,
         folder / task.spec.name,
         task.model,

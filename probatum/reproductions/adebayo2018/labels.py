@@ -38,9 +38,9 @@ from probatum.reproductions.base import (
     Claim,
     Context,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.findings import joined
@@ -129,7 +129,7 @@ def compute(context: Context, folder: Path) -> None:
                 }
             )
     protocol = f"{sizes.points}; preset {context.config.preset}, seed {context.config.seed}"
-    write_arrays(folder, **arrays)
+    store_arrays(folder, **arrays)
     write_facts(folder, conditions=conditions, substitution=substitution_of(names), protocol=protocol)
 
 
@@ -179,7 +179,7 @@ def _compare(
 
 def draw(folder: Path) -> dict[str, Figure]:
     """For each network the two rows of maps in both styles, and bars of their similarity."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     figures = {}
     for condition in facts["conditions"]:
         caption = f"{_about(condition)}; target: the true class; {facts['protocol']}"
@@ -279,7 +279,7 @@ _RULES: tuple[tuple[Claim, Callable[[_Condition], Measured], str], ...] = (
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the claims on data randomization on CNNs, since the paper's numbers are those of the CNN."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     conditions = {
         condition["title"]: _Condition(condition, arrays[f"{condition['name']}-scores"])
         for condition in facts["conditions"]

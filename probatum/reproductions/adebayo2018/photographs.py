@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from probatum.data import EXTENSIONS, ImageSet, load_photographs
+from probatum.data import ImageSet, image_files, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments.build import preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
@@ -92,6 +92,6 @@ def photograph_files(context: Context) -> list[Path]:
         folders += [samples] if samples is not None else []
     found = []
     for folder in folders:
-        found += sorted(file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS)
+        found += image_files(folder)
     first = {name: place for place, name in enumerate(SHOWN_FIRST)}
     return sorted(found, key=lambda file: first.get(file.stem, len(first)))

@@ -36,9 +36,9 @@ from probatum.reproductions.base import (
     Claim,
     Context,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.findings import estimate
@@ -103,7 +103,7 @@ def compute(context: Context, folder: Path) -> None:
         maps[LINEAR] = InputXGradient()(control, images, 0)
         scores.append(np.stack([likeness(values, edges) for values in maps.values()]))
     # scores (method, measure, image, filter), ratios (image, filter)
-    write_arrays(folder, scores=np.stack(scores, axis=-1), ratios=np.stack(ratios, axis=-1))
+    store_arrays(folder, scores=np.stack(scores, axis=-1), ratios=np.stack(ratios, axis=-1))
     write_facts(
         folder,
         linear=linear,
@@ -194,7 +194,7 @@ def drawn(model: Network, seed: int, name: str) -> Network:
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw the maps of both models and the edges, and their similarity."""
-    facts, scores = read_facts(folder), read_arrays(folder)["scores"]
+    facts, scores = read_facts(folder), stored_arrays(folder)["scores"]
     linear = facts["linear"]
     pooling = f"Σ ReLU(w * x), a random 3 × 3 filter, on {facts['data']}; {facts['protocol']}"
     return {
@@ -238,7 +238,7 @@ def _side_by_side(path: Path, rows: list[str], style: MapStyle, caption: str) ->
 
 def judge(folder: Path) -> list[Finding]:
     """The claims on the two models."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     linear = facts["linear"]
     name = f"linear model on {linear['dataset']}"
     spread, smooth, integrated = (linear[key] for key in ("gradient_spread", "smoothgrad_gap", "integrated_gap"))

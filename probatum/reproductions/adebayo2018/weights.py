@@ -10,7 +10,7 @@ from probatum.models import model_spec
 from probatum.randomization import PRESETS, stages_from_table
 from probatum.report import bootstrap_interval
 from probatum.reproductions.adebayo2018 import rules
-from probatum.reproductions.adebayo2018.checks import draw_check, run_check
+from probatum.reproductions.adebayo2018.checks import draw_check, stored_check
 from probatum.reproductions.adebayo2018.rules import PRODUCTS, Measured, conclude
 from probatum.reproductions.adebayo2018.setting import (
     NETWORKS,
@@ -98,7 +98,7 @@ def compute(preset: str, context: Context, folder: Path) -> None:
                 f"test accuracy {accuracy:.3f}; each layer's own initializer; {sizes.points}; "
                 f"preset {context.config.preset}, seed {context.config.seed}"
             )
-            run_check(
+            stored_check(
                 context,
                 folder / f"{network}-{dataset}",
                 model,

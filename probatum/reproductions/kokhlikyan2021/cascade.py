@@ -21,9 +21,9 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings
@@ -76,7 +76,7 @@ def compute(context: Context, folder: Path) -> None:
         progress=context.progress,
     )
     shown = result.maps[subject.data.image_names[0]]
-    write_arrays(
+    store_arrays(
         folder,
         scores=result.scores,
         constant=result.constant,
@@ -123,7 +123,7 @@ def cross_image_similarity(result: SanityResult) -> Float[np.ndarray, "method me
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw figure 1 in both map styles, the rank correlations of figure 4, and the mean SSIM of figure 5."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     picture = arrays["picture"][..., 0] if arrays["picture"].shape[2] == 1 else arrays["picture"]
     figures: dict[str, Figure] = {}
     for style in STYLES:
@@ -210,7 +210,7 @@ IMAGES = _claim(
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the four claims."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     judged = [_half(arrays), _random(arrays), _ranks(arrays), _images(arrays)]
     constant = int((arrays["constant"] > 0).sum())
     note = f"{constant} of {arrays['constant'].size} comparisons had a constant map" if constant else ""

@@ -24,9 +24,9 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
@@ -112,7 +112,7 @@ def compute(context: Context, folder: Path) -> None:
             )
         )
     shown = slice(0, len(chosen), max(1, len(chosen) // sizes.shown))
-    write_arrays(
+    store_arrays(
         folder,
         **_compared(maps, images),
         pictures=chosen.pictures()[shown][: sizes.shown, 0].numpy(),
@@ -175,7 +175,7 @@ def _shown(maps: Mapping[str, Tensor], style: MapStyle, which: slice) -> np.ndar
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw figure 7 in both map styles, and box plots of the similarities."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     rows = [(image, network) for image in range(len(facts["shown"])) for network in (0, 1)]
     figures = {
         "" if style == "abs-normalized" else style: methods_figure(
@@ -246,7 +246,7 @@ MULTIPLIER = _claim(
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the four claims."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     true, _, permuted = facts["accuracies"]
     learnt = true["test"] >= 0.95 and permuted["train"] >= MEMORIZED
     follows = arrays["input"][1].mean(axis=1)  # (method,) of the permuted labels

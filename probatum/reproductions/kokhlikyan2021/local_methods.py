@@ -34,9 +34,9 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.kokhlikyan2021.cascade import cross_image_similarity
@@ -159,7 +159,7 @@ def compute(context: Context, folder: Path) -> None:
         progress=context.progress,
     )
     shown = compared.maps[names[0]]
-    write_arrays(
+    store_arrays(
         folder,
         scores=compared.scores,
         constant=compared.constant,
@@ -189,7 +189,7 @@ def compute(context: Context, folder: Path) -> None:
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw figure 6 in both map styles, and box plots of infidelity, max-sensitivity and similarity."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     picture = arrays["picture"][..., 0] if arrays["picture"].shape[2] == 1 else arrays["picture"]
     stages = [ORIGINAL, *facts["stages"]]
     of_map = arrays["quality"][:, :, :, 0, 0]  # (method, metric, stage) of the maps that are shown
@@ -284,7 +284,7 @@ FLAT = _claim(
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the four claims."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     judged = [*_similar(arrays), _rises(arrays, facts["stages"]), _flat(arrays)]
     constant = int((arrays["constant"] > 0).sum())
     notes = [

@@ -23,9 +23,9 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.findings import estimate
@@ -145,7 +145,7 @@ def compute(context: Context, folder: Path) -> None:
         ]
         profiles.append(torch.stack(along).cpu().numpy())
         kept.append(_same_class(model, images, targets, config.memory_budget))
-    write_arrays(folder, scores=np.stack(scores), profiles=np.stack(profiles))
+    store_arrays(folder, scores=np.stack(scores), profiles=np.stack(profiles))
     write_facts(
         folder,
         **subject.facts(context),
@@ -201,7 +201,7 @@ def kinks(profiles: Float[np.ndarray, "*variants dimension point"]) -> Float[np.
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw the logits of the trained and of the randomized networks, and box plots of the three scores."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     figures: dict[str, Figure] = {}
     for state, name in enumerate(NETWORKS):
         means = defined_mean(arrays["scores"][:, :, :, state])  # (variant, method, metric)
@@ -280,7 +280,7 @@ ROBUST = _claim(
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the five claims, on the trained network."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     judged = [_smoother(arrays), *(_lower(arrays, variant) for variant in LOWER), _robust(arrays)]
     count = len(facts["images"])
     changed = ", ".join(

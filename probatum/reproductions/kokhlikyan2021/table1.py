@@ -16,9 +16,9 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.findings import estimate
@@ -88,7 +88,7 @@ def compute(context: Context, folder: Path) -> None:
         cells=context.cells,
         progress=context.progress,
     )
-    write_arrays(folder, scores=result.scores)
+    store_arrays(folder, scores=result.scores)
     stages = list(result.stages[1:])
     facts = subject.facts(context) | {
         "stages": stages,
@@ -108,7 +108,7 @@ def _column(scores: np.ndarray, metric: str, method: str) -> Float[np.ndarray, "
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw box plots of the scores; the table itself is `table1.md` and `table1.csv`."""
-    facts, scores = read_facts(folder), read_arrays(folder)["scores"]
+    facts, scores = read_facts(folder), stored_arrays(folder)["scores"]
     return {
         "" if metric == METRICS[0] else metric: boxes_figure(
             {title: _column(scores, metric, method) for method, title in IG_TITLES.items()},
@@ -163,7 +163,7 @@ ABOVE = _claim(
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the four claims."""
-    facts, scores = read_facts(folder), read_arrays(folder)["scores"]
+    facts, scores = read_facts(folder), stored_arrays(folder)["scores"]
     stages = [ORIGINAL, *facts["stages"]]
     infidelity, sensitivity = (
         {method: _column(scores, metric, method) for method in ("local", "global")} for metric in METRICS[:2]

@@ -16,7 +16,7 @@ from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.reproductions.base import Context, Experiment, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Context, Experiment, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
 from probatum.reproductions.kokhlikyan2021.text_claims import chance_cosine, judge
 from probatum.reproductions.kokhlikyan2021.text_subject import (
@@ -65,7 +65,7 @@ def compute(context: Context, folder: Path) -> None:
     found = text_cascade(subject.model, sentences, methods, **how)
     targets = [explanation.target for explanation in found.trained]
     quality = text_quality(subject.model, sentences, methods, targets, metrics=QUALITY, **how)
-    write_arrays(
+    store_arrays(
         folder,
         scores=found.scores,
         constant=found.constant,
@@ -93,7 +93,7 @@ def compute(context: Context, folder: Path) -> None:
     )
     facts = read_facts(folder)
     write_quality_table(folder, "table2", found.stages, quality.scores, _protocol(facts))
-    page = tokens_html(_rows(facts, read_arrays(folder)), list(IG_TITLES.values()), _protocol(facts))
+    page = tokens_html(_rows(facts, stored_arrays(folder)), list(IG_TITLES.values()), _protocol(facts))
     (folder / "figure10.html").write_text(tokens_page("Tokens under randomization", page), encoding="utf-8")
 
 
@@ -115,7 +115,7 @@ def _scores(trained: TextExplanation, randomized: dict[str, np.ndarray], method:
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw the tokens of figure 10, the box plots of figures 3, 8, 9 and 11, and the absolute cosines."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     trials, count = facts["trials"], len(facts["sentences"])
     figures = {"": tokens_figure(_rows(facts, arrays), list(IG_TITLES.values()), _protocol(facts))}
     one = f"the sentence shown, {trials} trials"

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from probatum.experiments.text.cascade import METRICS
 from probatum.report import bootstrap_interval
-from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
+from probatum.reproductions.base import Claim, Finding, read_facts, stored_arrays
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number
 
 NEAR_ZERO = 0.2
@@ -82,7 +82,7 @@ SENSITIVITY = _claim(
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the eight claims."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     scores = {key: arrays["scores"][:, METRICS.index(key)] for key in METRICS}  # (method, stage, sentence, trial)
     quality = arrays["quality"]
     judged = [

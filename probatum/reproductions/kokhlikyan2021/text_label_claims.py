@@ -7,7 +7,7 @@ import numpy as np
 
 from probatum.experiments.text.cascade import METRICS
 from probatum.report import bootstrap_interval
-from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
+from probatum.reproductions.base import Claim, Finding, read_facts, stored_arrays
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number
 from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORIZED
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
@@ -40,7 +40,7 @@ SAME_QUALITY = _claim(
 
 def judge(folder: Path) -> list[Finding]:
     """Judge the three claims."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     needed = LEARNT_SHARE[facts["data"]]
     learnt = facts["accuracy"] >= needed and facts["memorized"] >= MEMORIZED
     cosines = arrays["scores"][:, :, METRICS.index("cosine")]  # (network, method, sentence)

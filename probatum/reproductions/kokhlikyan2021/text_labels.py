@@ -15,7 +15,7 @@ from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.reproductions.base import Context, Experiment, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Context, Experiment, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021.text_label_claims import PERMUTED, judge
 from probatum.reproductions.kokhlikyan2021.text_permuted import small_encoders, tuned_berts
 from probatum.reproductions.kokhlikyan2021.text_subject import load_text_data, methods_of, sentences_of
@@ -77,7 +77,7 @@ def compute(context: Context, folder: Path) -> None:
         ).scores[:, :, 0, :, 0]
         for model in (networks.true, networks.permuted)
     ]
-    write_arrays(
+    store_arrays(
         folder,
         scores=np.stack([test.scores for test in tests]),
         constant=np.stack([test.constant for test in tests]),
@@ -107,7 +107,7 @@ def compute(context: Context, folder: Path) -> None:
         seed=config.seed,
     )
     facts = read_facts(folder)
-    page = tokens_html(_rows(facts, read_arrays(folder)), list(IG_TITLES.values()), _protocol(facts))
+    page = tokens_html(_rows(facts, stored_arrays(folder)), list(IG_TITLES.values()), _protocol(facts))
     (folder / "figure12.html").write_text(tokens_page("Tokens under permuted labels", page), encoding="utf-8")
 
 
@@ -118,7 +118,7 @@ def _shown(test: TextLabelTest, row: int) -> Float[np.ndarray, "network method t
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw the tokens of figure 12, and box plots of similarity, infidelity and max-sensitivity."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     titles = list(IG_TITLES.values())
     figures = {"": tokens_figure(_rows(facts, arrays), titles, _protocol(facts))}
     for k, key in enumerate(METRICS):

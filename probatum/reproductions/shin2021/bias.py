@@ -21,7 +21,7 @@ from probatum.models import TrainingConfig, accuracy, load_model, model_spec, pr
 from probatum.models.shin import WideAlexNet
 from probatum.report import methods_figure
 from probatum.report.dots import dots_figure
-from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.findings import estimate, mean_over_images, verdict
 from probatum.reproductions.shin2021.setting import LAYERS, METHODS, SAMPLES, methods
 from probatum.runs.cache import train_once
@@ -128,7 +128,7 @@ def compute(context: Context, folder: Path) -> None:
     shown = int(np.argmax((biased == 1) & (balanced == 0)))
     for name in SHARES:
         arrays[f"{name}-maps"] = arrays[f"{name}-maps"][:, shown]
-    write_arrays(
+    store_arrays(
         folder,
         labels=broken.labels.numpy(),
         explained=explained.numpy(),
@@ -203,7 +203,7 @@ def _agreement(data: ConfoundedDigits, label: int) -> float:
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Draw figure 7, one image under both networks, and the share of each map on the confounder."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     protocol = (
         f"Preset {facts['preset']}: {CLASSES[0]} and {CLASSES[1]} of {facts['data']}, "
         f"{facts['train_images']} training images, stripes that agree with {SHARES['biased'][0]:.0%} and "
@@ -272,7 +272,7 @@ MAPS = {
 
 def judge(folder: Path) -> list[Finding]:
     """The findings of section 4.3."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     right = {name: arrays[f"{name}-said"] == arrays["labels"] for name in SHARES}
     one = arrays["labels"] == 0
     tested = {name: mean_over_images(values[one].astype(float)) for name, values in right.items()}

@@ -14,7 +14,7 @@ from probatum.maps import get_reduction
 from probatum.models.stages import Stages
 from probatum.randomization import automatic_stages, preset, stages_from_table
 from probatum.report import Interval, curves_figure, grid_figure
-from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.findings import estimate, mean_over_images, verdict
 from probatum.reproductions.shin2021.setting import METHODS, METRICS, SAMPLES, methods, sentence
 from probatum.reproductions.shin2021.subjects import (
@@ -49,7 +49,7 @@ def compute(context: Context, folder: Path) -> None:
         found, values = _check(context, subject)
         facts.append(found)
         arrays |= {f"{subject.name}-{name}": array for name, array in values.items()}
-    write_arrays(folder, **arrays)
+    store_arrays(folder, **arrays)
     write_facts(folder, preset=context.config.preset, seed=context.config.seed, networks=facts)
 
 
@@ -104,7 +104,7 @@ def _head(table: Stages | None, stages: tuple[str, ...]) -> int:
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Figure 5, the maps of one image stage by stage, and Figure 6, the correlations, one of each for a network."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     figures = {}
     for network in facts["networks"]:
         name = network["name"]
@@ -153,7 +153,7 @@ DEEPER = Claim("vgg-lower", "Figure 6", "At the end SmoothGrad is closer to 0 wi
 
 def judge(folder: Path) -> list[Finding]:
     """The findings of section 4.2; a mean is over the maps that are not constant."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     networks = facts["networks"]
     scores = {network["title"]: arrays[f"{network['name']}-scores"][:, 0] for network in networks}
     heads = {network["title"]: network["head"] for network in networks}

@@ -7,7 +7,7 @@ import numpy as np
 
 from probatum.data import DATASETS
 from probatum.report import Interval
-from probatum.reproductions.base import Claim, Finding, read_arrays, read_facts
+from probatum.reproductions.base import Claim, Finding, read_facts, stored_arrays
 from probatum.reproductions.findings import estimate, mean_over_images, verdict
 from probatum.reproductions.shin2021.labels import constants
 from probatum.reproductions.shin2021.setting import METHODS, NETWORKS, TITLES, sentence
@@ -46,7 +46,7 @@ DEPTH = Claim("vgg-below", "Figure 4", "VGG-11's correlations are below AlexNet'
 
 def judge(folder: Path) -> list[Finding]:
     """The findings of section 4.1."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     return [*_judge_training(facts), *_judge_scores(facts, arrays)]
 
 

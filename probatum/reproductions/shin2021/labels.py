@@ -17,7 +17,7 @@ from probatum.models import TrainingConfig, TrainingReport, accuracy
 from probatum.randomization import permute_labels
 from probatum.report import Interval, grid_figure
 from probatum.report.dots import dots_figure
-from probatum.reproductions.base import Context, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Context, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.shin2021.setting import (
     LAYERS,
     METHODS,
@@ -157,7 +157,7 @@ def compute(context: Context, folder: Path) -> None:
                 for index, metric in enumerate(METRICS):
                     scores[index, row, column, method] = _correlate(metric, maps["true"][name], maps[key][name])
         networks[network] = training
-    write_arrays(folder, scores=scores, ceiling=ceiling, maps=drawn, picture=chosen.pictures()[shown].numpy())
+    store_arrays(folder, scores=scores, ceiling=ceiling, maps=drawn, picture=chosen.pictures()[shown].numpy())
     write_facts(
         folder,
         preset=context.config.preset,
@@ -197,7 +197,7 @@ def _correlate(metric: str, a: Tensor, b: Tensor) -> np.ndarray:
 
 def draw(folder: Path) -> dict[str, Figure]:
     """Figure 3, the maps of one digit, and Figure 4, the correlations over all of them."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     pairs = [(n, m) for n in range(len(NETWORKS)) for m, key in enumerate(MODELS) if not key.endswith("again")]
     names, keys = list(NETWORKS), list(MODELS)
     maps = grid_figure(

@@ -14,7 +14,7 @@ from probatum.engine import all_logits, prepare
 from probatum.maps import get_reduction
 from probatum.metrics.effects import region_share
 from probatum.report import grid_figure, overlay_figure
-from probatum.reproductions.base import Claim, Context, Finding, read_arrays, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.findings import estimate, mean_over_images, verdict
 from probatum.reproductions.shin2021.setting import METRICS, NETWORKS, TITLES, noise_std, sentence
 from probatum.reproductions.shin2021.subjects import (
@@ -82,7 +82,7 @@ def compute_classes(context: Context, folder: Path) -> None:
         shares.append(region_share(found, regions[side].expand(len(found), -1, -1)).numpy())
         maps.append(get_reduction("abs-normalized")(found[: sizes.drawn])[:, 0].numpy())
     pictures = subject.data.preprocessing.undo(joined[: sizes.drawn].cpu()).permute(0, 2, 3, 1).numpy()
-    write_arrays(folder, shares=np.stack(shares), maps=np.stack(maps, axis=1), pictures=pictures)
+    store_arrays(folder, shares=np.stack(shares), maps=np.stack(maps, axis=1), pictures=pictures)
     write_facts(
         folder,
         grains=sides,
@@ -115,7 +115,7 @@ def draw_classes(folder: Path) -> dict[str, Figure]:
     facts = read_facts(folder)
     if facts["network"] is None:
         return {}
-    arrays = read_arrays(folder)
+    arrays = stored_arrays(folder)
     names = facts["classes"]
     figure = overlay_figure(
         list(np.clip(arrays["pictures"], 0, 1)),
@@ -142,7 +142,7 @@ def judge_classes(folder: Path) -> list[Finding]:
     if facts["network"] is None:
         why = "it takes a pretrained network and photographs: give --model, --weights and --photographs or --data-dir"
         return [Finding(CLASSES, "not computed", "not comparable", why), size]
-    shares = read_arrays(folder)["shares"]  # (side, pair)
+    shares = stored_arrays(folder)["shares"]  # (side, pair)
     empty = int(np.isnan(shares).sum())
     own = mean_over_images(np.nanmean(np.where(np.isnan(shares), 0.5, shares), axis=0))
     why = (
@@ -195,7 +195,7 @@ def compute_grid(context: Context, folder: Path) -> None:
             maps[row, column] = get_reduction("abs-normalized")(first[:1])[0, 0].cpu().numpy()
     gradient = runs[0]["gradient"]
     error = (runs[0][f"{sizes.noises[0]}-1"] - gradient).flatten(1).norm(dim=1) / gradient.flatten(1).norm(dim=1)
-    write_arrays(folder, agreement=agreement, maps=maps, picture=subject.data.pictures()[0].permute(1, 2, 0).numpy())
+    store_arrays(folder, agreement=agreement, maps=maps, picture=subject.data.pictures()[0].permute(1, 2, 0).numpy())
     write_facts(
         folder,
         preset=context.config.preset,
@@ -213,7 +213,7 @@ def compute_grid(context: Context, folder: Path) -> None:
 
 def draw_grid(folder: Path) -> dict[str, Figure]:
     """Figure 2."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     figure = grid_figure(
         arrays["maps"],
         [f"σ = {noise}" for noise in facts["noises"]],
@@ -229,7 +229,7 @@ def draw_grid(folder: Path) -> dict[str, Figure]:
 
 def judge_grid(folder: Path) -> list[Finding]:
     """The findings of section 3.2."""
-    facts, arrays = read_facts(folder), read_arrays(folder)
+    facts, arrays = read_facts(folder), stored_arrays(folder)
     row = min(range(len(facts["noises"])), key=lambda index: abs(facts["noises"][index] - 20))
     few, many = arrays["agreement"][row, 0], arrays["agreement"][row, -1]
     gain = mean_over_images(many - few)

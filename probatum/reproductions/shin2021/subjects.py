@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from probatum.data import DATASETS, EXTENSIONS, ImageSet, load_photographs
+from probatum.data import DATASETS, EXTENSIONS, ImageSet, image_files, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments.build import preprocessing_of
 from probatum.models import load_model, model_spec
@@ -117,7 +117,7 @@ def _photographs(context: Context, count: int) -> list[Path]:
             f"there are no photographs{f' at {folder}' if folder else ''}; give a folder with --photographs, "
             "or imagenet-samples/ in the folder of --data-dir"
         )
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
+    files = image_files(folder)
     if not files:
         raise InvalidInput(f"the folder {folder} holds no image ({', '.join(EXTENSIONS)})")
     first = [file for file in files if SHOWN in file.stem.lower()][:1]

@@ -24,9 +24,9 @@ from probatum.reproductions.base import (
     Claim,
     Context,
     Finding,
-    read_arrays,
     read_facts,
-    write_arrays,
+    store_arrays,
+    stored_arrays,
     write_facts,
 )
 from probatum.reproductions.wienecke2021 import cascade
@@ -96,7 +96,7 @@ def _compute_nested(context: Context, folder: Path, net: Network, data: ImageSet
             memory_budget=budget,
             progress=lambda done, total: context.progress(done, total, TITLES[name]),
         )
-    write_arrays(folder, pictures=some.pictures().numpy(), **{key: value.cpu().numpy() for key, value in maps.items()})
+    store_arrays(folder, pictures=some.pictures().numpy(), **{key: value.cpu().numpy() for key, value in maps.items()})
     write_facts(
         folder,
         network=net.title,
@@ -124,7 +124,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         cascade.columns(run),
         caption=f"Guided Back-propagation. {cascade.caption(run, ['guided-backprop'])}",
     )
-    facts, arrays = read_facts(folder / "nested"), read_arrays(folder / "nested")
+    facts, arrays = read_facts(folder / "nested"), stored_arrays(folder / "nested")
     reduce = get_reduction("abs-normalized")
     names = ("integrated-gradients", "integrated-gradients-sg")
     maps = np.stack([reduce(torch.from_numpy(arrays[name]))[:, 0].numpy() for name in names], axis=1)
@@ -179,7 +179,7 @@ def _sizes(run: Run, method: str) -> np.ndarray:
 
 
 def _judge_nested(folder: Path) -> Finding:
-    facts, maps = read_facts(folder), read_arrays(folder)["integrated-gradients-sg"]
+    facts, maps = read_facts(folder), stored_arrays(folder)["integrated-gradients-sg"]
     flat = maps.reshape(len(maps), -1)
     alive = bool(np.isfinite(flat).all() and (flat.max(1) > flat.min(1)).all())
     points, budget, grown = facts["samples"] * facts["steps"], facts["budget"], facts["grown"]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from probatum.attributions import EdgeDetector, Gradient, SmoothGrad
-from probatum.data import EXTENSIONS, ImageSet, load_photographs
+from probatum.data import ImageSet, image_files, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments import Run
 from probatum.experiments.build import preprocessing_of
@@ -120,7 +120,7 @@ def choose(folder: Path, spec: ModelSpec, count: int, first: Sequence[str] = ())
     """
     if not folder.is_dir():
         raise InvalidInput(f"there is no folder of photographs {folder}; give one with --photographs")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    files = image_files(folder)
     if len(files) < count:
         raise InvalidInput(f"{folder} holds {len(files)} photographs where {count} are needed; put more there")
     named = ((path for path in files if part.lower() in path.name.lower()) for part in first)

@@ -21,7 +21,7 @@ import numpy as np
 
 from probatum.attributions import Gradient, GuidedBackprop
 from probatum.experiments.effects import Effects, measure_effects
-from probatum.reproductions.base import Context, Experiment, Finding, Paper, write_arrays, write_facts
+from probatum.reproductions.base import Context, Experiment, Finding, Paper, store_arrays, write_facts
 from probatum.reproductions.yona2021 import figures, verdicts
 from probatum.reproductions.yona2021.results import GBP, GRADIENT
 from probatum.reproductions.yona2021.studies import Study, half_study, pairs_study, shapes_study
@@ -54,7 +54,7 @@ def compute(make: Callable[[Context, bool], Study], context: Context, folder: Pa
     arrays["pictures"] = study.pictures[: study.shown].numpy()
     arrays["area"] = np.stack([region.float().mean((1, 2)).cpu().numpy() for region in study.regions.values()])
     arrays["counted"] = study.counted.numpy()
-    write_arrays(folder, **arrays)
+    store_arrays(folder, **arrays)
     write_facts(
         folder,
         **study.facts,

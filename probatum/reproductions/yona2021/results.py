@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from probatum.reproductions.base import read_arrays, read_facts
+from probatum.reproductions.base import read_facts, stored_arrays
 
 GBP, GRADIENT = range(2)  # positions of the methods
 ABSOLUTE, SIGNED = range(2)  # positions of the reductions
@@ -15,7 +15,7 @@ class Stored:
 
     def __init__(self, folder: Path) -> None:
         self.facts = read_facts(folder)
-        self.arrays = read_arrays(folder)
+        self.arrays = stored_arrays(folder)
         self.trained: list[str] = self.facts["trained"]
         self.regions: list[str] = self.facts["regions"]
         self.methods: list[str] = self.facts["methods"]
