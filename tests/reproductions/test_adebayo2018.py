@@ -19,7 +19,7 @@ from probatum.report import save_figure
 from probatum.reproductions import Context, ReproductionConfig, get_paper
 from probatum.reproductions.adebayo2018 import imagenet, labels, photographs, rules, setting, simple, weights
 from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS, SIZES, Points
-from probatum.reproductions.base import write_facts
+from probatum.reproductions.base import store_arrays, write_facts
 
 BRIEF = TrainingConfig(epochs=2, batch_size=20, learning_rate=1e-3)
 TINY = replace(

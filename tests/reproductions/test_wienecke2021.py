@@ -13,7 +13,7 @@ from probatum.experiments.run_folder import write_results
 from probatum.experiments.sanity import SanityResult
 from probatum.models import PAPER_MNIST, TrainingConfig, load_model, model_spec
 from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction
-from probatum.reproductions.base import Context, read_facts, store_arrays, write_facts
+from probatum.reproductions.base import Context, read_facts, write_arrays, write_facts
 from probatum.reproductions.wienecke2021 import PAPER, cascade, digits, failures, photographs
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES, Effort
 from probatum.runs.files import write_json
@@ -452,7 +452,7 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     assert "maps whose Gradient is zero too: 1 of 22" in guided.ours
     write_facts(out / "failures" / "nested", **(facts | {"grown": None, "device": "cuda"}))
     assert failures.judge(out / "failures")[1].verdict == "not reproduced"
-    store_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})
+    write_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})
     assert failures.judge(out / "failures")[1].verdict == "reproduced"
 
 
