@@ -169,7 +169,7 @@ def test_each_claim_of_the_labels_can_hold_and_fail(change, failed, tmp_path):
     findings = labels.judge(tmp_path)
     assert {name for name, verdict in verdicts(findings).items() if verdict == "not reproduced"} == failed
     missed = "labels-learnt" in failed
-    assert all(("missed its accuracy" in finding.why) == missed for finding in findings)
+    assert all(("required accuracy" in finding.why) == missed for finding in findings)
     assert not any("instead of MNIST" in finding.why for finding in findings)
 
 
@@ -253,7 +253,7 @@ def test_missing_photographs_are_named(options, message, tmp_path):
 
 def test_too_few_photographs_are_named(tmp_path):
     given = photographs(tmp_path / "one", 1)
-    with pytest.raises(InvalidInput, match="holds 1 photographs; 2 are needed"):
+    with pytest.raises(InvalidInput, match="1 photographs; 2 are needed"):
         cascade.compute(context(model="squeezenet1_1", photographs=given), tmp_path)
 
 

@@ -215,7 +215,7 @@ def test_each_claim_of_the_labels_can_hold_and_fail(change, names, tmp_path):
     findings = text_label_claims.judge(tmp_path)
     assert failed(findings) == {f"text-labels-{name}" for name in names}
     missed = "learnt" in names
-    assert all(("missed its accuracy" in finding.why) == missed for finding in findings)
+    assert all(("required accuracy" in finding.why) == missed for finding in findings)
     assert not any("of the 90 training sentences" in finding.why for finding in findings)
 
 

@@ -172,7 +172,7 @@ def test_each_claim_of_the_smooth_networks_can_hold_and_fail(change, expected, t
     findings = smooth.judge(tmp_path)
     assert len(findings) == 5
     assert failed(findings) == expected
-    assert all("of which the paper says nothing" in finding.why for finding in findings)
+    assert all("not given in the paper" in finding.why for finding in findings)
     assert not any("predicted class" in finding.why for finding in findings)
 
 

@@ -13,7 +13,7 @@ from probatum.experiments.run_folder import write_results
 from probatum.experiments.sanity import SanityResult
 from probatum.models import PAPER_MNIST, TrainingConfig, load_model, model_spec
 from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction
-from probatum.reproductions.base import Context, read_facts, write_arrays, write_facts
+from probatum.reproductions.base import Context, read_facts, store_arrays, write_facts
 from probatum.reproductions.wienecke2021 import PAPER, cascade, digits, failures, photographs
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES, Effort
 from probatum.runs.files import write_json
@@ -416,7 +416,7 @@ def test_photographs_compute_draw_and_judge(tiny, tmp_path, folder_of_photograph
     )
     out, findings = run(config, tmp_path)
     assert {finding.verdict for finding in findings} == {"not comparable"}
-    title = "SqueezeNet 1.1 with random weights in place of ResNet-18"
+    title = "SqueezeNet 1.1 with random weights instead of ResNet-18"
     assert all(finding.why.endswith(title) for finding in findings)
     stored = cascade.stored(out / "figure4")
     assert stored.result.stages == ("head", "body")
@@ -452,7 +452,7 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     assert "maps whose Gradient is zero too: 1 of 22" in guided.ours
     write_facts(out / "failures" / "nested", **(facts | {"grown": None, "device": "cuda"}))
     assert failures.judge(out / "failures")[1].verdict == "not reproduced"
-    write_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})
+    store_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})
     assert failures.judge(out / "failures")[1].verdict == "reproduced"
 
 
