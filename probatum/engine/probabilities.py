@@ -37,7 +37,7 @@ def warn_of_probabilities(prepared: PreparedModel, images: Tensor, logits: Float
 
     Args:
         prepared: the model.
-        images: (batch, ...), of which the first is passed once more where its logits lie between 0 and 1.
+        images: (batch, ...), of which the first is passed again where its logits lie between 0 and 1.
         logits: of the first image.
     """
     if callable(prepared.output):
@@ -45,7 +45,8 @@ def warn_of_probabilities(prepared: PreparedModel, images: Tensor, logits: Float
     values = logits[:, 1:] if logits.shape[1] == 2 and bool(logits[0, 0] == -logits[0, 1]) else logits
     if not bool(((values >= 0) & (values <= 1)).all()):
         return
-    sums_to_one = values.shape[1] > 1 and bool((values.sum(1) - 1).abs().amax() <= prepared.resolution**0.5)
+    # One row may sum to 1 by chance, above all in few bits; its negative does so by softmax alone.
+    sums_to_one = _sums_to_one(prepared, values) and _sums_to_one(prepared, prepared.logits(-images[:1]))
     if not sums_to_one and not _ends_in_sigmoid(prepared, images):
         return
     kind = "rows that sum to 1, as softmax makes them" if sums_to_one else "values of a sigmoid"
@@ -55,6 +56,10 @@ def warn_of_probabilities(prepared: PreparedModel, images: Tensor, logits: Float
         "give output= a function that finds them"
     )
     warn(ProbabilitiesWarning(message))
+
+
+def _sums_to_one(prepared: PreparedModel, values: Float[Tensor, "one classes"]) -> bool:
+    return values.shape[1] > 1 and bool((values.sum(1) - 1).abs().amax() <= 4 * prepared.resolution)
 
 
 def _ends_in_sigmoid(prepared: PreparedModel, images: Tensor) -> bool:

@@ -204,8 +204,10 @@ def test_bfloat16_computes_in_it_and_returns_float32():
     exact = attribute(model, x, prepare(model).logits(x).argmax(1), METHODS, precision="float64")
     for name, values in maps.items():
         assert values.dtype == torch.float32
-        # bfloat16 has 8 bits: 0.4 % a product, and ReLUs and max-pools that flip. Measured: 0.6 to 9.7 %.
-        assert (values - exact[name]).norm() < 0.2 * exact[name].norm(), name
+        # bfloat16 has 8 bits: 0.4 % a product, and ReLUs and max-pools that flip. Measured: 0.6 to 9.7 %. Occlusion is
+        # a difference of logits, in which most of the 8 bits cancel: 20 %.
+        bound = 0.4 if name.startswith("occlusion") else 0.2
+        assert (values - exact[name]).norm() < bound * exact[name].norm(), name
         if name != "edge-detector":
             assert not torch.equal(values, exact[name].float())
 

@@ -74,13 +74,15 @@ def test_weights_of_an_image_sum_to_one(name):
 
 
 class Logger(nn.Module):
-    """A linear model that keeps the points it is called with; the list is shared by all copies."""
+    """A linear model that keeps the points whose gradients are taken; the list is shared by all copies."""
 
     def __init__(self) -> None:
         super().__init__()
         log: list[torch.Tensor] = []
         self.log = log
-        self.register_forward_pre_hook(lambda module, inputs: log.append(inputs[0].detach().clone()))
+        self.register_forward_pre_hook(
+            lambda module, inputs: log.append(inputs[0].detach().clone()) if torch.is_grad_enabled() else None
+        )
 
     def forward(self, x):
         return x.flatten(1)[:, :3] * 1

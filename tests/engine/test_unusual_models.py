@@ -66,7 +66,7 @@ def net(function, width=8):
     ids=["nested", "joint", "sg", "square", "gradient-shap"],
 )
 def test_sums_of_many_samples_do_not_stop_growing_in_narrow_types(method, dtype):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(8, 2)).to(dtype)
+    model = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(8, 2)), dtype=dtype)
     x = torch.linspace(-1, 1, 16).reshape(2, 8).to(dtype)
     weight = model[1].weight[0].detach().float()
     expected = (weight.square() if getattr(method, "statistic", "") == "square" else weight).expand(2, 8)
