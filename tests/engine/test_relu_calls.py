@@ -255,9 +255,9 @@ def test_a_ceiling_stops_the_signal_above_it(name):
     assert all((values == edge).any() for values in (below, above) for edge in (0, 6)), "the test needs inputs there"
     signal = w3.clamp(min=0) * ((above > 0) & (above < 6))
     guided = ((signal @ w2).clamp(min=0) * ((below > 0) & (below < 6))) @ w1
-    assert torch.equal(GuidedBackprop()(model, x, 0), guided)
+    assert torch.equal(GuidedBackprop()(model, x, 1), guided)
     deconvolved = ((w3.clamp(min=0) @ w2).clamp(min=0) @ w1).expand_as(x)
-    assert torch.equal(DeconvNet()(model, x, 0), deconvolved)
+    assert torch.equal(DeconvNet()(model, x, 1), deconvolved)
     assert relu_coverage(model, x).guided == 2
 
 

@@ -65,7 +65,7 @@ def test_it_learns_once(tmp_path, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(again.network.parameters(), model.network.parameters(), strict=True))
     with pytest.raises(AssertionError, match="trained again"):
         fine_tuned_text_model(folder, DATA, DATA, TRAINING, seed=1)
-    (entry,) = (tmp_path / "cache").glob("tuned-*.pt")
+    (entry,) = (tmp_path / "cache").glob("*.pt")
     entry.write_bytes(b"damaged")
     with pytest.raises(AssertionError, match="trained again"):
         fine_tuned_text_model(folder, DATA, DATA, TRAINING)

@@ -227,5 +227,5 @@ def test_a_model_that_answers_embeddings_otherwise_is_refused(bert, tmp_path, mo
 
 def test_without_transformers_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ModelError, match=r"pip install transformers"):
+    with pytest.raises(ModelError, match=r"probatum\[text\]"):
         load_text_classifier("tiny-bert")

@@ -170,6 +170,12 @@ def explain_text(
             memory_budget=memory_budget,
             progress=share_of(progress, len(found), len(rows), len(encoded), "explaining"),
         )
+        for name, values in maps.items():
+            if values.shape != embeddings.shape:  # as those of Grad-CAM, which reads the tokens as channels
+                raise InvalidInput(
+                    f"{methods[name].title} gives a map of shape {tuple(values.shape[1:])} for embeddings of shape "
+                    f"{tuple(embeddings.shape[1:])}; choose a method that scores every number of the embeddings"
+                )
         scores = {name: token_scores(values, normalize=normalize).cpu().numpy() for name, values in maps.items()}
         deltas: dict[str, Tensor] = {
             name: method.convergence_delta(prepared, embeddings, aimed, maps[name], memory_budget=memory_budget)
