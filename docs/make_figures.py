@@ -47,7 +47,7 @@ def alive(setup: Setup, steps: list[int]) -> Randomizer:
     """
     for seed in range(1000):
         randomizer = replace(setup.randomizer, seed=seed)
-        logits = [all_logits(prepare(randomizer.model(step)), setup.images) for step in steps]
+        logits = [all_logits(prepare(randomizer.model(step)), setup.data.images) for step in steps]
         if all(float(each[0, setup.targets[0]]) > 0 for each in logits):
             return randomizer
     raise ModelError("under a thousand seeds the explained logit vanishes; draw another image")
@@ -56,7 +56,7 @@ def alive(setup: Setup, steps: list[int]) -> Randomizer:
 def maps_of(setup: Setup, randomizer: Randomizer, steps: list[int]) -> dict[str, list[Tensor]]:
     """Each method's map at each step of the cascade, step 0 being the trained model."""
     variants = [Variant(prepare(randomizer.model(step)), setup.targets) for step in steps]
-    found = attribute_variants(variants, setup.images, setup.methods, seed=randomizer.seed)
+    found = attribute_variants(variants, setup.data.images, setup.methods, seed=randomizer.seed)
     return {name: [maps[name].cpu() for maps in found] for name in setup.methods}
 
 
