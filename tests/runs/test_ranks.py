@@ -125,6 +125,6 @@ def test_torchrun_starts_it(tmp_path):
         env=environment,
     )
     assert made.returncode == 0, made.stderr
-    assert made.stdout.count("results.csv and maps are in") == 1
+    assert made.stdout.count("run/report.html") == 1
     names = {"ceiling.csv", "chance.csv", "config.json", "figures", "images.npz", "report.html", "results.csv"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
