@@ -5,11 +5,19 @@ import json
 
 import numpy as np
 import pytest
+from stopping import stop_at
 
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.text import models as text_models
 from probatum.experiments.text.models import TextRecipe
-from probatum.experiments.text.run import COLUMNS, TextConfig, explain_sentences, read_sentences
+from probatum.experiments.text.run import (
+    COLUMNS,
+    TEXT_ATTRIBUTION,
+    TextConfig,
+    explain_sentences,
+    read_sentence_scores,
+    read_sentences,
+)
 from probatum.models.text import EncoderSizes, TextTraining
 from probatum.report.sentences import draw_sentences, sentence_maps
 
@@ -54,6 +62,28 @@ def test_a_folder_of_explanations(quick):
         "2. Gradient",
         "2. Integrated Gradients",
     ]
+
+
+def test_an_interrupted_run_continues_and_ends_as_one_that_was_not(quick, tmp_path, monkeypatch):
+    config = TextConfig((*SENTENCES, "a much longer sentence"), methods=METHODS, steps=3, device="cpu")
+    whole = explain_sentences(config, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 2)
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            explain_sentences(config, tmp_path / "run")
+    assert "cells are stored" in stopped.value.kept
+    said = []
+    again = explain_sentences(config, tmp_path / "run", say=said.append)
+    assert "continuing: 1 of" in said[0]
+    for name in ("config.json", "tokens.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    for one, other, read in zip(whole, again, read_sentence_scores(tmp_path / "run"), strict=True):
+        assert one.tokens == other.tokens == read.tokens
+        for name in METHODS:
+            np.testing.assert_array_equal(one.scores[name], other.scores[name])
+            np.testing.assert_array_equal(one.scores[name], read.scores[name])
+        assert one.delta == other.delta == read.delta
+    assert TEXT_ATTRIBUTION.request(tmp_path / "run") == config
 
 
 def test_the_note_says_what_is_doubtful(quick):
