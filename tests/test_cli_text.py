@@ -46,7 +46,7 @@ def test_sentences_are_shown_and_kept(here, capsys):
     [
         ([], "give at least one sentence"),
         ([" "], "has no words"),
-        (["film " * 70], "takes at most 64"),
+        (["film " * 70], "at most 64"),
         (["a film", "--model", "sst2"], "give the data folder"),
         (["a film", "--methods", "gradiant"], "did you mean 'gradient'"),
         (["a film", "--baseline", "black"], "no baseline of text"),

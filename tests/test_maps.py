@@ -177,4 +177,4 @@ def test_refuses_impossible_percentiles():
 def test_names():
     assert all(get_reduction(name).name == name for name in REDUCTIONS)
     with pytest.raises(UnknownName, match="'abs-normalized'"):
-        get_reduction("abs-normalized")
+        get_reduction("abs-normalize")
