@@ -1,4 +1,4 @@
-"""What every attribution method is: a frozen set of hyperparameters that turns into a request to the engine.
+"""Base class of attribution methods: frozen hyperparameters that turn into a request to the engine.
 
 Terms that all methods share:
 
@@ -104,10 +104,11 @@ def attribute(
     the other methods, the budget or the chunk (up to rounding).
 
     Args:
-        model: any module that maps (batch, ...) to (batch, classes) logits, or a view of it from `engine.prepare`. It
-            is evaluated in eval mode and left as it was. A view is copied and measured once for many calls.
+        model: any module that maps (batch, ...) to (batch, classes) logits; it is evaluated in eval mode and left as it
+            was. Or a prepared model from `engine.prepare`, which is copied and measured once for many calls.
         images: (batch, ...), finite, floating point, on the model's device.
-        targets: class indices (batch,), as a tensor or a list, one index for all, or None for the predicted classes.
+        targets: class indices (batch,), as a tensor or a list, one index for all, or None for the predicted classes. A
+            model of one logit f has two classes: target 1 explains f, target 0 explains −f.
         methods: by name; or one method or a sequence of them, named by their titles. A name of the table of methods
             stands for the method with the paper's defaults.
         seed: of the noise; the global random state is neither used nor changed.
@@ -214,7 +215,7 @@ def attribute_variants(
     computed once, as long as the version given first has it.
 
     Args:
-        variants: views of models that differ in their weights alone, each with the targets explained there.
+        variants: prepared models that differ in their weights alone, each with the targets explained there.
         images: as in `attribute`, like all that follows.
         methods: by name.
         seed: of the noise.

@@ -1,4 +1,4 @@
-"""What methods share whose maps sum to a change of the logit: the measure of how far they are from that."""
+"""Base class of methods that satisfy completeness: their maps sum to a change of the logit."""
 
 from abc import abstractmethod
 

@@ -40,7 +40,7 @@ from probatum.engine.noise import splitmix64, standard_normal, uniform
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is explained.
+    """One image, its model and its target.
 
     Args:
         model: in eval mode; (batch, ...) -> (batch, classes) logits.

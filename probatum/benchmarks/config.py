@@ -1,4 +1,4 @@
-"""What a benchmark is asked to do, and the model and images that it works on."""
+"""Configuration of a benchmark, and the model and images that it works on."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -133,7 +133,7 @@ class Subject:
         return self.spec.grad_cam_layer or GradCAM().path(self.prepared, self.images[:1])
 
     def first(self, count: int) -> "Subject":
-        """The same model with the first images alone."""
+        """This model with the first images alone."""
         return Subject(self.spec, self.model, self.images[:count], self.targets[:count])
 
     def __str__(self) -> str:

@@ -37,7 +37,7 @@ class FixedMap(Method):
 
     @staticmethod
     def value(at: Evaluation) -> Tensor:
-        """The same noise for each row."""
+        """Identical noise for each row."""
         return _noise(at.points[:1], b"").expand_as(at.points)
 
 

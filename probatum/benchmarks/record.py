@@ -1,4 +1,4 @@
-"""What a benchmark found, as data: every number with what determines it, in JSON that reads back as it was written."""
+"""Results of a benchmark: every number with what determines it, in JSON that reads back as it was written."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -87,7 +87,7 @@ class Reference:
         return (gradient.mean((2, 3), keepdim=True) * kept[0].detach()).sum(1, keepdim=True).relu()
 
     def scaled_cam(self) -> Tensor:
-        """The same from its smallest value to its largest, then enlarged, as pytorch-grad-cam returns it."""
+        """That map scaled from its smallest value to its largest, then enlarged, as pytorch-grad-cam returns it."""
         cam = self.cam()
         return self._enlarged((cam - cam.min()) / (cam - cam.min()).max())
 

@@ -50,7 +50,7 @@ def default_budget(device: torch.device) -> int:
 
 @dataclass
 class SavedBytes:
-    """What autograd keeps for the backward pass, in bytes, without the model's own weights and buffers.
+    """Bytes that autograd keeps for the backward pass, without the model's own weights and buffers.
 
     Args:
         total: of all distinct storages kept.

@@ -25,7 +25,7 @@ class Call(NamedTuple):
 
     @property
     def in_place(self) -> bool:
-        """Whether the call overwrites its first argument."""
+        """True if the call overwrites its first argument."""
         return is_in_place(_name(self.function), self.kwargs)
 
     def argument(self, position: int, keyword: str = "input", default: Any = None) -> Any:
@@ -61,7 +61,7 @@ class CallMode(TorchFunctionMode):
 
 
 def is_in_place(name: str, kwargs: dict[str, Any]) -> bool:
-    """Whether a function of this name overwrites its first argument: `relu_`, `x[...] = 0`, `inplace=True`."""
+    """True if a function of this name overwrites its first argument: `relu_`, `x[...] = 0`, `inplace=True`."""
     spelled = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
     return spelled or bool(kwargs.get("inplace", False))
 

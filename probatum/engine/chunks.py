@@ -20,7 +20,7 @@ from probatum.engine.targets import Targets
 
 @dataclass(eq=False)
 class VariantState:
-    """What one version of the model has so far: its maps, and the sums of the stream that is being run.
+    """Progress of one version of the model: its maps, and the sums of the stream that is being run.
 
     Args:
         prepared: the version.

@@ -82,7 +82,7 @@ def frozen_copy(model: nn.Module) -> nn.Module:
 
 
 def _detached(tensor: Tensor) -> Tensor:
-    """The same values without a graph; a copy of those that were made in inference mode, which autograd refuses."""
+    """These values without a graph; copied if made in inference mode, which autograd refuses."""
     return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 

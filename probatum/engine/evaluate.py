@@ -79,11 +79,12 @@ class _Output(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured at some points; a method's formula for one point reads it.
+    """Measurements at some points; a method's formula for one point reads them.
 
     Args:
         rows: the points, their origins, images and baselines.
-        results: (rows, ...) tensors by need; a pair of them for a layer; for multipliers also the two of their check.
+        results: (rows, ...) tensors by measurement; a pair of them for a layer; for multipliers also the two of their
+            check.
     """
 
     rows: Rows
@@ -104,7 +105,7 @@ class Evaluation:
 
     @property
     def origins(self) -> Float[Tensor, "rows *shape"]:
-        """What is explained: the images, or their noisy versions under SmoothGrad."""
+        """The explained inputs: the images, or their noisy versions under SmoothGrad."""
         return self.rows.origins
 
     @property
@@ -145,7 +146,7 @@ class Evaluation:
 
 
 class Shared:
-    """What the versions of a model share at some points.
+    """Computations that the versions of a model share at some points.
 
     Args:
         weights: which of their weights are equal.
@@ -159,7 +160,7 @@ class Shared:
         self.first = True  # whether this is the first version, whose operations are all its own
 
     def variant(self, number: int) -> "Shared":
-        """What `evaluate` takes for a version."""
+        """Argument `shared` of `evaluate` for one version."""
         self.prefix.variant(number)
         self.first = number == 0
         return self

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from probatum.errors import InvalidInput, ModelError
 
 Extra: TypeAlias = Sequence[Tensor]
-"""What a model takes after the images, `model(images, *extra)`: tensors with one row an image."""
+"""Further inputs of a model, `model(images, *extra)`: tensors with one row an image."""
 
 
 def accepted_extra(extra: Extra, device: torch.device) -> tuple[Tensor, ...]:

@@ -70,7 +70,7 @@ class LayerOutput:
 
     @property
     def may_be_map(self) -> bool:
-        """Whether the output has a layout, named or not, in which its map need not be constant."""
+        """True if the output has a layout, named or not, in which its map need not be constant."""
         return sum(size > 1 for size in self.shape) > 1 and (self.live is None or sum(self.live) > 1)
 
     def fault(self, layout: Layout, dims: int) -> str | None:
@@ -170,7 +170,7 @@ def layer_outputs(prepared: PreparedModel, images: Tensor) -> tuple[LayerOutput,
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a hook saw of a layer's output.
+    """A layer's output as a hook saw it.
 
     Args:
         path: of the layer.
@@ -250,7 +250,7 @@ def _outputs_of_layers(prepared: PreparedModel, tracker: PlaceTracker) -> Iterat
 
 
 class _Gradients:
-    """What the gradient of an image's largest logit shows of layers' outputs, measured on its way without being kept.
+    """Properties of layers' outputs in the gradient of the largest logit, measured during the backward pass.
 
     Args:
         logits: (1, classes).

@@ -109,14 +109,14 @@ def _batched(prepared: PreparedModel, batch: Tensor, number: Tensor) -> Tensor |
 
 
 def _differ(own: Tensor, other: Tensor, resolution: float) -> bool:
-    """Whether the logits of the first or of the last row differ by more than half of the digits."""
+    """True if the logits of the first or of the last row differ by more than half of the digits."""
     scale = torch.maximum(own.abs().amax(), other.abs().amax())
     excess = (other[[0, -1]] - own[[0, -1]]).abs().nan_to_num(0.0, 0.0) - resolution**0.5 * scale
     return bool((excess > 0).any())
 
 
 def _is_rounding(prepared: PreparedModel, image: Tensor, batch: Tensor, number: Tensor) -> bool:
-    """Whether the difference vanishes in float64, as rounding does and an influence of other rows does not."""
+    """True if the difference vanishes in float64, as rounding does and an influence of other rows does not."""
     if prepared.dtype == torch.float64:
         return False
     try:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class Kind(Enum):
-    """What an operation is in those arguments that depend on the input.
+    """The kind of an operation in the arguments that depend on the input.
 
     LINEAR in all of them at once (up to a constant), MULTILINEAR in each alone, PRODUCT elementwise of two, QUOTIENT
     linear in its first argument alone, ELEMENTWISE a function of each element of its first, POOL the maximum over

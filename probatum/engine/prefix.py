@@ -1,4 +1,4 @@
-"""What several versions of a model compute alike, computed once: the layers before the first that differs.
+"""Layers that several versions of a model have in common, computed once: those before the first that differs.
 
 The operations of the first version's forward pass are kept with what they read and returned. A later version that does
 the same operations on the same tensors with equal weights is given the kept results with their graph, up to the first
@@ -51,11 +51,11 @@ class SharedWeights:
 
     @property
     def any(self) -> bool:
-        """Whether there is anything to share."""
+        """True if there is anything to share."""
         return any(self._users.values())
 
     def name(self, tensor: Tensor) -> int | None:
-        """What equal weights have in common; None for a tensor that is no weight of the first version's."""
+        """Identifier shared by equal weights; None for a tensor that is no weight of the first version."""
         return self._first.get(id(tensor))
 
     def users(self, name: int) -> frozenset[int]:
@@ -158,7 +158,7 @@ class Prefix(TorchFunctionMode):
         return result
 
     def _alike(self, inputs: tuple[Any, ...], kept: tuple[Any, ...]) -> bool:
-        """Whether an operation is a kept one: the same function of the same tensors, of equal weights and numbers."""
+        """True if an operation is a kept one: the same function of the same tensors, of equal weights and numbers."""
         return len(inputs) == len(kept) and all(map(self._same, inputs, kept))
 
     def _same(self, value: Any, kept: Any) -> bool:

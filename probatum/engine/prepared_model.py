@@ -184,25 +184,26 @@ def prepare(
     model that reads the overwritten tensor again; the prepared model hands such models tensors that they may overwrite.
 
     Args:
-        model: any module; a view is returned as it is.
+        model: any module; a prepared model is returned as it is.
         precision: "float32" or "float64"; "tf32" (on CUDA) or "bfloat16", float32 with shortened products, faster and
             less exact; None computes in the model's own floating-point type.
         channels_last: lay the channels of each pixel next to each other, which convolutions often like better.
         fold_batch_norm: let each convolution that a batch norm directly follows do the work of both, with weights of
             the prepared model's own; equal up to rounding.
         example: images of which the first shows which batch norm follows which convolution; needed for folding.
-        like: a view of another model of the same structure, whose memory measurements and folds hold here too.
+        like: the prepared model of another model of the same structure, whose memory measurements and folds hold here
+            too.
         output: where the logits are in what the model returns: a key, attribute or index, or a function that makes
             (batch, classes) or (batch,) of it, such as `lambda y: y["out"].mean((2, 3))` for the mean logit of each
             class of a segmentation. None takes a tensor itself, `logits` of Hugging Face's outputs and of dicts, or
             the first tensor of a tuple. A single logit f is explained as the logits (−f, f) of two classes.
         extra: what the model takes after the images, as `model(images, *extra)`: a tuple of tensors on its device with
             one row an image, such as metadata, a mask or a second view. They go with their image into every model call,
-            unchanged, and are not explained. A view that has some keeps them where none are given.
+            unchanged, and are not explained. A prepared model that has some keeps them where none are given.
 
     Raises:
-        InvalidInput: the precision does not exist, the device lacks it, an option differs from that of a given view, or
-            the example is missing.
+        InvalidInput: the precision does not exist, the device lacks it, an option differs from that of a given prepared
+            model, or the example is missing.
         ModelError: the model cannot be copied, or spreads over several devices.
     """
     if isinstance(model, PreparedModel):
@@ -304,7 +305,7 @@ def _options(prepared: PreparedModel) -> tuple[object, ...]:
 
 
 def _findings(model: nn.Module, prepared: PreparedModel) -> dict[str, Any]:
-    """What was found out about the caller's model under these options, by field; later findings are added to it."""
+    """Earlier findings about the caller's model under these options, by field; later findings are added."""
     known = _FINDINGS.setdefault(model, {})
     layers = tuple(type(module) for module in prepared.model.modules())
     shapes = tuple(tensor.shape for tensor in prepared.model.parameters())
@@ -324,7 +325,7 @@ def _findings(model: nn.Module, prepared: PreparedModel) -> dict[str, Any]:
 def _require_options(
     prepared: PreparedModel, precision: str | None, channels_last: bool, fold_batch_norm: bool
 ) -> None:
-    """Raises InvalidInput where what is asked for is not what a view was prepared for."""
+    """Raises InvalidInput where what is asked for is not what a model was prepared for."""
     same = precision is None or precision == prepared.precision
     if not same and prepared.precision is None:
         same = dtype_of(precision or "") == prepared.dtype and precision in ("float32", "float64")

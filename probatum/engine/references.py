@@ -140,7 +140,7 @@ class EachBaseline:
         return self.distribution.count
 
     def prepare(self, images: Tensor) -> Tensor:
-        """What the distribution prepares."""
+        """Prepared by the distribution."""
         return self.distribution.prepare(images)
 
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
@@ -164,7 +164,7 @@ class RandomPath:
     noise_fraction: float = 0.0
 
     def prepare(self, images: Tensor) -> Tensor:
-        """What the distribution prepares."""
+        """Prepared by the distribution."""
         return self.distribution.prepare(images)
 
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:

@@ -1,4 +1,4 @@
-"""What a method asks the engine for, and the versions of a model that it is asked about."""
+"""Requests of methods to the engine, and the versions of a model that they concern."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from probatum.engine.targets import TargetsLike
 
 @dataclass(frozen=True)
 class Request:
-    """What a method asks the engine for: a statistic of `value` over the points of a chain of expansions.
+    """A method's request to the engine: a statistic of `value` over the points of a chain of expansions.
 
     Args:
         value: the map of one point, batched over rows: Evaluation -> (rows, ...).

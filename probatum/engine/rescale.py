@@ -42,9 +42,10 @@ class RescaleRule(TorchFunctionMode):
 
     Use `record` for the pass on the baselines, then the mode itself for the pass on the points, then `finish`.
 
-    A tensor depends on the input iff it requires a gradient, because the parameters of a view are frozen. Calls on
-    other tensors are left alone. On dependent ones, linear operations have their gradient for a multiplier already;
-    elementwise functions, max-pools and products of two dependent tensors have rules; all else is refused by name.
+    A tensor depends on the input iff it requires a gradient, because the parameters of a prepared model are frozen.
+    Calls on other tensors are left alone. On dependent ones, linear operations have their gradient for a multiplier
+    already; elementwise functions, max-pools and products of two dependent tensors have rules; all else is refused by
+    name.
 
     Source: Shrikumar et al. (2017), arXiv:1704.02685, sections 3.2 and 3.5.1.
     """

@@ -135,7 +135,7 @@ class StraightPath:
         return replace(rows, points=points, baselines=prepared, weights=rows.weights * weights)
 
     def drawn(self, strata: int) -> "DrawnPath":
-        """The same path with one drawn point for each of so many noise samples."""
+        """This path with one drawn point for each noise sample."""
         return DrawnPath(strata, self.baseline)
 
 

@@ -21,7 +21,7 @@ class Accumulator(Protocol):
 
 
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The type that sums are kept in: float32 at least, for a bfloat16 that has grown swallows what is added to it."""
+    """Type of accumulators: float32 at least, because bfloat16 sums lose small addends."""
     return torch.promote_types(dtype, torch.float32)
 
 

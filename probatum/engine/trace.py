@@ -1,4 +1,4 @@
-"""What a forward pass really does: which layers it calls, in which order, and which parameters reach the logits."""
+"""Observations of a forward pass: which layers it calls, in which order, and which parameters reach the logits."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

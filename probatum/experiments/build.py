@@ -149,7 +149,7 @@ def rehearse(config: CheckConfig, spec: ModelSpec, methods: dict[str, Method], i
 
 
 def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
-    """The same model, images and targets under another preset or other methods and metrics.
+    """The model, images and targets of a setup under another preset or other methods and metrics.
 
     Args:
         setup: what a configuration named that differs in nothing else.

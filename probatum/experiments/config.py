@@ -36,7 +36,7 @@ STAGES = ("blocks", "layers")
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What a sanity check does.
+    """Configuration of a sanity check.
 
     Args:
         data: a data set by name, a folder of images, an image, or a text file that lists images.

@@ -25,7 +25,7 @@ class Draws(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What to tell of the dead draws; "" where there was none."""
+        """A sentence about the dead draws; "" where there was none."""
         drawn = len(self.used) + len(self.dead)
         return f"{len(self.dead)} of {drawn} randomized networks were dead and drawn again" if self.dead else ""
 

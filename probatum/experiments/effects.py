@@ -16,7 +16,7 @@ from probatum.metrics.effects import causal_effect, region_share, unit_maps
 from probatum.progress import Progress
 
 REDUCTIONS = ("abs-normalized", "signed")
-"""What is compared: the magnitude as the figures show it, and the values with their signs."""
+"""The compared quantities: the magnitude as the figures show it, and the signed values."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ from probatum.runs.resume import RunInWork
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What was explained, for the terminal and the figures.
+    """Results of an attribution, for the terminal and the figures.
 
     Args:
         image_names: one for each image.
@@ -59,7 +59,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Request:
-    """What `probatum attribute` was asked to do.
+    """Request of `probatum attribute`.
 
     Args:
         config: model, weights, methods and their settings; the settings of the randomization play no part.

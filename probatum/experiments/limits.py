@@ -1,4 +1,4 @@
-"""What numbers of a configuration must be, checked before any work begins."""
+"""Limits of a configuration's numbers, checked before any work begins."""
 
 from typing import Any
 

@@ -94,8 +94,8 @@ def quality_scores(
     """Scores each method's maps of a model, and of its randomized versions where there is a randomizer.
 
     The maps of all methods at the same points are computed together, as in `attribute`; a metric that disturbs the
-    input calls the model once for all methods of a kind. The target stays what it is for the trained model, and every
-    version of the model meets the same disturbances.
+    input calls the model once for all methods of a kind. Targets are the trained model's predictions or those
+    given, and every version of the model meets the same disturbances.
 
     Source: Kokhlikyan et al. (2021), Figures 1, 2 and 6, Tables 1 and 2.
 

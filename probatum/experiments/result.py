@@ -1,4 +1,4 @@
-"""What a sanity check finds."""
+"""Results of a sanity check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Failure:
     Args:
         image: name.
         method: name.
-        stage: of the randomization, or "trained model", or "trained model, another seed".
+        stage: of the randomization, or "trained model", or "trained model, seed + 1".
         trial: which randomization, or None.
         model: the class name of the model.
     """

@@ -45,7 +45,7 @@ from probatum.runs.ranks import ALONE, Ranks
 
 IMAGES_AT_ONCE = 16  # at most, whose maps are held in memory together: of all methods and all stages
 MAPS_AT_ONCE = 512 << 20  # bytes of such maps, which bound the images further
-TRAINED, AGAIN = "trained model", "trained model, another seed"
+TRAINED, AGAIN = "trained model", "trained model, seed + 1"
 DEFAULT_PRESET = "adebayo"
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs")
 
@@ -79,11 +79,11 @@ def sanity_check(
 
         s = metric(r(M(x; θ)), r(M(x; θ_k)))  for each stage k, r being the metric's map reduction
 
-    The target stays what it is for the trained model, unless the randomizer names another. Each metric first reduces
-    the maps as its protocol says. The stages of a trial are explained together, so that they share what they compute
-    alike; the images are worked on in blocks of `block_size`. Randomized networks whose logits are the same for every
-    image are drawn again (`experiments.draws`). The chance level of each score is measured beside it:
-    each randomized map is also compared with the trained model's maps of a few other images (`experiments.chance`).
+    Targets are the trained model's predictions or those given, unless the randomizer names others. Each metric first
+    reduces the maps as its protocol says. The stages of a trial are explained together, so that layers that they have in
+    common are computed once; the images are worked on in blocks of `block_size`. Randomized networks whose logits are
+    the same for every image are drawn again (`experiments.draws`). The chance level of each score is measured, too: each
+    randomized map is also compared with the trained model's maps of a few other images (`experiments.chance`).
 
     Source: Adebayo et al. (2018), arXiv:1810.03292, section 3.
 
@@ -607,7 +607,7 @@ class _Passed:
 
 
 class Ticker:
-    """Adds up passes over the images; each counts as much as the first, which shows how many points one has."""
+    """Adds up passes over the images; assumes that every pass costs as much as the first."""
 
     def __init__(self, work: SanityWork, progress: Progress | None, cells: Sequence[Cell] | None = None) -> None:
         cells = work.cells if cells is None else cells

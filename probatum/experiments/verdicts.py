@@ -36,7 +36,7 @@ SENSITIVE, INSENSITIVE, UNDECIDED = get_args(Word)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one metric says about one method at the last stage.
+    """The verdict of one metric on one method at the last stage.
 
     Args:
         method: name.
@@ -76,7 +76,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Summary:
-    """What all metrics together say about one method.
+    """The verdict of all metrics together on one method.
 
     Args:
         method: name.
@@ -274,7 +274,7 @@ class _Scores:
         return int(np.isfinite(self.last).any(axis=1).sum())
 
     def unchanged(self, scores: Float[np.ndarray, "..."]) -> bool:
-        """Whether all scores that exist are those of identical maps."""
+        """True if all scores that exist are those of identical maps."""
         return bool((np.abs(scores - self.metric.perfect) <= ROUNDING)[np.isfinite(scores)].all())
 
     def blank(self) -> Verdict:
@@ -409,7 +409,7 @@ def _summarized(verdicts: Sequence[Verdict]) -> Summary:
 
 
 def _contradicts(verdict: Verdict, word: Word) -> bool:
-    """Whether a verdict, or the number beneath an undecided one, speaks against a word."""
+    """True if a verdict, or the number beneath an undecided one, speaks against a word."""
     if verdict.word != UNDECIDED:
         return verdict.word != word
     if verdict.kind == "rise":

@@ -33,7 +33,7 @@ _RANGES: dict[Quantity, tuple[float, float]] = {
 
 
 class Box(NamedTuple):
-    """What one box shows of a set of scores."""
+    """Statistics of a set of scores that one box shows."""
 
     low: float
     quartiles: tuple[float, float, float]
@@ -227,7 +227,7 @@ def _scale(frame: Frame, shown: Sequence[np.ndarray], quantity: Quantity) -> Non
 
 
 def _note(tables: Mapping[str, np.ndarray], logarithmic: bool) -> str:
-    """What the boxes are."""
+    """Legend of the boxes."""
     sizes = sorted({int((~np.isnan(row)).sum()) for scores in tables.values() for row in scores})
     count = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     mean, of = ("geometric mean", " (of the logarithms)") if logarithmic else ("mean", "")

@@ -35,7 +35,7 @@ _CHANCE, _CEILING = "#9a9a9a", "#c9a227"
 
 @dataclass(frozen=True, eq=False)
 class MethodCurve:
-    """What the panel of one method shows.
+    """Content of one method's panel.
 
     Args:
         title: of the method.

@@ -126,7 +126,7 @@ def _checked(method: str, scores: np.ndarray, stages: int, quantity: str) -> Flo
 
 
 def _note(tables: Mapping[str, np.ndarray], level: float, seed: int, shared_trials: bool) -> str:
-    """What the points and bars are."""
+    """Legend of the points and bars."""
     counts = {scores.shape[1:] for scores in tables.values()}
     images, trials = (
         str(min(sizes)) if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"

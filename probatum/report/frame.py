@@ -66,7 +66,7 @@ class Frame:
         self._text(_MARGIN, bottom - below, words, ha="left", va="top", fontsize=SMALL_SIZE, color=FAINT_INK)
 
     def _stages(self, titles: Sequence[str]) -> tuple[bool, list[str]]:
-        """Whether the names of the stages stand upright, and their lines; of too many, some are left out."""
+        """True if the names of the stages stand upright, and their lines; of too many, some are left out."""
         each, line = self.width / len(titles), text.height("x", TITLE_SIZE)
         if all(text.fits(title, each - 0.04, TITLE_SIZE, 2, whole=True) for title in titles):
             return False, [text.wrap(title, each - 0.04, TITLE_SIZE, 2) for title in titles]

@@ -43,7 +43,7 @@ _CAPTION_LINES = 30
 
 @dataclass(frozen=True)
 class Cell:
-    """What one cell shows: a map (height, width) in a style, or a picture (height, width, 3) in [0, 1]."""
+    """Content of one cell: a map (height, width) in a style, or a picture (height, width, 3) in [0, 1]."""
 
     values: Float[np.ndarray, "_ _"] | Float[np.ndarray, "_ _ 3"]
     style: MapStyle | Literal["picture"]
@@ -127,7 +127,7 @@ class _Layout:
         return _snap(max(_MARGIN + self.label_limit + _PAD, least))
 
     def _column_titles(self) -> tuple[bool, float, list[str]]:
-        """Whether the column titles must stand upright, their size and their lines."""
+        """True if the column titles must stand upright, their size and their lines."""
         titles, limit = self.grid.column_titles, self.cell_width - 0.02
         for size in (TITLE_SIZE, (TITLE_SIZE + SMALL_SIZE) / 2, SMALL_SIZE):
             if all(text.fits(title, limit, size, 3, whole=True) for title in titles):

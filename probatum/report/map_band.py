@@ -54,7 +54,7 @@ class MapBand:
 
     @property
     def note(self) -> str:
-        """What the colors mean, and why the first column has no box."""
+        """Legend of the colors, and why the first column has no box."""
         colors = _EXPLAINED.get(self.style, self.style)
         return f"Maps above: {colors}. {self.first_title}: its score is perfect by definition and not drawn."
 

@@ -91,7 +91,7 @@ def _fill(pieces: list[str], limit: float, size: float, lines: int) -> list[str]
 
 
 def fits(text: str, limit: float, size: float, lines: int, *, whole: bool = False) -> bool:
-    """Whether a text needs no shortening in that many lines; `whole` words and names are not broken."""
+    """True if a text needs no shortening in that many lines; `whole` words and names are not broken."""
     line = clean(text)
     patterns = _PIECES[:2] if whole else _PIECES
     return any(

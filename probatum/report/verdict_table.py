@@ -78,7 +78,7 @@ def _sign(summary: Summary) -> str:
 
 
 def verdict_key(comparison: PresetComparison) -> list[str]:
-    """What the signs and numbers of the table mean, and which checks are broken; one sentence each."""
+    """Legend of the table, and the checks that are broken; one sentence each."""
     first = next(iter(comparison.judgements.values()))
     sentences = [
         ", ".join(f"{sign} {word}" for word, sign in SYMBOLS.items())

@@ -1,4 +1,4 @@
-"""Stored values as they are written and read: a file may come from anybody, and is data or a fault, nothing else."""
+"""Reading and writing of stored values; files are never executed, and invalid ones raise InvalidInput."""
 
 import csv
 import io

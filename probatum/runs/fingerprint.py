@@ -75,7 +75,7 @@ def _fingerprint(value: Any, inside: tuple[int, ...]) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether the attributes of an object are all that it holds."""
+    """True if the attributes of an object are all that it holds."""
     kind: Any = type(value)
     slots = any(vars(base).get("__slots__") for base in kind.__mro__)
     return hasattr(value, "__dict__") and not slots and kind.__reduce__ is object.__reduce__
@@ -155,7 +155,7 @@ def _of_class(value: type, part: Callable[[Any], Any]) -> Any:
 
 
 def _computes(member: Any) -> bool:
-    """Whether a member of a class has content that its bases and fields do not have."""
+    """True if a member of a class has content that its bases and fields do not have."""
     described = inspect.ismemberdescriptor(member) or inspect.isgetsetdescriptor(member)
     generated = isinstance(member, FunctionType) and member.__code__.co_filename == "<string>"  # by `dataclass`
     return not (described or generated or type(member).__module__ == "_abc")
@@ -195,7 +195,7 @@ _READERS: tuple[tuple[Any, Callable[[Any, Callable[[Any], Any]], Any]], ...] = (
 
 
 def _is_installed(thing: Any) -> bool:
-    """Whether a class or function stands, by its name, in a library, the package or Python itself."""
+    """True if a class or function stands, by its name, in a library, the package or Python itself."""
     module = str(thing.__module__)
     if "<" in thing.__qualname__ or module == "__main__":
         return False

@@ -29,7 +29,7 @@ def identity_of_inputs(model: nn.Module, images: Tensor, targets: Tensor) -> dic
 
 
 def identity_of_software(device: torch.device, rooms: tuple[str, ...] = _NUMERICS) -> dict[str, Any]:
-    """What computes: the kind of device, the libraries, and the package with a hash of its sources."""
+    """Software of a run: the kind of device, the libraries, and the package with a hash of its sources."""
     return {
         "device": device.type,
         "torch": torch.__version__,
@@ -51,7 +51,7 @@ def software() -> dict[str, str]:
 
 
 def rounding_settings_of(memory_budget: str | None, device: torch.device) -> dict[str, int | None]:
-    """What decides how sums are cut into parts, and so their rounding; a run that is continued keeps to it.
+    """Settings that decide how sums are cut into parts, and so their rounding; a resumed run keeps them.
 
     Returns:
         the threads of the CPU, and on CUDA, where it would depend on what is free at the moment, the memory budget.

@@ -39,7 +39,7 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that trains, assembles and speaks."""
+        """True if this is the process that trains, assembles and speaks."""
         return self.rank == 0
 
     def shard(self, items: Sequence[T]) -> Sequence[T]:
@@ -70,7 +70,7 @@ class Ranks:
         self._sum(torch.zeros(1, dtype=torch.int64))
 
     def all_agree(self, opinion: bool) -> bool:
-        """Whether all processes say yes."""
+        """True if all processes say yes."""
         votes = torch.tensor([int(opinion)])
         self._sum(votes)
         return int(votes) == self.size

@@ -161,12 +161,12 @@ def run_in_work(
 
 
 def saved_progress(error: BaseException) -> str:
-    """What of a run is stored although this error ended it, in words; empty where nothing is."""
+    """Saved progress of a run that this error ended, in words; empty where nothing is saved."""
     return str(getattr(error, "kept", ""))
 
 
 def _kept(folder: Path) -> tuple[str, bool]:
-    """What of a run is stored, in words, and whether any of it is a result."""
+    """Saved progress of a run, in words, and whether any of it is a result."""
     if is_finished(folder):
         return FINISHED, True
     try:
@@ -187,24 +187,24 @@ def _kept(folder: Path) -> tuple[str, bool]:
 
 
 def _is_stored(folder: Path, part: str) -> bool:
-    """Whether a part of an unfinished run has its sub-folder, or its file among what continuing needs."""
+    """True if a part of an unfinished run has its sub-folder, or its file among what continuing needs."""
     whole = (folder / part).is_dir() and not (folder / part / STATE).exists()
     return whole or (folder / STATE / f"{part}.json").is_file()
 
 
 def is_same_run(folder: Path, asked: dict[str, Any]) -> bool:
-    """Whether a folder holds the unfinished run of what is asked for."""
+    """True if a folder holds the unfinished run of what is asked for."""
     old = requested(folder)
     return old is not None and not differences(old, _plain(asked))
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a folder holds a run that needs nothing more."""
+    """True if a folder holds a run that needs nothing more."""
     return (folder / "config.json").is_file() and requested(folder) is None
 
 
 def requested(folder: Path) -> dict[str, Any] | None:
-    """What the unfinished run of a folder was asked to do; None where there is no unfinished run."""
+    """Request of the unfinished run in a folder; None where there is no unfinished run."""
     try:
         facts = _facts(folder)
     except InvalidInput:
@@ -213,7 +213,7 @@ def requested(folder: Path) -> dict[str, Any] | None:
 
 
 def finish_leftover(folder: Path, asked: dict[str, Any]) -> bool:
-    """Whether a folder holds the results of what is asked for, all written; what a kill left beside them is removed.
+    """True if a folder holds the results of what is asked for, all written; what a kill left beside them is removed.
 
     A run that nothing was left of is not counted: its folder is refused, like any other that exists.
     """
@@ -286,7 +286,7 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _take_up(folder: Path, asked: dict[str, Any], made: list[Path], more: dict[str, Any]) -> bool:
-    """Whether the locked folder holds what is asked for, unfinished; else it becomes that of a new run.
+    """True if the locked folder holds what is asked for, unfinished; else it becomes that of a new run.
 
     Raises:
         InvalidInput: it holds results of something else.

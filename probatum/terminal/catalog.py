@@ -16,7 +16,7 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 class Kind(str, Enum):
-    """What `probatum list` can list."""
+    """Tables that `probatum list` prints."""
 
     methods = "methods"
     metrics = "metrics"

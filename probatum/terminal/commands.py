@@ -1,4 +1,4 @@
-"""What the commands do: compute, write into a folder, and show. Imported by a command when it starts its work."""
+"""Work of the commands: compute, write into a folder, and show. Imported when a command starts its work."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""What the terminal says of results, after a command wrote them."""
+"""Printed summaries of results, after a command has written them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -54,7 +54,7 @@ def show_judgement(judgement: Judgement) -> None:
 
 
 def _limits(run: Run) -> Iterator[str]:
-    """What a reader must know of the comparisons, one sentence each."""
+    """Caveats about the comparisons, one sentence each."""
     result, images = run.result, run.config["data"]["images"]
     constant = int((result.constant > 0).sum())
     if constant:

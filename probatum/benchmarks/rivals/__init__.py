@@ -21,7 +21,7 @@ class Rival:
 
     @property
     def installed(self) -> bool:
-        """Whether it can be imported here."""
+        """True if it can be imported here."""
         return importlib.util.find_spec(self.package) is not None
 
 

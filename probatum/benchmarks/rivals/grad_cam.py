@@ -10,7 +10,7 @@ from probatum.engine import copy_model, find_layer
 
 
 def trainable_copy(model: nn.Module) -> nn.Module:
-    """What the library wants: a model whose parameters require gradients, and that it may change."""
+    """A model as the library needs it: its parameters require gradients, and it may be changed."""
     return copy_model(model).requires_grad_(True)
 
 

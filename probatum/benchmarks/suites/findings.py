@@ -1,4 +1,4 @@
-"""What a suite returns."""
+"""Results of a suite."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -100,7 +100,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
 
 
 def _measured(config: BenchConfig, model: str, case: MemoryCase, rival: bool) -> dict[str, Any]:
-    """What the worker answers; a worker that dies or takes too long has failed."""
+    """Answer of the worker; a worker that dies or takes too long has failed."""
     job = {
         "config": asdict(config),
         "model": model,

@@ -46,7 +46,7 @@ SUITES = {
 
 
 USUAL = tuple(name for name, suite in SUITES.items() if suite.minutes <= 10)
-"""What is run where no suite is named."""
+"""Suites that run where none is named."""
 
 
 def get_suite(name: str) -> Suite:

@@ -221,7 +221,7 @@ def _part(result: SanityResult, images: np.ndarray, trials: np.ndarray) -> Sanit
 
 
 def _opposed(judgement: Judgement, method: str) -> bool:
-    """Whether two metrics say opposite words of a method."""
+    """True if two metrics say opposite words of a method."""
     words = {verdict.word for verdict in judgement.summary(method).verdicts}
     return {SENSITIVE, INSENSITIVE} <= words
 

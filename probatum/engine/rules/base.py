@@ -1,4 +1,4 @@
-"""What a backward rule is, and the forward pass that prepares the backward passes of several rules at once."""
+"""Backward rules, and the forward pass that prepares the backward passes of several rules at once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from probatum.engine.calls import Call, CallMode
 
 
 class Backward(NamedTuple):
-    """What a rule passes on to one argument of a call.
+    """The signal that a rule passes on to one argument of a call.
 
     Args:
         argument: the tensor whose signal is replaced.
@@ -24,7 +24,7 @@ class Backward(NamedTuple):
 
 
 class RulePass(ABC):
-    """What a rule knows of one forward pass."""
+    """State of a rule during one forward pass."""
 
     @abstractmethod
     def before(self, call: Call) -> tuple[Backward, ...]:
@@ -54,7 +54,7 @@ class BackwardRule(ABC):
 
     @abstractmethod
     def begin(self) -> RulePass:
-        """What the rule keeps during one forward pass, empty."""
+        """Empty state for one forward pass."""
 
 
 class RuledPass(CallMode):
@@ -82,7 +82,7 @@ class RuledPass(CallMode):
             self._active = None
 
     def of(self, rule: BackwardRule) -> RulePass:
-        """What a rule knows of the forward pass."""
+        """State of a rule in this forward pass."""
         return self._passes[rule]
 
     def intercept(self, call: Call) -> Any:

@@ -184,7 +184,7 @@ _BY_MASK: dict[str, Callable[[Call, _Signs], Rectifier | None]] = {
 
 
 def _is_zero(value: Any) -> bool:
-    """Whether a number or a constant tensor is zero."""
+    """True if a number or a constant tensor is zero."""
     if isinstance(value, Tensor):
         return not value.requires_grad and not bool(value.any())
     return isinstance(value, (int, float)) and value == 0

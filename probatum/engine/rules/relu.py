@@ -138,7 +138,7 @@ class ReLUPass(RulePass):
 
     @property
     def coverage(self) -> ReLUCoverage:
-        """What the backward pass went through."""
+        """Coverage of the backward pass."""
         others = Counter(name for _, name in sorted(self._plain.items())) + self._unhooked
         return ReLUCoverage(len(self._guided), dict(others), dict(+self._hidden))
 
@@ -175,7 +175,7 @@ class ReLUPass(RulePass):
         return torch.is_grad_enabled() and bool(call.args) and bool(call.args[0].requires_grad)
 
     def _reached(self, tensor: Tensor) -> bool:
-        """Whether a tensor depends on the image; the model's weights are frozen and require no gradient."""
+        """True if a tensor depends on the image; the model's weights are frozen and require no gradient."""
         return tensor.requires_grad or self._untracked.get(id(tensor)) is tensor
 
     def _follow(self, rectifier: Rectifier) -> Callable[[Tensor, Tensor], Tensor]:

@@ -39,7 +39,7 @@ COLUMNS = ("sentence", "position", "token", "method", "score", "class", "target"
 
 @dataclass(frozen=True)
 class TextConfig:
-    """What is explained and how.
+    """Configuration of a text attribution.
 
     Args:
         sentences: plain text.

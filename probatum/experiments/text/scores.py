@@ -96,7 +96,7 @@ class TextExplanation:
     delta: dict[str, float]
 
     def is_rounding(self, method: str) -> bool:
-        """Whether the scores of a method are what rounding left of sums that vanish."""
+        """True if the scores of a method are what rounding left of sums that vanish."""
         return self.kept[method] < 100 * float(np.finfo(self.scores[method].dtype).eps)
 
 

@@ -69,7 +69,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the first screen says.
+    """Content of the first screen.
 
     Args:
         question: the heading.
@@ -135,7 +135,7 @@ def _details(titles: dict[Word, list[str]]) -> list[str]:
 
 
 def _steps(config: dict[str, Any], judgement: Judgement, titles: dict[Word, list[str]]) -> list[tuple[str, str]]:
-    """What a reader should do with each verdict, as (what it is about, what to do)."""
+    """Recommended next steps, as (verdict, what to do)."""
     if judgement.broken:
         return [("Find the fault first", "a control that never uses the model must keep its maps")]
     steps = []

@@ -41,7 +41,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Panel:
-    """What one panel draws, in its own units.
+    """Content of one panel, in its own units.
 
     Args:
         line: points of the curve, broken where a mean does not exist.

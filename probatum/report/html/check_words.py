@@ -1,4 +1,4 @@
-"""What the page of a sanity check says in words."""
+"""Sentences on the page of a sanity check."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ ORDERS_IN_WORDS = {
 
 
 def story(run: Run) -> str:
-    """What was run, in words."""
+    """Description of the run, in words."""
     facts, result = run.config["randomization"], run.result
     methods = sum(not (name in METHODS and METHODS[name].control) for name in result.methods)
     control = " and a control that never uses the model" if methods < len(result.methods) else ""
@@ -47,7 +47,7 @@ def story(run: Run) -> str:
 
 
 def model_warnings(run: Run) -> list[str]:
-    """What a reader must know of the model and the images before trusting a number."""
+    """Caveats about the model and the images."""
     config, model, found = run.config["config"], run.config["model"], list[str]()
     if config["weights"] == "none":
         found.append("The model was not trained: its weights are random, so there was nothing to explain.")
@@ -70,7 +70,7 @@ def model_warnings(run: Run) -> list[str]:
 
 
 def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
-    """What a reader must know of the check itself."""
+    """Caveats about the check itself."""
     result, facts = run.result, run.config["randomization"]
     found = list[str]()
     if judgement:
@@ -132,7 +132,7 @@ def setting_of(run: Run) -> list[tuple[str, str]]:
 
 
 def randomization_of(run: Run) -> list[tuple[str, str]]:
-    """What was randomized and how, for the same section."""
+    """Description of the randomization, for the same section."""
     facts = run.config["randomization"]
     return [
         ("Randomization", f"{facts['order']}, preset {facts['preset']}"),

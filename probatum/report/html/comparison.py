@@ -89,7 +89,7 @@ def _column(preset: str, run: Run, comparison: PresetComparison) -> Column:
 
 
 def _warnings(comparison: PresetComparison, runs: dict[str, Run]) -> list[str]:
-    """What a reader must know before trusting a verdict; of each check, the preset before it."""
+    """Caveats of each check, with its preset in front."""
     first = next(iter(runs.values()))
     return [
         *model_warnings(first),

@@ -42,7 +42,7 @@ def json_text(values: Any) -> Markup:
 
 
 def _cleaned(values: Any) -> Any:
-    """The same with every text made plain."""
+    """These values with every text made plain."""
     if isinstance(values, dict):
         return {plain(key): _cleaned(value) for key, value in values.items()}
     if isinstance(values, (list, tuple)):

@@ -25,7 +25,7 @@ def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
     warnings = []
     if settings["preset"] != "paper":
         warnings.append(
-            "The quick preset: the paper's code paths on fewer and smaller things. What stood in for the paper's data "
+            "The quick preset: the paper's code paths on fewer and smaller things. Substitutes for the paper's data "
             "or network is named with the verdicts."
         )
     if settings["weights"] == "none":

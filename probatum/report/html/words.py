@@ -44,7 +44,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def settings(facts: dict[str, Any]) -> str:
-    """What `experiments.build.describe` wrote of an object, in one line: "SmoothGrad(Gradient, samples 50)"."""
+    """One line of the output of `experiments.build.describe`: "SmoothGrad(Gradient, samples 50)"."""
     parts = []
     for name, value in facts.items():
         if name in ("class", "title") or value is None:
