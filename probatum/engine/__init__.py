@@ -1,6 +1,7 @@
 """The attribution engine: hooks, gradients, sample points, noise streams and the memory budget. It knows no method."""
 
 from probatum.engine.copying import copy_model, frozen_copy
+from probatum.engine.coverage import relu_coverage
 from probatum.engine.evaluate import (
     LOGIT,
     MULTIPLIERS,
@@ -11,7 +12,6 @@ from probatum.engine.evaluate import (
     Logit,
     Measurement,
     Multipliers,
-    relu_coverage,
 )
 from probatum.engine.extra import Extra
 from probatum.engine.feature_maps import FeatureMap, find_feature_map

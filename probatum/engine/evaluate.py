@@ -12,14 +12,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from probatum.engine.budget import is_measuring
-from probatum.engine.extra import Extra
 from probatum.engine.multipliers import multipliers
-from probatum.engine.outputs import Output
-from probatum.engine.precision import computing
 from probatum.engine.prefix import Prefix, SharedWeights
-from probatum.engine.prepared_model import PreparedModel, prepare
-from probatum.engine.rules import BackwardRule, GuidedReLU, ReLUCoverage, RuledPass
-from probatum.engine.rules.relu import ReLUPass
+from probatum.engine.prepared_model import PreparedModel
+from probatum.engine.rules import BackwardRule, RuledPass
 from probatum.engine.sampling import Rows, per_row
 from probatum.engine.statistics import accumulation_dtype
 from probatum.engine.targets import Targets
@@ -277,31 +273,6 @@ def predict(
     """Returns the logits; only for the sake of measuring does the pass build a graph. `image` is as in `logits`."""
     with torch.set_grad_enabled(with_graph):
         return prepared.logits(points.detach().requires_grad_(with_graph).clone(), image).detach()
-
-
-def relu_coverage(
-    model: nn.Module | PreparedModel, images: Tensor, *, output: Output | None = None, extra: Extra | None = None
-) -> ReLUCoverage:
-    """Counts the activations between the first image and the logits that Guided Backprop guides, and the others.
-
-    Args:
-        model: as in `prepare`, like `output` and `extra`.
-        images: (batch, ...).
-        output: where the logits are in what the model returns.
-        extra: further inputs of the model.
-    """
-    prepared = prepare(model, output=output, extra=extra)
-    rule = GuidedReLU()
-    ruled = RuledPass([rule])
-    with computing(prepared.device):
-        leaf = prepared.accept(images[:1]).clone().requires_grad_()
-        with ruled:
-            logits = prepared.logits(leaf.clone())
-        if logits.requires_grad:
-            ruled.backward(rule, partial(torch.autograd.grad, logits.sum(), leaf, allow_unused=True))
-    found = ruled.of(rule)
-    assert isinstance(found, ReLUPass)
-    return found.coverage
 
 
 @contextmanager

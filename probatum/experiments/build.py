@@ -106,7 +106,7 @@ def set_up(
     data = load_images(config.data, spec, config.images, config.data_dir, config.seed, skip)
     methods = configured_methods(config, spec, data.preprocessing)
     metrics = configured_metrics(config, data)
-    if config.weights == "train" and not (trained and trained.is_file()):
+    if will_train(config, trained):
         rehearse(config, spec, methods, data.images[:1].to(device))
     model, training = load_or_train(config, spec, progress, device, trained, say)
     model = model.to(device)
@@ -135,7 +135,14 @@ def set_up(
     )
 
 
-def rehearse(config: CheckConfig, spec: ModelSpec, methods: dict[str, Method], image: Tensor) -> None:
+def will_train(config: CheckConfig, trained: Path | None) -> bool:
+    """True where a network is to be trained that the run has not trained yet."""
+    return config.weights == "train" and not (trained is not None and trained.is_file())
+
+
+def rehearse(
+    config: CheckConfig, spec: ModelSpec, methods: dict[str, Method], image: Tensor, target: int | None = None
+) -> None:
     """Explains one image by an untrained network, so that an option that does not fit is found before the training."""
     model = load_model(spec.name, "none", seed=config.seed).to(image.device)
     prepared = prepare(
@@ -145,7 +152,7 @@ def rehearse(config: CheckConfig, spec: ModelSpec, methods: dict[str, Method], i
         fold_batch_norm=config.fold_batch_norm,
     )
     short = {name: set_fields(method, {"samples": 2, "steps": 2})[0] for name, method in methods.items()}
-    attribute(prepared, image, torch.zeros(1, dtype=torch.int64), short, memory_budget=config.memory_budget)
+    attribute(prepared, image, target or 0, short, memory_budget=config.memory_budget)
 
 
 def set_up_again(setup: Setup, config: CheckConfig) -> Setup:

@@ -19,6 +19,8 @@ from probatum.experiments.build import (
     load_images,
     load_or_train,
     preprocessing_of,
+    rehearse,
+    will_train,
 )
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.run_folder import map_file
@@ -137,6 +139,9 @@ class AttributionRun(Computation[Explanation]):
         self._request, self._run, self._skipped = request, run, list[tuple[str, str]]()
         self._spec = model_spec(config.model)
         self._data = _load(request, self._spec, self._skipped)
+        methods = configured_methods(config, self._spec, self._data.preprocessing)
+        if will_train(config, run.weights):
+            rehearse(config, self._spec, methods, self._data.images[:1].to(run.device), request.target)
         model, _ = load_or_train(config, self._spec, run.progress, run.device, run.weights, run.say)
         self._model, images = model.to(run.device), self._data.images.to(run.device)
         self._prepared = prepare(
@@ -150,9 +155,7 @@ class AttributionRun(Computation[Explanation]):
         self._probabilities = all_logits(self._prepared, images, memory_budget=self._budget).softmax(1)
         self._targets = _targets(request.target, self._probabilities, self._spec)
         self._images = images
-        self._methods = resolved(
-            configured_methods(config, self._spec, self._data.preprocessing), self._prepared, images
-        )
+        self._methods = resolved(methods, self._prepared, images)
         size, count = block_size(images, len(self._methods), 1), len(images)
         self._cells = [Cell(first, min(first + size, count)) for first in range(0, count, size)]
         self.cells = len(self._cells)

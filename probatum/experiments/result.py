@@ -11,6 +11,8 @@ from probatum.errors import UnknownName
 from probatum.experiments.draws import Draws
 from probatum.experiments.tables import Table
 
+TRAINED, AGAIN = "trained model", "trained model, seed + 1"  # where a failure is of no stage
+
 
 def position(kind: str, name: str, names: Sequence[str]) -> int:
     """Where a name stands among those of a result; UnknownName suggests the nearest ones."""
@@ -26,7 +28,7 @@ class Failure:
     Args:
         image: name.
         method: name.
-        stage: of the randomization, or "trained model", or "trained model, seed + 1".
+        stage: of the randomization, `TRAINED`, or `AGAIN` for the second maps of the noise ceiling.
         trial: which randomization, or None.
         model: the class name of the model.
     """

@@ -4,7 +4,7 @@ This is where attributions, randomization, map reductions and metrics meet.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Method, attribute_variants, resolved
@@ -32,11 +31,13 @@ from probatum.engine import (
 from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, ModelError
 from probatum.experiments.build import smoothed
-from probatum.experiments.chance import OTHERS, chance_by_image, groups, partners
+from probatum.experiments.chance import OTHERS, groups, partners
 from probatum.experiments.draws import Draws, live_draws
-from probatum.experiments.result import Failure, SanityResult
+from probatum.experiments.gathering import PassedCells, ResultBuilder, Ticker
+from probatum.experiments.references import Reference, not_finite
+from probatum.experiments.result import AGAIN, TRAINED, Failure, SanityResult
 from probatum.maps import get_reduction
-from probatum.metrics import Metric, get_metric, is_constant
+from probatum.metrics import Metric, get_metric
 from probatum.progress import Progress
 from probatum.randomization import Randomizer, automatic_stages, usual_stages
 from probatum.randomization import preset as get_preset
@@ -45,7 +46,6 @@ from probatum.runs.ranks import ALONE, Ranks
 
 IMAGES_AT_ONCE = 16  # at most, whose maps are held in memory together: of all methods and all stages
 MAPS_AT_ONCE = 512 << 20  # bytes of such maps, which bound the images further
-TRAINED, AGAIN = "trained model", "trained model, seed + 1"
 DEFAULT_PRESET = "adebayo"
 DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs")
 
@@ -80,9 +80,9 @@ def sanity_check(
         s = metric(r(M(x; θ)), r(M(x; θ_k)))  for each stage k, r being the metric's map reduction
 
     Targets are the trained model's predictions or those given, unless the randomizer names others. Each metric first
-    reduces the maps as its protocol says. The stages of a trial are explained together, so that layers that they have in
-    common are computed once; the images are worked on in blocks of `block_size`. Randomized networks whose logits are
-    the same for every image are drawn again (`experiments.draws`). The chance level of each score is measured, too: each
+    reduces the maps as its protocol says. The stages of a trial are explained together, so that layers that they share
+    are computed once; the images are processed in blocks of `block_size`. Randomized networks whose logits are the same
+    for every image are drawn again (`experiments.draws`). The chance level of each score is measured, too: each
     randomized map is also compared with the trained model's maps of a few other images (`experiments.chance`).
 
     Source: Adebayo et al. (2018), arXiv:1810.03292, section 3.
@@ -268,12 +268,12 @@ class SanityWork:
             self.compute(store, progress)
             return self.gathered(store)
         builder = ResultBuilder(self)
-        self.compute(_Passed(builder), progress)
+        self.compute(PassedCells(builder), progress)
         return builder.result()
 
     def compute(
         self,
-        store: "CellStore | _Passed",
+        store: CellStore | PassedCells,
         progress: Progress | None = None,
         ranks: Ranks = ALONE,
         say: Callable[[str], None] | None = None,
@@ -293,7 +293,8 @@ class SanityWork:
             [ranks.shard([cell for cell in part if cell in missing]) for part in parts]
             for parts in (rounds, [self._randomized(blocks) for blocks in rounds])
         )
-        ticker = Ticker(self, progress, [cell for part in (*trained, *randomized) for cell in part])
+        todo = [cell for part in (*trained, *randomized) for cell in part]
+        ticker = Ticker(progress, sum(self.passes(cell) * (cell.stop - cell.first) for cell in todo))
         for first, second in zip(trained, randomized, strict=True):
             for cell in first:
                 store.save(cell, self.explain_trained(cell, ticker))
@@ -325,7 +326,7 @@ class SanityWork:
         """The images of a cell whose maps are kept."""
         return range(cell.first, min(cell.stop, self.keep_maps))
 
-    def explain_trained(self, cell: Cell, ticker: "Ticker") -> Arrays:
+    def explain_trained(self, cell: Cell, ticker: Ticker) -> Arrays:
         """The trained model's maps by method, "maps/0" and so on, and the noise ceiling (method, metric, image)."""
         targets, count = self.targets[cell.part], cell.stop - cell.first
         here = self.trained.of_images(cell.part)
@@ -349,7 +350,7 @@ class SanityWork:
         """The cells of the trained model whose maps a cell is compared with."""
         return next(blocks for blocks in self.groups if cell.block in blocks)
 
-    def reference(self, cell: Cell, trained: Sequence[Arrays]) -> "Reference":
+    def reference(self, cell: Cell, trained: Sequence[Arrays]) -> Reference:
         """The trained model's maps of the images of a cell and of their partners.
 
         Args:
@@ -375,7 +376,7 @@ class SanityWork:
             ],
         )
 
-    def compare_randomized(self, cell: Cell, trained: Sequence[Arrays], ticker: "Ticker") -> Arrays:
+    def compare_randomized(self, cell: Cell, trained: Sequence[Arrays], ticker: Ticker) -> Arrays:
         """Scores (method, metric, stage, image), constant maps and failures (method, stage, image), and kept maps.
 
         The scores against the trained maps of other images, for the chance level, have a further axis of these.
@@ -440,7 +441,7 @@ class SanityWork:
 
     def _failed(self, maps: dict[str, Tensor], cell: Cell, stage: str, trial: int | None = None) -> np.ndarray:
         """(method, image): which maps are not finite; these become maps of NaN."""
-        failed = torch.stack([~values.isfinite().flatten(1).all(1) for values in maps.values()])
+        failed = torch.stack([not_finite(values) for values in maps.values()])
         for (name, values), bad in zip(maps.items(), failed, strict=True):
             if bool(bad.any()):
                 image = self.image_names[cell.first + int(bad.nonzero()[0])]
@@ -465,187 +466,6 @@ def _require_scorable(metrics: Mapping[str, Metric], images: Tensor) -> None:
             raise InvalidInput(f"metric {name!r} cannot score maps of {shape} inputs: {error}") from error
 
 
-class Reference:
-    """The maps of the trained model, for the comparisons of one cell.
-
-    Args:
-        maps: by method, of the cell's images and their partners.
-        metrics: by name.
-        own: where the maps of the cell's images are.
-        others: (other, image) where the maps of each image's partners are.
-    """
-
-    def __init__(
-        self,
-        maps: dict[str, Tensor],
-        metrics: Mapping[str, Metric],
-        own: Sequence[int],
-        others: Sequence[Sequence[int]],
-    ) -> None:
-        self._maps, self._metrics = maps, metrics
-        self._rows = [list(own), *map(list, others)]
-
-    def compare(self, name: str, stages: Sequence[Tensor]) -> Float[np.ndarray, "metric stage reference image"]:
-        """Scores the maps of one method under every metric: against the same images, and against each partner.
-
-        A score with a map that is not finite is NaN; so is one with a partner where a map is constant.
-        """
-        maps = _blanked(self._maps[name])
-        scores = torch.empty(len(self._metrics), len(stages), len(self._rows), len(self._rows[0]), dtype=torch.float64)
-        for metric, found in zip(self._metrics.values(), scores, strict=True):
-            prepared = metric.prepare(get_reduction(metric.reduction)(maps))
-            references = [tuple(part[rows] for part in prepared) for rows in self._rows]
-            for stage, values in enumerate(stages):
-                found[stage] = torch.stack(metric.compare_with_all(references, _reduced(metric, values)))
-        failed, flat = _not_finite(self._maps[name]).cpu(), is_constant(maps).cpu()
-        for stage, values in enumerate(stages):
-            scores[:, stage, :, _not_finite(values).cpu()] = torch.nan
-            scores[:, stage, 1:, is_constant(_blanked(values)).cpu()] = torch.nan
-        for reference, rows in enumerate(self._rows):
-            scores[:, :, reference, failed[rows]] = torch.nan
-            if reference:
-                scores[:, :, reference, flat[rows]] = torch.nan
-        return scores.numpy()
-
-    def constant(self, name: str, stages: Sequence[Tensor]) -> Int[np.ndarray, "stage image"]:
-        """Tells which of two maps is constant: 1 the reference, 2 the other, 3 both; 0 too where one is not finite."""
-        own = self._maps[name][self._rows[0]]
-        codes = []
-        for values in stages:
-            code = is_constant(_blanked(own)).int() + 2 * is_constant(_blanked(values)).int()
-            codes.append(torch.where(_not_finite(own) | _not_finite(values), 0, code))
-        return torch.stack(codes).cpu().numpy().astype(np.int8)
-
-
-class ResultBuilder:
-    """Puts cells together, in whatever order they come."""
-
-    def __init__(self, work: SanityWork) -> None:
-        self._work = work
-        methods, metrics, stages, images = map(len, (work.methods, work.metrics, work.stages, work.images))
-        self._scores = np.full((methods, metrics, stages, images, work.trials), np.nan)
-        self._constant = np.zeros((methods, stages, images, work.trials), dtype=np.int8)
-        self._ceiling = np.full((methods, metrics, images), np.nan)
-        others = max(map(len, work.partners))
-        self._pairs = np.full((methods, metrics, stages, images, others, work.trials), np.nan)
-        self._maps: dict[int, dict[str, dict[int, np.ndarray]]] = {}
-        self._failures: dict[Cell, list[Failure]] = {}
-
-    def add(self, cell: Cell, found: Arrays) -> None:
-        """Takes what was computed for a cell."""
-        if cell.trial is None:
-            self._ceiling[..., cell.part] = found["ceiling"]
-        else:
-            self._scores[..., cell.part, cell.trial] = found["scores"]
-            self._pairs[..., cell.part, : found["chance"].shape[-1], cell.trial] = found["chance"]
-            self._constant[..., cell.part, cell.trial] = found["constant"]
-        self._failures[cell] = list(self._failed(cell, found["failed"]))
-        if cell.trial:
-            return
-        for row, name in enumerate(self._work.methods):
-            for position, image in enumerate(self._work.kept(cell)):
-                maps = found[f"maps/{row}"][position].astype(np.float32)
-                parts = self._maps.setdefault(image, {}).setdefault(name, {})
-                parts[0 if cell.trial is None else 1] = maps if cell.trial is not None else maps[None]
-
-    def result(self) -> SanityResult:
-        """The result, once all cells were added."""
-        work = self._work
-        return SanityResult(
-            tuple(work.methods),
-            tuple(work.metrics),
-            work.stages,
-            work.image_names,
-            tuple(int(target) for target in work.targets),
-            self._scores,
-            self._constant,
-            self._ceiling,
-            chance_by_image(self._pairs, work.partners),
-            {
-                work.image_names[image]: {name: np.concatenate([parts[0], parts[1]]) for name, parts in maps.items()}
-                for image, maps in sorted(self._maps.items())
-            },
-            tuple(failure for cell in work.cells for failure in self._failures[cell]),
-            work.draws,
-        )
-
-    def _failed(self, cell: Cell, failed: np.ndarray) -> Iterator[Failure]:
-        """The failures of a cell; `failed` is (seed, method, image) or (method, stage, image)."""
-        work = self._work
-        for first, second, position in np.argwhere(failed).tolist():
-            method, stage = (second, (TRAINED, AGAIN)[first]) if cell.trial is None else (first, work.stages[second])
-            image = work.image_names[cell.first + position]
-            yield Failure(image, tuple(work.methods)[method], stage, cell.trial, work.trained.name)
-
-
-class _Passed:
-    """Stands in for a folder of cells: passes them on, and keeps the trained model's of the group in work."""
-
-    def __init__(self, builder: ResultBuilder) -> None:
-        self._builder = builder
-        self._trained: dict[Cell, Arrays] = {}
-        self._group_ended = False
-
-    def load(self, cell: Cell) -> Arrays | None:
-        """Nothing is stored beforehand."""
-        return None
-
-    def save(self, cell: Cell, arrays: Arrays) -> None:
-        """Takes a cell into the result."""
-        self._builder.add(cell, arrays)
-        if cell.trial is not None:
-            self._group_ended = True
-            return
-        if self._group_ended:
-            self._trained.clear()
-            self._group_ended = False
-        self._trained[cell] = arrays
-
-    def require(self, cell: Cell) -> Arrays:
-        """The trained model's maps of the group in work."""
-        return self._trained[cell]
-
-
-class Ticker:
-    """Adds up passes over the images; assumes that every pass costs as much as the first."""
-
-    def __init__(self, work: SanityWork, progress: Progress | None, cells: Sequence[Cell] | None = None) -> None:
-        cells = work.cells if cells is None else cells
-        self._progress = progress
-        self._rounds = sum(work.passes(cell) * (cell.stop - cell.first) for cell in cells)
-        self._per_image = 0.0
-        self._before = 0.0
-
-    def started(self, what: str, images: int) -> Tick | None:
-        """Returns the callback of one pass over some of the images."""
-        if self._progress is None:
-            return None
-        report = self._progress
-
-        def tick(done: int, total: int) -> None:
-            self._per_image = self._per_image or total / images
-            whole = self._per_image * images
-            report(round(self._before + whole * done / total), round(self._per_image * self._rounds), what)
-            if done == total:
-                self._before += whole
-
-        return tick
-
-
 def _in_full(maps: Tensor) -> Tensor:
     """Maps of half precision in float32, for NumPy knows no bfloat16 and metrics need the digits."""
     return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
-
-
-def _not_finite(maps: Tensor) -> Tensor:
-    return ~maps.isfinite().flatten(1).all(1)
-
-
-def _blanked(maps: Tensor) -> Tensor:
-    """Maps that are not finite as maps of zeros, which every reduction and metric takes."""
-    bad = _not_finite(maps)
-    return torch.where(bad.view(-1, *[1] * (maps.ndim - 1)), 0, maps)
-
-
-def _reduced(metric: Metric, maps: Tensor) -> Tensor:
-    return get_reduction(metric.reduction)(_blanked(maps))

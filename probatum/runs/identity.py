@@ -15,10 +15,7 @@ import probatum
 from probatum.engine.budget import default_budget
 from probatum.runs.fingerprint import tensor_hash, weights_hash
 
-_NUMERICS = (
-    *("attributions", "engine", "maps.py", "metrics", "models", "randomization"),
-    *(f"experiments/{name}.py" for name in ("build", "chance", "draws", "explain", "quality", "sanity")),
-)
+_NUMERICS = ("attributions", "engine", "experiments", "maps.py", "metrics", "models", "randomization")
 _SHOWN = 5  # differences that a message names
 _GIB = 1 << 30
 

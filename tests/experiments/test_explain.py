@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ import tiny_mlp
 from stopping import stop_at
 
 from probatum.cli import main
-from probatum.errors import InvalidInput
-from probatum.experiments import CheckConfig, build, sanity
+from probatum.errors import InvalidInput, ProbatumError
+from probatum.experiments import CheckConfig, build, run_check, sanity
 from probatum.experiments import explain as explaining
 from probatum.experiments.explain import ATTRIBUTION, Request, explain
 
@@ -27,6 +28,14 @@ def _small(monkeypatch):
         monkeypatch.setattr(build, name, value)
         if hasattr(explaining, name):
             monkeypatch.setattr(explaining, name, value)
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    def never(*arguments):
+        raise AssertionError("it was trained first")
+
+    monkeypatch.setattr(build, "train_once", never)
 
 
 def contents(folder):
@@ -50,6 +59,27 @@ def test_an_interrupted_run_continues_and_ends_as_one_that_was_not(tmp_path, mon
         np.testing.assert_array_equal(again.maps[name], maps)
     with pytest.raises(InvalidInput, match="exists already"):
         explain(REQUEST, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"methods": ("smoothgrad", "grad-cam"), "layer": "nowhere"}, "nowhere"),
+        ({"memory_budget": "1 KiB"}, "memory budget"),
+    ],
+    ids=["layer", "budget"],
+)
+@pytest.mark.parametrize("run", [lambda config, folder: explain(Request(config, ("digits",)), folder), run_check])
+def test_options_that_do_not_fit_are_found_before_the_training(run, options, named, tmp_path, untrained):
+    with pytest.raises(ProbatumError, match=named):
+        run(replace(REQUEST.config, weights="train", **options), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_target_out_of_range_is_found_before_the_training(tmp_path, untrained):
+    with pytest.raises(InvalidInput, match="target 99"):
+        explain(Request(replace(REQUEST.config, weights="train"), ("digits",), 99), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_request_is_refused_with_the_difference(tmp_path, monkeypatch):

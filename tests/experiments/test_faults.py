@@ -144,7 +144,7 @@ def test_maps_that_are_not_finite_cost_their_own_scores_alone():
     assert np.isfinite(np.delete(result.ceiling[1], 2, axis=1)).all()
     assert (result.constant == 0).all()
     stages = len(result.stages)
-    assert len(result.failures) == 3 + 2 * 2 * stages  # two maps and one of another seed; two of each stage and trial
+    assert len(result.failures) == 3 + 2 * 2 * stages  # two maps and one with seed + 1; two of each stage and trial
     assert {failure.image for failure in result.failures} == {"image-002"}
     assert result.failures[0] == Failure("image-002", "gradient", "trained model", None, "Overflowing")
     assert str(result.failures[-1]) == (f"smoothgrad of image-002 (Overflowing, stage {result.stages[-1]}, trial 2)")
