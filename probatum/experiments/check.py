@@ -170,6 +170,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
                 {
                     "name": name,
                     "label": int(labels[index]) if labels is not None else None,
+                    "label_class": _class_name(setup, int(labels[index])) if labels is not None else None,
                     "target": int(setup.targets[index]),
                     "class": _class_name(setup, int(setup.targets[index])),
                     "confidence": float(setup.confidences[index]),

@@ -319,7 +319,9 @@ def _verdict(scores: _Scores, *, control: bool) -> Verdict:
 
 
 _FINITE = "compute in another precision, or leave the method out"
-_MORE = "more images or more trials"
+MORE = "more images or more trials"
+MORE_TRIALS = "more trials"
+MORE_IMAGES = f"check at least {LEAST_IMAGES} images"
 
 
 def _unchanged(blank: Verdict) -> Verdict:
@@ -335,7 +337,7 @@ def _too_few(scores: _Scores, blank: Verdict) -> tuple[str, str]:
     images = len(scores.last)
     if images < LEAST_IMAGES:
         number = "one image decides" if images == 1 else f"{images} images decide"
-        return f"{number} nothing", f"check at least {LEAST_IMAGES} images"
+        return f"{number} nothing", MORE_IMAGES
     reason = (
         f"constant or infinite maps leave {blank.live} of {blank.comparisons} comparisons, of "
         f"{scores.images} images; {LEAST_IMAGES} are the least"
@@ -352,12 +354,12 @@ def _rise(scores: _Scores, blank: Verdict) -> Verdict:
     blank = replace(blank, value=found.value, low=found.low, high=found.high, over_stages=float(np.nanmean(rises)))
     reason = f"rise above the noise {_with_interval(found)}, bound 0"
     if scores.last.shape[1] == 1:
-        return replace(blank, reason=f"one trial does not show how much a rise varies; {reason}", remedy="more trials")
+        return replace(blank, reason=f"one trial does not show how much a rise varies; {reason}", remedy=MORE_TRIALS)
     if found.low > ROUNDING:
         return replace(blank, word=SENSITIVE, reason=reason)
     if found.high < -ROUNDING:
         return replace(blank, reason=f"the maps change, but become simpler; {reason}", remedy="another metric")
-    return replace(blank, reason=reason, remedy=_MORE)
+    return replace(blank, reason=reason, remedy=MORE)
 
 
 def _retained(scores: _Scores, blank: Verdict) -> Verdict:
@@ -384,7 +386,7 @@ def _retained(scores: _Scores, blank: Verdict) -> Verdict:
         return replace(blank, word=SENSITIVE, reason=reason)
     if found.low >= SENSITIVE_UP_TO and found.high <= INSENSITIVE_FROM:
         return replace(blank, reason=f"part of the map is retained: {reason}", remedy="compare the maps by eye")
-    return replace(blank, reason=reason, remedy=_MORE)
+    return replace(blank, reason=reason, remedy=MORE)
 
 
 def _over_stages(scores: _Scores) -> float:

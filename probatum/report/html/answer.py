@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from probatum.attributions import METHODS
-from probatum.experiments.verdicts import INSENSITIVE, LEAST_IMAGES, SENSITIVE, UNDECIDED, Judgement, Summary, Word
+from probatum.experiments.verdicts import (
+    INSENSITIVE,
+    LEAST_IMAGES,
+    MORE,
+    MORE_IMAGES,
+    MORE_TRIALS,
+    SENSITIVE,
+    UNDECIDED,
+    Judgement,
+    Summary,
+    Word,
+)
 from probatum.report.html.words import count, listed, number
 
 WIDTH = 200.0  # of a bar's axis
@@ -158,12 +169,13 @@ def _steps(config: dict[str, Any], judgement: Judgement, titles: dict[Word, list
 
 def _options(judgement: Judgement, remedy: str) -> str:
     """The options that follow a remedy, in numbers of this run."""
-    images, trials = judgement.images, judgement.trials
-    if remedy.startswith("check at least"):
-        return f", for example --images {4 * LEAST_IMAGES}"
-    if remedy == "more images or more trials":
-        return f", for example --images {4 * images} or --trials {max(5, 3 * trials)}"
-    return f", for example --trials {max(5, 3 * trials)}" if remedy == "more trials" else ""
+    trials = f"--trials {max(5, 3 * judgement.trials)}"
+    examples = {
+        MORE_IMAGES: f"--images {4 * LEAST_IMAGES}",
+        MORE: f"--images {4 * judgement.images} or {trials}",
+        MORE_TRIALS: trials,
+    }
+    return f", for example {examples[remedy]}" if remedy in examples else ""
 
 
 def _line(summary: Summary, title: str, lowest: float) -> Line:

@@ -212,7 +212,7 @@ def _images(run: Run) -> list[dict[str, Any]]:
             "class": facts["class"],
             "confidence": facts["confidence"],
             "label": facts["label"],
-            "label_name": facts["label"],
+            "label_class": facts.get("label_class"),
             "top": facts.get("top", []),
             "target": facts["target"],
             "title": f"{facts['class']} ({facts['name']})",
