@@ -1,26 +1,24 @@
 """Maps in float64, written out literally and one image at a time: what every contestant's maps are judged by.
 
-They share no code with the engine. For methods with noise the reference takes the very points that the contestant gave
-to the model, so that numerics are judged and not luck.
+The maps are the literal forms of the methods, `attributions.literal`. For methods with noise the reference takes the
+very points that the contestant gave to the model, so that numerics are judged and not luck.
 """
 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-from probatum.attributions import DeconvNet
+from probatum.attributions import METHODS, Gradient, InputXGradient, Method, get_method
 from probatum.attributions.literal import Problem, literal
-from probatum.benchmarks.bare import input_gradient
 from probatum.engine import find_layer
 from probatum.errors import InvalidInput
+from probatum.experiments.options import set_fields
 
-SMOOTHED = ("smoothgrad", "input-x-gradient-sg")
+SMOOTHED = {"smoothgrad": Gradient(), "input-x-gradient-sg": InputXGradient()}  # and what is averaged
 
 
 class Reference:
@@ -45,30 +43,16 @@ class Reference:
             steps: of Integrated Gradients, under the midpoint rule.
             points: (sample, channel, height, width), the noisy images that a method with noise looked at.
         """
-        x = self._image
-        if method == "gradient":
-            return self._gradient(x)
-        if method == "input-x-gradient":
-            return x * self._gradient(x)
-        if method == "guided-backprop":
-            with _GuidedCalls():
-                return self._gradient(x)
-        if method == "deconvnet":
-            problem = Problem(self._model, int(self._target), self._image[0])
-            return literal(DeconvNet(), problem, self._image[0])[None]
-        if method == "grad-cam":
-            return self._enlarged(self.cam())
-        if method == "guided-grad-cam":
-            return self.map("guided-backprop") * self.map("grad-cam")
-        if method == "integrated-gradients":
-            return x * sum(self._gradient(x * ((step + 0.5) / steps)) for step in range(steps)) / steps
         if method in SMOOTHED:
             assert points is not None, "a method with noise is judged at its own points"
-            maps = [self._gradient(point[None].double()) for point in points]
-            if method == "input-x-gradient-sg":
-                maps = [point.double() * each for point, each in zip(points, maps, strict=True)]
-            return torch.stack(maps).mean(0)
-        raise InvalidInput(f"there is no literal reference of {method!r}")
+            return torch.stack([self._literal(SMOOTHED[method], point[None].double()) for point in points]).mean(0)
+        if method not in METHODS:
+            raise InvalidInput(f"there is no literal reference of {method!r}")
+        options = {"layer": self._layer} | ({"steps": steps} if steps else {})
+        return self._literal(set_fields(get_method(method), options)[0], self._image)
+
+    def _literal(self, method: Method, point: Tensor) -> Tensor:
+        return literal(method, Problem(self._model, int(self._target), self._image[0]), point[0])[None]
 
     def cam(self) -> Tensor:
         """Grad-CAM in the size of its layer, (1, 1, height, width)."""
@@ -90,9 +74,6 @@ class Reference:
         """That map scaled from its smallest value to its largest, then enlarged, as pytorch-grad-cam returns it."""
         cam = self.cam()
         return self._enlarged((cam - cam.min()) / (cam - cam.min()).max())
-
-    def _gradient(self, point: Tensor) -> Tensor:
-        return input_gradient(self._model, point, self._target)
 
     def _enlarged(self, cam: Tensor) -> Tensor:
         return F.interpolate(cam, size=self._image.shape[2:], mode="bilinear", align_corners=False)
@@ -125,31 +106,3 @@ def recorded_points(model: nn.Module) -> Iterator[list[Tensor]]:
         yield points
     finally:
         handle.remove()
-
-
-class _GuidedReLU(torch.autograd.Function):
-    """ReLU that lets only positive gradients back through positive inputs."""
-
-    @staticmethod
-    def forward(context: Any, values: Tensor) -> Tensor:
-        context.save_for_backward(values)
-        return values.clamp(min=0)
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        (values,) = context.saved_tensors
-        passed: Tensor = gradient * (gradient > 0) * (values > 0)
-        return passed
-
-
-class _GuidedCalls(TorchFunctionMode):
-    """Sends every ReLU call to the guided one, whatever module or function makes it."""
-
-    _CALLS = (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
-
-    def __torch_function__(
-        self, function: Any, types: Any, arguments: Any = (), keywords: dict[str, Any] | None = None
-    ) -> Any:
-        if function in self._CALLS:
-            return _GuidedReLU.apply(arguments[0])
-        return function(*arguments, **(keywords or {}))
