@@ -18,10 +18,12 @@ Sizes = int | tuple[int, ...] | None
 class Occlusion(Method):
     """The fall of the target's logit while a sliding window shows a baseline x′ in place of the image.
 
-        M(x)_i = mean over the windows k that cover i of  S_c(x) − S_c(x_k),   x_k = x′ in window k, x elsewhere
+        M(x)_i = 1/|K_i| Σ_{k ∈ K_i} (S_c(x) − S_c(x_k)),  x_k = x′ in window k and x elsewhere
 
-    It asks for logits alone, one forward pass a window and one for the image, so any model that returns logits will do,
-    differentiable or not.
+    where K_i are the windows that cover pixel i.
+
+    It needs logits alone, one forward pass for each window and one for the image, so the model need not be
+    differentiable.
 
     Source: Zeiler & Fergus (2014), arXiv:1311.2901, section 4.2.
 
