@@ -108,7 +108,8 @@ def test_quality_of_two_methods():
 
 def test_columns_on_the_page_are_those_of_the_files(here):
     text = (Path(__file__).parents[2] / "docs" / "runs.md").read_text(encoding="utf-8")
-    described = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    columns = text.partition("## Other folders")[0]
+    described = [line.split("`")[1] for line in columns.splitlines() if line.startswith("| `")]
     with open(RUN / "results.csv", newline="", encoding="utf-8") as file:
         assert next(csv.reader(file)) == described == list(COLUMNS)
     with open(RUN / "ceiling.csv", newline="", encoding="utf-8") as file:
