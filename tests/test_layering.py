@@ -12,6 +12,7 @@ BELOW = {
     "errors": set(),
     "storage": set(),
     "progress": set(),
+    "imports": set(),
     "engine": set(),
     **{room: {"engine"} for room in MIDDLE},
     "runs": {"engine", "models"},
@@ -31,7 +32,11 @@ GLOBAL_CALLS = {"print", "warnings.warn", "torch.manual_seed", "torch.set_defaul
 
 def allowed_rooms(room: str) -> set[str]:
     """The rooms that a room may import, itself included."""
-    return {room, "errors", "storage", "progress"} | BELOW[room] | ({"__init__"} if room in ("runs", "cli") else set())
+    return (
+        {room, "errors", "storage", "progress", "imports"}
+        | BELOW[room]
+        | ({"__init__"} if room in ("runs", "cli") else set())
+    )
 
 
 def upward_imports() -> Iterator[str]:
