@@ -17,9 +17,24 @@ def last_relu(model: nn.Module, images: Tensor) -> str | None:
         images: (batch, ...), a few that the model takes.
 
     Returns:
-        Dotted name of an `nn.ReLU` that is called once, with nothing but modules without parameters behind it; None
-        where there is no such module, or where an output is negative or none is exactly 0.
+        Dotted name of an `nn.ReLU` that is called once, with no module with parameters called after it. No output
+        is negative, and all are 0 once the ReLU returns zeros. None where there is no such module.
     """
+    outputs, called = _record_calls(model, images)
+    name = _last_called(called)
+    if name is None or not isinstance(outputs, Tensor) or bool((outputs < 0).any()):
+        return None
+    closed = model.get_submodule(name).register_forward_hook(lambda _module, _inputs, output: torch.zeros_like(output))
+    try:
+        with torch.no_grad():
+            closed_outputs = model(images)
+    finally:
+        closed.remove()
+    return None if bool(closed_outputs.any()) else name
+
+
+def _record_calls(model: nn.Module, images: Tensor) -> tuple[object, list[tuple[str, nn.Module]]]:
+    """The outputs, and the modules without children in the order of their calls."""
     called: list[tuple[str, nn.Module]] = []
 
     def record(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
@@ -29,12 +44,14 @@ def last_relu(model: nn.Module, images: Tensor) -> str | None:
     handles = [record(name, module) for name, module in leaves]
     try:
         with torch.no_grad():
-            outputs = model(images)
+            return model(images), called
     finally:
         for handle in handles:
             handle.remove()
-    if not isinstance(outputs, Tensor) or bool((outputs < 0).any()) or not bool((outputs == 0).any()):
-        return None
+
+
+def _last_called(called: list[tuple[str, nn.Module]]) -> str | None:
+    """Name of an `nn.ReLU` that is called once, after which no module with parameters is called."""
     for name, module in reversed(called):
         if type(module) is nn.ReLU:
             return name if sum(other is module for _, other in called) == 1 else None

@@ -27,6 +27,25 @@ def test_the_last_relu_is_found_and_taken_out():
     assert without[0].weight.data_ptr() == net[0].weight.data_ptr()
 
 
+def test_the_last_relu_is_found_where_no_logit_is_zero():
+    net = pooled(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net[2].bias.data += 5
+    assert (net(IMAGES) > 0).all()
+    assert last_relu(net, IMAGES) == "3"
+
+
+class _Headless(nn.Module):
+    """Its head is written without a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = pooled(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Parameter(torch.randn(30, 5, generator=torch.Generator().manual_seed(2)))
+
+    def forward(self, images):
+        return self.body(images) @ self.head
+
+
 class _Twice(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +61,8 @@ class _Twice(nn.Module):
         pooled(nn.Flatten()),  # outputs of both signs
         pooled(nn.Sigmoid(), nn.Flatten()),  # none is exactly 0
         pooled(nn.ReLU(), nn.Conv2d(30, 5, 1), nn.Hardtanh(0, 1), nn.Flatten()),  # weights behind the ReLU
+        pooled(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Softmax(1)),  # 1/30 behind a closed ReLU
+        _Headless().double(),  # a linear head behind the ReLU
         _Twice().double(),  # a ReLU that is used elsewhere, too
     ],
 )
