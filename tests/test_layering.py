@@ -25,6 +25,13 @@ BELOW = {
     "__main__": {"cli"},
     "__init__": {"attributions"},
 }
+# The one way upward: `plot` of a result imports the room that draws it when it is called.
+PLOTTERS = {
+    "experiments/result.py": "probatum.report.results",
+    "experiments/quality.py": "probatum.report.results",
+    "experiments/verdicts.py": "probatum.report.verdict_bars",
+    "experiments/compare.py": "probatum.report.verdict_table",
+}
 RIVALS = {"captum", "quantus", "zennit", "pytorch_grad_cam", "saliency", "torchcam"}
 CLOCKS = {"time", "datetime", "logging"}
 GLOBAL_CALLS = {"print", "warnings.warn", "torch.manual_seed", "torch.set_default_device", "torch.cuda.is_available"}
@@ -44,6 +51,8 @@ def upward_imports() -> Iterator[str]:
         for name in imports_of(tree):
             if name.startswith("."):
                 yield f"{module} imports relatively"
+            elif PLOTTERS.get(module) == name:
+                continue
             elif name.partition(".")[0] == "probatum":
                 imported = name.split(".")[1] if "." in name else "__init__"
                 imported = imported if imported in BELOW else "__init__"  # a name such as the version
@@ -57,6 +66,18 @@ def test_every_room_has_its_place():
 
 def test_imports_go_downward():
     assert list(upward_imports()) == []
+
+
+def test_results_import_what_draws_them_only_inside_plot():
+    for module, plotter in PLOTTERS.items():
+        tree = modules()[module]
+        importers = [
+            node.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and plotter in imports_of(ast.Module(node.body, []))
+        ]
+        assert importers == ["plot"], module
+        assert imports_of(tree).count(plotter) == 1, module
 
 
 def test_no_other_attribution_library_is_imported_outside_the_benchmarks():

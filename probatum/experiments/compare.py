@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import Setup, choose_device, set_up, set_up_again
@@ -20,6 +20,9 @@ from probatum.runs.files import reading, write_table
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.ranks import ALONE, Ranks
 from probatum.runs.resume import STATE, Parts, RunInWork, Say, is_finished
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = (
     "preset",
@@ -63,6 +66,12 @@ class PresetComparison:
     def cell(self, method: str, preset: str) -> Summary:
         """The word that stands in the table."""
         return self.judgements[preset].summary(method)
+
+    def plot(self) -> "Figure":
+        """Draws the table of verdicts, methods × presets, as a matplotlib figure."""
+        from probatum.report.verdict_table import verdict_figure
+
+        return verdict_figure(self)
 
 
 def compare_presets(

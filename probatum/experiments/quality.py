@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,16 +17,20 @@ from probatum.engine import Extra, Output, PreparedModel, Targets, TargetsLike, 
 from probatum.engine.probabilities import probabilities
 from probatum.errors import InvalidInput
 from probatum.experiments.result import position
+from probatum.experiments.tables import Table
 from probatum.metrics.quality import Case, Explain, Forward, Product, Quality, get_quality
 from probatum.progress import Progress
 from probatum.randomization import Randomizer
 from probatum.runs.cells import Cell, cell_store
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 IMAGES_AT_ONCE = 16
 TRAINED = "trained"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class QualityResult:
     """The scores of quality metrics.
 
@@ -47,6 +52,52 @@ class QualityResult:
     targets: tuple[int, ...]
     local_or_global: Mapping[str, Product]
     scores: Float[np.ndarray, "method metric stage image trial"]
+
+    def __repr__(self) -> str:
+        return str(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table().to_html()
+
+    def _table(self) -> Table:
+        """The trained model's mean score of each method under each metric, over the images where it exists."""
+        title = f"Mean scores of the trained model: {len(self.image_names)} images"
+        scores = self.scores[:, :, 0, :, 0]
+        exists = np.isfinite(scores)
+        counts = exists.sum(axis=-1)
+        sums = np.where(exists, scores, 0.0).sum(axis=-1)
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        rows = [(name, *(f"{mean:.3g}" for mean in row)) for name, row in zip(self.methods, means, strict=True)]
+        return Table(title, ("method", *self.metrics), rows)
+
+    def to_pandas(self) -> Any:
+        """One row for each score, as a `pandas.DataFrame`.
+
+        Raises:
+            InvalidInput: pandas is not installed.
+        """
+        axes = (self.methods, self.metrics, self.stages, self.image_names, range(self.scores.shape[-1]))
+        rows = [
+            (*(axis[at] for axis, at in zip(axes, place, strict=True)), float(self.scores[place]))
+            for place in np.ndindex(self.scores.shape)
+        ]
+        return Table("", ("method", "metric", "stage", "image", "trial", "score"), rows).to_pandas()
+
+    def plot(self, metric: str | None = None) -> "Figure":
+        """Draws the trained model's mean scores as bars, or one metric's scores against the stages.
+
+        Args:
+            metric: one of this result's, whose scores are drawn stage by stage; None draws the bars of all metrics.
+
+        Returns:
+            a matplotlib figure, which a notebook shows and `figure.savefig` writes.
+        """
+        from probatum.report.results import quality_curves_figure, quality_figure
+
+        if metric is None:
+            return quality_figure(self)
+        position("metric", metric, self.metrics)
+        return quality_curves_figure(self, metric)
 
     def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
         """The scores of one method under one metric."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -10,6 +10,9 @@ from jaxtyping import Bool, Float
 from probatum.errors import UnknownName
 from probatum.experiments.draws import Draws
 from probatum.experiments.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TRAINED, AGAIN = "trained model", "trained model, seed + 1"  # where a failure is of no stage
 
@@ -114,6 +117,21 @@ class SanityResult:
             numbers = map(float, (self.scores[place], self.chance[place], ceiling))
             rows.append([*names, *numbers, bool(self.live[place])])
         return Table("", columns, rows).to_pandas()
+
+    def plot(self, metric: str | None = None) -> "Figure":
+        """Draws the scores under one metric against the stages, between the bands of chance and noise ceiling.
+
+        Args:
+            metric: one of this result's; None is the first.
+
+        Returns:
+            a matplotlib figure, which a notebook shows and `figure.savefig` writes.
+        """
+        from probatum.report.results import sanity_figure
+
+        chosen = self.metrics[0] if metric is None else metric
+        position("metric", chosen, self.metrics)
+        return sanity_figure(self, chosen)
 
     @property
     def live(self) -> Bool[np.ndarray, "method metric stage image trial"]:

@@ -10,7 +10,7 @@ more to the image than to the weights. Between the two, and where the interval c
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +21,9 @@ from probatum.experiments.intervals import Share, share_interval
 from probatum.experiments.result import SanityResult
 from probatum.experiments.tables import Table
 from probatum.metrics import METRICS, Kind, Metric
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SENSITIVE_UP_TO = 0.25  # the largest share retained by a method that is sensitive to the weights
 INSENSITIVE_FROM = 0.5  # the smallest share retained by a method that is not
@@ -151,6 +154,16 @@ class Judgement:
             for verdict in self.verdicts
         ]
         return Table("", ("verdict", *names), rows).to_pandas()
+
+    def plot(self) -> "Figure":
+        """Draws the word on each method, and each metric's number with its interval between the bounds.
+
+        Returns:
+            a matplotlib figure, which a notebook shows and `figure.savefig` writes.
+        """
+        from probatum.report.verdict_bars import verdict_bars_figure
+
+        return verdict_bars_figure(self)
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:

@@ -22,6 +22,7 @@ from probatum.report.style import (
     TITLE_SIZE,
     house_style,
     line_style,
+    ticks_within,
 )
 
 _MARGIN, _GAP = 0.08, 0.2  # inches round the figure, and between panels
@@ -33,7 +34,7 @@ _NAME = 1.5  # inches, the longest name of a method
 def bars_figure(
     panels: Mapping[str, Mapping[str, Interval]],
     *,
-    limits: tuple[float, float] = (-0.4, 1.0),
+    limits: tuple[float, float] | None = (-0.4, 1.0),
     control: str | None = None,
     caption: str | None = None,
 ) -> Figure:
@@ -43,7 +44,8 @@ def bars_figure(
 
     Args:
         panels: `panels[metric][method]`, each the mean of a score and its interval; NaN draws no bar.
-        limits: of all scales, widened in steps of 0.2 where an interval reaches beyond them.
+        limits: of all scales, widened in steps of 0.2 where an interval reaches beyond them; None gives each panel a
+            scale of its own.
         control: the method whose bar is gray.
         caption: the protocol.
 
@@ -56,9 +58,7 @@ def bars_figure(
     methods = list(next(iter(panels.values()), {}))
     if not methods or any(list(panel) != methods for panel in panels.values()):
         raise InvalidInput("bars need at least one panel, and the same methods in the same order in every panel")
-    ends = np.array([[one.low, one.high] for panel in panels.values() for one in panel.values()], dtype=np.float64)
-    low = min(limits[0], float(np.floor(np.nanmin(ends, initial=limits[0]) * 5) / 5))
-    high = max(limits[1], float(np.ceil(np.nanmax(ends, initial=limits[1]) * 5) / 5))
+    shared = None if limits is None else _widened(limits, panels)
     with house_style():
         names = [text.wrap(method, _NAME, TITLE_SIZE, 1) for method in methods]
         left = _MARGIN + max(text.longest(name, TITLE_SIZE) for name in names) + 0.08
@@ -71,7 +71,13 @@ def bars_figure(
         for number, (title, panel) in enumerate(panels.items()):
             start = left + number * (width + _GAP)
             box = (start / PAGE_WIDTH, bottom / height, width / PAGE_WIDTH, plot / height)
-            axes = figure.add_axes(box, label=f"bars {number}", xlim=(low, high), ylim=(len(methods) - 0.3, -0.7))
+            scale = shared or _own_scale(panel)
+            axes = figure.add_axes(box, label=f"bars {number}", xlim=scale, ylim=(len(methods) - 0.3, -0.7))
+            if shared is None:
+                places = ticks_within(*scale, 4)
+                axes.set_xticks(places, [f"{place:g}" for place in places])
+            else:
+                axes.set_xticks([tick / 5 for tick in range(math.ceil(scale[0] * 2.5) * 2, round(scale[1] * 5) + 1, 2)])
             _dress(axes, names if number == 0 else [""] * len(names))
             for row, (method, one) in enumerate(panel.items()):
                 _draw_bar(axes, row, one, FAINT_INK if method == control else line_style(row).color)
@@ -86,12 +92,24 @@ def bars_figure(
     return figure
 
 
+def _widened(limits: tuple[float, float], panels: Mapping[str, Mapping[str, Interval]]) -> tuple[float, float]:
+    """The limits, moved in steps of 0.2 as far as the intervals reach."""
+    ends = np.array([[one.low, one.high] for panel in panels.values() for one in panel.values()], dtype=np.float64)
+    low = min(limits[0], float(np.floor(np.nanmin(ends, initial=limits[0]) * 5) / 5))
+    return low, max(limits[1], float(np.ceil(np.nanmax(ends, initial=limits[1]) * 5) / 5))
+
+
+def _own_scale(panel: Mapping[str, Interval]) -> tuple[float, float]:
+    """From the lowest to the highest end of a panel's intervals, with zero and a margin."""
+    ends = np.array([[one.low, one.high] for one in panel.values()], dtype=np.float64)
+    low, high = float(np.nanmin(ends, initial=0.0)), float(np.nanmax(ends, initial=0.0))
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin * (low < 0), high + margin
+
+
 def _dress(axes: Axes, names: list[str]) -> None:
     """Names at the left, a faint grid, a line at zero."""
     axes.set_yticks(range(len(names)), names, parse_math=False)
-    axes.set_xticks(
-        [tick / 5 for tick in range(math.ceil(axes.get_xlim()[0] * 2.5) * 2, round(axes.get_xlim()[1] * 5) + 1, 2)]
-    )
     axes.tick_params(labelsize=SMALL_SIZE, length=0, labelcolor=INK)
     axes.tick_params(axis="y", labelsize=TITLE_SIZE)
     axes.grid(visible=True, axis="x", color=RULE, linewidth=0.5)

@@ -75,9 +75,11 @@ def curve_panels_figure(
         raise InvalidInput(f"a curve has another number of stages than there are titles, {len(column_titles)}")
     rows = -(-len(curves) // COLUMNS)
     stages = "; ".join(f"{number} {name}" for number, name in enumerate(column_titles, 1))
+    bands = "Gray band: chance, maps with nothing in common. " * any(curve.chance is not None for curve in curves)
+    bands += "Yellow band: noise ceiling. " * any(curve.ceiling is not None for curve in curves)
     marks = (
-        "Line: mean over images and trials with its interval. Gray band: chance, maps with nothing in common. "
-        "Yellow band: noise ceiling. Hollow: constant maps take no part. Faint: the other methods."
+        f"Line: mean over images and trials with its interval. {bands}"
+        "Hollow: constant maps take no part. Faint: the other methods."
     )
     words = caption_lines("\n".join([*([caption] if caption else []), marks, f"Stages: {stages}."]), PAGE_WIDTH - 0.25)
     pitch = _HEAD + _PANEL_HEIGHT + _FOOT

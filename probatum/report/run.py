@@ -13,15 +13,15 @@ from probatum.attributions import METHODS
 from probatum.experiments.explain import Explanation, read_explanation
 from probatum.experiments.run_folder import Run, read_run
 from probatum.maps import get_reduction
-from probatum.report.curve_panels import MethodCurve, curve_panels_figure
+from probatum.report.curve_panels import curve_panels_figure
 from probatum.report.grids import grid_figure, methods_figure, overlay_figure
 from probatum.report.html import write_page
 from probatum.report.html.check import check_page
 from probatum.report.html.explanation import explanation_page
 from probatum.report.html.pictures import reduced
-from probatum.report.intervals import bootstrap_interval
 from probatum.report.layers import layers_caption
 from probatum.report.panels import Map
+from probatum.report.results import method_curves
 from probatum.report.save import figure_place, save_figure
 from probatum.report.style import MOST_ROWS, MapStyle
 from probatum.runs.files import read_arrays, read_json, reading
@@ -134,27 +134,8 @@ def _grid(run: Run, number: int, image: str, style: MapStyle) -> Figure:
 
 def _curves(run: Run, metric: str) -> Figure:
     facts, result = run.config["metrics"][metric], run.result
-    column = result.metrics.index(metric)
-    curves = []
-    for row, title in enumerate(_titles(run, result.methods)):
-        scores, chance = result.scores[row, column], result.chance[row, column]
-        live = result.live[row, column]
-        ceiling = result.ceiling[row, column]
-        ends = None
-        if np.isfinite(ceiling).any():
-            found = bootstrap_interval(ceiling[None, :, None])
-            ends = (float(found.low[0]), float(found.high[0]))
-        curves.append(
-            MethodCurve(
-                title,
-                bootstrap_interval(np.where(live, scores, np.nan)),
-                bootstrap_interval(chance) if np.isfinite(chance).any() else None,
-                ends,
-                ~live.all(axis=(1, 2)),
-            )
-        )
     return curve_panels_figure(
-        curves,
+        method_curves(result, metric, _titles(run, result.methods)),
         metric_title=f"{facts['title']} ({metric})",
         column_titles=result.stages,
         caption=f"{_protocol(run)}; maps: {facts['reduction_title']}",

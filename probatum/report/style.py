@@ -9,6 +9,7 @@ import matplotlib.style
 import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
 
 MapStyle = Literal["abs-normalized", "diverging"]
 
@@ -77,6 +78,11 @@ _DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
 def line_style(index: int) -> Line:
     """The color, marker and dashes of the method at a position in its table; 24 differ in color, 264 in all."""
     return Line(_COLORS[index % len(_COLORS)], _MARKERS[index % 11], _DASHES[index % 4])
+
+
+def ticks_within(low: float, high: float, most: int) -> list[float]:
+    """Round numbers between the ends of an axis, so that none is drawn outside of the figure."""
+    return [float(tick) for tick in MaxNLocator(most).tick_values(low, high) if low <= tick <= high]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from nets import ConvNet, images, seeded
 
 from probatum.attributions import Gradient, SmoothGrad
 from probatum.errors import InvalidInput, UnknownName
-from probatum.experiments import judge, sanity_check
+from probatum.experiments import judge, quality_scores, sanity_check
 from probatum.experiments.tables import Table
 from probatum.randomization import PRESETS, Randomizer, Reset, automatic_stages
 
@@ -81,3 +81,22 @@ def test_a_missing_pandas_is_named(monkeypatch):
     monkeypatch.setattr("probatum.experiments.tables.import_module", missing)
     with pytest.raises(InvalidInput, match="pip install pandas"):
         Table("", ("a",), [(1,)]).to_pandas()
+
+
+@pytest.fixture(scope="module")
+def quality(net):
+    walk = Randomizer(net, automatic_stages(net, images(1, SHAPE)), Reset())
+    metrics = ("deletion", "max-sensitivity")
+    return quality_scores(net, images(2, SHAPE), methods=METHODS, metrics=metrics, randomizer=walk, trials=2)
+
+
+def test_quality_scores_print_as_a_table_and_become_a_data_frame(quality):
+    lines = repr(quality).splitlines()
+    assert lines[1].split() == ["method", "deletion", "max-sensitivity"]
+    mean = quality.of("gradient", "deletion")[0, :, 0].mean()
+    assert float(lines[2].split()[1]) == pytest.approx(mean, rel=5e-3)  # three digits are shown
+    assert "<b>" not in quality._repr_html_()
+    frame = quality.to_pandas()
+    assert len(frame) == quality.scores.size
+    last = frame[(frame.method == "<b>") & (frame.metric == "max-sensitivity")].iloc[-1]
+    assert last.score == quality.scores[1, 1, -1, -1, -1]
