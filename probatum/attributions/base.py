@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 
 from probatum.engine import Extra, Output, PreparedModel, Request, TargetsLike, Tick, Variant, prepare, run_variants
 from probatum.errors import InvalidInput
+from probatum.progress import shows_progress
 
 
 class Method(ABC):
@@ -82,6 +83,7 @@ class Method(ABC):
 MethodsLike: TypeAlias = Mapping[str, Method] | Mapping[str, Method | str] | Iterable[Method | str] | Method | str
 
 
+@shows_progress
 def attribute(
     model: nn.Module | PreparedModel,
     images: Tensor,
@@ -123,7 +125,8 @@ def attribute(
         extra: further inputs of the model, `model(images, *extra)`: a tuple of tensors with one row an image. Each row
             goes unchanged with its image into every model call, to noisy images, paths and baselines too, and is not
             explained.
-        progress: called with (points done, points in all) after each model call.
+        progress: called with (points done, points in all) after each model call; None shows a bar in a notebook, see
+            `Progress`.
 
     Returns:
         {name: maps}, each (batch, ...) in the order of `methods`, on the images' device; in the computation's type, but

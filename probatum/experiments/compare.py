@@ -13,7 +13,7 @@ from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import SanityResult
 from probatum.experiments.run_folder import read_run
 from probatum.experiments.verdicts import Judgement, Summary, Verdict, judge
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 from probatum.randomization import PRESETS
 from probatum.runs.cells import CellStore
 from probatum.runs.files import reading, write_table
@@ -74,6 +74,7 @@ class PresetComparison:
         return verdict_figure(self)
 
 
+@shows_progress
 def compare_presets(
     config: CheckConfig,
     presets: Sequence[str],

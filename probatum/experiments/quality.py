@@ -19,7 +19,7 @@ from probatum.errors import InvalidInput
 from probatum.experiments.result import position
 from probatum.experiments.tables import Table
 from probatum.metrics.quality import Case, Explain, Forward, Product, Quality, get_quality
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 from probatum.randomization import Randomizer
 from probatum.runs.cells import Cell, cell_store
 
@@ -118,6 +118,7 @@ def product_of(method: Method) -> Product:
     return "global" if multiplied else "local"
 
 
+@shows_progress
 def quality_scores(
     model: nn.Module,
     images: Tensor,
@@ -173,7 +174,8 @@ def quality_scores(
         memory_budget: as in `attribute`.
         cells: a folder where the scores of each version of the model on each 16 images are stored as they come, so that
             an interrupted call continues, as in `sanity_check`.
-        progress: called with (versions of the model scored, in all, the next one), for every 16 images.
+        progress: called with (metrics computed, in all, the version of the model), a metric being counted for every
+            version and every 16 images.
 
     Returns:
         the scores (method, metric, stage, image, trial), in each metric's units; `Quality.lower_is_better` tells which
@@ -210,18 +212,16 @@ def quality_scores(
     scores = np.full((len(methods), len(table), len(stages), len(images), trials), np.nan)
     baselines = as_baseline(baseline)(images)
     parts = [slice(first, min(first + IMAGES_AT_ONCE, len(images))) for first in range(0, len(images), IMAGES_AT_ONCE)]
-    total, done = len(parts) * (1 + trials * (len(stages) - 1)), 0
+    total, done = len(parts) * (1 + trials * (len(stages) - 1)) * len(table), 0
     settings = ("quality", methods, table, randomizer, kinds, baselines, feature_dim, reduce, seed)
     store = None if cells is None else cell_store(cells, trained, images, targets, memory_budget, *settings)
     for part in parts:
         for version, (stage, trial, prepared) in enumerate(_versions(trained, randomizer, trials)):
-            if progress is not None:
-                progress(done, total, stages[stage])
-            done += 1
             cell = Cell(part.start, part.stop, version)
             stored = store.load(cell) if store is not None else None
             if stored is not None:
                 scores[:, :, stage, part, trial] = stored["scores"][..., None]
+                done += len(table)
                 continue
             explain, forward, probability = _callables(
                 prepared.of_images(part), targets[part], methods, seed, memory_budget
@@ -241,6 +241,9 @@ def quality_scores(
                 seed,
             )
             for column, metric in enumerate(table.values()):
+                if progress is not None:
+                    progress(done, total, stages[stage])
+                done += 1
                 found = metric.measure.scores(case)
                 for row, name in enumerate(methods):
                     scores[row, column, stage, part, trial] = found[name].cpu().double().numpy()[:, None]

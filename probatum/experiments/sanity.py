@@ -38,7 +38,7 @@ from probatum.experiments.references import Reference, not_finite
 from probatum.experiments.result import AGAIN, TRAINED, Failure, SanityResult
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 from probatum.randomization import Randomizer, automatic_stages, usual_stages
 from probatum.randomization import preset as get_preset
 from probatum.runs.cells import Arrays, Cell, CellStore, cell_store
@@ -52,6 +52,7 @@ DEFAULT_METRICS = ("ssim", "spearman", "spearman-abs")
 OnNaN = Literal["raise", "record"]
 
 
+@shows_progress
 def sanity_check(
     model: nn.Module,
     images: Tensor,

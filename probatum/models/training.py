@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from probatum.errors import InvalidInput, ModelError
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class TrainingReport:
         return self.history[-1].accuracy
 
 
+@shows_progress
 def train(
     model: nn.Module,
     train_images: Float[Tensor, "train channel height width"],

@@ -16,10 +16,10 @@ from probatum.report.style import (
     INK,
     LINE_SPACING,
     PAGE_WIDTH,
-    RESOLUTION,
     RULE,
     SMALL_SIZE,
     TITLE_SIZE,
+    PageFigure,
     house_style,
     line_style,
     ticks_within,
@@ -66,7 +66,7 @@ def bars_figure(
         words = caption_lines(caption, PAGE_WIDTH - 2 * _MARGIN)
         plot = _BAR * (len(methods) + 0.4)
         height = _MARGIN + _HEAD + plot + _SCALE + text.height(words, SMALL_SIZE) + _MARGIN
-        figure = Figure(figsize=(PAGE_WIDTH, height), dpi=RESOLUTION, facecolor="white")
+        figure = PageFigure(PAGE_WIDTH, height)
         bottom = height - _MARGIN - _HEAD - plot
         for number, (title, panel) in enumerate(panels.items()):
             start = left + number * (width + _GAP)

@@ -18,10 +18,10 @@ from probatum.report.style import (
     INK,
     LINE_SPACING,
     PAGE_WIDTH,
-    RESOLUTION,
     RULE,
     SMALL_SIZE,
     TITLE_SIZE,
+    PageFigure,
     house_style,
     line_style,
 )
@@ -87,7 +87,7 @@ def curve_panels_figure(
     bottom, top = _limits(curves)
     width = (PAGE_WIDTH - _MARGIN - COLUMNS * _LEFT - (COLUMNS - 1) * _GAP) / COLUMNS
     with house_style():
-        figure = Figure(figsize=(PAGE_WIDTH, height), dpi=RESOLUTION, facecolor="white")
+        figure = PageFigure(PAGE_WIDTH, height)
         plain: dict[str, Any] = {"parse_math": False, "linespacing": LINE_SPACING, "va": "top"}
         title = text.shorten(text.clean(metric_title), PAGE_WIDTH - 0.1, TITLE_SIZE)
         figure.text(_MARGIN / PAGE_WIDTH, 1 - _MARGIN / height, title, fontsize=TITLE_SIZE, fontweight="bold", **plain)

@@ -10,7 +10,7 @@ from probatum.errors import InvalidInput
 from probatum.report import text
 from probatum.report.intervals import Interval
 from probatum.report.layout import caption_lines
-from probatum.report.style import FAINT_INK, INK, PAGE_WIDTH, RESOLUTION, RULE, SMALL_SIZE, TITLE_SIZE, house_style
+from probatum.report.style import FAINT_INK, INK, PAGE_WIDTH, RULE, SMALL_SIZE, TITLE_SIZE, PageFigure, house_style
 from probatum.report.style import line_style as style_of
 
 _MARGIN, _STEP, _LABEL = 0.06, 0.13, 1.9  # inches: edge, height of one mark, longest row title
@@ -70,7 +70,7 @@ def _drawn(
     legend = _LEGEND * -(-(len(names) + (reference is not None)) // _PER_ROW) + 0.05
     words = caption_lines(caption, PAGE_WIDTH - 2 * _MARGIN)
     height = _MARGIN + legend + plot + _AXIS + text.height(words, SMALL_SIZE) + _MARGIN
-    figure = Figure(figsize=(PAGE_WIDTH, height), dpi=RESOLUTION, facecolor="white")
+    figure = PageFigure(PAGE_WIDTH, height)
     bottom = height - _MARGIN - legend - plot
     width = PAGE_WIDTH - left - 2 * _MARGIN
     box = (left / PAGE_WIDTH, bottom / height, width / PAGE_WIDTH, plot / height)

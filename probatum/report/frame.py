@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETLEFT
 
@@ -18,11 +17,11 @@ from probatum.report.style import (
     INK,
     LINE_SPACING,
     PAGE_WIDTH,
-    RESOLUTION,
     RULE,
     SMALL_SIZE,
     TITLE_SIZE,
     Line,
+    PageFigure,
 )
 
 _MARGIN = 0.04  # inches round the figure
@@ -50,7 +49,7 @@ class Frame:
         plot = max(_PLOT_HEIGHT, sum(text.height(name, TITLE_SIZE) + 0.05 for name in names))
         self.height = 0.1 + plot + below + text.height(words, SMALL_SIZE) + _MARGIN
 
-        self.figure = Figure(figsize=(PAGE_WIDTH, self.height), dpi=RESOLUTION, facecolor="white")
+        self.figure = PageFigure(PAGE_WIDTH, self.height)
         bottom = self.height - 0.1 - plot
         box = (_LEFT / PAGE_WIDTH, bottom / self.height, self.width / PAGE_WIDTH, plot / self.height)
         self.axes = self.figure.add_axes(box, label="curves")

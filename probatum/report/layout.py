@@ -21,11 +21,11 @@ from probatum.report.style import (
     LINE_SPACING,
     PAGE_HEIGHT,
     PAGE_WIDTH,
-    RESOLUTION,
     SEPARATOR,
     SMALL_SIZE,
     TITLE_SIZE,
     MapStyle,
+    PageFigure,
     house_style,
 )
 
@@ -145,7 +145,7 @@ class _Layout:
 
     def drawn(self) -> Figure:
         """The figure: one pair of axes all over it, whose unit is the inch and whose origin the top left corner."""
-        figure = Figure(figsize=(self.width, self.height), dpi=RESOLUTION, facecolor="white")
+        figure = PageFigure(self.width, self.height)
         self.axes = figure.add_axes((0, 0, 1, 1), autoscale_on=False, xlim=(0, self.width), ylim=(self.height, 0))
         self.axes.set_axis_off()
         # The separators are one gray sheet that shows between the cells.

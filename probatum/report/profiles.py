@@ -18,10 +18,10 @@ from probatum.report.style import (
     INK,
     LINE_SPACING,
     PAGE_WIDTH,
-    RESOLUTION,
     RULE,
     SMALL_SIZE,
     TITLE_SIZE,
+    PageFigure,
     house_style,
     line_style,
 )
@@ -90,7 +90,7 @@ def profiles_figure(
     each = head + _PLOT + _SCALE
     height = _MARGIN + _LEGEND + rows * each + below
     with house_style():
-        figure = Figure(figsize=(PAGE_WIDTH, height), dpi=RESOLUTION, facecolor="white")
+        figure = PageFigure(PAGE_WIDTH, height)
         for number, (title, panel) in enumerate(panels.items()):
             row, column = divmod(number, columns)
             left = _LEFT + column * (width + _BETWEEN)

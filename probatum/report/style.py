@@ -1,14 +1,16 @@
 """Sizes, colors and markers of every figure, applied for the time of drawing only."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import matplotlib.style
 import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 MapStyle = Literal["abs-normalized", "diverging"]
@@ -90,3 +92,26 @@ def house_style() -> Iterator[None]:
     """Matplotlib's own defaults with the settings of the package, whatever the user has set; put back on leaving."""
     with matplotlib.style.context(["default", _SETTINGS]):
         yield
+
+
+class PageFigure(Figure):
+    """A white figure that a notebook shows, and that is drawn in the style of the package wherever it is drawn.
+
+    Args:
+        width: in inches.
+        height: in inches.
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        super().__init__(figsize=(width, height), dpi=RESOLUTION, facecolor="white")
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Writes the figure as matplotlib does, with the letters that its layout was made for."""
+        with house_style():
+            super().savefig(fname, **options)
+
+    def _repr_png_(self) -> bytes:
+        """The picture that a notebook shows."""
+        picture = io.BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()

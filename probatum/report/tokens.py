@@ -25,10 +25,10 @@ from probatum.report.style import (
     INK,
     LINE_SPACING,
     PAGE_WIDTH,
-    RESOLUTION,
     RULE,
     SMALL_SIZE,
     TITLE_SIZE,
+    PageFigure,
     house_style,
 )
 
@@ -150,7 +150,7 @@ class _Layout:
         flowed = {title: [self._flow(each) for each in maps] for title, maps in self.rows.items()}
         heights = [max(len(lines) for lines in cells) * _LINE + 0.06 for cells in flowed.values()]
         height = self.top + sum(heights) + 0.06 + text.height(self.caption, SMALL_SIZE) + _MARGIN
-        figure = Figure(figsize=(PAGE_WIDTH, height), dpi=RESOLUTION, facecolor="white")
+        figure = PageFigure(PAGE_WIDTH, height)
         self.axes = figure.add_axes((0, 0, 1, 1), autoscale_on=False, xlim=(0, PAGE_WIDTH), ylim=(height, 0))
         self.axes.set_axis_off()
         for column, head in enumerate(self.heads):

@@ -26,10 +26,10 @@ from probatum.report.style import (
     INK,
     LINE_SPACING,
     PAGE_WIDTH,
-    RESOLUTION,
     RULE,
     SMALL_SIZE,
     TITLE_SIZE,
+    PageFigure,
     house_style,
     line_style,
     ticks_within,
@@ -73,7 +73,7 @@ def verdict_bars_figure(judgement: Judgement, caption: str | None = None) -> Fig
     height = legend + plot + _AXIS + text.height(words, SMALL_SIZE) + 2 * _MARGIN
     bottom = height - _MARGIN - legend - plot
     with house_style():
-        figure = Figure(figsize=(PAGE_WIDTH, height), dpi=RESOLUTION, facecolor="white")
+        figure = PageFigure(PAGE_WIDTH, height)
         for number, panel in enumerate(panels):
             box = (left + number * (width + _GAP), bottom, width, plot)
             sizes = (PAGE_WIDTH, height, PAGE_WIDTH, height)

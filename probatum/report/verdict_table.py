@@ -26,10 +26,10 @@ from probatum.report.style import (
     INK,
     LINE_SPACING,
     PAGE_WIDTH,
-    RESOLUTION,
     SEPARATOR,
     SMALL_SIZE,
     TITLE_SIZE,
+    PageFigure,
     house_style,
 )
 
@@ -122,7 +122,7 @@ def verdict_figure(comparison: PresetComparison, caption: str | None = None) -> 
     bottom = _HEAD + tall * len(methods) + 0.08
     height = bottom + text.height(words, SMALL_SIZE) + _MARGIN
     with house_style():
-        figure = Figure(figsize=(width, height), dpi=RESOLUTION, facecolor="white")
+        figure = PageFigure(width, height)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), label="verdicts")
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)

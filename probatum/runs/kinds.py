@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import torch
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, reading, write_json
 from probatum.runs.ranks import ALONE, Ranks
@@ -103,6 +103,7 @@ class Kind(Generic[Asked, Result]):
         return {"kind": self.name} | self.values(request)
 
 
+@shows_progress
 def execute(
     kind: Kind[Asked, Result],
     request: Asked,

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from probatum.progress import duration
 from probatum.terminal.output import plain
 
 QUIET_SECONDS = 10.0  # between the lines that report progress where the output is not a terminal
@@ -65,13 +66,6 @@ class Meter:
     def say(self, sentence: str) -> None:
         """Prints a line beside the progress."""
         self._console.print(plain(sentence), markup=False)
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that suits it: "45 s", "12 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

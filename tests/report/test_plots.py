@@ -1,14 +1,18 @@
 """Results in memory draw themselves: the numbers are the result's own, and nothing covers anything."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from canvas import assert_nothing_overlaps, words
+from matplotlib.image import imread
 from nets import ConvNet, images, seeded
 
 from probatum.attributions import Gradient, SmoothGrad
 from probatum.errors import UnknownName
 from probatum.experiments import PresetComparison, judge, quality_scores, sanity_check
 from probatum.randomization import Randomizer, Reset, automatic_stages
+from probatum.report.style import PAGE_WIDTH, RESOLUTION
 
 SHAPE = (2, 12, 12)
 METHODS = {"gradient": Gradient(), "<b>": SmoothGrad(samples=2)}
@@ -42,6 +46,16 @@ def test_a_result_draws_its_curves(result):
     assert_nothing_overlaps(figure)
     with pytest.raises(UnknownName, match="spearman"):
         result.plot("spaerman")
+
+
+def test_a_notebook_and_a_file_show_the_same_picture(result, tmp_path):
+    figure = result.plot()
+    shown = figure._repr_png_()
+    assert shown.startswith(b"\x89PNG")
+    figure.savefig(tmp_path / "a.png")
+    pixels = [imread(source) for source in (tmp_path / "a.png", BytesIO(shown))]
+    np.testing.assert_array_equal(*pixels)
+    assert pixels[0].shape[1] == round(PAGE_WIDTH * RESOLUTION)
 
 
 def test_a_judgement_draws_the_word_and_the_number_of_every_metric(result):

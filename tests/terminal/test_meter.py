@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from probatum.terminal.meter import Meter, duration
+from probatum.progress import duration
+from probatum.terminal.meter import Meter
 
 
 class Clock:

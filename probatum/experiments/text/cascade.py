@@ -21,7 +21,7 @@ from probatum.experiments.text.scores import (
 )
 from probatum.metrics import Features, Measure, Metric, get_metric
 from probatum.models.text import Encoded, TextModel
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 from probatum.randomization import Stage, StagePlan, automatic_stages, preset, stages_from_table
 
 METRICS = ("cosine", "euclidean", "spearman")
@@ -60,6 +60,7 @@ class TextCascade:
         return scores
 
 
+@shows_progress
 def text_cascade(
     model: TextModel,
     sentences: Sequence[str],

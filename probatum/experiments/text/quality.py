@@ -11,10 +11,11 @@ from probatum.experiments.text.cascade import text_stages
 from probatum.experiments.text.scores import equal_lengths, share_of, text_baseline, token_scores
 from probatum.metrics.quality import Quality
 from probatum.models.text import TextModel
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 from probatum.randomization import preset
 
 
+@shows_progress
 def text_quality(
     model: TextModel,
     sentences: Sequence[str],

@@ -17,7 +17,7 @@ from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.options import methods_with_options
 from probatum.models.text import Encoded, TextModel
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 
 BASELINES = ("pad", "zero")
 
@@ -123,6 +123,7 @@ def share_kept(maps: Float[Tensor, "sentence token dimension"]) -> Float[Tensor,
     return maps.sum(2).abs().sum(1) / sizes.masked_fill(sizes == 0, 1.0)
 
 
+@shows_progress
 def explain_text(
     model: TextModel,
     sentences: Sequence[str],

@@ -22,7 +22,7 @@ from probatum.models.training import (
     _mode_kept,
     _random_state_kept,
 )
-from probatum.progress import Progress
+from probatum.progress import Progress, shows_progress
 
 _SORTED_TOGETHER = 8  # batches whose sentences are sorted by length together, which avoids most of the padding
 _LARGEST_STEP = 1.0  # maximum norm of the gradient; longer gradients are clipped
@@ -83,6 +83,7 @@ def pad_ids(encoded: Sequence[Encoded]) -> Int64[Tensor, "sentence tokens"]:
     return padded
 
 
+@shows_progress
 def train_text(
     network: EmbeddingClassifier,
     train_ids: Int64[Tensor, "train tokens"],
