@@ -33,7 +33,7 @@ def well_made(record):
     return record
 
 
-@pytest.mark.parametrize("name", ["methods", "precision", "metrics", "check"])
+@pytest.mark.parametrize("name", ["methods", "precision", "throughput", "metrics", "check"])
 def test_a_suite_alone_measures_probatum_and_says_who_is_missing(name, no_rivals):
     found = well_made(run_suite(name, TINY))
     assert {entry.who for entry in found.entries} <= {"probatum", "bare", "scikit-image, scipy"}

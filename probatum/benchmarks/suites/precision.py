@@ -69,19 +69,26 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     sizes = QUICK if config.quick else PAPERS
     model = "squeezenet1_0" if config.quick else "resnet18"
     subject = Subject.load(config, model, 2 if config.quick else GRADIENT_BATCH)
-    settings = []
-    for setting in SETTINGS:
-        try:
-            setting.prepared(subject.model, subject.images)
-            settings.append(setting)
-        except InvalidInput as error:
-            findings.lines.append(f"{setting}: {error}")
+    settings, refused = possible_settings(subject)
+    findings.lines += refused
     rounds = 2 if config.quick else ROUNDS
     findings.add(arena.compete(f"Gradient, {subject}", gradients(subject, settings, sizes), rounds))
     few = subject.first(1 if config.quick else PANEL_BATCH) if config.batch is None else subject
     entries, lines = arena.compete(f"eight maps, {few}", panels(few, settings, sizes), rounds)
     findings.add((entries, [*lines, *beside(entries)]))
     return findings
+
+
+def possible_settings(subject: Subject) -> tuple[list[Setting], list[str]]:
+    """The settings that the device and the model allow, and a line for each that they do not."""
+    settings, refused = [], []
+    for setting in SETTINGS:
+        try:
+            setting.prepared(subject.model, subject.images)
+            settings.append(setting)
+        except InvalidInput as error:
+            refused.append(f"{setting}: {error}")
+    return settings, refused
 
 
 def beside(entries: Sequence[Entry]) -> list[str]:

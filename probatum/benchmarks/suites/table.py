@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 
 from probatum.benchmarks.config import BenchConfig
 from probatum.benchmarks.contest import Arena
-from probatum.benchmarks.suites import cascade, check, estimators, memory, methods, metrics, panel, precision, verdicts
+from probatum.benchmarks.suites import (
+    cascade,
+    check,
+    estimators,
+    memory,
+    methods,
+    metrics,
+    panel,
+    precision,
+    throughput,
+    verdicts,
+)
 from probatum.benchmarks.suites.findings import Findings
 from probatum.errors import UnknownName
 
@@ -33,6 +44,7 @@ SUITES = {
         Suite("methods", "one method at a time, beside the bare model and other libraries", 6, methods.run),
         Suite("panel", "five, eight and ten maps of the same images at once", 9, panel.run),
         Suite("precision", "speed and error of each precision", 6, precision.run),
+        Suite("throughput", "gradients per second at large batches, meant for CUDA", 240, throughput.run),
         Suite("cascade", "a short cascade, beside the same check written with other libraries", 9, cascade.run),
         Suite("cascade-whole", "the same, all stages once", 17, cascade.run_whole),
         Suite("memory", "peak memory of methods that take many gradients", 6, memory.run),

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# What one CUDA machine is worth, in at most ten minutes and in the order of value. Each part has a limit in seconds and
+# leaves its record as soon as it ends, so that a run that is cut off keeps what was measured.
+# Usage: benchmarks/gpu.sh OUT. SMALL=1 runs the same commands on the CPU in tiny form; PYTHON chooses the interpreter.
+set -uo pipefail
+out=$(mkdir -p "${1:?give the folder to write into}" && cd "$1" && pwd)
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+# Small files alone come back from some machines: records and tables are packed after each part.
+export PYTHONUNBUFFERED=1
+
+if [ "${SMALL:-0}" = 1 ]; then
+    machine=(--device cpu --quick --threads 1)
+    models=(squeezenet1_0) batches=(2) checked=1 panel=1 maps=4 rounds=1
+else
+    machine=(--device cuda)
+    models=(resnet50 inception_v3 vit_b_16) batches=(64 512) checked=50 panel=16 maps=128 rounds=3
+fi
+
+failed=0
+# part SECONDS NAME COMMAND... : runs a command under a limit, its output in OUT/NAME.log; packs what there is.
+part() {
+    local limit=$1 name=$2 status=0 start=$SECONDS
+    shift 2
+    timeout --kill-after=5 "$limit" "$@" > "$out/$name.log" 2>&1 || status=$?
+    echo "$name: $((SECONDS - start)) s, exit $status"
+    [ "$status" = 0 ] || { failed=1; tail -n 15 "$out/$name.log"; }
+    tar -C "$out" --exclude=records.tgz --exclude=unfinished -czf "$out/records.tgz" . 2> /dev/null || true
+}
+bench() { # SECONDS NAME, then the words of the command
+    local limit=$1 name=$2
+    shift 2
+    part "$limit" "$name" "$python" -m probatum bench "$@" "${machine[@]}" --out "$out/$name"
+}
+
+part 120 tests "$python" -m pytest -q -p no:cacheprovider -m cuda tests
+for batch in "${batches[@]}"; do
+    for model in "${models[@]}"; do
+        bench 60 "throughput-$model-$batch" throughput --model "$model" --batch "$batch" --rounds "$rounds"
+    done
+done
+bench 60 panel panel --model resnet50 --batch "$panel" --rounds 1
+bench 60 metrics metrics --batch "$maps" --rounds 1
+[ "$maps" -lt 128 ] || bench 60 metrics-alone metrics --batch 4096 --rounds "$rounds" # without the loops
+bench 60 check-resnet50 check --model resnet50 --batch "$checked" --rounds 1
+bench 60 check-inception_v3 check --model inception_v3 --batch "$checked" --rounds 1
+exit "$failed"
