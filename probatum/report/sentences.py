@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from probatum.attributions import METHODS
 from probatum.experiments.text.run import TEXT_ATTRIBUTION, read_sentence_scores
 from probatum.experiments.text.scores import TextExplanation
+from probatum.report.names import title_of
 from probatum.report.save import save_figure
 from probatum.report.style import MOST_ROWS
 from probatum.report.tokens import TokenMap, tokens_figure, tokens_html, tokens_page
@@ -15,7 +15,7 @@ from probatum.storage import write_whole
 def sentence_maps(found: Sequence[TextExplanation]) -> dict[str, list[TokenMap]]:
     """A row for each sentence and method, numbered from 1; beside it the class, and what makes the scores doubtful."""
     return {
-        f"{number}. {_title(method)}": [TokenMap(each.tokens, scores, _note(each, method))]
+        f"{number}. {title_of(method)}": [TokenMap(each.tokens, scores, _note(each, method))]
         for number, each in enumerate(found, 1)
         for method, scores in each.scores.items()
     }
@@ -38,10 +38,6 @@ def draw_text(folder: Path, progress: Callable[[str], None] | None = None) -> li
     if progress is not None:
         progress("tokens")
     return draw_sentences(found, folder, f"{config.model}, baseline {config.baseline}, seed {config.seed}")
-
-
-def _title(method: str) -> str:
-    return METHODS[method].title if method in METHODS else method
 
 
 def _note(each: TextExplanation, method: str) -> str:

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from probatum.attributions import METHODS
 from probatum.experiments.compare import PresetComparison
 from probatum.experiments.verdicts import (
     INSENSITIVE,
@@ -21,6 +20,7 @@ from probatum.experiments.verdicts import (
 from probatum.randomization import PRESETS
 from probatum.report import text
 from probatum.report.layout import caption_lines
+from probatum.report.names import title_of
 from probatum.report.style import (
     FAINT_INK,
     INK,
@@ -55,7 +55,7 @@ def verdict_rows(comparison: PresetComparison, width: int | None = None) -> tupl
     heads = ["method", *(_column(comparison, preset) for preset in comparison.presets)]
     for cell in (_full_cell, _short_cell, _sign):
         rows = [
-            [_title(method), *(cell(comparison.cell(method, preset)) for preset in comparison.presets)]
+            [title_of(method), *(cell(comparison.cell(method, preset)) for preset in comparison.presets)]
             for method in comparison.methods
         ]
         needed = sum(3 + max(map(len, column)) for column in zip(heads, *rows, strict=True))
@@ -106,7 +106,7 @@ def verdict_figure(comparison: PresetComparison, caption: str | None = None) -> 
         A figure of the width of an A4 page at most, unless there are more presets than fit.
     """
     methods, presets = comparison.methods, comparison.presets
-    names = [text.wrap(_title(method), _NAME_LENGTH, TITLE_SIZE, 2) for method in methods]
+    names = [text.wrap(title_of(method), _NAME_LENGTH, TITLE_SIZE, 2) for method in methods]
     left = _MARGIN + max(text.longest(name, TITLE_SIZE) for name in names) + 0.08
     each = min(_WIDEST, (PAGE_WIDTH - left - _MARGIN) / len(presets))
     cells = {(m, p): _cell(comparison, m, p, narrow=False) for m in methods for p in presets}
@@ -185,10 +185,6 @@ def _round(value: float) -> str:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _title(method: str) -> str:
-    return METHODS[method].title if method in METHODS else method
 
 
 def _column(comparison: PresetComparison, preset: str) -> str:

@@ -1,6 +1,7 @@
 """Printed summaries of results, after a command has written them."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from probatum.errors import ModelError
 from probatum.experiments import Judgement, PresetComparison, Run, judge
 from probatum.experiments.draws import Draws
 from probatum.experiments.explain import Explanation
+from probatum.report.html.comparison_answer import ComparisonAnswer
+from probatum.report.question import Question, question_of
 from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import Finding
 from probatum.terminal.output import columns, show, show_table
@@ -22,11 +25,12 @@ def show_check(run: Run) -> None:
     if model["test_accuracy"] is not None:
         show(f"{model['title']} was trained to a test accuracy of {model['test_accuracy']:.4f}")
     judgement = judge(result)
-    show_judgement(judgement)
+    question = question_of(run.config, judgement.stages[-1])
+    show_judgement(judgement, question)
     for sentence in (*_limits(run), *judgement.notes):
         show(wrapped(sentence, columns()))
     show_skipped([(each["name"], each["fault"]) for each in run.config["data"]["skipped"]])
-    show(wrapped(closing(judgement, run.folder), columns()))
+    show(wrapped(closing(judgement, question, run.folder), columns()))
     if judgement.broken:
         raise ModelError(f"{'; '.join(judgement.broken)}; these results cannot be trusted")
     tested = [row for row, method in enumerate(result.methods) if not METHODS[method].control]
@@ -42,11 +46,12 @@ def show_explanation(found: Explanation) -> None:
     show_skipped(found.skipped)
 
 
-def show_judgement(judgement: Judgement) -> None:
+def show_judgement(judgement: Judgement, question: Question) -> None:
     """Shows one line for each method, and what would decide the open verdicts."""
     width, images, trials = columns(), counted(judgement.images, "image"), counted(judgement.trials, "trial")
-    question = f"Do the maps depend on the trained weights? {images}, {trials}, last stage {judgement.stages[-1]}."
-    show(wrapped(f"{question} The share is what random weights leave of a map: 0 nothing, 1 all.", width))
+    setting = f"{images}, {trials}, last stage {judgement.stages[-1]}."
+    shares = f"The share is what is left of a map under {question.change}: 0 nothing, 1 all."
+    show(wrapped(f"{question.words} {setting} {shares}", width))
     for line in verdict_lines(judgement, width):
         show(line)
     for sentence in remedies(judgement):
@@ -88,10 +93,14 @@ def show_skipped(skipped: Sequence[tuple[str, str]]) -> None:
         show(f"{len(skipped)} images cannot be read and were left out: {named}")
 
 
-def show_verdicts(comparison: PresetComparison) -> None:
-    """Shows the table of verdicts, and whether the controls did their work."""
+def show_verdicts(comparison: PresetComparison, answer: ComparisonAnswer, folder: Path) -> None:
+    """Shows the table of verdicts, the answer over all checks, and where its report is."""
     show_table("verdicts", *verdict_rows(comparison, columns()))
     for sentence in verdict_key(comparison):
+        show(wrapped(sentence, columns()))
+    for title, why in answer.disagreements:
+        show(wrapped(f"The checks disagree about {title}: {why}.", columns()))
+    for sentence in (*answer.detail, f"{answer.verdict} Report: {folder / 'report.html'}"):
         show(wrapped(sentence, columns()))
     broken = [preset for preset, judgement in comparison.judgements.items() if judgement.broken]
     if broken:

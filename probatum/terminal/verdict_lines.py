@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from probatum.attributions import METHODS
 from probatum.experiments import Judgement, Summary
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Word
+from probatum.report.names import is_control, title_of
+from probatum.report.question import Question
 
 ORDER: tuple[Word, ...] = (SENSITIVE, UNDECIDED, INSENSITIVE)
 _GAP = "  "
@@ -51,7 +52,7 @@ def remedies(judgement: Judgement) -> Iterator[str]:
         yield f"To decide {which}: {remedy}."
 
 
-def closing(judgement: Judgement, folder: Path) -> str:
+def closing(judgement: Judgement, question: Question, folder: Path) -> str:
     """The last sentence of a check: how many methods have which verdict, how to read it, and where the report is."""
     tested = [each for each in judgement.summaries.values() if not is_control(each.method)] or [
         *judgement.summaries.values()
@@ -59,24 +60,14 @@ def closing(judgement: Judgement, folder: Path) -> str:
     counts = Counter(each.word for each in tested)
     found = ", ".join(f"{counts[word]} {word}" for word in (SENSITIVE, INSENSITIVE, UNDECIDED))
     return (
-        f"Of {counted(len(tested), 'method')}, {found} to the weights. Low similarity is good: a map that survives "
-        f"random weights does not explain the model. Report: {folder / 'report.html'}"
+        f"Of {counted(len(tested), 'method')}, {found} to {question.cause}. Low similarity is good: a map that "
+        f"survives {question.change} does not explain {question.explained}. Report: {folder / 'report.html'}"
     )
 
 
 def wrapped(sentence: str, width: int) -> str:
     """A sentence broken at spaces, its later lines indented; names and paths stay whole."""
     return textwrap.fill(sentence, width, subsequent_indent=_GAP, break_long_words=False, break_on_hyphens=False)
-
-
-def is_control(method: str) -> bool:
-    """Tells whether a method is known to never use the model."""
-    return method in METHODS and METHODS[method].control
-
-
-def title_of(method: str) -> str:
-    """The title of a method, or the name of one that is not in the table."""
-    return METHODS[method].title if method in METHODS else method
 
 
 def counted(number: int, what: str) -> str:

@@ -8,8 +8,9 @@ from probatum.attributions import METHODS
 from probatum.experiments import Judgement, Verdict
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED
 from probatum.metrics import METRICS
-from probatum.report.html.answer import MARGIN, WIDTH, answer_of
+from probatum.report.html.answer import answer_of
 from probatum.report.html.explained import METHODS_IN_WORDS, METRICS_IN_WORDS
+from probatum.report.html.level_bars import MARGIN, WIDTH
 
 
 def verdict(method, word, **changes):
@@ -44,16 +45,19 @@ def test_the_answer_counts_methods_and_leaves_controls_out():
 
 
 def test_nothing_is_claimed_where_all_is_undecided_or_a_control_failed():
-    assert "all 1 method" in answered(verdict("gradient", UNDECIDED)).verdict
+    assert "the method is undecided" in answered(verdict("gradient", UNDECIDED)).verdict
+    assert "1 image cannot decide" in answered(verdict("gradient", UNDECIDED), images=1).verdict
     broken = answered(verdict("gradient", SENSITIVE), broken=("edge-detector changes",))
     assert broken.broken
     assert "edge-detector changes" in broken.verdict
     assert [what for what, _ in broken.steps] == ["Find the fault first"]
 
 
-def test_a_check_of_classes_asks_of_the_class():
-    assert "class" in answered(verdict("gradient", SENSITIVE), order="logit").question
-    assert "learned" in answered(verdict("gradient", SENSITIVE)).question
+def test_the_question_names_what_the_check_changes():
+    for order, subject in {"logit": "class", "cascading": "model", "independent": "conv1"}.items():
+        found = answered(verdict("gradient", INSENSITIVE), order=order)
+        assert subject in found.question.words
+        assert subject in dict(found.steps)["Insensitive"]
 
 
 def test_the_fill_of_a_bar_is_the_share_of_its_track():

@@ -9,6 +9,7 @@ from probatum.attributions import METHODS
 from probatum.experiments import Judgement, Verdict
 from probatum.experiments.compare import PresetComparison
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED
+from probatum.report.question import WEIGHTS
 from probatum.report.verdict_table import verdict_rows
 from probatum.terminal.summaries import show_judgement
 from probatum.terminal.verdict_lines import closing, remedies, verdict_lines
@@ -97,7 +98,7 @@ def test_remedies_name_the_methods_they_are_for():
 
 
 def test_the_closing_sentence_counts_methods_without_controls_and_names_the_report():
-    said = closing(EVERY, Path("runs/one"))
+    said = closing(EVERY, WEIGHTS, Path("runs/one"))
     assert "Of 5 methods, 2 sensitive, 1 insensitive, 2 undecided" in said
     assert "Low similarity is good" in said
     assert said.endswith(str(Path("runs/one/report.html")))
@@ -106,7 +107,7 @@ def test_the_closing_sentence_counts_methods_without_controls_and_names_the_repo
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_check_is_shown_within_the_columns_of_the_terminal(width, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(width))
-    show_judgement(EVERY)
+    show_judgement(EVERY, WEIGHTS)
     assert max(map(len, capsys.readouterr().out.splitlines())) <= width
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from probatum.attributions import METHODS
 from probatum.data import DATASETS
 from probatum.experiments.run_folder import Run
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
 from probatum.report.html.words import count, listed, settings, short_name
+from probatum.report.names import is_control
+from probatum.report.question import explains_class
 
 _FEW_IMAGES, _FEW_TRIALS = 10, 3
 _NAMED = 5  # misclassified images that a warning names
@@ -24,7 +25,7 @@ ORDERS_IN_WORDS = {
 def story(run: Run) -> str:
     """Description of the run, in words."""
     facts, result = run.config["randomization"], run.result
-    methods = sum(not (name in METHODS and METHODS[name].control) for name in result.methods)
+    methods = sum(not is_control(name) for name in result.methods)
     control = " and a control that never uses the model" if methods < len(result.methods) else ""
     source = PRESETS[facts["preset"]].source if facts["preset"] in PRESETS else ""
     order = ORDERS_IN_WORDS.get(facts["order"], facts["order"])
@@ -33,7 +34,7 @@ def story(run: Run) -> str:
         f"{count(facts['trials'], 'independent trial')}; at every stage each method's maps were compared with those of "
         "the trained model. A method whose maps stay the same does not explain what the model has learnt."
     )
-    if facts["order"] == "logit":
+    if explains_class(run.config):
         change = (
             "Then another class was explained with the same weights and the maps of both classes were compared. A "
             "method whose maps stay the same does not explain the class."
@@ -98,7 +99,7 @@ def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
     missing = int((~np.isfinite(result.scores)).sum())
     if missing:
         found.append(f"{count(missing, 'score')} of {result.scores.size:,} do not exist and take no part in any mean.")
-    if facts["parameters"] != facts["re-drawn"] and facts["order"] != "logit":
+    if facts["parameters"] != facts["re-drawn"] and not explains_class(run.config):
         found.append(
             f"{facts['re-drawn']:,} of {facts['parameters']:,} parameters were drawn anew; the others kept their "
             "values."

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probatum.attributions import METHODS
 from probatum.experiments.compare import PresetComparison, read_comparison
 from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.verdicts import INSENSITIVE_FROM, LEAST_IMAGES, MEASURABLE, SENSITIVE_UP_TO
 from probatum.randomization import PRESETS
 from probatum.report.html.check_words import BADGES, ORDERS_IN_WORDS, check_warnings, model_warnings, setting_of
+from probatum.report.html.comparison_answer import comparison_answer
 from probatum.report.html.page import render
 from probatum.report.html.words import command, count, listed, settings, short_name
+from probatum.report.names import is_control, title_of
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,22 @@ def comparison_page(folder: Path, config: dict[str, Any]) -> str:
     first = next(iter(runs.values()))
     columns = [_column(preset, run, comparison) for preset, run in runs.items()]
     model = first.config["model"]["title"]
-    tested = [name for name in comparison.methods if not _is_control(name)]
+    tested = [name for name in comparison.methods if not is_control(name)]
     return render(
         "comparison.html.j2",
         title=f"{count(len(columns), 'sanity check')} of {model} on {short_name(first.config['data']['name'])}",
         story=(
             f"{model[:1].upper()}{model[1:]} was explained on {count(len(first.result.image_names), 'image')} by "
-            f"{count(len(tested), 'method')}, and the maps were put to {listed(comparison.presets)}. Checks ask "
-            "different questions of a method; one that passes some and fails others is not thereby trusted."
+            f"{count(len(tested), 'method')}, and each method was put to {listed(comparison.presets)}. Checks ask "
+            "different questions of a method: to pass one of them is not to pass the others."
         ),
+        answer=comparison_answer(comparison, {preset: run.config for preset, run in runs.items()}),
         warnings=_warnings(comparison, runs),
         columns=columns,
         rows=[
             {
-                "title": METHODS[name].title if name in METHODS else name,
-                "control": _is_control(name),
+                "title": title_of(name),
+                "control": is_control(name),
                 "summaries": [comparison.cell(name, preset) for preset in comparison.presets],
             }
             for name in comparison.methods
@@ -89,17 +91,12 @@ def _column(preset: str, run: Run, comparison: PresetComparison) -> Column:
 
 
 def _warnings(comparison: PresetComparison, runs: dict[str, Run]) -> list[str]:
-    """Caveats of each check, with its preset in front."""
-    first = next(iter(runs.values()))
-    return [
-        *model_warnings(first),
-        *(
-            f"{preset}: {warning}"
-            for preset, run in runs.items()
-            for warning in check_warnings(run, comparison.judgements[preset])
-        ),
-    ]
-
-
-def _is_control(name: str) -> bool:
-    return name in METHODS and METHODS[name].control
+    """Caveats of the model and of each check; one that several checks share is said once."""
+    shared: dict[str, list[str]] = {}
+    for preset, run in runs.items():
+        for warning in check_warnings(run, comparison.judgements[preset]):
+            shared.setdefault(warning, []).append(preset)
+    found = model_warnings(next(iter(runs.values())))
+    for warning, presets in shared.items():
+        found.append(warning if len(presets) == len(runs) else f"{listed(presets)}: {warning}")
+    return found

@@ -10,6 +10,7 @@ from probatum.experiments.run_folder import map_file
 from probatum.report.html.explorer import explorer, pictures_of
 from probatum.report.html.page import render
 from probatum.report.html.words import command, count, settings, short_name
+from probatum.report.names import is_control
 from probatum.runs.files import read_arrays
 
 
@@ -43,7 +44,7 @@ def explanation_page(folder: Path, run: dict[str, Any]) -> str:
         }
         for name in names
     ]
-    controls = [name in METHODS and METHODS[name].control for name in names]
+    controls = [is_control(name) for name in names]
     browser = explorer(
         methods=[method["title"] for method in methods],
         controls=controls,

@@ -5,15 +5,17 @@ from pathlib import Path
 
 from probatum.experiments.compare import COMPARISON as COMPUTED
 from probatum.experiments.compare import read_comparison
+from probatum.experiments.run_folder import read_run
 from probatum.report.comparison import draw_comparison
 from probatum.report.html.comparison import comparison_page
-from probatum.terminal.output import show
+from probatum.report.html.comparison_answer import comparison_answer
 from probatum.terminal.summaries import show_verdicts
 
 
 def _show(folder: Path) -> None:
-    show(f"report.html, verdicts.csv, figures and a run folder for each preset are in {folder}")
-    show_verdicts(read_comparison(folder))
+    comparison = read_comparison(folder)
+    configs = {preset: read_run(folder / preset).config for preset in comparison.presets}
+    show_verdicts(comparison, comparison_answer(comparison, configs), folder)
 
 
 COMPARISON = replace(COMPUTED, draw=draw_comparison, page=comparison_page, show=_show)
