@@ -235,7 +235,7 @@ BAD = [
     (["rerun", ".", "--out", "x"], 2, "holds no run"),
     (["reproduce", "adebayo"], 2, "did you mean 'adebayo2018'"),
     (["reproduce", "wienecke2021", "figure9"], 2, "did you mean 'figure"),
-    (["reproduce", "wienecke2021", "--preset", "fast"], 2, "choose quick or paper"),
+    (["reproduce", "wienecke2021", "--preset", "fast"], 2, "quick, cpu, paper"),
     (["train", "--out", "x.pt", "--data", "digit"], 2, "did you mean 'digits'"),
     (["train", "--out", "x.pt", "--preset", "fast"], 2, "choose from: quick, paper"),
     (["attribute", "nowhere.png", "--out", "x", "--model", "squeezenet1_0", "--weights", "none"], 2, "nowhere.png"),

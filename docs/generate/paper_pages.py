@@ -1,16 +1,16 @@
 """A page for each paper that can be reproduced: its experiments, and the scorecard of a run that is kept here."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from markup import file_of, linked, table
 
+from probatum.report.scorecard import by_role, tally
 from probatum.reproductions import PAPERS, Paper
 
 SCORECARDS = Path(__file__).parents[1] / "scorecards"
-_LOOK = {"reproduced": "success", "not reproduced": "failure", "not comparable": "quote"}
+_LOOK = {"reproduced": "success", "not reproduced": "failure", "undecided": "question", "not comparable": "quote"}
 
 
 def pages() -> dict[str, str]:
@@ -41,8 +41,7 @@ def _card(name: str) -> dict[str, Any] | None:
 
 
 def _counted(card: dict[str, Any] | None) -> str:
-    counts = Counter(finding["verdict"] for finding in card["findings"]) if card else {}
-    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in _LOOK if counts.get(verdict)) or "none"
+    return tally(card["findings"]) if card else "none"
 
 
 def _page(paper: Paper, card: dict[str, Any] | None) -> str:
@@ -63,7 +62,7 @@ def _page(paper: Paper, card: dict[str, Any] | None) -> str:
         return "\n\n".join([*parts, f"No run is kept here yet: `{command}` makes one."])
     parts += [
         f"{_counted(card)}. Made by `{card['command']}` with {card['versions']}, on {card['device']}.",
-        *(_finding(finding) for finding in card["findings"]),
+        *(_finding(finding) for finding in by_role(card["findings"])),
     ]
     return "\n\n".join(parts)
 

@@ -22,7 +22,20 @@ from probatum.runs import files
 from probatum.runs.plain_values import parse_dataclass
 
 T = TypeVar("T")
-Verdict = Literal["reproduced", "not reproduced", "not comparable"]
+Verdict = Literal["reproduced", "not reproduced", "undecided", "not comparable"]
+REPRODUCED: Verdict = "reproduced"
+NOT_REPRODUCED: Verdict = "not reproduced"
+UNDECIDED: Verdict = "undecided"
+NOT_COMPARABLE: Verdict = "not comparable"
+
+Role = Literal["main result", "result", "self-test"]
+
+Preset = Literal["quick", "cpu", "paper"]
+PRESETS: dict[Preset, str] = {
+    "quick": "small sizes, minutes on a CPU; missing data is substituted",
+    "cpu": "real data and networks in sizes for a few hours on two cores",
+    "paper": "the paper's own sizes, networks and data",
+}
 
 
 @dataclass(frozen=True)
@@ -32,9 +45,9 @@ class ReproductionConfig:
     Args:
         paper: a key of `PAPERS`.
         figures: names of the paper's experiments; empty for all.
-        preset: "paper" for the paper's own sizes, models and data; "quick" for smaller sizes and substituted data.
+        preset: of `PRESETS`.
         data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`, `sst2/`. Missing
-            data is substituted ("quick") or raises an error ("paper").
+            data is substituted ("quick") or raises an error ("cpu", "paper").
         photographs: a folder of photographs for the ImageNet experiments; None uses `imagenet-samples` in `data_dir`.
         model: a torchvision model instead of the paper's pretrained one.
         weights: of that model: "default", "none" or a checkpoint file.
@@ -57,8 +70,8 @@ class ReproductionConfig:
     memory_budget: str | None = None
 
     def __post_init__(self) -> None:
-        if self.preset not in ("quick", "paper"):
-            raise InvalidInput(f"preset {self.preset!r} does not exist; choose quick or paper")
+        if self.preset not in PRESETS:
+            raise UnknownName("preset", self.preset, PRESETS)
         check_numbers(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -73,19 +86,24 @@ class ReproductionConfig:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper that can be tested with a number.
+    """A statement of the paper that can be tested with one number.
 
     Args:
         name: short and unique within the paper.
         where: figure, table or section of the paper.
         statement: the claim, in our words.
         paper: the paper's number or observation, in words.
+        about: things of the paper without which the claim says nothing, such as "photographs" or "50 epochs"; see
+            `probatum.reproductions.setting`.
+        role: "main result"; "result"; or "self-test" for what only a fault of this package could make fail.
     """
 
     name: str
     where: str
     statement: str
     paper: str
+    about: tuple[str, ...] = ()
+    role: Role = "result"
 
 
 @dataclass(frozen=True)
@@ -95,8 +113,9 @@ class Finding:
     Args:
         claim: the claim.
         ours: our number, in words.
-        verdict: "reproduced", "not reproduced", or "not comparable" if the protocol could not be followed.
-        why: the rule that the number meets or misses, or the reason why it is not comparable; names every substitution.
+        verdict: "reproduced"; "not reproduced"; "undecided" if the interval reaches across the bound or too few images
+            have a score; "not comparable" if what the claim is about was replaced.
+        why: the rule that the number meets or misses, or the reason why it is not comparable; names every stand-in.
     """
 
     claim: Claim
@@ -121,8 +140,8 @@ class Context:
     cells: Path | None = None
 
     def pick(self, values: Mapping[str, T]) -> T:
-        """Return the value of the chosen preset, "paper" or "quick"."""
-        return values[self.config.preset]
+        """Return the value of the chosen preset; "cpu" has that of "quick" where it has none of its own."""
+        return values[self.config.preset if self.config.preset in values else "quick"]
 
     @property
     def device(self) -> torch.device:
@@ -130,14 +149,14 @@ class Context:
         return choose_device(self.config.device)
 
     def data_folder(self, name: str) -> Path | None:
-        """Return a sub-folder of the data folder, or None if missing; InvalidInput if the preset "paper" needs it."""
+        """Return a sub-folder of the data folder, or None if missing; InvalidInput unless the preset is "quick"."""
         root = self.config.data_dir
         folder = Path(root) / name if root else None
         if folder is not None and os.path.isdir(folder):
             return folder
-        if self.config.preset == "paper":
+        if self.config.preset != "quick":
             raise InvalidInput(
-                f"the preset 'paper' needs the folder {name}/ in the data folder; give it with --data-dir"
+                f"the preset {self.config.preset!r} needs the folder {name}/ in the folder of --data-dir"
             )
         return None
 

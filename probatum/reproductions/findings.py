@@ -6,17 +6,17 @@ import numpy as np
 from jaxtyping import Float
 
 from probatum.report import Interval, bootstrap_interval
-from probatum.reproductions.base import Claim, Finding, Verdict
+from probatum.reproductions.base import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, Claim, Finding, Verdict
 
 
 def verdict(holds: bool | np.bool_) -> Verdict:
     """Return the verdict of a rule that is met or missed."""
-    return "reproduced" if holds else "not reproduced"
+    return REPRODUCED if holds else NOT_REPRODUCED
 
 
 def not_computed(claims: Sequence[Claim], missing: str) -> list[Finding]:
     """Make the findings of an experiment that could not run, given what is missing."""
-    return [Finding(claim, "not computed", "not comparable", missing) for claim in claims]
+    return [Finding(claim, "not computed", NOT_COMPARABLE, missing) for claim in claims]
 
 
 def mean_over_images(scores: Float[np.ndarray, "*leading images"]) -> Interval:

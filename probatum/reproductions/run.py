@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from probatum.progress import Progress
 from probatum.report.html.reproduction import reproduction_page
 from probatum.report.html.write import write_page
 from probatum.report.save import figure_place, save_figure
+from probatum.report.scorecard import tally
 from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig
 from probatum.reproductions.papers import PAPERS
 from probatum.runs.cells import CellStore
@@ -199,13 +199,12 @@ def _write_scorecard(folder: Path, config: ReproductionConfig, findings: list[Fi
 
 def scorecard(paper: Paper, config: ReproductionConfig, findings: list[Finding]) -> str:
     """The scorecard as a Markdown table: the paper's claim, its number, ours, a verdict."""
-    counts = Counter(finding.verdict for finding in findings)
     lines = [
         f"# {paper.title}",
         "",
         f"{paper.citation}. Preset `{config.preset}`, seed {config.seed}.",
         "",
-        ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "No claim was tested.",
+        f"{tally([asdict(finding) for finding in findings])}.",
         "",
         "| where | claim | paper | ours | verdict | why |",
         "|---|---|---|---|---|---|",

@@ -95,8 +95,8 @@ Methods = Annotated[
 Preset = Annotated[
     str,
     typer.Option(
-        help="'quick', or 'paper' for the paper's own sizes, models and data.",
-        autocompletion=one_of(lambda: ("quick", "paper")),
+        help="'quick'; 'cpu', real data in sizes for two cores; or 'paper', the paper's own sizes, models and data.",
+        autocompletion=one_of(lambda: ("quick", "cpu", "paper")),
     ),
 ]
 Samples = Annotated[

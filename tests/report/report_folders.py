@@ -143,12 +143,13 @@ def reproduction_folder(folder, text="more than half"):
     write_json(folder / "config.json", {"kind": "reproduction", "config": settings | {"memory_budget": None}})
     claims = [
         {
-            "claim": {"name": f"claim{number}", "where": f"figure {number}", "statement": text, "paper": text},
+            "claim": {"name": f"claim{number}", "where": f"figure {number}", "statement": text, "paper": text}
+            | {"about": [], "role": "result" if number < 3 else "self-test"},
             "ours": text,
             "verdict": verdict,
             "why": text,
         }
-        for number, verdict in enumerate(("reproduced", "not reproduced", "not comparable"))
+        for number, verdict in enumerate(("reproduced", "not reproduced", "undecided", "reproduced"))
     ]
     (folder / "scorecard.json").write_text(json.dumps(claims), encoding="utf-8")
     experiments = [{"name": "figure1", "title": "Maps"}, {"name": "figure10", "title": "Curves"}]

@@ -332,7 +332,7 @@ def test_a_reproduction_shows_its_scorecard_and_figures(tmp_path):
     folder = reproduction_folder(tmp_path / "run")
     document = Document(page_of(folder))
     text = " ".join("".join(document.text).split())
-    assert "Of its claims, 1 reproduced, 1 not reproduced, 1 not comparable." in text
+    assert "Of its claims, 1 reproduced, 1 not reproduced, 1 undecided; 1 of 1 self-tests passed." in text
     assert "figure1 · maps Maps" in text
     assert "figure10 · curves Curves" in text
     assert "probatum reproduce somebody2020 figure1 --seed 3" in text

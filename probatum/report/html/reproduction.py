@@ -1,17 +1,17 @@
 """The page of a reproduction: its scorecard and its figures."""
 
 import shlex
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
 from probatum.report.html.words import count, short_name
+from probatum.report.scorecard import tally
 from probatum.runs.files import read_json
 
 FIGURES_BUDGET = 4_000_000  # letters of all figures of a page
-_VERDICTS = {"reproduced": "good", "not reproduced": "bad", "not comparable": "open"}
+_VERDICTS = {"reproduced": "good", "not reproduced": "bad", "undecided": "open", "not comparable": "open"}
 
 
 def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
@@ -20,8 +20,6 @@ def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
     findings = read_json(folder / "scorecard.json")
     paper = _paper(folder, settings["paper"])
     figures, left_out = _figures(folder, paper)
-    counts = Counter(str(finding["verdict"]) for finding in findings)
-    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict])
     warnings = []
     if settings["preset"] != "paper":
         warnings.append(
@@ -39,7 +37,7 @@ def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
         "reproduction.html.j2",
         title=paper["title"],
         paper=paper,
-        summary=summary or "no claim was tested",
+        summary=tally(findings),
         findings=findings,
         kinds=_VERDICTS,
         figures=figures,

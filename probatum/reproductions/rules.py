@@ -1,0 +1,234 @@
+"""Rules that judge claims: the interval of a mean lies on one side of a bound, or cannot decide.
+
+One rule for all papers, that of `probatum.experiments.verdicts`:
+
+1. Scores that are not live, those of a constant or not finite map, are NaN. They take no part and are counted.
+2. An interval is over what varies: images, trials, trainings. Methods that are compared see the same live images.
+3. Fewer than 5 images, or 3 trainings, decide nothing.
+4. An interval with the bound inside it decides nothing.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtri
+
+from probatum.errors import InvalidInput
+from probatum.experiments.intervals import share_interval
+from probatum.experiments.result import SanityResult
+from probatum.experiments.verdicts import LEAST_IMAGES
+from probatum.reproductions.base import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Verdict
+from probatum.reproductions.findings import joined, verdict
+
+LEAST = {"training": 3, "trial": 1}
+"""How many of a unit a mean needs to decide anything; images, by whatever name, 5."""
+_MOST_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its 95 % interval; NaN where no score is live.
+
+    Args:
+        what: was measured, in words, such as "ABS rank correlation of Gradient".
+        value: the mean.
+        low: lower end of the interval.
+        high: upper end.
+        live: how many of each unit have a live score, such as {"image": 8, "trial": 3}.
+        given: how many there are.
+    """
+
+    what: str
+    value: float
+    low: float
+    high: float
+    live: Mapping[str, int]
+    given: Mapping[str, int]
+
+    @property
+    def lacking(self) -> str:
+        """Why so few scores decide nothing, in words; "" if there are enough."""
+        for unit, count in self.live.items():
+            least = LEAST.get(unit, LEAST_IMAGES)
+            if count < least:
+                return f"{_counted(count, self.given[unit], unit)}, and {least} are the least that decide"
+        return ""
+
+    @property
+    def count(self) -> str:
+        """How many of each unit are live, in words: "8 of 10 images, 3 trials"."""
+        return ", ".join(_counted(count, self.given[unit], unit) for unit, count in self.live.items())
+
+    def words(self, *bounds: float) -> str:
+        """Write "what mean [low, high] (count)", with enough decimals to see on which side of a bound each end lies."""
+        numbers = (self.value, self.low, self.high)
+        size = max((abs(number) for number in numbers if np.isfinite(number)), default=0.0)
+        if size and not 1e-5 <= size < 1e5:
+            value, low, high = (f"{number:.1e}".replace("-", "−") for number in numbers)
+        else:
+            decimals = 2 if size == 0 or size >= 0.1 else 1 - math.floor(math.log10(size))
+            while decimals < _MOST_DECIMALS and any(
+                end != bound and round(end, decimals) == round(bound, decimals)
+                for end in (self.low, self.high)
+                for bound in bounds
+            ):
+                decimals += 1
+            value, low, high = (_written(number, decimals) for number in numbers)
+        return f"{self.what} {value} [{low}, {high}] ({self.count})".strip()
+
+
+def _written(number: float, decimals: int) -> str:
+    return f"{round(number, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+
+
+def _counted(live: int, given: int, unit: str) -> str:
+    return f"{live} {unit}{'s' * (live != 1)}" if live == given else f"{live} of {given} {unit}s"
+
+
+def measure(what: str, scores: Float[np.ndarray, "..."], *units: str) -> Mean:
+    """Mean of live scores with its interval, over images and trials as `share_interval` has it.
+
+    Args:
+        what: in words, see `Mean`.
+        scores: an axis for each unit; NaN where a score is not live. A difference of two tables is paired: it is NaN
+            where either is.
+        units: one or two, the most important first: "image", "trial"; "training", "image".
+
+    Raises:
+        InvalidInput: the axes are not those of the units.
+    """
+    if scores.ndim != len(units) or not 1 <= len(units) <= 2:
+        raise InvalidInput(f"scores have {scores.ndim} axes for the units {', '.join(units)}; give one or two of each")
+    table = scores[:, None] if scores.ndim == 1 else scores
+    table = table.astype(np.float64)
+    found = share_interval(table, np.ones(len(table)), np.zeros(table.shape))
+    exists = np.isfinite(scores)
+    axes = range(scores.ndim)
+    live = {
+        unit: int(exists.any(axis=tuple(a for a in axes if a != axis)).sum() if scores.ndim > 1 else exists.sum())
+        for axis, unit in enumerate(units)
+    }
+    return Mean(what, found.value, found.low, found.high, live, dict(zip(units, scores.shape, strict=True)))
+
+
+def ratio(what: str, scores: Float[np.ndarray, "..."], base: Float[np.ndarray, "..."], *units: str) -> Mean:
+    """Geometric mean of scores / base with its interval; a pair takes part where both are above 0."""
+    scores, base = np.broadcast_arrays(scores, base)
+    pairs = (scores > 0) & (base > 0)  # False for NaN
+    logarithms = np.log(np.where(pairs, scores, np.nan)) - np.log(np.where(pairs, base, np.nan))
+    found = measure(what, logarithms, *units)
+    value, low, high = (float(np.exp(number)) for number in (found.value, found.low, found.high))
+    return replace(found, value=value, low=low, high=high)
+
+
+def proportion(what: str, share: float, count: int, unit: str = "test image") -> Mean:
+    """A share of `count` independent cases, an accuracy say, with its 95 % interval (Wilson, JASA 22, 1927)."""
+    z = float(ndtri(0.975))
+    center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * float(np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)))
+    return Mean(what, share, center - half, center + half, {unit: count}, {unit: count})
+
+
+def paired(*tables: Float[np.ndarray, "..."]) -> list[Float[np.ndarray, "..."]]:
+    """Tables of scores of one shape, all NaN wherever one of them is: the scores that are live in all."""
+    exists = np.all([np.isfinite(table) for table in tables], axis=0)
+    return [np.where(exists, table, np.nan) for table in tables]
+
+
+def live_scores(result: SanityResult, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
+    """The scores of a method; NaN where a map is constant or a score does not exist."""
+    row, column = result.methods.index(method), result.metrics.index(metric)
+    return np.where(result.live[row, column], result.of(method, metric), np.nan)
+
+
+def live_counts(scores: Float[np.ndarray, "stage image ..."]) -> list[int]:
+    """How many images have a live score at each stage: the n that figures print."""
+    exists = np.isfinite(scores).reshape(*scores.shape[:2], -1)
+    return [int(count) for count in exists.any(axis=2).sum(axis=1)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule says about a number.
+
+    Args:
+        verdict: "reproduced" if the rule is met, "not reproduced" if it is missed, else "undecided".
+        ours: the number in words, with its interval and count.
+        rule: in words.
+        what: the number is of.
+        reason: why the rule is missed or cannot decide, in words.
+    """
+
+    verdict: Verdict
+    ours: str
+    rule: str
+    what: str = ""
+    reason: str = ""
+
+    @property
+    def why(self) -> str:
+        """The rule and the reason."""
+        return joined(f"rule: {self.rule}", self.reason)
+
+
+def above(mean: Mean, bound: float) -> Outcome:
+    """The interval lies above a bound."""
+    return _judged(mean, f"the 95 % interval lies above {_bound(bound)}", mean.low > bound, mean.high <= bound, bound)
+
+
+def below(mean: Mean, bound: float) -> Outcome:
+    """The interval lies below a bound."""
+    return _judged(mean, f"the 95 % interval lies below {_bound(bound)}", mean.high < bound, mean.low >= bound, bound)
+
+
+def between(mean: Mean, low: float, high: float) -> Outcome:
+    """The interval lies between two bounds."""
+    rule = f"the 95 % interval lies between {_bound(low)} and {_bound(high)}"
+    outside = mean.low >= high or mean.high <= low
+    return _judged(mean, rule, mean.low > low and mean.high < high, outside, low, high)
+
+
+def fact(holds: bool | np.bool_, ours: str, rule: str) -> Outcome:
+    """A number that no sample varies, such as the number of layers."""
+    return Outcome(verdict(holds), ours, rule)
+
+
+def ordered(scores: Mapping[str, Float[np.ndarray, "..."]], *units: str) -> Outcome:
+    """Scores by name, the largest first: each less the next, on the same live images, has an interval above 0."""
+    names = list(scores)
+    return all_of(
+        above(measure(f"{first} less {second}", scores[first] - scores[second], *units), 0.0)
+        for first, second in pairwise(names)
+    )
+
+
+def all_of(outcomes: Iterable[Outcome]) -> Outcome:
+    """A claim about each of several things: reproduced if every rule is met, not reproduced if one is missed."""
+    every = list(outcomes)
+    verdicts = {outcome.verdict for outcome in every}
+    rules = " and ".join(dict.fromkeys(outcome.rule for outcome in every))
+    return Outcome(
+        next((word for word in (NOT_REPRODUCED, UNDECIDED, REPRODUCED) if word in verdicts), UNDECIDED),
+        "; ".join(outcome.ours for outcome in every),
+        f"{rules}, for each" if len(every) > 1 else rules,
+        reason=joined(*(f"{one.what}: {one.reason}" if one.what else one.reason for one in every if one.reason)),
+    )
+
+
+def _judged(mean: Mean, rule: str, met: bool, missed: bool, *bounds: float) -> Outcome:
+    ours = mean.words(*bounds)
+    if mean.lacking:
+        return Outcome(UNDECIDED, ours, rule, mean.what, mean.lacking)
+    if met:
+        return Outcome(REPRODUCED, ours, rule, mean.what)
+    if missed:
+        return Outcome(NOT_REPRODUCED, ours, rule, mean.what, "it lies on the other side")
+    return Outcome(UNDECIDED, ours, rule, mean.what, f"it reaches across {' or '.join(map(_bound, bounds))}")
+
+
+def _bound(number: float) -> str:
+    return f"{number:g}".replace("-", "−")
