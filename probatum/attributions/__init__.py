@@ -6,7 +6,7 @@ from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
-from probatum.attributions.grad_cam import GradCAM
+from probatum.attributions.grad_cam import PAIR_OFFSET, GradCAM
 from probatum.attributions.gradient import Gradient
 from probatum.attributions.gradient_shap import GradientSHAP
 from probatum.attributions.guided_backprop import GuidedBackprop
@@ -21,6 +21,7 @@ from probatum.engine import NoisyBaselines, Tokens
 
 __all__ = [
     "METHODS",
+    "PAIR_OFFSET",
     "Black",
     "Blurred",
     "DeconvNet",

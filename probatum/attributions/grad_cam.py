@@ -1,5 +1,6 @@
 """Grad-CAM: where the feature maps of a layer speak for a class."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -20,6 +21,9 @@ from probatum.engine import (
 )
 from probatum.errors import InvalidInput
 
+PAIR_OFFSET = 1.0
+"""What PAIR's `saliency` at commit 333d307a adds to the sum of the feature maps; commit 1f6fc55 took it out."""
+
 _INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}  # by the number of axes of space
 
 
@@ -27,7 +31,7 @@ _INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}  # by the number o
 class GradCAM(Method):
     """The feature maps A_k of a layer, weighted by their mean gradients, rectified and enlarged to the image.
 
-        α_k = mean_{ij} ∂ S_c / ∂ A_k,ij        M = upsample( ReLU( Σ_k α_k A_k ) )
+        α_k = mean_{ij} ∂ S_c / ∂ A_k,ij        M = upsample( ReLU( offset + Σ_k α_k A_k ) )
 
     Source: Selvaraju et al. (2017), arXiv:1610.02391, equations 1 and 2. The enlargement is linear in every direction.
 
@@ -37,6 +41,8 @@ class GradCAM(Method):
         relu: the paper's final ReLU; without it, negative evidence stays visible.
         layout: of the layer's output: "nchw" for (batch, channel, *space), "nhwc" for (batch, *space, channel),
             `Tokens(prefix, grid)` for (batch, token, channel); "auto" takes the one that the forward pass shows.
+        offset: 0 in the paper. The first Grad-CAM of PAIR's `saliency`, with which Adebayo et al. (2018) worked,
+            begins its sum with ones: `PAIR_OFFSET`.
 
     Returns (when called):
         (batch, 1, *space) with the images' one to three axes of space, not negative with `relu`. A map may be all zero
@@ -53,7 +59,12 @@ class GradCAM(Method):
     layer: str | nn.Module | None = None
     relu: bool = True
     layout: str | Tokens = "auto"
+    offset: float = 0.0
     title: ClassVar[str] = "Grad-CAM"
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.offset):
+            raise InvalidInput(f"offset is {self.offset}; it must be finite")
 
     def resolve(self, prepared: PreparedModel, images: Tensor) -> "GradCAM":
         """This method with the layer and the layout that it takes."""
@@ -83,7 +94,7 @@ class GradCAM(Method):
         activation, gradient = feature_map.read(at)
         space = tuple(range(2, activation.ndim))
         weights = gradient.mean(space, keepdim=True)  # (rows, channel, 1, 1)
-        cam = (weights * activation).sum(1, keepdim=True)  # (rows, 1, layer height, layer width)
+        cam = self.offset + (weights * activation).sum(1, keepdim=True)  # (rows, 1, layer height, layer width)
         return enlarge(cam.relu() if self.relu else cam, at)
 
 

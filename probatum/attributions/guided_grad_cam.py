@@ -23,6 +23,7 @@ class GuidedGradCAM(Method):
         layer: as for `GradCAM`.
         layout: likewise.
         min_coverage: as for `GuidedBackprop`.
+        offset: as for `GradCAM`.
 
     Raises:
         ModelError: what `GuidedBackprop` and `GradCAM` raise.
@@ -31,10 +32,12 @@ class GuidedGradCAM(Method):
     layer: str | nn.Module | None = None
     layout: str | Tokens = "auto"
     min_coverage: float = 0.5
+    offset: float = 0.0
     title: ClassVar[str] = "Guided Grad-CAM"
 
     def __post_init__(self) -> None:
         GuidedBackprop(self.min_coverage)
+        GradCAM(offset=self.offset)
 
     def resolve(self, prepared: PreparedModel, images: Tensor) -> "GuidedGradCAM":
         """This method with the layer and the layout that it takes."""
@@ -53,4 +56,4 @@ class GuidedGradCAM(Method):
 
     @property
     def _cam(self) -> GradCAM:
-        return GradCAM(self.layer, layout=self.layout)
+        return GradCAM(self.layer, layout=self.layout, offset=self.offset)

@@ -151,7 +151,7 @@ def grad_cam(method: GradCAM, problem: Problem, x: Tensor) -> Tensor:
     logit = problem.logit(x.clone().requires_grad_())
     hook.remove()
     (slopes,) = torch.autograd.grad(logit, maps)
-    cam = torch.zeros_like(maps[0][0, 0])
+    cam = torch.full_like(maps[0][0, 0], method.offset)
     for feature, slope in zip(maps[0][0].detach(), slopes[0], strict=True):
         cam += slope.mean() * feature
     cam = cam.relu() if method.relu else cam
@@ -161,7 +161,7 @@ def grad_cam(method: GradCAM, problem: Problem, x: Tensor) -> Tensor:
 @literal.register(GuidedGradCAM)
 def guided_grad_cam(method: GuidedGradCAM, problem: Problem, x: Tensor) -> Tensor:
     """Guided Backprop ⊙ Grad-CAM."""
-    return literal(GuidedBackprop(), problem, x) * literal(GradCAM(method.layer), problem, x)
+    return literal(GuidedBackprop(), problem, x) * literal(GradCAM(method.layer, offset=method.offset), problem, x)
 
 
 @literal.register(IntegratedGradients)

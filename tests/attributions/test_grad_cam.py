@@ -41,6 +41,17 @@ def test_is_the_weighted_sum_of_the_maps(relu):
     assert (maps.min() < 0) == (not relu)
 
 
+def test_an_offset_is_added_before_the_sum_is_rectified():
+    model, x = seeded(MeanOfMaps), images()
+    sums = by_hand(model, x, relu=False)
+    offset = -float(sums.median())
+    maps = GradCAM("conv", offset=offset)(model, x, TARGETS)
+    torch.testing.assert_close(maps, (sums + offset).relu(), rtol=1e-12, atol=1e-16)
+    assert 0 < (maps == 0).double().mean() < 1
+    with pytest.raises(InvalidInput, match="offset"):
+        GuidedGradCAM("conv", offset=float("nan"))
+
+
 def test_is_rectified_first_and_then_enlarged_to_the_image_bilinearly():
     model, x = seeded(lambda: MeanOfMaps(stride=2)), images()
     small = by_hand(model, x)
