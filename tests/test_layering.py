@@ -13,6 +13,7 @@ BELOW = {
     "storage": set(),
     "progress": set(),
     "imports": set(),
+    "preprocessing": set(),
     "engine": set(),
     **{room: {"engine"} for room in MIDDLE},
     "runs": {"engine", "models"},
@@ -40,7 +41,7 @@ GLOBAL_CALLS = {"print", "warnings.warn", "torch.manual_seed", "torch.set_defaul
 def allowed_rooms(room: str) -> set[str]:
     """The rooms that a room may import, itself included."""
     return (
-        {room, "errors", "storage", "progress", "imports"}
+        {room, "errors", "storage", "progress", "imports", "preprocessing"}
         | BELOW[room]
         | ({"__init__"} if room in ("runs", "cli") else set())
     )

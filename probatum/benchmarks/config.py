@@ -1,6 +1,6 @@
 """Configuration of a benchmark, and the model and images that it works on."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from probatum.attributions import GradCAM
-from probatum.data import ImageSet, Preprocessing, load_dataset, load_photographs
+from probatum.data import ImageSet, load_dataset, load_photographs
 from probatum.data.shipped import SHIPPED, shipped_photographs
 from probatum.engine import PreparedModel, prepare
 from probatum.errors import InvalidInput
@@ -156,9 +156,7 @@ def real_images(spec: ModelSpec, count: int, data_dir: str | None = None, *, sma
         return load_dataset("digits", "test", count)
     preprocessing = preprocessing_of(spec)
     if small:
-        preprocessing = Preprocessing(
-            spec.mean, spec.std, QUICK_SIZE, QUICK_SIZE, interpolation=preprocessing.interpolation
-        )
+        preprocessing = replace(preprocessing, resize=QUICK_SIZE, crop=QUICK_SIZE)
     if root and (root / "imagenet-samples").is_dir():
         return load_photographs(root / "imagenet-samples", preprocessing, limit=count)
     return shipped_photographs(preprocessing, min(count, len(SHIPPED)))

@@ -5,7 +5,7 @@ from probatum.data.digits import render_digits
 from probatum.data.image_set import ImageSet, is_text, storable
 from probatum.data.mnist import read_mnist
 from probatum.data.photographs import EXTENSIONS, image_files, load_photographs, open_photograph
-from probatum.data.preprocessing import (
+from probatum.preprocessing import (
     IMAGENET,
     IMAGENET_INCEPTION,
     MNIST,

@@ -10,8 +10,8 @@ from torch import Tensor
 from probatum.data.digits import render_digits
 from probatum.data.image_set import ImageSet
 from probatum.data.mnist import read_mnist
-from probatum.data.preprocessing import MNIST, Preprocessing
 from probatum.errors import InvalidInput, UnknownName
+from probatum.preprocessing import MNIST, Preprocessing
 
 SPLITS = ("train", "test")
 LARGEST = 250_000  # images of an endless source at once, which take 750 MiB

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from probatum.data.preprocessing import Preprocessing
 from probatum.errors import InvalidInput
+from probatum.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageOps
 
 from probatum.data.image_set import ImageSet, storable
-from probatum.data.preprocessing import Preprocessing
 from probatum.errors import InvalidInput
+from probatum.preprocessing import Preprocessing
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 """Extensions, in either case, of the files found in a folder; a file given by its path may have any name."""

@@ -7,8 +7,8 @@ import skimage
 
 from probatum.data.image_set import ImageSet
 from probatum.data.photographs import load_photographs
-from probatum.data.preprocessing import Preprocessing
 from probatum.errors import InvalidInput
+from probatum.preprocessing import Preprocessing
 
 SHIPPED = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 """Color photographs that need no download: a cat, a portrait, a cup, a rocket on its pad, a motorcycle."""

@@ -22,10 +22,12 @@ from probatum.data.datasets import LARGEST
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.model_options import class_names_of
 from probatum.experiments.options import methods_with_options, set_fields
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint
 from probatum.models.last_relu import last_relu, without_last_relu
+from probatum.models.spec import unknown_preprocessing
 from probatum.progress import Progress
 from probatum.randomization import (
     Randomizer,
@@ -124,7 +126,7 @@ def set_up(
         targets=targets,
         confidences=confidences,
         probabilities=probabilities,
-        class_names=spec.class_names if config.weights != "train" else DATASETS[config.data].class_names,
+        class_names=class_names_of(config, spec, probabilities.shape[1]),
         methods=resolved(methods, prepared, images),
         metrics=metrics,
         randomizer=configured_randomizer(config, model, configured_stages(config, spec, model, images)),
@@ -242,9 +244,10 @@ def load_images(
 
 
 def preprocessing_of(spec: ModelSpec) -> Preprocessing:
-    """How photographs become inputs of a model."""
-    interpolation: Any = spec.interpolation
-    return Preprocessing(spec.mean, spec.std, spec.resize, spec.input_size, interpolation)
+    """How photographs become inputs of a model; InvalidInput where that is not known."""
+    if spec.preprocessing is None:
+        raise InvalidInput(unknown_preprocessing(spec.title))
+    return spec.preprocessing
 
 
 def load_or_train(

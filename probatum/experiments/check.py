@@ -170,7 +170,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
                 {
                     "name": name,
                     "label": int(labels[index]) if labels is not None else None,
-                    "label_class": _class_name(setup, int(labels[index])) if labels is not None else None,
+                    "label_class": _label_name(setup, int(labels[index])) if labels is not None else None,
                     "target": int(setup.targets[index]),
                     "class": _class_name(setup, int(setup.targets[index])),
                     "confidence": float(setup.confidences[index]),
@@ -219,6 +219,11 @@ def _top_classes(setup: Setup, image: int) -> list[dict[str, Any]]:
     best = row.topk(min(TOP_CLASSES, len(row)))
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return [{"index": index, "class": _class_name(setup, index), "probability": share} for index, share in pairs]
+
+
+def _label_name(setup: Setup, label: int) -> str:
+    """The name of a label, which for a folder of photographs numbers its sub-folders."""
+    return setup.data.class_names[label] if setup.data.class_names is not None else _class_name(setup, label)
 
 
 def _class_name(setup: Setup, target: int) -> str:

@@ -45,6 +45,8 @@ class CheckConfig:
         model: a model by name.
         weights: "train" (small networks, on the data set's training images), "default" (published weights), "none"
             (random), or a checkpoint file.
+        classes: a text file with the name of one class a line, or a folder whose sub-folders are the classes; None
+            takes the names of the data set, or of the published weights, where their number is the model's.
         train_images: how many images "train" uses.
         methods: names of attribution methods.
         metrics: names of similarity metrics; None are the preset's, or else the usual ones.
@@ -80,6 +82,7 @@ class CheckConfig:
     images: int = 10
     model: str = "basic_cnn"
     weights: str = "train"
+    classes: str | None = None
     train_images: int = 10_000
     methods: tuple[str, ...] = DEFAULT_METHODS
     metrics: tuple[str, ...] | None = None

@@ -23,6 +23,7 @@ from probatum.experiments.build import (
     will_train,
 )
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.model_options import class_names_of
 from probatum.experiments.run_folder import map_file
 from probatum.experiments.sanity import block_size
 from probatum.models import ModelSpec, model_spec
@@ -154,6 +155,7 @@ class AttributionRun(Computation[Explanation]):
         self._budget = run.memory_budget or config.memory_budget
         self._probabilities = all_logits(self._prepared, images, memory_budget=self._budget).softmax(1)
         self._targets = _targets(request.target, self._probabilities, self._spec)
+        self._class_names = class_names_of(config, self._spec, self._probabilities.shape[1])
         self._images = images
         self._methods = resolved(methods, self._prepared, images)
         size, count = block_size(images, len(self._methods), 1), len(images)
@@ -202,7 +204,7 @@ class AttributionRun(Computation[Explanation]):
     def result(self, store: CellStore) -> Explanation:
         """Puts the maps of all blocks together."""
         found = [store.require(cell) for cell in self._cells]
-        names, targets = self._spec.class_names or self._data.class_names, self._targets.tolist()
+        names, targets = self._class_names, self._targets.tolist()
         return Explanation(
             image_names=self._data.image_names,
             targets=tuple(targets),

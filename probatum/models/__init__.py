@@ -2,9 +2,10 @@
 
 from probatum.models.checkpoints import load_checkpoint, save_checkpoint
 from probatum.models.profiles import function_along
-from probatum.models.registry import MODELS, ModelSpec, load_model, model_spec
+from probatum.models.registry import MODELS, load_model, model_spec
 from probatum.models.small import MLP, BasicCNN
 from probatum.models.smooth import smoothed, smoothing_of
+from probatum.models.spec import ModelSpec
 from probatum.models.stages import Stages
 from probatum.models.training import (
     PAPER_MNIST,

@@ -1,11 +1,9 @@
-"""Weights on disk: plain state dicts, written atomically and read strictly."""
+"""Weights on disk: plain state dicts, written atomically, and read under the key names that occur in the wild."""
 
 import os
 import re
-import warnings
-import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,14 @@ from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from probatum.errors import InvalidInput
-from probatum.storage import require_stored, whole_file
+from probatum.models.state_files import read_state
+from probatum.storage import whole_file
 
+PREFIXES = ("module.", "model.", "net.", "network.", "backbone.", "_orig_mod.")
+"""What data parallelism, Lightning modules, wrappers and `torch.compile` put in front of the keys of a network."""
+
+_COMPILED = "_orig_mod."
+_OTHER_THAN_WEIGHTS = ("n_averaged", "criterion.", "loss.", "loss_fn.", "loss_function.")
 _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
 
@@ -34,20 +38,25 @@ def save_checkpoint(model: nn.Module, path: str | os.PathLike[str]) -> None:
 
 
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], ignore: tuple[str, ...] = ()) -> None:
-    """Load a state dict that fits `model` exactly.
-
-    Also accepted: weights nested under "state_dict" or "model", the prefix "module." of parallel training, and the key
-    names of torchvision's published DenseNets.
+    """Load a state dict that fits `model` exactly, under the key names that `known_state` knows.
 
     Args:
         model: changed in place.
-        path: a file of tensors written by `torch.save`; it is never executed.
+        path: a file of tensors written by `torch.save`, or a safetensors file; it is never executed.
         ignore: dotted paths of modules whose entries are skipped.
 
     Raises:
         InvalidInput: no such file, no tensors in it, values that are not finite, or different keys or shapes.
     """
-    state, expected = read_state(Path(path), ignore), model.state_dict()
+    load_state(model, read_state(Path(path)), path, ignore)
+
+
+def load_state(
+    model: nn.Module, state: Mapping[str, Tensor], path: str | os.PathLike[str], ignore: tuple[str, ...] = ()
+) -> None:
+    """Load what `read_state` read from a file; see `load_checkpoint`."""
+    expected = model.state_dict()
+    state = known_state(state, expected, ignore)
     shared = [key for key in expected if key in state]
     if any(expected[key].shape != state[key].shape for key in shared):
         raise InvalidInput(f"{path} does not fit the model: {_misfit(expected, state)}")
@@ -62,65 +71,73 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], ignore: tupl
         raise InvalidInput(f"{path} does not fit the model: {_misfit(expected, state) or error}") from error
 
 
-def read_state(path: Path, ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """Read the state dict of a file; see `load_checkpoint`."""
-    if not os.path.isfile(path):
-        raise InvalidInput(f"there is no checkpoint file {path}")
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                require_stored(archive, path.stat().st_size)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # warnings about old formats; unreadable files raise
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises many kinds of errors on foreign files
-        raise InvalidInput(
-            f"{path} is not a file of tensors that torch.load(weights_only=True) reads; "
-            "write it with torch.save(model.state_dict(), path)"
-        ) from error
-    if isinstance(content, dict):
-        content = next((content[key] for key in ("state_dict", "model") if _is_state(content.get(key))), content)
-    if not _is_state(content):
-        raise InvalidInput(f"{path} contains no state dict; write it with torch.save(model.state_dict(), path)")
-    nested = next((key for key, value in content.items() if value.is_nested), None)
-    if nested is not None:
-        raise InvalidInput(f"{path}: {nested} is a nested tensor, which no weight is; save tensors of one shape each")
-    return known_state(content, ignore)
+def known_state(
+    content: Mapping[str, Tensor], expected: Collection[str], ignore: tuple[str, ...] = ()
+) -> "OrderedDict[str, Tensor]":
+    """Return a state dict under the key names of a model.
 
+    Left out are prefixes that all entries have (`PREFIXES`) while the model knows none of the keys, the weights of a
+    loss function, the counter of averaged weights, and the entries of some modules. The old key names of torchvision's
+    DenseNets become the new ones.
 
-def known_state(content: Mapping[str, Tensor], ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """Return a state dict with current key names, without the entries of some modules."""
+    Args:
+        content: what a file holds.
+        expected: the keys of the model.
+        ignore: dotted paths of modules whose entries are left out.
+    """
     state = OrderedDict(content)
     # Some modules need version numbers, which are an attribute of the dict.
     versions = getattr(content, "_metadata", None)
     if isinstance(versions, dict) and all(_is_version(*entry) for entry in versions.items()):
         setattr(state, "_metadata", OrderedDict(versions))  # noqa: B010
-    consume_prefix_in_state_dict_if_present(state, "module.")
     for key in list(state):
-        new_key = _OLD_DENSENET_KEY.sub(r"\1\2", key)
-        if new_key != key:
-            state[new_key] = state.pop(key)
+        if key.startswith(_OTHER_THAN_WEIGHTS) and key not in expected:
+            del state[key]
+    if not any(_COMPILED in key for key in expected):  # also parts of a model may be compiled
+        _rename(state, lambda key: key.replace(_COMPILED, ""))
+    while state and not any(key in state for key in expected):
+        prefix = next((prefix for prefix in PREFIXES if all(key.startswith(prefix) for key in state)), None)
+        if prefix is None:
+            break
+        consume_prefix_in_state_dict_if_present(state, prefix)
+    _rename(state, lambda key: _OLD_DENSENET_KEY.sub(r"\1\2", key))
+    for key in list(state):
         if key.startswith(tuple(f"{module}." for module in ignore)):
             del state[key]
     return state
 
 
-def _is_state(content: Any) -> bool:
-    return (
-        isinstance(content, dict)
-        and bool(content)
-        and all(isinstance(key, str) and _is_plain(value) for key, value in content.items())
-    )
+def other_classes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> int | None:
+    """Return the number of classes of a state that differs from a model in the width of its last layers alone.
+
+    Args:
+        expected: of the model.
+        state: with the model's keys.
+
+    Returns:
+        The first axis of all entries whose shape differs, where they differ in that axis alone and agree; else None.
+    """
+    pairs = [(value, state[key]) for key, value in expected.items() if key in state and value.shape != state[key].shape]
+    widths = {(*own.shape[:1], *given.shape[:1]) for own, given in pairs}
+    same_inside = all(own.shape[1:] == given.shape[1:] and own.ndim == given.ndim for own, given in pairs)
+    if len(widths) != 1 or not same_inside or not all(_is_whole(given) for _, given in pairs):
+        return None
+    return int(pairs[0][1].shape[0]) or None
 
 
-def _is_plain(value: Any) -> bool:
-    """Return True if a value is a dense CPU tensor of real numbers."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not (value.is_quantized or value.dtype.is_complex)
-    )
+def _is_whole(tensor: Tensor) -> bool:
+    """Return True if every value of a tensor has a place of its own in memory."""
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+
+
+def _rename(state: "OrderedDict[str, Tensor]", new_name: Callable[[str], str]) -> None:
+    """Rename the keys, and the modules whose version numbers are kept."""
+    for key in list(state):
+        if new_name(key) != key:
+            state[new_name(key)] = state.pop(key)
+    versions: dict[str, Any] = getattr(state, "_metadata", {})
+    for module in list(versions):
+        versions[new_name(f"{module}.").removesuffix(".")] = versions.pop(module)
 
 
 def _is_version(module: Any, facts: Any) -> bool:

@@ -128,6 +128,9 @@ class NetworkOptions:
 
     model: ModelName = None
     weights: Weights = None
+    classes: Annotated[
+        str | None, typer.Option(help="Names of the model's classes: a file with one a line, or a folder per class.")
+    ] = None
     train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 10_000
 
 

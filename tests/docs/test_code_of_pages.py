@@ -1,7 +1,6 @@
 """The code of the pages about runs, verdicts and quality works on a run as the package writes it."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +68,7 @@ def test_the_first_block_runs_as_it_stands_but_for_its_sizes(page, tmp_path, mon
     Image.fromarray(pixels).save(tmp_path / "FOLDER" / "one.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "load_model", lambda name: load_model("resnet18", "none"))
-    spec = replace(model_spec("resnet18"), resize=64, input_size=64)
+    spec = model_spec("resnet18").with_inputs(64)
     monkeypatch.setattr(models, "model_spec", lambda name: spec)
     block = python_blocks(page)[0]
     for size, smaller in (

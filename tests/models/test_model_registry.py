@@ -6,6 +6,7 @@ import pytest
 import torch
 import torchvision
 
+from probatum.data import IMAGENET, IMAGENET_INCEPTION
 from probatum.errors import InvalidInput, ModelError, UnknownName
 from probatum.models import MODELS, load_model, model_spec
 
@@ -52,16 +53,16 @@ def test_every_torchvision_classifier_is_there():
     for name, spec in MODELS.items():
         assert spec.name == name
         assert spec.where.startswith(("torchvision.models.", "probatum.models."))
-        assert len(spec.mean) == len(spec.std) == spec.channels
-        assert spec.input_size <= spec.resize
+        assert spec.channels in (1, 3)
+        assert spec.input_size <= spec.preprocessing.resize
         assert spec.class_names is None or len(spec.class_names) == spec.num_classes == 1000
 
 
 def test_facts_of_the_papers_models():
-    assert (MODELS["inception_v3"].input_size, MODELS["inception_v3"].resize) == (299, 342)
-    assert (MODELS["resnet18"].input_size, MODELS["resnet18"].resize) == (224, 256)
+    assert MODELS["inception_v3"].preprocessing == IMAGENET_INCEPTION
+    assert MODELS["resnet18"].preprocessing == IMAGENET
     assert MODELS["resnet18"].class_names[13] == "junco"
-    assert MODELS["basic_cnn"].mean == (0.1307,)
+    assert MODELS["basic_cnn"].preprocessing.mean == (0.1307,)
 
 
 def test_unknown_name():

@@ -9,16 +9,15 @@ from torch import nn
 from probatum.attributions import GradCAM
 from probatum.engine import prepare
 from probatum.models import MLP, MODELS, BasicCNN, load_model
-from probatum.models.registry import _build
+from probatum.models.registry import find_source
 from probatum.models.stages import GRAD_CAM_LAYERS, STAGES
 
 
 @functools.cache
 def skeleton(name: str) -> nn.Module:
     """The model without memory for its weights."""
-    spec = MODELS[name]
     with torch.device("meta"):
-        return _build(spec, spec.num_classes, initialize=False)
+        return find_source(name).build(initialize=False)
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -38,7 +38,7 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setitem(
         bias.SIZES, "quick", replace(sizes, test_images=6, explained=4, training=replace(sizes.training, epochs=1))
     )
-    monkeypatch.setattr(subjects, "model_spec", lambda name: replace(model_spec(name), resize=72, input_size=64))
+    monkeypatch.setattr(subjects, "model_spec", lambda name: model_spec(name).with_inputs(64))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def context(**options) -> Context:
 
 def small_spec(name):
     """A network for photographs of 64 pixels; SqueezeNet has two stages, for each costs seconds."""
-    spec = replace(model_spec(name), resize=72, input_size=64)
+    spec = model_spec(name).with_inputs(64)
     return replace(spec, stages=(("head", ("classifier",)), ("body", ("features",)))) if "squeeze" in name else spec
 
 
@@ -459,11 +459,9 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
 def test_photographs_are_spread_over_the_folder_and_the_named_one_leads(folder_of_photographs):
     spec = model_spec("resnet18")
     names = [path.name for path in sorted(folder_of_photographs.iterdir())]
-    chosen = photographs.choose(folder_of_photographs, replace(spec, resize=72, input_size=64), 2)
+    chosen = photographs.choose(folder_of_photographs, spec.with_inputs(64), 2)
     assert chosen.image_names == (names[0], names[-1])
-    leading = photographs.choose(
-        folder_of_photographs, replace(spec, resize=72, input_size=64), 3, ("nothing", "JUNCO")
-    )
+    leading = photographs.choose(folder_of_photographs, spec.with_inputs(64), 3, ("nothing", "JUNCO"))
     assert leading.image_names == ("n01534433_junco.png", "a.png", "c.png")
     assert leading.name == "photographs"
     assert leading.preprocessing.mean == IMAGENET.mean

@@ -12,13 +12,13 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
 from probatum.data import MNIST, Preprocessing, read_mnist, render_digits
-from probatum.data.preprocessing import IMAGENET
 from probatum.data.tasks import RegionTask, half_digits, image_pairs, shapes_on_digits
 from probatum.data.tiny_imagenet import read_tiny_imagenet
 from probatum.errors import InvalidInput
 from probatum.experiments.effects import Subject
 from probatum.models import TrainingConfig, load_model, model_spec
 from probatum.models.pairs import load_pretrained, make_pair_cnn
+from probatum.preprocessing import IMAGENET
 from probatum.reproductions.base import Context
 from probatum.runs.cache import train_once
 

@@ -25,6 +25,7 @@ class Preprocessing:
         resize: length in pixels of the shorter side after resizing (antialiased); None does not resize.
         crop: side in pixels of the central square that is kept; None does not crop.
         interpolation: of the resizing, "bilinear" or "bicubic".
+        keep_ratio: False resizes both sides to `resize`, so that photographs that are not square are squeezed.
 
     Raises:
         InvalidInput: a value out of range.
@@ -35,6 +36,7 @@ class Preprocessing:
     resize: int | None = None
     crop: int | None = None
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    keep_ratio: bool = True
 
     def __post_init__(self) -> None:
         if not self.mean or len(self.mean) != len(self.std):
@@ -104,7 +106,8 @@ class Preprocessing:
         height, width = image.shape[-2:] if isinstance(image, Tensor) else image.size[::-1]
         if max(height, width) > _LONGEST_RATIO * min(height, width):
             raise InvalidInput(f"an image of {height}x{width} pixels is too long and thin to be resized")
-        resized: Tensor | Image.Image = tvf.resize(image, [self.resize], InterpolationMode(self.interpolation))
+        size = [self.resize] if self.keep_ratio else [self.resize, self.resize]
+        resized: Tensor | Image.Image = tvf.resize(image, size, InterpolationMode(self.interpolation))
         return resized
 
     def _moments(self, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,40 @@
+"""A source of one model: its metadata, and how it is built."""
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+
+from probatum.models.spec import ModelSpec
+
+
+class Source(ABC):
+    """A model by name."""
+
+    resizable = True
+    """Whether `build` takes any number of classes."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> ModelSpec:
+        """Metadata, which needs no weights."""
+
+    @abstractmethod
+    def build(self, num_classes: int | None = None, *, initialize: bool = True) -> nn.Module:
+        """Build the network with random weights.
+
+        Args:
+            num_classes: outputs of the last layer; None for the network's own number.
+            initialize: False if all weights will be overwritten, so that slow initializers may be left out.
+        """
+
+    @abstractmethod
+    def load_default(self, num_classes: int | None = None) -> nn.Module:
+        """Build the network with the weights that it is published with.
+
+        Args:
+            num_classes: if it differs from that of the published weights, the last layer is random.
+
+        Raises:
+            InvalidInput: there are no such weights.
+            ModelError: they cannot be downloaded.
+        """
