@@ -30,6 +30,7 @@ BELOW = {
 PLOTTERS = {
     "experiments/result.py": "probatum.report.results",
     "experiments/quality.py": "probatum.report.results",
+    "experiments/shift.py": "probatum.report.results",
     "experiments/verdicts.py": "probatum.report.verdict_bars",
     "experiments/compare.py": "probatum.report.verdict_table",
 }

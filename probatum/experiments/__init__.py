@@ -8,6 +8,7 @@ from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.result import Failure, SanityResult
 from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.sanity import sanity_check
+from probatum.experiments.shift import ShiftResult, ShiftVerdict, shift_check
 from probatum.experiments.verdicts import Judgement, Summary, Verdict, judge
 from probatum.progress import Progress
 
@@ -21,6 +22,8 @@ __all__ = [
     "Run",
     "SanityResult",
     "Setup",
+    "ShiftResult",
+    "ShiftVerdict",
     "Summary",
     "Verdict",
     "compare_presets",
@@ -31,4 +34,5 @@ __all__ = [
     "run_check",
     "sanity_check",
     "set_up",
+    "shift_check",
 ]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from probatum.attributions import METHODS
 from probatum.experiments.quality import QualityResult
 from probatum.experiments.result import SanityResult
+from probatum.experiments.shift import ShiftResult
 from probatum.metrics import METRICS
 from probatum.metrics.quality import QUALITY
 from probatum.report.bars import bars_figure
@@ -87,6 +88,20 @@ def quality_curves_figure(result: QualityResult, metric: str) -> Figure:
         column_titles=result.stages,
         caption=f"Images: {images}; trials: {trials}",
     )
+
+
+def shift_figure(result: ShiftResult) -> Figure:
+    """The mean relative difference of each method's maps under an input shift, beside its noise."""
+    rows = {"relative difference": result.differences, "noise": result.noise}
+    panels = {
+        title: {
+            method_title(method): bootstrap_interval(values[row][:, None]) for row, method in enumerate(result.methods)
+        }
+        for title, values in rows.items()
+        if np.isfinite(values).any()
+    }
+    words = "; ".join(f"{method_title(name)}: {each.word}" for name, each in result.verdicts.items())
+    return bars_figure(panels, limits=None, caption=f"Images: {len(result.image_names)}. {words}.")
 
 
 def _quality_title(metric: str) -> str:
