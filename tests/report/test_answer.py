@@ -39,9 +39,9 @@ def test_the_answer_counts_methods_and_leaves_controls_out():
     assert found.detail == ["Yes: Gradient and Grad-CAM.", "No: Guided Backprop."]
     assert [word for word, _, _ in found.groups] == [SENSITIVE, UNDECIDED, INSENSITIVE, INSENSITIVE]
     assert "control" in found.groups[-1][1]
-    told = dict(found.steps)
-    assert "--images 24" in told["Undecided"]
-    assert "random weights" in told["Insensitive"]
+    steps = {step.who: step for step in found.steps}
+    assert steps["Undecided"].options == ("--images 24", "--trials 5")
+    assert "random weights" in steps["Insensitive"].advice
 
 
 def test_nothing_is_claimed_where_all_is_undecided_or_a_control_failed():
@@ -50,14 +50,14 @@ def test_nothing_is_claimed_where_all_is_undecided_or_a_control_failed():
     broken = answered(verdict("gradient", SENSITIVE), broken=("edge-detector changes",))
     assert broken.broken
     assert "edge-detector changes" in broken.verdict
-    assert [what for what, _ in broken.steps] == ["Find the fault first"]
+    assert [step.who for step in broken.steps] == ["Find the fault first"]
 
 
 def test_the_question_names_what_the_check_changes():
     for order, subject in {"logit": "class", "cascading": "model", "independent": "conv1"}.items():
         found = answered(verdict("gradient", INSENSITIVE), order=order)
         assert subject in found.question.words
-        assert subject in dict(found.steps)["Insensitive"]
+        assert subject in found.steps[0].advice
 
 
 def test_the_fill_of_a_bar_is_the_share_of_its_track():

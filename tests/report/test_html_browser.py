@@ -1,9 +1,12 @@
 """The HTML report in headless Chromium: controls, keyboard, sorting, narrow screens, accessibility."""
 
+import io
 import os
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 from report_folders import HOSTILE, check_folder, comparison_folder, explanation_folder, reproduction_folder
 
 from probatum.terminal.kinds import write_report
@@ -126,12 +129,51 @@ def test_maps_are_laid_over_the_image_and_enlarged(visit, reports):
     page = visit(reports["check"])
     page.get_by_label("laid over the image").check()
     assert page.locator(".layer.over .under").count() == page.locator(".layer").count()
-    page.get_by_label("signed").check()  # a signed map has no empty color to see through
-    assert page.locator(".under").count() == 0
-    page.get_by_role("button", name="Enlarge Gradient").click()
-    assert page.locator("#large img").count() == 3
+    page.get_by_role("button", name="Enlarge Gradient").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#large img").count() == 5  # the image, and two maps over it
+    page.get_by_role("button", name="Close").focus()
+    page.keyboard.press("Enter")
+    assert not page.locator("#large").is_visible()
+    assert page.evaluate("document.activeElement.className").startswith("enlarge")
+    page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     assert not page.locator("#large").is_visible()
+
+
+def test_a_signed_map_over_the_image_is_transparent_at_0(visit, reports):
+    page = visit(reports["explanation"])
+    page.get_by_label("laid over the image").check()
+    page.get_by_label("signed").check()
+    layer = page.locator(".method .layer").first
+    # A map that is 0 on the left and strongly positive on the right, over a dark image.
+    layer.evaluate("""layer => {
+        const painted = (left, right) => {
+            const canvas = document.createElement("canvas");
+            canvas.width = canvas.height = 64;
+            const brush = canvas.getContext("2d");
+            for (const [place, color] of [[0, left], [32, right]]) {
+                brush.fillStyle = color;
+                brush.fillRect(place, 0, 32, 64);
+            }
+            return canvas.toDataURL();
+        };
+        layer.querySelector(".map").src = painted("rgb(221,221,220)", "rgb(180,4,38)");
+        layer.querySelector(".under").src = painted("rgb(40,40,40)", "rgb(40,40,40)");
+    }""")
+    layer.locator(".map").evaluate("image => image.decode()")
+    shown = np.asarray(Image.open(io.BytesIO(layer.screenshot())).convert("RGB")).astype(int)
+    height, width = shown.shape[:2]
+    zero, strong = shown[height // 2, width // 4], shown[height // 2, 3 * width // 4]
+    assert np.ptp(zero) <= 2  # the gray image alone
+    assert zero.max() < 128
+    assert np.abs(strong - [180, 4, 38]).max() <= 12  # the map alone
+
+
+def test_a_map_is_enlarged_by_a_click_where_it_has_no_stages(visit, reports):
+    page = visit(reports["explanation"])
+    page.locator(".method .layer").first.click()
+    assert page.locator("#large").is_visible()
 
 
 @pytest.mark.parametrize("kind", ["check", "comparison"])

@@ -24,8 +24,25 @@ from probatum.report.question import Question, question_of
 
 _ORDER: tuple[Word, ...] = (SENSITIVE, UNDECIDED, INSENSITIVE)
 PASSING = "use them further; passing is necessary, it does not show that a map is faithful to the model"
-FAULT = ("Find the fault first", "a control that never uses the model must keep its maps")
 CONTROLS = "control, which never uses the model: as it must be"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do next.
+
+    Args:
+        who: the methods that it is for, by their verdict.
+        advice: what to do.
+        options: of the command, for example.
+    """
+
+    who: str
+    advice: str
+    options: tuple[str, ...] = ()
+
+
+FAULT = Step("Find the fault first", "a control that never uses the model must keep its maps")
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,7 @@ class Answer:
     detail: list[str]
     broken: bool
     groups: list[tuple[Word, str, list[Line]]]
-    steps: list[tuple[str, str]]
+    steps: list[Step]
 
 
 def answer_of(config: dict[str, Any], judgement: Judgement) -> Answer:
@@ -119,21 +136,21 @@ def _details(titles: dict[Word, list[str]]) -> list[str]:
 
 def _steps(
     config: dict[str, Any], judgement: Judgement, titles: dict[Word, list[str]], question: Question
-) -> list[tuple[str, str]]:
-    """Recommended next steps, as (verdict, what to do)."""
+) -> list[Step]:
+    """Recommended next steps, by verdict."""
     if judgement.broken:
         return [FAULT]
     steps = []
     if titles[SENSITIVE]:
-        steps.append(("Sensitive", PASSING))
+        steps.append(Step("Sensitive", PASSING))
     if titles[INSENSITIVE]:
         advice = f"do not explain {question.explained} with them: nearly the same maps come with {question.change}"
-        steps.append(("Insensitive", advice))
+        steps.append(Step("Insensitive", advice))
     undecided = [each for each in judgement.summaries.values() if each.word == UNDECIDED]
     for remedy in dict.fromkeys(each.remedy for each in undecided if each.remedy):
         who = [config["methods"][each.method]["title"] for each in undecided if each.remedy == remedy]
         which = "Undecided" if len(who) == len(undecided) else f"Undecided, {listed(who)}"
-        steps.append((which, remedy + example_options(judgement, remedy)))
+        steps.append(Step(which, remedy, example_options(judgement, remedy)))
     return steps
 
 
@@ -144,21 +161,21 @@ def too_few_images(judgement: Judgement) -> str:
     return f", for {count(judgement.images, 'image')} cannot decide; it takes {LEAST_IMAGES}"
 
 
-def example_options(judgement: Judgement, remedy: str) -> str:
+def example_options(judgement: Judgement, remedy: str) -> tuple[str, ...]:
     """The options that follow a remedy, in numbers of this run."""
     trials = f"--trials {max(5, 3 * judgement.trials)}"
     examples = {
-        MORE_IMAGES: f"--images {4 * LEAST_IMAGES}",
-        MORE: f"--images {4 * judgement.images} or {trials}",
-        MORE_TRIALS: trials,
+        MORE_IMAGES: (f"--images {4 * LEAST_IMAGES}",),
+        MORE: (f"--images {4 * judgement.images}", trials),
+        MORE_TRIALS: (trials,),
     }
-    return f", for example {examples[remedy]}" if remedy in examples else ""
+    return examples.get(remedy, ())
 
 
 def _line(summary: Summary, title: str, lowest: float) -> Line:
     leading = summary.leading
     disagree = summary.word != leading.word
-    told = "metrics differ" if disagree else "–"
+    told = "metrics differ" if disagree else "no share"
     if math.isfinite(leading.value) and not disagree:
         told = f"{number(leading.value)} [{number(leading.low)}, {number(leading.high)}]"
     return Line(

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from probatum.experiments.compare import PresetComparison
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement, Word
-from probatum.report.html.answer import FAULT, PASSING, example_options, too_few_images
+from probatum.report.html.answer import FAULT, PASSING, Step, example_options, too_few_images
 from probatum.report.html.level_bars import Bar, bar_of, lowest_level
 from probatum.report.html.words import count, listed, settings
 from probatum.report.names import is_control, title_of
@@ -76,7 +76,7 @@ class ComparisonAnswer:
         broken: whether no check can be trusted.
         groups: the lines by outcome; controls come last.
         disagreements: the methods with opposite verdicts, (title, why).
-        steps: what to do next, (of what, what).
+        steps: what to do next.
     """
 
     question: str
@@ -85,7 +85,7 @@ class ComparisonAnswer:
     broken: bool
     groups: list[tuple[Group, list[Line]]]
     disagreements: list[tuple[str, str]]
-    steps: list[tuple[str, str]]
+    steps: list[Step]
 
 
 def comparison_answer(comparison: PresetComparison, configs: Mapping[str, Config]) -> ComparisonAnswer:
@@ -213,23 +213,21 @@ def _class_check(one: Config, other: Config) -> str:
     return f"{preset} keeps the weights and explains another class"
 
 
-def _steps(
-    comparison: PresetComparison, trusted: Sequence[str], found: Mapping[Outcome, list[str]]
-) -> list[tuple[str, str]]:
+def _steps(comparison: PresetComparison, trusted: Sequence[str], found: Mapping[Outcome, list[str]]) -> list[Step]:
     """Recommended next steps."""
     if not trusted:
         return [FAULT]
     steps = []
     if found["sensitive"] or found["partly"]:
-        steps.append(("Sensitive", PASSING))
+        steps.append(Step("Sensitive", PASSING))
     if found["insensitive"]:
-        steps.append(("Insensitive", "do not explain this model with them: what should change their maps does not"))
+        steps.append(Step("Insensitive", "do not explain this model with them: what should change their maps does not"))
     if found["divided"]:
-        steps.append(("Divided", "the checks ask different questions; use the method only for one that it passes"))
+        steps.append(Step("Divided", "the checks ask different questions; use the method only for one that it passes"))
     return [*steps, *_remedies(comparison, trusted)]
 
 
-def _remedies(comparison: PresetComparison, trusted: Sequence[str]) -> list[tuple[str, str]]:
+def _remedies(comparison: PresetComparison, trusted: Sequence[str]) -> list[Step]:
     """What would decide the open verdicts, for each remedy the methods that it concerns."""
     concerned: dict[str, dict[str, Judgement]] = {}
     for preset in trusted:
@@ -238,9 +236,10 @@ def _remedies(comparison: PresetComparison, trusted: Sequence[str]) -> list[tupl
             if summary.word == UNDECIDED and summary.remedy:
                 concerned.setdefault(summary.remedy, {}).setdefault(summary.method, judgement)
     return [
-        (
+        Step(
             f"Undecided, {_named(methods)}" if len(concerned) > 1 else "Undecided",
-            remedy + example_options(next(iter(methods.values())), remedy),
+            remedy,
+            example_options(next(iter(methods.values())), remedy),
         )
         for remedy, methods in concerned.items()
     ]

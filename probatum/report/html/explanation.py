@@ -66,8 +66,8 @@ def explanation_page(folder: Path, run: dict[str, Any]) -> str:
         title=f"Maps of {title}",
         story=(
             f"{title[:1].upper()}{title[1:]} was explained on {count(len(images), 'image')} by "
-            f"{count(len(names) - sum(controls), 'method')}. A map shows which pixels speak for the class, as far as "
-            "the method can be trusted; that is what probatum check tests."
+            f"{count(len(names) - sum(controls), 'method')}. A map shows which pixels speak for the class, if the "
+            "method can be trusted; probatum check tests that."
         ),
         warnings=warnings,
         images=images,

@@ -27,7 +27,7 @@
     });
   }
 
-  for (const button of document.querySelectorAll(".copy")) {
+  for (const button of document.querySelectorAll(".command .copy")) {
     button.addEventListener("click", async () => {
       const code = button.parentElement.querySelector("code");
       const told = document.getElementById("copied");
@@ -142,13 +142,15 @@
     if (strip?.open) drawStrip(maps);
   };
 
-  // An absolute map is white where it is empty: multiplied with the photograph, it colors what it marks.
+  // An absolute map is white where it is empty: multiplied with the photograph, it colors what it marks. A signed map is
+  // gray there, and a filter makes gray transparent.
   const layOver = (photograph, style) => {
     if (!over) return;
-    over.disabled = style !== 0 || !photograph;
+    over.disabled = !photograph;
     for (const layer of document.querySelectorAll(".layer")) {
       layer.querySelector(".under")?.remove();
       layer.classList.toggle("over", over.checked && !over.disabled);
+      layer.classList.toggle("signed", style !== 0);
       if (!over.checked || over.disabled) continue;
       const under = element("img", undefined, layer);
       under.className = "under";
@@ -202,6 +204,7 @@
   strip?.addEventListener("toggle", draw);
   cells.forEach((cell) => {
     cell.querySelector(".enlarge").addEventListener("click", () => enlarge(cell));
+    if (!slider) cell.querySelector(".layer").addEventListener("click", () => enlarge(cell));
     const button = cell.querySelector(".pair");
     button?.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") !== "true";
