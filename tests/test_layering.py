@@ -22,9 +22,10 @@ BELOW = {
     "benchmarks": MIDDLE | {"engine", "runs", "experiments"},
     "reproductions": MIDDLE | {"engine", "runs", "experiments", "report"},
     "terminal": MIDDLE | {"engine", "runs", "experiments", "report", "benchmarks", "reproductions"},
+    "api": MIDDLE | {"engine", "runs", "experiments", "report"},
     "cli": {"experiments", "benchmarks", "reproductions", "terminal"},
     "__main__": {"cli"},
-    "__init__": {"attributions"},
+    "__init__": {"attributions", "experiments", "api"},
 }
 # The one way upward: `plot` of a result imports the room that draws it when it is called.
 PLOTTERS = {

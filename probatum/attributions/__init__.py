@@ -14,7 +14,7 @@ from probatum.attributions.guided_grad_cam import GuidedGradCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.occlusion import Occlusion
-from probatum.attributions.registry import METHODS, MethodEntry, get_method
+from probatum.attributions.registry import METHODS, MethodEntry, get_method, is_control, title_of
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.attributions.streaming import MapBatch, attribute_stream
 from probatum.engine import NoisyBaselines, Tokens
@@ -49,5 +49,7 @@ __all__ = [
     "attribute_stream",
     "attribute_variants",
     "get_method",
+    "is_control",
     "resolved",
+    "title_of",
 ]

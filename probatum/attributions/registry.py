@@ -93,6 +93,16 @@ METHODS: dict[str, MethodEntry] = {
 }
 
 
+def title_of(name: str) -> str:
+    """The title of a method of the table; the name itself of a method of somebody's own."""
+    return METHODS[name].title if name in METHODS else name
+
+
+def is_control(name: str) -> bool:
+    """Tells whether a name of the table stands for a control, which never uses the model."""
+    return name in METHODS and METHODS[name].control
+
+
 def get_method(name: str) -> Method:
     """Builds a method of the table with the papers' defaults; UnknownName suggests the nearest names."""
     if name not in METHODS:

@@ -18,11 +18,12 @@ class ImageSet:
 
     Args:
         name: used in results and figures.
-        images: (image, channel, height, width), float32, preprocessed.
+        images: (image, channel, height, width), float32 or float64, preprocessed.
         labels: (image,) class indices, or None if unknown.
         class_names: the name of every class, in the order of the labels, or None.
         image_names: one name per image, unique within the set.
         preprocessing: applied to the pixels to make `images`.
+        shown: (image, 1 or 3, height, width) in [0, 1], the images as pictures; None inverts the preprocessing.
 
     Raises:
         InvalidInput: the parts do not match.
@@ -34,10 +35,13 @@ class ImageSet:
     class_names: tuple[str, ...] | None = field(repr=False)
     image_names: tuple[str, ...] = field(repr=False)
     preprocessing: Preprocessing
+    shown: Float[Tensor, "image channels height width"] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.dtype != torch.float32:
-            raise InvalidInput(f"{self.name}: images must be float32 of shape (image, channel, height, width)")
+        if self.images.ndim != 4 or self.images.dtype not in (torch.float32, torch.float64):
+            raise InvalidInput(
+                f"{self.name}: images must be float32 or float64 of shape (image, channel, height, width)"
+            )
         if self.images.shape[1] != self.preprocessing.channels:
             raise InvalidInput(
                 f"{self.name}: images have {self.images.shape[1]} channels, "
@@ -77,6 +81,7 @@ class ImageSet:
             images=self.images[rows],
             labels=None if self.labels is None else self.labels[rows],
             image_names=tuple(self.image_names[index] for index in chosen),
+            shown=None if self.shown is None else self.shown[rows],
         )
 
     def take_per_class(self, count: int) -> "ImageSet":
@@ -100,7 +105,7 @@ class ImageSet:
 
     def pictures(self) -> Float[Tensor, "image channel height width"]:
         """Return the images in [0, 1], for display."""
-        return self.preprocessing.undo(self.images)
+        return self.preprocessing.undo(self.images) if self.shown is None else self.shown
 
 
 def is_text(text: str) -> bool:

@@ -2,8 +2,9 @@
 
 import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from probatum.attributions import (
     attribute,
     resolved,
 )
+from probatum.attributions.base import MethodsLike
 from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
 from probatum.data.datasets import LARGEST
-from probatum.engine import all_logits, prepare
+from probatum.engine import Extra, Output, PreparedModel, Targets, TargetsLike, all_logits, prepare
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.model_options import class_names_of
@@ -41,44 +43,84 @@ from probatum.randomization import (
     usual_stages,
 )
 from probatum.runs.cache import read_training, train_once, write_training
+from probatum.runs.identity import identity_of_inputs, identity_of_software
 
+OWN_RANDOMIZER = "own"  # stands for the preset's name where a randomizer is given
 _FEW = 8  # images that tell whether a model ends in a ReLU
 
 
-@dataclass(frozen=True, eq=False)
-class Setup:
-    """Everything that a check works on.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Subject:
+    """A model and images to explain.
 
     Args:
         spec: facts about the model.
         model: on its device.
         data: the images, on the model's device.
-        targets: the predicted classes.
-        confidences: their softmax probabilities.
-        probabilities: those of all classes, (image, class).
+        targets: the classes to explain, the predicted ones where none are given.
+        probabilities: softmax probabilities of all classes, (image, class).
         class_names: of the model's classes, or None.
-        methods: by name.
-        metrics: by name.
-        randomizer: of the model.
-        trials: independent randomizations.
-        training: what training reached, where the model was trained here.
         skipped: name and fault of each image that could not be read and was left out.
-        last_relu: name of the ReLU that ended the model and was taken out, or None: `model` has its input as outputs.
+        output: where the logits are in what the model returns, as in `prepare`.
+        extra: further inputs of the model, one row an image, as in `prepare`.
     """
 
     spec: ModelSpec
     model: nn.Module
     data: ImageSet
     targets: Tensor
-    confidences: Tensor
     probabilities: Tensor
     class_names: tuple[str, ...] | None
+    skipped: tuple[tuple[str, str], ...] = ()
+    output: Output | None = None
+    extra: Extra = ()
+
+    @property
+    def confidences(self) -> Tensor:
+        """The targets' softmax probabilities, (image,)."""
+        return self.probabilities.gather(1, self.targets[:, None])[:, 0]
+
+    def class_name(self, index: int) -> str:
+        """The name of a class, or its number where it has none."""
+        return self.class_names[index] if self.class_names is not None else str(index)
+
+    def label_name(self, label: int) -> str:
+        """The name of a label, which for a folder of photographs numbers its sub-folders."""
+        return self.data.class_names[label] if self.data.class_names is not None else self.class_name(label)
+
+    def prepared(self, config: CheckConfig) -> PreparedModel:
+        """The prepared model, in the precision and layout of a configuration."""
+        return prepare(
+            self.model,
+            config.precision,
+            channels_last=config.channels_last,
+            fold_batch_norm=config.fold_batch_norm,
+            example=self.data.images,
+            output=self.output,
+            extra=self.extra,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Setup(Subject):
+    """Everything that a check works on.
+
+    Args:
+        methods: by name.
+        metrics: by name.
+        protocol: name of the preset.
+        randomizer: of the model.
+        trials: independent randomizations.
+        training: what training reached, where the model was trained here.
+        last_relu: name of the ReLU that ended the model and was taken out, or None: `model` has its input as outputs.
+    """
+
     methods: dict[str, Method]
     metrics: dict[str, Metric]
+    protocol: str
     randomizer: Randomizer
     trials: int
-    training: TrainingReport | None
-    skipped: tuple[tuple[str, str], ...] = ()
+    training: TrainingReport | None = None
     last_relu: str | None = None
 
 
@@ -111,28 +153,120 @@ def set_up(
     if will_train(config, trained):
         rehearse(config, spec, methods, data.images[:1].to(device))
     model, training = load_or_train(config, spec, progress, device, trained, say)
-    model = model.to(device)
-    images = data.images.to(device)
-    prepared = prepare(model)
-    probabilities = all_logits(prepared, images, memory_budget=config.memory_budget).softmax(1)
-    confidences, targets = probabilities.max(1)
-    relu = last_relu(model, images[:_FEW]) if config.last_relu == "skip" else None
-    if relu is not None:
-        model = without_last_relu(model, relu)
-    return Setup(
+    subject = subject_of(
+        spec,
+        model.to(device),
+        replace(data, images=data.images.to(device)),
+        class_names=partial(class_names_of, config, spec),
+        memory_budget=config.memory_budget,
+        skipped=tuple(skipped),
+    )
+    return setup_of(config, subject, methods, metrics, training=training)
+
+
+def subject_of(
+    spec: ModelSpec,
+    model: nn.Module,
+    data: ImageSet,
+    targets: TargetsLike | None = None,
+    *,
+    class_names: Callable[[int], tuple[str, ...] | None],
+    memory_budget: int | str | None,
+    skipped: tuple[tuple[str, str], ...] = (),
+    output: Output | None = None,
+    extra: Extra = (),
+) -> Subject:
+    """Classifies the images of a model that is at hand.
+
+    Args:
+        spec: facts about the model.
+        model: on the images' device, like all tensors.
+        data: the images.
+        targets: the classes to explain, as in `attribute`; None is the predicted ones.
+        class_names: names so many classes, or knows no names of theirs.
+        memory_budget: as in `attribute`.
+        skipped: as in `Subject`, like the next two.
+        output: where the logits are.
+        extra: further inputs.
+
+    Raises:
+        InvalidInput: a target is out of range.
+        ModelError: the model does not take the images.
+    """
+    prepared = prepare(model, example=data.images, output=output, extra=extra or None)
+    prepared.require_extra(data.images)
+    probabilities = all_logits(prepared, data.images, memory_budget=memory_budget).softmax(1)
+    chosen = probabilities.argmax(1)
+    if targets is not None:
+        given = Targets.of(data.images, targets)
+        if given.lowest < 0 or given.highest >= probabilities.shape[1]:
+            wrong = given.lowest if given.lowest < 0 else given.highest
+            raise InvalidInput(
+                f"target {wrong} is out of range: {spec.title} has classes 0 to {probabilities.shape[1] - 1}"
+            )
+        chosen = given.classes.to(torch.int64)
+    return Subject(
         spec=spec,
         model=model,
-        data=replace(data, images=images),
-        targets=targets,
-        confidences=confidences,
+        data=data,
+        targets=chosen,
         probabilities=probabilities,
-        class_names=class_names_of(config, spec, probabilities.shape[1]),
-        methods=resolved(methods, prepared, images),
-        metrics=metrics,
-        randomizer=configured_randomizer(config, model, configured_stages(config, spec, model, images)),
-        trials=config.trials or preset(config.preset).trials,
+        class_names=class_names(probabilities.shape[1]),
+        skipped=skipped,
+        output=output,
+        extra=extra,
+    )
+
+
+def identity_of_subject(subject: Subject) -> dict[str, Any]:
+    """Weights, images, targets and software, as JSON values."""
+    return {
+        **identity_of_inputs(subject.model, subject.data.images, subject.targets),
+        "image names": list(subject.data.image_names),
+        **identity_of_software(subject.data.images.device),
+    }
+
+
+def setup_of(
+    config: CheckConfig,
+    subject: Subject,
+    methods: Mapping[str, Method],
+    metrics: Mapping[str, Metric],
+    randomizer: Randomizer | None = None,
+    *,
+    training: TrainingReport | None = None,
+) -> Setup:
+    """Everything that a check works on.
+
+    Args:
+        config: names the randomization and the way to treat the last ReLU.
+        subject: the model, the images and their classes.
+        methods: by name.
+        metrics: by name.
+        randomizer: of the subject's model, instead of the preset's.
+        training: what training reached, where the model was trained here.
+    """
+    prepared = prepare(subject.model, example=subject.data.images, output=subject.output, extra=subject.extra or None)
+    few, model = subject.data.images[:_FEW], subject.model
+    plain = subject.output is None and not subject.extra
+    relu = last_relu(prepared.model, prepared.accept(few).clone()) if plain and config.last_relu == "skip" else None
+    if relu is not None:
+        model = without_last_relu(model, relu)
+    if randomizer is None:
+        stages = configured_stages(config, replace(subject, model=model))
+        chosen = configured_randomizer(config, model, stages)
+    else:
+        chosen = replace(randomizer, trained=model)
+        chosen.require_unused(model, subject.data.images, subject.output, prepared.extra)
+    facts = {field.name: getattr(subject, field.name) for field in fields(subject)} | {"model": model}
+    return Setup(
+        **facts,
+        methods=resolved(methods, prepared, subject.data.images),
+        metrics=dict(metrics),
+        protocol=config.preset if randomizer is None else OWN_RANDOMIZER,
+        randomizer=chosen,
+        trials=config.trials or (preset(config.preset).trials if randomizer is None else 1),
         training=training,
-        skipped=tuple(skipped),
         last_relu=relu,
     )
 
@@ -169,16 +303,17 @@ def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
         setup,
         methods=resolved(methods, prepare(setup.model), setup.data.images),
         metrics=configured_metrics(config, setup.data),
+        protocol=config.preset,
         randomizer=configured_randomizer(config, setup.model, setup.randomizer.plan),
         trials=config.trials or preset(config.preset).trials,
     )
 
 
-def configured_stages(config: CheckConfig, spec: ModelSpec, model: nn.Module, images: Tensor) -> StagePlan:
+def configured_stages(config: CheckConfig, subject: Subject) -> StagePlan:
     """The stages that are asked for: the table's, blocks or layers."""
-    if spec.stages and config.stages is None:
-        return stages_from_table(model, spec.stages, images=images)
-    layers = automatic_stages(model, images)
+    if subject.spec.stages and config.stages is None:
+        return stages_from_table(subject.model, subject.spec.stages, images=subject.data.images)
+    layers = automatic_stages(subject.model, subject.data.images, subject.output, subject.extra)
     if config.stages is None:
         return usual_stages(layers)
     return block_stages(layers) if config.stages == "blocks" else layers
@@ -294,8 +429,16 @@ def load_or_train(
     return model, report
 
 
-def configured_methods(config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing) -> dict[str, Method]:
+def configured_methods(
+    config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing, methods: MethodsLike | None = None
+) -> dict[str, Method]:
     """The methods of a check with its options, smoothed where the preset says so.
+
+    Args:
+        config: names the options, and the methods where none are given.
+        spec: of the model.
+        preprocessing: of the images, which tells the value of black.
+        methods: instead of those that the configuration names.
 
     Raises:
         InvalidInput: an option that fits none of the methods.
@@ -306,11 +449,11 @@ def configured_methods(config: CheckConfig, spec: ModelSpec, preprocessing: Prep
     usual: dict[str, Any] = {"layer": spec.grad_cam_layer}
     # A preset that smooths has noise samples of its own, whatever the methods have.
     (given if smoothing is None else usual)["samples"] = config.samples
-    methods = methods_with_options(config.methods, given, usual)
+    chosen = methods_with_options(config.methods if methods is None else methods, given, usual)
     if smoothing is None:
-        return methods
+        return chosen
     smoothing = replace(smoothing, samples=config.samples or smoothing.samples)
-    return {name: smoothed(method, smoothing) for name, method in methods.items()}
+    return {name: smoothed(method, smoothing) for name, method in chosen.items()}
 
 
 def smoothed(method: Method, smoothing: Smoothing) -> Method:

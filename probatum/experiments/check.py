@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from probatum.attributions import METHODS
-from probatum.engine import prepare, relu_coverage
-from probatum.experiments.build import Setup, choose_device, set_up
+from probatum.attributions import title_of
+from probatum.engine import relu_coverage
+from probatum.experiments.build import Setup, choose_device, identity_of_subject, set_up
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.result import SanityResult
 from probatum.experiments.run_folder import read_run, write_results
@@ -18,7 +18,7 @@ from probatum.progress import Progress
 from probatum.runs.cells import CellStore
 from probatum.runs.files import write_arrays
 from probatum.runs.fingerprint import weights_hash
-from probatum.runs.identity import identity_of_inputs, identity_of_software, software
+from probatum.runs.identity import software
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe
 from probatum.runs.ranks import ALONE, Ranks
@@ -101,12 +101,7 @@ class CheckRun(Computation[SanityResult]):
 
 def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
     """Everything that determines the numbers of a check, as JSON values."""
-    return {
-        "config": config.to_json(),
-        **identity_of_inputs(setup.model, setup.data.images, setup.targets),
-        "image names": list(setup.data.image_names),
-        **identity_of_software(setup.data.images.device),
-    }
+    return {"config": config.to_json(), **identity_of_subject(setup)}
 
 
 def set_up_together(config: CheckConfig, run: RunInWork) -> Setup:
@@ -122,13 +117,7 @@ def set_up_together(config: CheckConfig, run: RunInWork) -> Setup:
 def sanity_work(config: CheckConfig, setup: Setup, memory_budget: int | None = None) -> SanityWork:
     """The cells of a check; a memory budget in bytes stands in for the device's default."""
     return SanityWork(
-        trained=prepare(
-            setup.model,
-            config.precision,
-            channels_last=config.channels_last,
-            fold_batch_norm=config.fold_batch_norm,
-            example=setup.data.images,
-        ),
+        trained=setup.prepared(config),
         images=setup.data.images,
         targets=setup.targets,
         methods=setup.methods,
@@ -148,7 +137,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
     randomizer, spec = setup.randomizer, setup.spec
     labels = setup.data.labels
     account = randomizer.account()
-    coverage = relu_coverage(setup.model, setup.data.images)
+    coverage = relu_coverage(setup.model, setup.data.images, output=setup.output, extra=setup.extra or None)
     draws = result.draws
     assert draws is not None, "a result that was read back tells nothing of its draws"
     return {
@@ -170,9 +159,9 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
                 {
                     "name": name,
                     "label": int(labels[index]) if labels is not None else None,
-                    "label_class": _label_name(setup, int(labels[index])) if labels is not None else None,
+                    "label_class": setup.label_name(int(labels[index])) if labels is not None else None,
                     "target": int(setup.targets[index]),
-                    "class": _class_name(setup, int(setup.targets[index])),
+                    "class": setup.class_name(int(setup.targets[index])),
                     "confidence": float(setup.confidences[index]),
                     "top": _top_classes(setup, index),
                 }
@@ -181,19 +170,22 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
             "preprocessing": describe(setup.data.preprocessing),
             "skipped": [{"name": name, "fault": fault} for name, fault in setup.skipped],
         },
-        "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in setup.methods.items()},
+        "methods": {name: {"title": title_of(name)} | describe(method) for name, method in setup.methods.items()},
         "metrics": {
             name: describe(metric) | {"reduction_title": get_reduction(metric.reduction).title}
             for name, metric in setup.metrics.items()
         },
         "randomization": {
-            "preset": config.preset,
+            "preset": setup.protocol,
             "order": randomizer.order,
             "initializer": describe(randomizer.initializer),
             "batch_norm": randomizer.batch_norm,
             "redraw": randomizer.redraw,
             "trials": setup.trials,
-            "targets": [randomizer.targets(setup.data.images, setup.targets, draw).tolist() for draw in draws.used],
+            "targets": [
+                randomizer.targets(setup.data.images, setup.targets, draw, setup.output, setup.extra).tolist()
+                for draw in draws.used
+            ],
             "draws": list(draws.used),
             "dead draws": list(draws.dead),
             "seed": randomizer.seed,
@@ -218,16 +210,7 @@ def _top_classes(setup: Setup, image: int) -> list[dict[str, Any]]:
     row = setup.probabilities[image]
     best = row.topk(min(TOP_CLASSES, len(row)))
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return [{"index": index, "class": _class_name(setup, index), "probability": share} for index, share in pairs]
-
-
-def _label_name(setup: Setup, label: int) -> str:
-    """The name of a label, which for a folder of photographs numbers its sub-folders."""
-    return setup.data.class_names[label] if setup.data.class_names is not None else _class_name(setup, label)
-
-
-def _class_name(setup: Setup, target: int) -> str:
-    return setup.class_names[target] if setup.class_names is not None else str(target)
+    return [{"index": index, "class": setup.class_name(index), "probability": share} for index, share in pairs]
 
 
 CHECK = Kind(

@@ -1,25 +1,25 @@
 """Maps and pictures for a few images: what `probatum attribute` does."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from probatum.attributions import METHODS, Method, attribute, resolved
+from probatum.attributions import Method, attribute, resolved, title_of
 from probatum.data import ImageSet, load_photographs
-from probatum.engine import all_logits, prepare
-from probatum.errors import InvalidInput
 from probatum.experiments.build import (
+    Subject,
     choose_device,
     configured_methods,
+    identity_of_subject,
     load_images,
     load_or_train,
     preprocessing_of,
     rehearse,
+    subject_of,
     will_train,
 )
 from probatum.experiments.config import CheckConfig
@@ -31,7 +31,7 @@ from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell, CellStore
 from probatum.runs.files import read_arrays, read_json, reading, write_arrays
 from probatum.runs.fingerprint import fingerprint, weights_hash
-from probatum.runs.identity import identity_of_inputs, identity_of_software, software
+from probatum.runs.identity import software
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe
 from probatum.runs.resume import RunInWork
@@ -128,35 +128,27 @@ def explain(
 
 
 class AttributionRun(Computation[Explanation]):
-    """Images and a model that are loaded.
+    """Maps of a model and images that are loaded.
 
     Args:
-        request: what to explain and how.
+        config: the seed, and how to compute.
+        subject: the model and the images.
+        methods: by name.
         run: its folder.
+        determining: JSON values that determine the maps besides methods, weights, images and software.
     """
 
-    def __init__(self, request: Request, run: RunInWork) -> None:
-        config = request.config
-        self._request, self._run, self._skipped = request, run, list[tuple[str, str]]()
-        self._spec = model_spec(config.model)
-        self._data = _load(request, self._spec, self._skipped)
-        methods = configured_methods(config, self._spec, self._data.preprocessing)
-        if will_train(config, run.weights):
-            rehearse(config, self._spec, methods, self._data.images[:1].to(run.device), request.target)
-        model, _ = load_or_train(config, self._spec, run.progress, run.device, run.weights, run.say)
-        self._model, images = model.to(run.device), self._data.images.to(run.device)
-        self._prepared = prepare(
-            self._model,
-            config.precision,
-            channels_last=config.channels_last,
-            fold_batch_norm=config.fold_batch_norm,
-            example=images,
-        )
-        self._budget = run.memory_budget or config.memory_budget
-        self._probabilities = all_logits(self._prepared, images, memory_budget=self._budget).softmax(1)
-        self._targets = _targets(request.target, self._probabilities, self._spec)
-        self._class_names = class_names_of(config, self._spec, self._probabilities.shape[1])
-        self._images = images
+    def __init__(
+        self,
+        config: CheckConfig,
+        subject: Subject,
+        methods: Mapping[str, Method],
+        run: RunInWork,
+        determining: Mapping[str, Any],
+    ) -> None:
+        self._config, self._subject, self._run, self._determining = config, subject, run, determining
+        images = subject.data.images
+        self._prepared = subject.prepared(config)
         self._methods = resolved(methods, self._prepared, images)
         size, count = block_size(images, len(self._methods), 1), len(images)
         self._cells = [Cell(first, min(first + size, count)) for first in range(0, count, size)]
@@ -165,19 +157,13 @@ class AttributionRun(Computation[Explanation]):
     @property
     def identity(self) -> dict[str, Any]:
         """Request, methods, weights, images and software."""
-        return {
-            **self._request.to_json(),
-            "methods": fingerprint(self._methods),
-            **identity_of_inputs(self._model, self._images, self._targets),
-            "image names": list(self._data.image_names),
-            **identity_of_software(self._run.device),
-        }
+        return {**self._determining, "methods": fingerprint(self._methods), **identity_of_subject(self._subject)}
 
     def compute(self, store: CellStore) -> None:
         """Explains the images of the blocks that are not stored."""
         there = sum(cell.stop - cell.first for cell in self._cells if store.path(cell).exists())
         if there and self._run.say is not None:
-            self._run.say(f"continuing: the maps of {there} of {len(self._images)} images are there")
+            self._run.say(f"continuing: the maps of {there} of {len(self._subject.data)} images are there")
         for number, cell in enumerate(self._cells):
             if store.load(cell) is None:
                 store.save(cell, self._maps(cell, number))
@@ -191,30 +177,30 @@ class AttributionRun(Computation[Explanation]):
                 progress(number * total + done, self.cells * total, "attributing")
 
         maps = attribute(
-            self._prepared,
-            self._images[cell.part],
-            self._targets[cell.part],
+            self._prepared.of_images(cell.part),
+            self._subject.data.images[cell.part],
+            self._subject.targets[cell.part],
             self._methods,
-            seed=self._request.config.seed,
-            memory_budget=self._budget,
+            seed=self._config.seed,
+            memory_budget=self._run.memory_budget or self._config.memory_budget,
             progress=tick,
         )
         return {f"maps/{row}": values.float().cpu().numpy() for row, values in enumerate(maps.values())}
 
     def result(self, store: CellStore) -> Explanation:
         """Puts the maps of all blocks together."""
-        found = [store.require(cell) for cell in self._cells]
-        names, targets = self._class_names, self._targets.tolist()
+        found, subject = [store.require(cell) for cell in self._cells], self._subject
+        targets = subject.targets.tolist()
         return Explanation(
-            image_names=self._data.image_names,
+            image_names=subject.data.image_names,
             targets=tuple(targets),
-            class_names=tuple(names[index] if names else str(index) for index in targets),
-            confidences=tuple(self._probabilities.gather(1, self._targets[:, None])[:, 0].tolist()),
-            pictures=self._data.pictures().numpy(),
+            class_names=tuple(map(subject.class_name, targets)),
+            confidences=tuple(subject.confidences.tolist()),
+            pictures=subject.data.pictures().cpu().numpy(),
             maps={
                 name: np.concatenate([each[f"maps/{row}"] for each in found]) for row, name in enumerate(self._methods)
             },
-            skipped=tuple(self._skipped),
+            skipped=subject.skipped,
         )
 
     def write(self, result: Explanation) -> dict[str, Any]:
@@ -224,7 +210,28 @@ class AttributionRun(Computation[Explanation]):
         (folder / "maps").mkdir(exist_ok=True)
         for row in range(len(result.image_names)):
             write_arrays(folder / "maps" / map_file(row), {name: maps[row] for name, maps in result.maps.items()})
-        return _record(result, self._spec, self._model, self._methods)
+        return _record(result, self._subject, self._methods)
+
+
+def attribution_run(request: Request, run: RunInWork) -> AttributionRun:
+    """Loads or trains what a request names."""
+    config = request.config
+    spec, skipped = model_spec(config.model), list[tuple[str, str]]()
+    data = _load(request, spec, skipped)
+    methods = configured_methods(config, spec, data.preprocessing)
+    if will_train(config, run.weights):
+        rehearse(config, spec, methods, data.images[:1].to(run.device), request.target)
+    model, _ = load_or_train(config, spec, run.progress, run.device, run.weights, run.say)
+    subject = subject_of(
+        spec,
+        model.to(run.device),
+        replace(data, images=data.images.to(run.device)),
+        request.target,
+        class_names=partial(class_names_of, config, spec),
+        memory_budget=run.memory_budget or config.memory_budget,
+        skipped=tuple(skipped),
+    )
+    return AttributionRun(config, subject, methods, run, request.to_json())
 
 
 def _load(request: Request, spec: ModelSpec, skipped: list[tuple[str, str]]) -> ImageSet:
@@ -236,16 +243,7 @@ def _load(request: Request, spec: ModelSpec, skipped: list[tuple[str, str]]) -> 
     return load_photographs(list(sources), preprocessing_of(spec), limit=config.images, skip=skip)
 
 
-def _targets(target: int | None, probabilities: Tensor, spec: ModelSpec) -> Tensor:
-    predicted = probabilities.argmax(1)
-    if target is not None and not 0 <= target < probabilities.shape[1]:
-        raise InvalidInput(
-            f"target {target} is out of range: {spec.title} has classes 0 to {probabilities.shape[1] - 1}"
-        )
-    return predicted if target is None else torch.full_like(predicted, target)
-
-
-def _record(found: Explanation, spec: ModelSpec, model: nn.Module, methods: Mapping[str, Method]) -> dict[str, Any]:
+def _record(found: Explanation, subject: Subject, methods: Mapping[str, Method]) -> dict[str, Any]:
     """Everything besides the request that determines the maps or is needed to read them, as JSON values."""
     facts: list[dict[str, Any]] = [
         {"file": map_file(row), "image": image, "target": found.targets[row], "class": found.class_names[row]}
@@ -254,10 +252,14 @@ def _record(found: Explanation, spec: ModelSpec, model: nn.Module, methods: Mapp
     ]
     return {
         "software": software(),
-        "model": {"name": spec.name, "title": spec.title, "weights_sha256": weights_hash(model)},
+        "model": {
+            "name": subject.spec.name,
+            "title": subject.spec.title,
+            "weights_sha256": weights_hash(subject.model),
+        },
         "images": facts,
         "skipped": [{"name": name, "fault": fault} for name, fault in found.skipped],
-        "methods": {name: {"title": METHODS[name].title} | describe(method) for name, method in methods.items()},
+        "methods": {name: {"title": title_of(name)} | describe(method) for name, method in methods.items()},
     }
 
 
@@ -282,7 +284,7 @@ ATTRIBUTION = Kind(
     "attribution",
     read=Request.from_json,
     values=Request.to_json,
-    prepare=AttributionRun,
+    prepare=attribution_run,
     load=read_explanation,
 )
 """Maps of a few images, as runs know them; rooms above draw and show them."""

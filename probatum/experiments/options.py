@@ -1,10 +1,11 @@
 """Options of methods: one sets every field of its name, in a method and in the parts that it holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from probatum.attributions import METHODS, Method, get_method
+from probatum.attributions.base import MethodsLike, named_methods
 from probatum.attributions.baselines import as_baseline
 from probatum.errors import InvalidInput
 
@@ -13,12 +14,12 @@ _OPTION_OF = {"center": "baseline", "count": "samples"}
 
 
 def methods_with_options(
-    names: Iterable[str], given: Mapping[str, Any], usual: Mapping[str, Any] | None = None
+    methods: MethodsLike, given: Mapping[str, Any], usual: Mapping[str, Any] | None = None
 ) -> dict[str, Method]:
-    """Builds methods of the table with options in place of their own defaults.
+    """Sets options in place of the methods' own settings.
 
     Args:
-        names: of the methods.
+        methods: names of the table, or methods, as in `attribute`.
         given: what the user asked for, by the name of the field; None stands for the methods' own defaults.
         usual: likewise, where the user asked for nothing: a field that need not exist.
 
@@ -28,17 +29,17 @@ def methods_with_options(
     """
     wanted = {name: value for name, value in given.items() if value is not None}
     values = {name: value for name, value in (usual or {}).items() if value is not None} | wanted
-    methods, used = {}, set[str]()
-    for name in names:
-        methods[name], found = set_fields(get_method(name), values)
+    changed, used = dict[str, Method](), set[str]()
+    for name, method in named_methods(methods).items():
+        changed[name], found = set_fields(method, values)
         used |= found
     for option in (name for name in wanted if name not in used):
         able = [name for name in METHODS if set_fields(get_method(name), {option: wanted[option]})[1]]
         raise InvalidInput(
-            f"--{option} fits none of the chosen methods ({', '.join(methods)}); leave it out, or choose one of "
+            f"--{option} fits none of the chosen methods ({', '.join(changed)}); leave it out, or choose one of "
             f"{', '.join(able)}"
         )
-    return methods
+    return changed
 
 
 def set_fields(part: Any, values: Mapping[str, Any]) -> tuple[Any, set[str]]:
@@ -46,6 +47,8 @@ def set_fields(part: Any, values: Mapping[str, Any]) -> tuple[Any, set[str]]:
 
     The parts of a method take only what the method itself has no field for; a method within a method takes all.
     """
+    if not hasattr(part, "__dataclass_fields__"):  # a method of somebody's own need not be one
+        return part, set()
     changes: dict[str, Any] = {}
     used: set[str] = set()
     for field in fields(part):

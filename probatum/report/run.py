@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from probatum.attributions import METHODS
+from probatum.attributions import title_of
 from probatum.experiments.explain import Explanation, read_explanation
 from probatum.experiments.run_folder import Run, read_run
 from probatum.maps import get_reduction
@@ -87,7 +87,7 @@ def draw_explanation(
         f"{name} ({share:.2f})"
         for name, share in zip(found.class_names[:shown], found.confidences[:shown], strict=True)
     ]
-    titles = [METHODS[method].title for method in found.maps]
+    titles = list(map(title_of, found.maps))
     figures: dict[str, Callable[[MapStyle], Figure]] = {
         "maps": lambda style: methods_figure(pictures, panels[style], explained, titles, style=style, caption=caption),
         "overlays": lambda style: overlay_figure(

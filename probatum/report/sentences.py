@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from probatum.attributions import title_of
 from probatum.experiments.text.run import TEXT_ATTRIBUTION, read_sentence_scores
 from probatum.experiments.text.scores import TextExplanation
-from probatum.report.names import title_of
 from probatum.report.save import save_figure
 from probatum.report.style import MOST_ROWS
 from probatum.report.tokens import TokenMap, tokens_figure, tokens_html, tokens_page

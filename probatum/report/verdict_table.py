@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from probatum.attributions import title_of
 from probatum.experiments.compare import PresetComparison
 from probatum.experiments.verdicts import (
     INSENSITIVE,
@@ -20,7 +21,6 @@ from probatum.experiments.verdicts import (
 from probatum.randomization import PRESETS
 from probatum.report import text
 from probatum.report.layout import caption_lines
-from probatum.report.names import title_of
 from probatum.report.style import (
     FAINT_INK,
     INK,

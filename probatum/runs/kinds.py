@@ -31,6 +31,8 @@ class Request(Protocol):
         """For activations; None is the device's default."""
 
 
+GIVEN = "given"  # in `config.json` of a run whose model was an object in Python: the model's class and what was called
+
 Asked = TypeVar("Asked", bound=Request)
 Result = TypeVar("Result")
 
@@ -89,13 +91,20 @@ class Kind(Generic[Asked, Result]):
         """Reads what a finished folder was asked for.
 
         Raises:
-            InvalidInput: the folder holds no run of this kind, or one that is not finished.
+            InvalidInput: the folder holds no run of this kind, one that is not finished, or one of a model that was
+                given as an object, which no file names.
         """
         _require_facts(folder)
         with reading(folder, f"{self.name} of probatum"):
             values = read_json(folder / "config.json")
             if values["kind"] != self.name:
                 raise InvalidInput(f"{folder} holds a run of the kind {str(values['kind'])[:60]!r}, not {self.name!r}")
+            if GIVEN in values:
+                model, call = (str(values[GIVEN][key])[:100] for key in ("model", "call"))
+                raise InvalidInput(
+                    f"the model of {folder} was given as an object, a {model}, which no file names; run it again in "
+                    f"Python: probatum.{call}(model, images, folder, ...) with the settings of its config.json"
+                )
             return self.read(values)
 
     def asked(self, request: Asked) -> dict[str, Any]:

@@ -264,7 +264,7 @@ def _make(folder: Path) -> list[Path]:
     if requested(folder) is None and folder.exists():
         # A folder of nothing but the state is that of a run which was killed before it said what it is.
         if not (folder.is_dir() and {path.name for path in folder.iterdir()} <= {STATE}):
-            raise InvalidInput(f"{folder} exists already; choose another --out, or remove it yourself")
+            raise InvalidInput(f"{folder} exists already; choose another folder (--out), or remove it yourself")
     elif folder.exists():
         _refuse_links(folder)
         return [folder]
@@ -336,7 +336,7 @@ def _require_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> Non
     if found:
         raise InvalidInput(
             f"{folder} holds an unfinished run that differs from this one ({listed(found)}); "
-            "continue it as it began, or choose another --out"
+            "continue it as it began, or choose another folder (--out)"
         )
 
 

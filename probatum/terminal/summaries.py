@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from probatum.attributions import METHODS
+from probatum.attributions import is_control
 from probatum.data import DATASETS
 from probatum.errors import ModelError
 from probatum.experiments import Judgement, PresetComparison, Run, judge
@@ -33,7 +33,7 @@ def show_check(run: Run) -> None:
     show(wrapped(closing(judgement, question, run.folder), columns()))
     if judgement.broken:
         raise ModelError(f"{'; '.join(judgement.broken)}; these results cannot be trusted")
-    tested = [row for row, method in enumerate(result.methods) if not METHODS[method].control]
+    tested = [row for row, method in enumerate(result.methods) if not is_control(method)]
     if tested and not np.isfinite(result.scores[tested]).any():
         raise ModelError(f"not one score exists: all maps of {model['title']} have NaN or infinite values")
 

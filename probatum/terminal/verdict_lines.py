@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from probatum.attributions import is_control, title_of
 from probatum.experiments import Judgement, Summary
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Word
-from probatum.report.names import is_control, title_of
 from probatum.report.question import Question
 
 ORDER: tuple[Word, ...] = (SENSITIVE, UNDECIDED, INSENSITIVE)

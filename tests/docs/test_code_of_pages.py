@@ -54,11 +54,19 @@ def test_a_run_loads_with_the_package(here):
 
 def test_a_check_keeps_its_cells(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    block = python_blocks("runs.md")[2].replace("samples=50", "samples=2").replace("trials=10", "trials=3")
+    block = python_blocks("runs.md")[3].replace("samples=50", "samples=2").replace("trials=10", "trials=3")
     names = {"model": seeded(ConvNet), "images": images(2, (2, 16, 16))}
     exec(block, names)
     assert len(list((tmp_path / "cells").iterdir())) == 1 + 3
     assert names["result"].of("sg", "spearman").shape[1:] == (2, 3)
+
+
+def test_a_model_at_hand_is_checked_into_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"model": seeded(ConvNet), "images": images(2, (2, 16, 16))}
+    exec(python_blocks("runs.md")[2].replace("samples=50", "samples=2"), names)
+    assert names["run"].result.of("sg", "spearman").shape[1:] == (2, 3)
+    assert (tmp_path / "runs" / "ours" / "report.html").is_file()
 
 
 @pytest.mark.parametrize("page", ["../README.md", "index.md"])

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from probatum.attributions import is_control
 from probatum.experiments.verdicts import (
     INSENSITIVE,
     LEAST_IMAGES,
@@ -19,7 +20,6 @@ from probatum.experiments.verdicts import (
 )
 from probatum.report.html.level_bars import Bar, bar_of, lowest_level
 from probatum.report.html.words import count, listed, number
-from probatum.report.names import is_control
 from probatum.report.question import Question, question_of
 
 _ORDER: tuple[Word, ...] = (SENSITIVE, UNDECIDED, INSENSITIVE)

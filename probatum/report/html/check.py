@@ -28,6 +28,7 @@ from probatum.report.html.page import render
 from probatum.report.html.words import command, count, number, settings, short_name
 from probatum.report.intervals import Interval, bootstrap_interval
 from probatum.runs.files import read_arrays
+from probatum.runs.kinds import GIVEN
 
 TRAINED = "Original"
 
@@ -121,12 +122,20 @@ def check_page(folder: Path, config: dict[str, Any]) -> str:
         last=_last_stage(run),
         browser=browser,
         facts=[*setting_of(run), *randomization_of(run)],
-        commands=[
-            ("In the folder of this page:", "probatum rerun . --out ../again"),
-            ("Or from anywhere:", command("check", run.config["config"])),
-        ],
+        commands=_commands(run.config),
         data=browser.data if browser else None,
     )
+
+
+def _commands(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """How to compute the run again."""
+    if GIVEN in config:
+        call = f"probatum.{config[GIVEN]['call']}(model, images, folder, ...)"
+        return [("In Python, with the settings in config.json:", call)]
+    return [
+        ("In the folder of this page:", "probatum rerun . --out ../again"),
+        ("Or from anywhere:", command("check", config["config"])),
+    ]
 
 
 def _rows(run: Run) -> list[Row]:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from probatum.attributions import is_control
 from probatum.data import DATASETS
 from probatum.experiments.run_folder import Run
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
 from probatum.report.html.words import count, listed, settings, short_name
-from probatum.report.names import is_control
 from probatum.report.question import explains_class
 
 _FEW_IMAGES, _FEW_TRIALS = 10, 3
@@ -116,7 +116,12 @@ def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
 def setting_of(run: Run) -> list[tuple[str, str]]:
     """Model, images and machine, for the section on the setting."""
     config, model = run.config["config"], run.config["model"]
-    kept = {"train": "trained for this run", "default": "published weights", "none": "random, untrained"}
+    kept = {
+        "train": "trained for this run",
+        "default": "published weights",
+        "none": "random, untrained",
+        "given": "of the model that was given",
+    }
     weights = kept.get(config["weights"]) or f"checkpoint {short_name(config['weights'])}"
     accuracy = model.get("test_accuracy")
     return [

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from probatum.attributions import is_control, title_of
 from probatum.experiments.compare import PresetComparison, read_comparison
 from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.verdicts import INSENSITIVE_FROM, LEAST_IMAGES, MEASURABLE, SENSITIVE_UP_TO
@@ -12,7 +13,6 @@ from probatum.report.html.check_words import BADGES, ORDERS_IN_WORDS, check_warn
 from probatum.report.html.comparison_answer import comparison_answer
 from probatum.report.html.page import render
 from probatum.report.html.words import command, count, listed, settings, short_name
-from probatum.report.names import is_control, title_of
 
 
 @dataclass(frozen=True)

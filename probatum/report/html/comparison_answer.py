@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from probatum.attributions import is_control, title_of
 from probatum.experiments.compare import PresetComparison
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement, Word
 from probatum.report.html.answer import FAULT, PASSING, Step, example_options, too_few_images
 from probatum.report.html.level_bars import Bar, bar_of, lowest_level
 from probatum.report.html.words import count, listed, settings
-from probatum.report.names import is_control, title_of
 from probatum.report.question import CLASS, WEIGHTS, explains_class
 
 Config = dict[str, Any]  # of a check, from its `config.json`

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from probatum.attributions import METHODS
+from probatum.attributions import METHODS, is_control
 from probatum.experiments.run_folder import map_file
 from probatum.report.html.explorer import explorer, pictures_of
 from probatum.report.html.page import render
 from probatum.report.html.words import command, count, settings, short_name
-from probatum.report.names import is_control
 from probatum.runs.files import read_arrays
+from probatum.runs.kinds import GIVEN
 
 
 def explanation_page(folder: Path, run: dict[str, Any]) -> str:
@@ -81,7 +81,12 @@ def explanation_page(folder: Path, run: dict[str, Any]) -> str:
 
 def _facts(run: dict[str, Any]) -> list[tuple[str, str]]:
     config = run["config"]
-    kept = {"train": "trained for these maps", "default": "published weights", "none": "random, untrained"}
+    kept = {
+        "train": "trained for these maps",
+        "default": "published weights",
+        "none": "random, untrained",
+        "given": "of the model that was given",
+    }
     return [
         ("Model", run["model"]["title"]),
         ("Weights", kept.get(config["weights"]) or f"checkpoint {short_name(config['weights'])}"),
@@ -94,6 +99,9 @@ def _facts(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _commands(run: dict[str, Any]) -> list[tuple[str, str]]:
     """How to compute the maps again, where the folder says from what: `sources` and `target` of `config.json`."""
+    if GIVEN in run:
+        call = f"probatum.{run[GIVEN]['call']}(model, images, folder, ...)"
+        return [("In Python, with the settings in config.json:", call)]
     if "sources" not in run:
         return []
     line = command("attribute", run["config"], run["sources"], skip=("data", "metrics", "keep_maps", "preset"))
