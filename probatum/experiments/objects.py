@@ -38,19 +38,8 @@ from probatum.runs.resume import RunInWork
 ImagesLike: TypeAlias = Tensor | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _RANDOMIZATION = ("stages", "order", "initializer", "batch_norm", "last_relu")  # settings that a randomizer replaces
-_OWN = (
-    "data",
-    "data_dir",
-    "images",
-    "model",
-    "weights",
-    "classes",
-    "train_images",
-    "methods",
-    "metrics",
-    "preset",
-    "device",
-)
+_GIVEN = ("data", "data_dir", "images", "model", "weights", "classes", "train_images")  # settings that objects replace
+_NAMED = ("methods", "metrics", "preset", "device")  # settings that have an argument of their own, or follow the model
 
 
 @dataclass(frozen=True)
@@ -346,7 +335,7 @@ def config_of(
         UnknownName: no such setting.
         InvalidInput: one that the model, images or randomizer replace, or a value that does not fit.
     """
-    known = [each.name for each in fields(CheckConfig) if each.name not in _OWN]
+    known = [each.name for each in fields(CheckConfig) if each.name not in (*_GIVEN, *_NAMED)]
     for name in settings:
         if name not in known:
             raise UnknownName("setting", name, known)
