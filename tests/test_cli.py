@@ -234,7 +234,7 @@ BAD = [
     (["report", "."], 2, "no run of probatum"),
     (["rerun", ".", "--out", "x"], 2, "holds no run"),
     (["reproduce", "adebayo"], 2, "did you mean 'adebayo2018'"),
-    (["reproduce", "wienecke2021", "figure9"], 2, "did you mean 'figure"),
+    (["reproduce", "wienecke2021", "figure9"], 2, "choose from table2_2, figure1, figure3"),
     (["reproduce", "wienecke2021", "--preset", "fast"], 2, "quick, cpu, paper"),
     (["train", "--out", "x.pt", "--data", "digit"], 2, "did you mean 'digits'"),
     (["train", "--out", "x.pt", "--preset", "fast"], 2, "choose from: quick, paper"),

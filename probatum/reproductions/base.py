@@ -5,6 +5,7 @@ folder alone, so both can be repeated without computing.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,7 +45,7 @@ class ReproductionConfig:
 
     Args:
         paper: a key of `PAPERS`.
-        figures: names of the paper's experiments; empty for all.
+        figures: names of the paper's experiments, or its figures and tables, such as "figure10"; empty for all.
         preset: of `PRESETS`.
         data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`, `sst2/`. Missing
             data is substituted ("quick") or raises an error ("cpu", "paper").
@@ -73,6 +74,11 @@ class ReproductionConfig:
         if self.preset not in PRESETS:
             raise UnknownName("preset", self.preset, PRESETS)
         check_numbers(self)
+
+    @property
+    def substitutes(self) -> bool:
+        """True if missing data and networks are substituted; else they raise an error."""
+        return self.preset == "quick"
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
@@ -116,12 +122,14 @@ class Finding:
         verdict: "reproduced"; "not reproduced"; "undecided" if the interval reaches across the bound or too few images
             have a score; "not comparable" if what the claim is about was replaced.
         why: the rule that the number meets or misses, or the reason why it is not comparable; names every stand-in.
+        experiment: that found it; known when a reproduction is judged.
     """
 
     claim: Claim
     ours: str
     verdict: Verdict
     why: str
+    experiment: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,11 +141,13 @@ class Context:
         progress: called with (done, total, current task).
         cells: folder where sanity checks and quality scores store partial results, from which an interrupted experiment
             resumes; None to start again.
+        absent: folders of the data folder that were missing when the run began, and stay so for it.
     """
 
     config: ReproductionConfig
     progress: Progress = field(default=lambda done, total, what: None, repr=False)
     cells: Path | None = None
+    absent: frozenset[str] = frozenset()
 
     def pick(self, values: Mapping[str, T]) -> T:
         """Return the value of the chosen preset; "cpu" has that of "quick" where it has none of its own."""
@@ -151,10 +161,10 @@ class Context:
     def data_folder(self, name: str) -> Path | None:
         """Return a sub-folder of the data folder, or None if missing; InvalidInput unless the preset is "quick"."""
         root = self.config.data_dir
-        folder = Path(root) / name if root else None
+        folder = Path(root) / name if root and name not in self.absent else None
         if folder is not None and os.path.isdir(folder):
             return folder
-        if self.config.preset != "quick":
+        if not self.config.substitutes:
             raise InvalidInput(
                 f"the preset {self.config.preset!r} needs the folder {name}/ in the folder of --data-dir"
             )
@@ -162,8 +172,28 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """Inputs of an experiment, checked before any work begins.
+
+    The presets "cpu" and "paper" need all of them. "quick" substitutes what is missing, but needs photographs and the
+    network if one is named with `--model`.
+
+    Args:
+        data: folders of the data folder, keys of `probatum.reproductions.inputs.DATA`.
+        photographs: True if photographs are explained.
+        networks: pretrained ones of torchvision; `--model` replaces them.
+        text: a checkpoint of Hugging Face; `--text-model` replaces it.
+    """
+
+    data: tuple[str, ...] = ()
+    photographs: bool = False
+    networks: tuple[str, ...] = ()
+    text: str | None = None
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """One figure or table of a paper.
+    """One figure or table of a paper, or several that come from the same computation.
 
     Args:
         name: as the terminal takes it, such as "figure3".
@@ -171,6 +201,10 @@ class Experiment:
         compute: writes results to an existing, empty folder.
         draw: returns the figures by file name, from that folder alone.
         judge: returns the findings, from that folder alone.
+        covers: the paper's figures and tables by their own numbers, such as "Figure 10" or "Table 2", each with a
+            pattern of the names of the figures that show it, such as "spearman*". A figure belongs to the first that
+            fits; "" is the figure without a name, "*" any other.
+        inputs: that it reads.
     """
 
     name: str
@@ -178,6 +212,19 @@ class Experiment:
     compute: Callable[[Context, Path], None]
     draw: Callable[[Path], dict[str, Figure]]
     judge: Callable[[Path], list[Finding]]
+    covers: Mapping[str, str] = field(default_factory=dict)
+    inputs: Inputs = Inputs()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names by which it can be asked for: its own, and those of the paper's numbers, such as "figure10"."""
+        return (self.name, *(key for key in map(_key, self.covers) if key != _key(self.name)))
+
+
+def _key(number: str) -> str:
+    """A figure or table as the terminal takes it: "Figure 10", "figure-10" and "fig10" are "figure10"."""
+    plain = re.sub(r"[^a-z0-9]", "", number.lower())
+    return re.sub(r"^fig(?=\d)", "figure", plain)
 
 
 @dataclass(frozen=True)
@@ -198,13 +245,23 @@ class Paper:
     experiments: tuple[Experiment, ...]
     module: str
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that can be asked for by name: experiments, and the paper's figures and tables."""
+        return tuple(dict.fromkeys(name for experiment in self.experiments for name in experiment.names))
+
     def chosen(self, names: tuple[str, ...]) -> tuple[Experiment, ...]:
-        """Return the experiments of these names in the order of the paper, or all if there are no names."""
-        known = {experiment.name: experiment for experiment in self.experiments}
+        """Return the experiments that these names ask for in the order of the paper, or all if there are no names.
+
+        Raises:
+            InvalidInput: a name that is not known; the message lists those that are.
+        """
+        asked = {_key(name) for name in names}
+        known = {_key(name) for name in self.names}
         for name in names:
-            if name not in known:
-                raise UnknownName(f"figure of {self.name}", name, known)
-        return tuple(experiment for experiment in self.experiments if not names or experiment.name in names)
+            if _key(name) not in known:
+                raise InvalidInput(f"{self.name} has no {name!r}; choose from {', '.join(self.names)}")
+        return tuple(one for one in self.experiments if not names or asked & set(map(_key, one.names)))
 
 
 def write_facts(folder: Path, **values: Any) -> None:

@@ -1,6 +1,5 @@
 """Running a reproduction: experiments into a folder, figures and scorecard from it."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -15,6 +14,7 @@ from probatum.report.html.write import write_page
 from probatum.report.save import figure_place, save_figure
 from probatum.report.scorecard import tally
 from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig
+from probatum.reproductions.inputs import DATA, PHOTOGRAPHS, fingerprints, present_data, require_inputs
 from probatum.reproductions.papers import PAPERS
 from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, reading, write_json
@@ -70,13 +70,26 @@ class ReproductionRun(Computation[list[Finding]]):
         self._run = run
         self._experiments = _chosen(config)
         self._asked = config
+        require_inputs(config, self._experiments)
+        self._data = self._data_at_the_start()
         budget = run.memory_budget
         self._config = config if budget is None else replace(config, memory_budget=str(budget))
+
+    def _data_at_the_start(self) -> list[str]:
+        """The data folders that were there when the run began: what is added later is for other runs."""
+        path, now = self._run.state / "data.json", present_data(self._asked, self._experiments)
+        if not path.is_file():
+            write_json(path, now)
+        begun = [str(name) for name in read_json(path)]
+        added = [name for name in now if name not in begun]
+        if added and self._run.say is not None:
+            self._run.say(f"this run began without {', '.join(added)} and ends without; a new --out uses it")
+        return begun
 
     @property
     def identity(self) -> dict[str, Any]:
         """The files that are read, and the software."""
-        return _inputs_of(self._asked) | identity_of_software(self._run.device, (".",))
+        return fingerprints(self._asked, self._data) | identity_of_software(self._run.device, (".",))
 
     def compute(self, store: CellStore) -> None:
         """Computes the experiments that are not finished."""
@@ -96,7 +109,8 @@ class ReproductionRun(Computation[list[Finding]]):
         scratch = self._run.state / experiment.name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        experiment.compute(Context(self._config, report, cells), scratch)
+        absent = frozenset({*DATA, *PHOTOGRAPHS}.difference(self._data))
+        experiment.compute(Context(self._config, report, cells, absent), scratch)
         sync_all(scratch)
         scratch.rename(self._run.folder / experiment.name)
         sync(self._run.folder)
@@ -110,22 +124,6 @@ class ReproductionRun(Computation[list[Finding]]):
         """Writes the scorecard."""
         _write_scorecard(self._run.folder, self._asked, result)
         return {}
-
-
-def _inputs_of(config: ReproductionConfig) -> dict[str, str]:
-    """Hash each input file, and the names and sizes of the files in each input folder."""
-    found = {}
-    for name in ("data_dir", "photographs", "weights", "text_model"):
-        path = Path(getattr(config, name) or "")
-        if not getattr(config, name) or not path.exists():
-            continue
-        if path.is_file():
-            content = path.read_bytes()
-        else:  # three levels; the data sets that are deeper have many files, and their lists lie above them
-            parts = (part for depth in ("*", "*/*", "*/*/*") for part in path.glob(depth) if part.is_file())
-            content = repr(sorted((str(part.relative_to(path)), part.stat().st_size) for part in parts)).encode()
-        found[name] = hashlib.sha256(content).hexdigest()
-    return found
 
 
 def redraw_reproduction(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
@@ -184,7 +182,8 @@ def _judged(folder: Path, experiments: Sequence[Experiment]) -> list[Finding]:
     findings: list[Finding] = []
     for experiment in experiments:
         with reading(folder / experiment.name, f"complete results of {experiment.name}"):
-            findings += experiment.judge(folder / experiment.name)
+            found = experiment.judge(folder / experiment.name)
+        findings += [replace(finding, experiment=experiment.name) for finding in found]
     return findings
 
 
@@ -193,7 +192,9 @@ def _write_scorecard(folder: Path, config: ReproductionConfig, findings: list[Fi
     write_json(folder / "scorecard.json", [asdict(finding) for finding in findings])
     write_whole(folder / "scorecard.md", scorecard(paper, config, findings).encode("utf-8", "backslashreplace"))
     facts = {"name": paper.name, "title": paper.title, "citation": paper.citation}
-    chosen = [{"name": one.name, "title": one.title} for one in paper.chosen(config.figures)]
+    chosen = [
+        {"name": one.name, "title": one.title, "covers": dict(one.covers)} for one in paper.chosen(config.figures)
+    ]
     write_json(folder / "paper.json", facts | {"experiments": chosen})
 
 

@@ -51,7 +51,7 @@ def tables() -> dict[Kind, Table]:
         ),
         Kind.papers: (
             ("name", "title", "citation", "figures", "module"),
-            [(n, p.title, p.citation, ", ".join(e.name for e in p.experiments), p.module) for n, p in PAPERS.items()],
+            [(n, p.title, p.citation, ", ".join(p.names), p.module) for n, p in PAPERS.items()],
         ),
         Kind.presets: (
             ("name", "order", "initializer", "batch norm", "trials", "metrics", "methods", "source"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from probatum.errors import InvalidInput, UnknownName
+from probatum.errors import InvalidInput
 from probatum.models import load_model, save_checkpoint
 from probatum.reproductions import ReproductionConfig, redraw_reproduction, run_reproduction
 from probatum.reproductions.base import Context, store_arrays, write_facts
@@ -142,7 +142,7 @@ def test_bad_input_is_refused_in_one_line(tiny):
         run(tiny, "figure3", data_dir=str(photographs(tiny, classes=9)))
     with pytest.raises(InvalidInput, match="basic CNN is no ImageNet classifier"):
         studies.pairs_study(Context(replace(CONFIG, model="basic_cnn", weights="none")), False)
-    with pytest.raises(UnknownName, match="figure8"):
+    with pytest.raises(InvalidInput, match="figure8"):
         PAPER.chosen(("figure8",))
     with pytest.raises(InvalidInput, match="needs the folder MNIST/"):
         studies.half_study(Context(replace(CONFIG, preset="paper")), False)

@@ -11,7 +11,10 @@ Differs from the paper:
 from functools import partial
 
 from probatum.reproductions.adebayo2018 import edges, imagenet, labels, simple, weights
-from probatum.reproductions.base import Experiment, Paper
+from probatum.reproductions.base import Experiment, Inputs, Paper
+
+_SMALL = Inputs(data=("MNIST", "FashionMNIST"))
+_EVERYTHING = Inputs(data=("MNIST", "FashionMNIST"), photographs=True, networks=("inception_v3",))
 
 PAPER = Paper(
     name="adebayo2018",
@@ -24,9 +27,17 @@ PAPER = Paper(
             edges.compute,
             edges.draw,
             edges.judge,
+            covers={"Figure 1": "*"},
+            inputs=_EVERYTHING,
         ),
         Experiment(
-            "imagenet", "Cascading randomization of Inception v3", imagenet.compute, imagenet.draw, imagenet.judge
+            "imagenet",
+            "Cascading randomization of Inception v3",
+            imagenet.compute,
+            imagenet.draw,
+            imagenet.judge,
+            covers={"Figure 2": "*-grid-*", "Figure 4": "*"},
+            inputs=Inputs(photographs=True, networks=("inception_v3",)),
         ),
         Experiment(
             "cascading",
@@ -34,6 +45,8 @@ PAPER = Paper(
             partial(weights.compute, "adebayo"),
             weights.draw,
             weights.judge_cascading,
+            covers={"Figure 4": "*"},
+            inputs=_SMALL,
         ),
         Experiment(
             "independent",
@@ -41,6 +54,7 @@ PAPER = Paper(
             partial(weights.compute, "adebayo-independent"),
             weights.draw,
             weights.judge_independent,
+            inputs=_SMALL,
         ),
         Experiment(
             "data-randomization",
@@ -48,6 +62,8 @@ PAPER = Paper(
             labels.compute,
             labels.draw,
             labels.judge,
+            covers={"Figure 5": "*"},
+            inputs=_SMALL,
         ),
         Experiment(
             "simple-models",
@@ -55,6 +71,7 @@ PAPER = Paper(
             simple.compute,
             simple.draw,
             simple.judge,
+            inputs=_SMALL,
         ),
     ),
     module="probatum.reproductions.adebayo2018",

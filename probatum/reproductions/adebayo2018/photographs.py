@@ -62,11 +62,11 @@ def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
         ModelError: published weights that cannot be loaded.
     """
     config = context.config
-    if config.preset != "paper" and config.model is None:
+    if config.substitutes and config.model is None:
         return MISSING_NETWORK
     files = photograph_files(context)
     if not files:
-        if config.preset == "paper" or config.model is not None:
+        if not config.substitutes or config.model is not None:
             raise InvalidInput(MISSING_PHOTOGRAPHS)
         return MISSING_PHOTOGRAPHS
     spec = model_spec(config.model or PAPER_NETWORK)

@@ -21,6 +21,7 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
+    Inputs,
     read_facts,
     store_arrays,
     stored_arrays,
@@ -280,4 +281,6 @@ CASCADE = Experiment(
     compute=compute,
     draw=draw,
     judge=judge,
+    covers={"Figure 4": "spearman*", "Figure 5": "ssim-mean", "Figure 1": "*"},
+    inputs=Inputs(photographs=True, networks=("inception_v3",)),
 )

@@ -24,6 +24,7 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
+    Inputs,
     read_facts,
     store_arrays,
     stored_arrays,
@@ -295,4 +296,6 @@ LABELS = Experiment(
     compute=compute,
     draw=draw,
     judge=judge,
+    covers={"Figure 7": "*"},
+    inputs=Inputs(data=("MNIST",)),
 )

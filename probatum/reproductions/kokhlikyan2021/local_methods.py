@@ -34,6 +34,7 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
+    Inputs,
     read_facts,
     store_arrays,
     stored_arrays,
@@ -359,4 +360,6 @@ LOCAL_METHODS = Experiment(
     compute=compute,
     draw=draw,
     judge=judge,
+    covers={"Figure 6": "*"},
+    inputs=Inputs(photographs=True, networks=("inception_v3",)),
 )

@@ -23,6 +23,7 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
+    Inputs,
     read_facts,
     store_arrays,
     stored_arrays,
@@ -346,4 +347,6 @@ SMOOTH = Experiment(
     compute=compute,
     draw=draw,
     judge=judge,
+    covers={"Figure 2": "*"},
+    inputs=Inputs(photographs=True, networks=("inception_v3",)),
 )

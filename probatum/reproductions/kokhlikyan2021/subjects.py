@@ -76,7 +76,7 @@ class Subject:
 def network_of(context: Context) -> str | None:
     """Return the requested ImageNet network, or the paper's in its preset; None for the basic CNN on digits."""
     config = context.config
-    return config.model or ("inception_v3" if config.preset == "paper" or config.weights != "default" else None)
+    return config.model or ("inception_v3" if not config.substitutes or config.weights != "default" else None)
 
 
 def load_subject(context: Context, images: int) -> Subject:

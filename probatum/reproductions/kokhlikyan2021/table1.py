@@ -16,6 +16,7 @@ from probatum.reproductions.base import (
     Context,
     Experiment,
     Finding,
+    Inputs,
     read_facts,
     store_arrays,
     stored_arrays,
@@ -216,4 +217,6 @@ TABLE1 = Experiment(
     compute=compute,
     draw=draw,
     judge=judge,
+    covers={"Table 1": "*"},
+    inputs=Inputs(photographs=True, networks=("inception_v3",)),
 )

@@ -16,10 +16,19 @@ from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.reproductions.base import Context, Experiment, read_facts, store_arrays, stored_arrays, write_facts
+from probatum.reproductions.base import (
+    Context,
+    Experiment,
+    Inputs,
+    read_facts,
+    store_arrays,
+    stored_arrays,
+    write_facts,
+)
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
 from probatum.reproductions.kokhlikyan2021.text_claims import chance_cosine, judge
 from probatum.reproductions.kokhlikyan2021.text_subject import (
+    BERT,
     load_text_data,
     load_text_subject,
     methods_of,
@@ -202,4 +211,13 @@ CASCADE = Experiment(
     compute=compute,
     draw=draw,
     judge=judge,
+    covers={
+        "Figure 10": "",
+        "Figure 8": "euclidean*",
+        "Figure 9": "cosine-mean",
+        "Figure 11": "spearman*",
+        "Table 2": "table2",
+        "Figure 3": "*",
+    },
+    inputs=Inputs(data=("sst2",), text=BERT),
 )

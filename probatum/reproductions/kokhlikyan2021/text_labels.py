@@ -15,10 +15,23 @@ from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.reproductions.base import Context, Experiment, read_facts, store_arrays, stored_arrays, write_facts
+from probatum.reproductions.base import (
+    Context,
+    Experiment,
+    Inputs,
+    read_facts,
+    store_arrays,
+    stored_arrays,
+    write_facts,
+)
 from probatum.reproductions.kokhlikyan2021.text_label_claims import PERMUTED, judge
 from probatum.reproductions.kokhlikyan2021.text_permuted import small_encoders, tuned_berts
-from probatum.reproductions.kokhlikyan2021.text_subject import load_text_data, methods_of, sentences_of
+from probatum.reproductions.kokhlikyan2021.text_subject import (
+    BERT,
+    load_text_data,
+    methods_of,
+    sentences_of,
+)
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
 
 QUALITY = ("infidelity", "max-sensitivity")
@@ -181,4 +194,6 @@ LABELS = Experiment(
     compute=compute,
     draw=draw,
     judge=judge,
+    covers={"Figure 12": "*"},
+    inputs=Inputs(data=("sst2",), text=BERT),
 )

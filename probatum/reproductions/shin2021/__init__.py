@@ -1,7 +1,9 @@
 """Shin and Nemeth 2021, "Exploring Visual Explanations for CNNs": SmoothGrad and Grad-CAM on AlexNet and VGG-11."""
 
-from probatum.reproductions.base import Experiment, Paper
+from probatum.reproductions.base import Experiment, Inputs, Paper
 from probatum.reproductions.shin2021 import bias, cascade, label_findings, labels, pictures
+
+_PHOTOGRAPHS = Inputs(photographs=True, networks=("alexnet", "vgg11"))
 
 PAPER = Paper(
     name="shin2021",
@@ -14,6 +16,8 @@ PAPER = Paper(
             pictures.compute_classes,
             pictures.draw_classes,
             pictures.judge_classes,
+            covers={"Figure 1": "*"},
+            inputs=_PHOTOGRAPHS,
         ),
         Experiment(
             "figure2",
@@ -21,10 +25,36 @@ PAPER = Paper(
             pictures.compute_grid,
             pictures.draw_grid,
             pictures.judge_grid,
+            covers={"Figure 2": "*"},
+            inputs=_PHOTOGRAPHS,
         ),
-        Experiment("figures3-4", "Label randomization", labels.compute, labels.draw, label_findings.judge),
-        Experiment("figures5-6", "Cascading weight randomization", cascade.compute, cascade.draw, cascade.judge),
-        Experiment("figure7", "Maps that reveal a bias", bias.compute, bias.draw, bias.judge),
+        Experiment(
+            "figures3-4",
+            "Label randomization",
+            labels.compute,
+            labels.draw,
+            label_findings.judge,
+            covers={"Figure 3": "figure3*", "Figure 4": "figure4*"},
+            inputs=Inputs(data=("MNIST",)),
+        ),
+        Experiment(
+            "figures5-6",
+            "Cascading weight randomization",
+            cascade.compute,
+            cascade.draw,
+            cascade.judge,
+            covers={"Figure 5": "figure5*", "Figure 6": "figure6*"},
+            inputs=_PHOTOGRAPHS,
+        ),
+        Experiment(
+            "figure7",
+            "Maps that reveal a bias",
+            bias.compute,
+            bias.draw,
+            bias.judge,
+            covers={"Figure 7": "*"},
+            inputs=Inputs(data=("MNIST",), networks=("alexnet",)),
+        ),
     ),
     module="probatum.reproductions.shin2021",
 )

@@ -46,7 +46,7 @@ class Subject:
 
 def wants_photographs(context: Context) -> bool:
     """Return True if ImageNet networks are requested: in the preset "paper", or if one is named."""
-    return context.config.preset == "paper" or context.config.model is not None
+    return not context.config.substitutes or context.config.model is not None
 
 
 def photograph_subjects(context: Context, count: int) -> list[Subject]:

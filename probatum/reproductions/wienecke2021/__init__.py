@@ -6,8 +6,11 @@ Differs from the paper:
        in every figure.
 """
 
-from probatum.reproductions.base import Experiment, Paper
+from probatum.reproductions.base import Experiment, Inputs, Paper
 from probatum.reproductions.wienecke2021 import digits, failures, photographs
+
+_DIGITS = Inputs(data=("MNIST",))
+_PHOTOGRAPHS = Inputs(photographs=True, networks=("resnet18",))
 
 PAPER = Paper(
     name="wienecke2021",
@@ -20,6 +23,8 @@ PAPER = Paper(
             digits.compute_table,
             digits.draw_table,
             digits.judge_table,
+            covers={"Table 2.2": "*"},
+            inputs=_DIGITS,
         ),
         Experiment(
             "figure1",
@@ -27,6 +32,8 @@ PAPER = Paper(
             digits.compute_gradient,
             digits.draw_gradient,
             digits.judge_gradient,
+            covers={"Figure 1": "*"},
+            inputs=_DIGITS,
         ),
         Experiment(
             "figure3",
@@ -34,6 +41,8 @@ PAPER = Paper(
             digits.compute_methods,
             digits.draw_methods,
             digits.judge_methods,
+            covers={"Figure 3": "*"},
+            inputs=_DIGITS,
         ),
         Experiment(
             "figure4",
@@ -41,6 +50,8 @@ PAPER = Paper(
             photographs.compute_overlays,
             photographs.draw_overlays,
             photographs.judge_overlays,
+            covers={"Figure 4": "*"},
+            inputs=_PHOTOGRAPHS,
         ),
         Experiment(
             "figure6",
@@ -48,6 +59,8 @@ PAPER = Paper(
             photographs.compute_photograph,
             photographs.draw_photograph,
             photographs.judge_photograph,
+            covers={"Figure 6": "*"},
+            inputs=_PHOTOGRAPHS,
         ),
         Experiment(
             "figure8",
@@ -55,6 +68,8 @@ PAPER = Paper(
             photographs.compute_curves,
             photographs.draw_curves,
             photographs.judge_curves,
+            covers={"Figure 8": "*"},
+            inputs=_PHOTOGRAPHS,
         ),
         Experiment(
             "failures",
@@ -62,6 +77,7 @@ PAPER = Paper(
             failures.compute,
             failures.draw,
             failures.judge,
+            inputs=_PHOTOGRAPHS,
         ),
     ),
     module="probatum.reproductions.wienecke2021",

@@ -87,7 +87,7 @@ class Network:
 def asked(context: Context) -> bool:
     """Return True if a pretrained network is requested; the preset "quick" downloads none by default."""
     config = context.config
-    return config.model is not None or config.weights != "default" or config.preset == "paper"
+    return config.model is not None or config.weights != "default" or not config.substitutes
 
 
 def network(context: Context) -> Network:

@@ -21,11 +21,16 @@ import numpy as np
 
 from probatum.attributions import Gradient, GuidedBackprop
 from probatum.experiments.effects import Effects, measure_effects
-from probatum.reproductions.base import Context, Experiment, Finding, Paper, store_arrays, write_facts
+from probatum.reproductions.base import Context, Experiment, Finding, Inputs, Paper, store_arrays, write_facts
 from probatum.reproductions.yona2021 import figures, verdicts
 from probatum.reproductions.yona2021.results import GBP, GRADIENT
 from probatum.reproductions.yona2021.studies import Study, half_study, pairs_study, shapes_study
 
+INPUTS: dict[Callable[[Context, bool], Study], Inputs] = {
+    half_study: Inputs(data=("MNIST",)),
+    shapes_study: Inputs(data=("MNIST",)),
+    pairs_study: Inputs(data=("tiny-imagenet-200",), networks=("resnet18",)),
+}
 METHODS = {"Guided Backprop": GuidedBackprop(), "Gradient": Gradient()}
 
 
@@ -73,14 +78,28 @@ def _nothing(folder: Path) -> list[Finding]:
     return []
 
 
-def _examples(name: str, title: str, make: Callable[[Context, bool], Study], method: int) -> Experiment:
+def _examples(number: int, title: str, make: Callable[[Context, bool], Study], method: int) -> Experiment:
     return Experiment(
-        name, title, partial(compute, make, examples=True), partial(figures.draw_examples, method), _nothing
+        f"figure{number}",
+        title,
+        partial(compute, make, examples=True),
+        partial(figures.draw_examples, method),
+        _nothing,
+        covers={f"Figure {number}": ""},
+        inputs=INPUTS[make],
     )
 
 
-def _study(name: str, title: str, make: Callable[[Context, bool], Study], draw: Any, judge: Any) -> Experiment:
-    return Experiment(name, title, partial(compute, make, examples=False), draw, judge)
+def _study(number: int, title: str, make: Callable[[Context, bool], Study], draw: Any, judge: Any) -> Experiment:
+    return Experiment(
+        f"figure{number}",
+        title,
+        partial(compute, make, examples=False),
+        draw,
+        judge,
+        covers={f"Figure {number}": ""},
+        inputs=INPUTS[make],
+    )
 
 
 PAPER = Paper(
@@ -89,18 +108,18 @@ PAPER = Paper(
     citation="Yona & Greenfeld, 2021, arXiv:2110.14297",
     experiments=(
         _study(
-            "figure1",
+            1,
             "Halved digits, and the causal effect on digits",
             half_study,
             figures.draw_half,
             verdicts.judge_half,
         ),
-        _study("figure2", "shapes on digits, two tasks", shapes_study, figures.draw_study, verdicts.judge_shapes),
-        _study("figure3", "pairs of photographs", pairs_study, figures.draw_study, verdicts.judge_pairs),
-        _examples("figure4", "shapes on digits, Gradient: more examples", shapes_study, GRADIENT),
-        _examples("figure5", "shapes on digits, Guided Backprop: more examples", shapes_study, GBP),
-        _examples("figure6", "pairs of photographs, Gradient: more examples", pairs_study, GRADIENT),
-        _examples("figure7", "pairs of photographs, Guided Backprop: more examples", pairs_study, GBP),
+        _study(2, "shapes on digits, two tasks", shapes_study, figures.draw_study, verdicts.judge_shapes),
+        _study(3, "pairs of photographs", pairs_study, figures.draw_study, verdicts.judge_pairs),
+        _examples(4, "shapes on digits, Gradient: more examples", shapes_study, GRADIENT),
+        _examples(5, "shapes on digits, Guided Backprop: more examples", shapes_study, GBP),
+        _examples(6, "pairs of photographs, Gradient: more examples", pairs_study, GRADIENT),
+        _examples(7, "pairs of photographs, Guided Backprop: more examples", pairs_study, GBP),
     ),
     module="probatum.reproductions.yona2021",
 )

@@ -198,7 +198,7 @@ def pairs_study(context: Context, examples: bool) -> Study:
     folder = context.data_folder("tiny-imagenet-200")
     task, test = (_pairs(folder, split, sizes, seed) for split in ("train", "test"))
     preprocessing = PHOTOGRAPHS if folder else MNIST
-    name = context.config.model or context.pick({"quick": None, "paper": "resnet18"})
+    name = context.config.model or context.pick({"quick": None, "cpu": "resnet18", "paper": "resnet18"})
     if name is not None and not set(DECIDING.values()) <= set(model_spec(name).class_names or ()):
         raise InvalidInput(f"{model_spec(name).title} is no ImageNet classifier; give --model resnet18, say")
     pretrained: nn.Module | None = None

@@ -1,0 +1,112 @@
+"""Inputs are checked before any work, and the paper's own numbers name experiments."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from probatum.errors import InvalidInput
+from probatum.reproductions import PAPERS, ReproductionConfig, papers, read_findings, run_reproduction
+from probatum.reproductions.base import Claim, Context, Experiment, Finding, Inputs, Paper
+from probatum.reproductions.inputs import DATA, require_inputs
+
+CONFIG = ReproductionConfig("somebody2020", device="cpu", preset="paper")
+computed = []
+
+
+def experiment(name, **options):
+    def compute(context, folder):
+        computed.append((name, sorted(one for one in DATA if context.data_folder(one) is not None)))
+        if len(computed) == 2:
+            raise KeyboardInterrupt
+
+    finding = Finding(Claim(name, name, "a claim", "more"), "1", "reproduced", "")
+    return Experiment(name, name, compute, lambda folder: {"": Figure()}, lambda folder: [finding], **options)
+
+
+@pytest.fixture
+def paper(monkeypatch):
+    experiments = (
+        experiment("first", covers={"Figure 1": "", "Table 2.1": "*"}, inputs=Inputs(data=("MNIST",))),
+        experiment("second", covers={"Figure 10": "*"}, inputs=Inputs(data=("FashionMNIST",))),
+        experiment("third", covers={"Figure 1": "*"}, inputs=Inputs(photographs=True)),
+    )
+    paper = Paper("somebody2020", "On maps", "Somebody", experiments, "x")
+    monkeypatch.setitem(papers.PAPERS, "somebody2020", paper)
+    computed.clear()
+    return paper
+
+
+def test_all_that_is_missing_is_listed_before_any_work(paper, tmp_path):
+    (tmp_path / "data" / "MNIST").mkdir(parents=True)
+    config = replace(CONFIG, data_dir=str(tmp_path / "data"))
+    with pytest.raises(InvalidInput, match=r"FashionMNIST/.*probatum download fashion-mnist.*photographs") as error:
+        run_reproduction(config, tmp_path / "run")
+    assert "download mnist" not in str(error.value)
+    assert computed == []
+    assert not (tmp_path / "run").exists()
+    require_inputs(config, paper.chosen(("first",)))
+    with pytest.raises(InvalidInput, match="nowhere"):
+        require_inputs(replace(CONFIG, preset="quick", photographs="nowhere"), paper.experiments)
+    Image.new("RGB", (8, 8)).save(tmp_path / "data" / "a.png")
+    require_inputs(replace(config, photographs=str(tmp_path / "data")), paper.chosen(("third",)))
+
+
+def test_data_that_is_added_later_neither_ends_a_run_nor_changes_it(paper, tmp_path):
+    data = tmp_path / "data"
+    (data / "MNIST").mkdir(parents=True)
+    config = replace(CONFIG, preset="quick", data_dir=str(data))
+    with pytest.raises(KeyboardInterrupt):
+        run_reproduction(config, tmp_path / "run")
+    (data / "FashionMNIST").mkdir()
+    (data / "unknown").mkdir()
+    said = []
+    run_reproduction(config, tmp_path / "run", say=said.append)
+    assert computed == [("first", ["MNIST"]), ("second", ["MNIST"]), ("second", ["MNIST"]), ("third", ["MNIST"])]
+    assert any("without FashionMNIST" in sentence for sentence in said)
+    assert [finding.experiment for finding in read_findings(tmp_path / "run")] == ["first", "second", "third"]
+
+
+def test_data_that_changed_ends_a_run(paper, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree("tests/reproductions", data / "MNIST", ignore=lambda folder, names: names[1:])
+    config = replace(CONFIG, preset="quick", data_dir=str(data))
+    with pytest.raises(KeyboardInterrupt):
+        run_reproduction(config, tmp_path / "run")
+    (data / "MNIST" / "more").write_text("x")
+    with pytest.raises(InvalidInput, match="MNIST: "):
+        run_reproduction(config, tmp_path / "run")
+
+
+def test_experiments_go_by_the_papers_numbers(paper):
+    def names(*asked):
+        return [one.name for one in paper.chosen(asked)]
+
+    assert names("figure1") == ["first", "third"]
+    assert names("Figure 10", "table2.1") == ["first", "second"]
+    assert names("fig10") == ["second"]
+    assert names() == ["first", "second", "third"]
+    with pytest.raises(InvalidInput, match=r"no 'figure2'; choose from first, figure1, table21, second, figure10"):
+        names("figure2")
+
+
+def test_the_papers_numbers_that_people_ask_for():
+    def names(paper, *asked):
+        return [one.name for one in PAPERS[paper].chosen(asked)]
+
+    assert names("kokhlikyan2021", "figure10", "table2") == ["figure3"]
+    assert names("kokhlikyan2021", "figure7", "table1") == ["table1", "data-randomization"]
+    assert names("shin2021", "figure3") == ["figures3-4"]
+    assert names("adebayo2018", "figure4") == ["imagenet", "cascading"]
+    assert names("wienecke2021", "table 2.2") == ["table2_2"]
+    assert {name for paper in PAPERS.values() for one in paper.experiments for name in one.inputs.data} <= {*DATA}
+
+
+def test_a_preset_between_takes_what_it_has_and_else_the_quick_value():
+    context = Context(replace(CONFIG, preset="cpu"))
+    assert context.pick({"quick": 1, "cpu": 2, "paper": 3}) == 2
+    assert context.pick({"quick": 1, "paper": 3}) == 1
+    with pytest.raises(InvalidInput, match="'cpu' needs the folder MNIST"):
+        context.data_folder("MNIST")
