@@ -391,7 +391,6 @@ def test_without_network_or_photographs_the_scorecard_says_what_to_give(tiny, tm
     for options, lacks, has in (
         ({}, "--model resnet18", "--photographs"),
         ({"photographs": str(folder_of_photographs)}, "--model resnet18", None),
-        ({"model": "resnet18", "weights": "none"}, "--photographs", None),
     ):
         out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
         out.mkdir()
@@ -403,6 +402,9 @@ def test_without_network_or_photographs_the_scorecard_says_what_to_give(tiny, tm
             assert lacks in finding.why
             assert ("--photographs" in finding.why and "--model" in finding.why) is (has is not None)
         assert not (out / "figures").exists()
+    named = ReproductionConfig("wienecke2021", ("figure4",), model="resnet18", weights="none", device="cpu")
+    with pytest.raises(InvalidInput, match="--photographs"):
+        run_reproduction(named, tmp_path / "named")
 
 
 def test_photographs_compute_draw_and_judge(tiny, tmp_path, folder_of_photographs):
