@@ -6,6 +6,7 @@ from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
+from probatum.attributions.explainer import Explainer
 from probatum.attributions.grad_cam import PAIR_OFFSET, GradCAM
 from probatum.attributions.gradient import Gradient
 from probatum.attributions.gradient_shap import GradientSHAP
@@ -14,7 +15,15 @@ from probatum.attributions.guided_grad_cam import GuidedGradCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.occlusion import Occlusion
-from probatum.attributions.registry import METHODS, MethodEntry, get_method, is_control, title_of
+from probatum.attributions.registry import (
+    METHODS,
+    MethodEntry,
+    as_method,
+    get_method,
+    is_control,
+    is_method_name,
+    title_of,
+)
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.attributions.streaming import MapBatch, attribute_stream
 from probatum.engine import NoisyBaselines, Tokens
@@ -28,6 +37,7 @@ __all__ = [
     "DeepLIFT",
     "DeepLiftSHAP",
     "EdgeDetector",
+    "Explainer",
     "Given",
     "GradCAM",
     "Gradient",
@@ -45,11 +55,13 @@ __all__ = [
     "SmoothGrad",
     "Tokens",
     "Zero",
+    "as_method",
     "attribute",
     "attribute_stream",
     "attribute_variants",
     "get_method",
     "is_control",
+    "is_method_name",
     "resolved",
     "title_of",
 ]

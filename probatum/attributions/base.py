@@ -14,8 +14,8 @@ Terms that all methods share:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -28,8 +28,8 @@ from probatum.progress import shows_progress
 class Method(ABC):
     """An attribution method; subclasses are frozen dataclasses whose fields are the hyperparameters."""
 
-    title: ClassVar[str]
-    stochastic: ClassVar[bool] = False  # whether the maps depend on the seed
+    title: str
+    stochastic: bool = False  # whether the maps depend on the seed
 
     @abstractmethod
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
@@ -80,7 +80,10 @@ class Method(ABC):
         )[self.title]
 
 
-MethodsLike: TypeAlias = Mapping[str, Method] | Mapping[str, Method | str] | Iterable[Method | str] | Method | str
+MethodLike: TypeAlias = Method | str | Callable[..., Any]
+MethodsLike: TypeAlias = (
+    Mapping[str, Method] | Mapping[str, str] | Mapping[str, MethodLike] | Iterable[MethodLike] | MethodLike
+)
 
 
 @shows_progress
@@ -112,7 +115,8 @@ def attribute(
         targets: class indices (batch,), as a tensor or a list, one index for all, or None for the predicted classes. A
             model of one logit f has two classes: target 1 explains f, target 0 explains −f.
         methods: by name; or one method or a sequence of them, named by their titles. A name of the table of methods
-            stands for the method with the paper's defaults.
+            stands for the method with the paper's defaults, `package.module:name` or `./file.py:name` for one of your
+            own, and a function (model, images, targets) -> maps for an `Explainer` of it.
         seed: of the noise; the global random state is neither used nor changed.
         memory_budget: bytes, or a text such as "2 GiB", for the points and activations of one model call; None is 512
             MiB on the CPU and half of the free memory on CUDA.
@@ -168,10 +172,11 @@ def named_methods(methods: MethodsLike) -> dict[str, Method]:
         UnknownName: a name is not in the table.
     """
     if isinstance(methods, Mapping):
-        named = [(name, _method(method)) for name, method in methods.items()]
+        named = [(name, _method(method, name)) for name, method in methods.items()]
     else:
-        listed = [methods] if isinstance(methods, (str, Method, type)) else list(methods)
-        named = [(each if isinstance(each, str) else _method(each).title, _method(each)) for each in listed]
+        listed = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
+        made = [(each, _method(each)) for each in listed]
+        named = [(each if isinstance(each, str) else method.title, method) for each, method in made]
     if len(dict(named)) < len(named):
         raise InvalidInput("two methods have the same title; give them names in a dict")
     if not named:
@@ -179,15 +184,10 @@ def named_methods(methods: MethodsLike) -> dict[str, Method]:
     return dict(named)
 
 
-def _method(method: Method | str) -> Method:
-    if isinstance(method, str):
-        from probatum.attributions.registry import get_method  # here, because its methods import this module
+def _method(method: MethodLike, title: str = "") -> Method:
+    from probatum.attributions.registry import as_method  # here, because its methods import this module
 
-        return get_method(method)
-    if not isinstance(method, Method):
-        found = f"the class {method.__name__}" if isinstance(method, type) else f"a {type(method).__name__}"
-        raise InvalidInput(f"a method is {found}; give an instance such as Gradient(), or a name such as 'gradient'")
-    return method
+    return as_method(method, title)
 
 
 def resolved(methods: Mapping[str, Method], prepared: PreparedModel, images: Tensor) -> dict[str, Method]:

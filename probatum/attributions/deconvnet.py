@@ -1,7 +1,6 @@
 """DeconvNet: a class's signal, sent back through the network as through a second one that mirrors it."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -32,7 +31,7 @@ class DeconvNet(Method):
     """
 
     min_coverage: float = 0.5
-    title: ClassVar[str] = "DeconvNet"
+    title = "DeconvNet"
 
     def __post_init__(self) -> None:
         DeconvolutionReLU(self.min_coverage)  # refuses what is no share

@@ -1,7 +1,6 @@
 """DeepLIFT: the change of the logit from a baseline, shared out among the inputs that changed."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -39,7 +38,7 @@ class DeepLIFT(CompleteMethod):
 
     baseline: Baseline | Tensor | str = "zero"
     multiply_by_inputs: bool = True
-    title: ClassVar[str] = "DeepLIFT"
+    title = "DeepLIFT"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself, beside its baseline."""

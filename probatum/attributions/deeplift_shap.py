@@ -1,7 +1,6 @@
 """DeepLiftSHAP: DeepLIFT, averaged over a distribution of baselines."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -37,8 +36,8 @@ class DeepLiftSHAP(CompleteMethod):
 
     baselines: Baselines = field(default_factory=lambda: NoisyBaselines(Zero()))
     multiply_by_inputs: bool = True
-    title: ClassVar[str] = "DeepLiftSHAP"
-    stochastic: ClassVar[bool] = True
+    title = "DeepLiftSHAP"
+    stochastic = True
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The image beside each baseline."""

@@ -1,7 +1,6 @@
 """The edge detector: a control that looks like an attribution and knows no model."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -24,7 +23,7 @@ class EdgeDetector(Method):
     Source: Sobel & Feldman (1968); equal to `skimage.filters.sobel`, at the mirrored borders too.
     """
 
-    title: ClassVar[str] = "Edge Detector"
+    title = "Edge Detector"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """No model call at all."""

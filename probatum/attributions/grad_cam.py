@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -60,7 +59,7 @@ class GradCAM(Method):
     relu: bool = True
     layout: str | Tokens = "auto"
     offset: float = 0.0
-    title: ClassVar[str] = "Grad-CAM"
+    title = "Grad-CAM"
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.offset):

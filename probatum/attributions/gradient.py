@@ -1,7 +1,6 @@
 """Gradient: how the logit changes with each input value."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,7 +20,7 @@ class Gradient(Method):
         1. The map is signed and has all channels; the paper takes the largest magnitude over the channels.
     """
 
-    title: ClassVar[str] = "Gradient"
+    title = "Gradient"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself."""

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -42,8 +41,8 @@ class GradientSHAP(CompleteMethod):
     baselines: Baselines = field(default_factory=lambda: NoisyBaselines(Zero()))
     noise_fraction: float = 0.0
     multiply_by_inputs: bool = True
-    title: ClassVar[str] = "GradientSHAP"
-    stochastic: ClassVar[bool] = True
+    title = "GradientSHAP"
+    stochastic = True
 
     def __post_init__(self) -> None:
         require_count("samples of GradientSHAP", self.samples)

@@ -1,7 +1,6 @@
 """Guided Backprop: a gradient that drops what is negative at every ReLU."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -34,7 +33,7 @@ class GuidedBackprop(Method):
     """
 
     min_coverage: float = 0.5
-    title: ClassVar[str] = "Guided Backprop"
+    title = "Guided Backprop"
 
     def __post_init__(self) -> None:
         GuidedReLU(self.min_coverage)  # refuses what is no share

@@ -1,7 +1,6 @@
 """Guided Grad-CAM: Guided Backprop's detail inside Grad-CAM's region."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -33,7 +32,7 @@ class GuidedGradCAM(Method):
     layout: str | Tokens = "auto"
     min_coverage: float = 0.5
     offset: float = 0.0
-    title: ClassVar[str] = "Guided Grad-CAM"
+    title = "Guided Grad-CAM"
 
     def __post_init__(self) -> None:
         GuidedBackprop(self.min_coverage)

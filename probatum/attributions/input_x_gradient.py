@@ -1,7 +1,6 @@
 """Input × Gradient: each input value times its gradient."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,7 +18,7 @@ class InputXGradient(Method):
     multiplier, is `Gradient`.
     """
 
-    title: ClassVar[str] = "Input × Gradient"
+    title = "Input × Gradient"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself."""

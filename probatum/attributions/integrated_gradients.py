@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
@@ -68,7 +68,7 @@ class IntegratedGradients(CompleteMethod):
     baseline: Baseline | Tensor | str = "zero"
     rule: Rule = "midpoint"
     multiply_by_inputs: bool = True
-    title: ClassVar[str] = "Integrated Gradients"
+    title = "Integrated Gradients"
 
     def __post_init__(self) -> None:
         require_count("steps of Integrated Gradients", self.steps)

@@ -1,7 +1,6 @@
 """Occlusion: how the logit falls while a window hides a part of the image."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -44,7 +43,7 @@ class Occlusion(Method):
     window: Sizes = None
     stride: Sizes = None
     baseline: Baseline | Tensor | str = "zero"
-    title: ClassVar[str] = "Occlusion"
+    title = "Occlusion"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The image, and a copy for each window."""

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probatum.attributions.base import Method
+from probatum.attributions.base import Method, MethodLike
 from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
+from probatum.attributions.explainer import Explainer
 from probatum.attributions.grad_cam import GradCAM
 from probatum.attributions.gradient import Gradient
 from probatum.attributions.gradient_shap import GradientSHAP
@@ -18,6 +19,7 @@ from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.errors import UnknownName
+from probatum.imports import import_object, is_import_path
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,37 @@ def is_control(name: str) -> bool:
 
 
 def get_method(name: str) -> Method:
-    """Builds a method of the table with the papers' defaults; UnknownName suggests the nearest names."""
+    """Builds a method by name.
+
+    Args:
+        name: of the table, which stands for the papers' defaults; or `package.module:name` or `./file.py:name`, a
+            method or a function (model, images, targets) -> maps. Naming one runs the module's code.
+
+    Raises:
+        UnknownName: no method has the name; the nearest ones are suggested.
+        InvalidInput: the module cannot be imported, or the object is no method.
+    """
+    if is_import_path(name):
+        return as_method(import_object(name))
     if name not in METHODS:
         raise UnknownName("method", name, METHODS)
     return METHODS[name].make()
+
+
+def as_method(method: MethodLike, title: str = "") -> Method:
+    """A method itself, the one of a name, or the `Explainer` of a function; InvalidInput where it is none of these.
+
+    Args:
+        method: what stands for a method.
+        title: of an explainer; empty takes the function's name.
+    """
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, str):
+        return get_method(method)
+    return Explainer(method, title)
+
+
+def is_method_name(name: str) -> bool:
+    """True if a name is in the table, or has the form `module:name`, of which nothing is imported."""
+    return name in METHODS or is_import_path(name)

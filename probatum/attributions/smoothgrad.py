@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 
@@ -53,8 +53,8 @@ class SmoothGrad(Method):
     noise_std: float | None = None
     statistic: Literal["mean", "square", "variance"] = "mean"
     estimator: Literal["nested", "joint"] = "nested"
-    title: ClassVar[str] = "SmoothGrad"
-    stochastic: ClassVar[bool] = True
+    title = "SmoothGrad"
+    stochastic = True
 
     def __post_init__(self) -> None:
         if isinstance(self.method, SmoothGrad):

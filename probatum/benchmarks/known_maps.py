@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ _CALLS = count()  # the engine leaves the global generator as found, so noise ne
 class ImageItself(Method):
     """The image; insensitive to the weights."""
 
-    title: ClassVar[str] = "Image itself"
+    title = "Image itself"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """No model call at all."""
@@ -29,7 +28,7 @@ class ImageItself(Method):
 class FixedMap(Method):
     """One map of Gaussian noise for all images and models; insensitive to the weights."""
 
-    title: ClassVar[str] = "Fixed random map"
+    title = "Fixed random map"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """No model call at all."""
@@ -45,8 +44,8 @@ class FixedMap(Method):
 class Noise(Method):
     """Gaussian noise that is drawn anew at every call; nothing can be said of it."""
 
-    title: ClassVar[str] = "Noise, redrawn"
-    stochastic: ClassVar[bool] = True
+    title = "Noise, redrawn"
+    stochastic = True
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """No model call at all."""
@@ -57,7 +56,7 @@ class Noise(Method):
 class NoiseOfWeights(Method):
     """Gaussian noise seeded by weights and image; sensitive to the weights, for another weight gives another map."""
 
-    title: ClassVar[str] = "Noise seeded by the weights"
+    title = "Noise seeded by the weights"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """No model call, but its weights."""

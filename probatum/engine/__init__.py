@@ -13,6 +13,7 @@ from probatum.engine.evaluate import (
     Measurement,
     Multipliers,
 )
+from probatum.engine.external import ExternalMaps, LogitsOf, MakeMaps
 from probatum.engine.extra import Extra
 from probatum.engine.feature_maps import FeatureMap, find_feature_map
 from probatum.engine.layouts import Layout, Tokens, as_layout
@@ -48,6 +49,7 @@ __all__ = [
     "EachBaseline",
     "Evaluation",
     "Expansion",
+    "ExternalMaps",
     "Extra",
     "FeatureMap",
     "GivenBaselines",
@@ -57,6 +59,8 @@ __all__ = [
     "LayerGradient",
     "Layout",
     "Logit",
+    "LogitsOf",
+    "MakeMaps",
     "Measurement",
     "Multipliers",
     "Noise",

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.evaluate import LOGIT, MULTIPLIERS, Evaluation, Measurement, Shared, evaluate
+from probatum.engine.evaluate import LOGIT, MULTIPLIERS, Evaluation, Measurement, Shared, evaluate, predict
+from probatum.engine.external import ExternalCall, ExternalMaps
 from probatum.engine.multipliers import Completeness
 from probatum.engine.prefix import SharedWeights, StaleTensorError
 from probatum.engine.prepared_model import PreparedModel
@@ -174,3 +175,33 @@ def run_without_model(points: PointStream, states: Sequence[VariantState]) -> No
     states[0].end()
     for state in states[1:]:
         state.maps |= {name: states[0].maps[name].clone() for name in state.members}
+
+
+def run_external(
+    points: PointStream, external: ExternalMaps, states: Sequence[VariantState], tick: Callable[[int], None]
+) -> None:
+    """Runs a stream whose maps a function from outside makes, version by version.
+
+    Maps that the function failed to make are NaN, of the shape of its other maps, or of one channel where it made none.
+    """
+    shape = points.images.shape[1:]
+    usual = torch.Size((1, *shape[1:])) if len(shape) > 1 else shape
+    failed: list[tuple[VariantState, Rows]] = []
+    for state in states:
+        assert state.targets is not None, "the classes of the images were predicted before"
+        call, first = ExternalCall(external, state.prepared), points.rows(0, 1)
+        state.targets.require(predict(state.prepared, first.points, first.image).shape[1])
+        for start in range(0, len(points), call.rows):
+            rows = points.rows(start, start + call.rows)
+            maps = call(rows, state.targets.at(rows.image).classes)
+            if maps is None:
+                failed.append((state, rows))
+            else:
+                usual = maps.shape[1:]
+                state.add(Evaluation.of(rows, {external: (maps,)}))
+            tick(len(rows.image))
+    for state, rows in failed:
+        nothing = rows.points.new_full((len(rows.image), *usual), torch.nan)
+        state.add(Evaluation.of(rows, {external: (nothing,)}))
+    for state in states:
+        state.end()

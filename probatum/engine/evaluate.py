@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from probatum.engine.budget import is_measuring
+from probatum.engine.external import ExternalMaps
 from probatum.engine.multipliers import multipliers
 from probatum.engine.prefix import Prefix, SharedWeights
 from probatum.engine.prepared_model import PreparedModel
@@ -51,7 +52,7 @@ class Multipliers:
     """DeepLIFT's multipliers of the target's logit between the points and their baselines, checked for completeness."""
 
 
-Measurement = InputGradient | LayerGradient | Logit | Multipliers
+Measurement = InputGradient | LayerGradient | Logit | Multipliers | ExternalMaps
 PLAIN = InputGradient()
 LOGIT = Logit()
 MULTIPLIERS = Multipliers()

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.chunks import ChunkedRun, VariantState, run_without_model
+from probatum.engine.chunks import ChunkedRun, VariantState, run_external, run_without_model
 from probatum.engine.evaluate import PLAIN, Measurement, evaluate, predict
+from probatum.engine.external import ExternalMaps
 from probatum.engine.independence import require_independent_rows
 from probatum.engine.logits import logits_within
 from probatum.engine.noise import image_keys
@@ -98,15 +99,19 @@ def run_variants(
                 run_without_model(points, states)
                 tick(len(states) * len(points))
                 continue
-            if points.chain:
+            external = next(iter(members.values())).external
+            if points.chain or external:
                 _predict_targets(states, images, budget)
+            if external:
+                run_external(points, external, states, tick)
+                continue
             ChunkedRun(points, measurements, budget, tick).run(states)
             for state in states:
                 state.end()
         for state in states:
             if finite:
                 for name, maps in state.maps.items():
-                    _require_finite(state, images, name, maps)
+                    _require_finite(state, images, name, maps, requests[name].external)
             state.completeness.require(state.prepared, finite=finite)
     return [{name: state.maps[name] for name in requests} for state in states]
 
@@ -114,15 +119,19 @@ def run_variants(
 def _streams(
     images: Tensor, requests: Mapping[str, Request], seed: int
 ) -> list[tuple[PointStream, Mapping[str, Request]]]:
-    """The points to look at, each with the requests that are answered there: those of equal chains together."""
-    groups: dict[tuple[Expansion, ...], dict[str, Request]] = defaultdict(dict)
+    """The points to look at, each with the requests that are answered there: those of equal chains together.
+
+    A function from outside gets its points apart.
+    """
+    groups: dict[tuple[tuple[Expansion, ...], ExternalMaps | None], dict[str, Request]] = defaultdict(dict)
     for name, request in requests.items():
-        groups[request.chain][name] = request
+        groups[request.chain, request.external][name] = request
     # The images themselves come first: their forward pass finds the classes that the other groups aim at.
-    ordered = sorted(groups.items(), key=lambda item: len(item[0]) > 0)
-    # Only what expands an image has noise, and hashing takes as long as a layer.
-    keys = image_keys(images, seed) if any(groups) else images.new_zeros(len(images), dtype=torch.int64)
-    return [(PointStream.of(images, keys, chain), members) for chain, members in ordered]
+    ordered = sorted(groups.items(), key=lambda item: any(item[0]))
+    # Only what expands an image and what comes from outside has noise, and hashing takes as long as a layer.
+    hashed = any(any(key) for key in groups)
+    keys = image_keys(images, seed) if hashed else images.new_zeros(len(images), dtype=torch.int64)
+    return [(PointStream.of(images, keys, chain), members) for (chain, _), members in ordered]
 
 
 def _counter(progress: Tick | None, total: int) -> Callable[[int], None]:
@@ -159,10 +168,13 @@ def _checkpointing_named(prepared: PreparedModel) -> Iterator[None]:
         ) from error
 
 
-def _require_finite(state: VariantState, images: Tensor, name: str, maps: Tensor) -> None:
+def _require_finite(
+    state: VariantState, images: Tensor, name: str, maps: Tensor, external: ExternalMaps | None
+) -> None:
     bad = first_not_finite(maps)
     if bad is not None:
-        cause = _not_finite_cause(state, images, bad)
+        own = f"{external.title} returns them" if external else None
+        cause = own or _not_finite_cause(state, images, bad)
         raise ModelError(f"the {name} map of image {bad} has NaN or infinite values: {cause}")
 
 

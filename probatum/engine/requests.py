@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from probatum.engine.evaluate import Evaluation, Measurement
+from probatum.engine.external import ExternalMaps
 from probatum.engine.prepared_model import PreparedModel
 from probatum.engine.sampling import Expansion
 from probatum.engine.statistics import Accumulator, SampleMoments, Statistic, WeightedSum
@@ -28,6 +29,11 @@ class Request:
     measurements: frozenset[Measurement] = frozenset()
     chain: tuple[Expansion, ...] = ()
     statistic: Statistic = "mean"
+
+    @property
+    def external(self) -> ExternalMaps | None:
+        """The function from outside whose maps are asked for; a request has one at most, and then nothing else."""
+        return next((each for each in self.measurements if isinstance(each, ExternalMaps)), None)
 
     def accumulator(self, batch: int) -> Accumulator:
         """An empty accumulator of the statistic."""

@@ -17,7 +17,7 @@ from probatum.models import save_checkpoint
 from probatum.progress import Progress
 from probatum.runs.cells import CellStore
 from probatum.runs.files import write_arrays
-from probatum.runs.fingerprint import weights_hash
+from probatum.runs.fingerprint import fingerprint, weights_hash
 from probatum.runs.identity import software
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe
@@ -100,8 +100,8 @@ class CheckRun(Computation[SanityResult]):
 
 
 def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
-    """Everything that determines the numbers of a check, as JSON values."""
-    return {"config": config.to_json(), **identity_of_subject(setup)}
+    """Everything that determines the numbers of a check, as JSON values; of methods of one's own, the code, too."""
+    return {"config": config.to_json(), "methods": fingerprint(setup.methods), **identity_of_subject(setup)}
 
 
 def set_up_together(config: CheckConfig, run: RunInWork) -> Setup:

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from probatum.attributions import METHODS
+from probatum.attributions import METHODS, is_method_name
 from probatum.engine import PRECISIONS, as_layout
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.limits import check_numbers
@@ -48,7 +48,7 @@ class CheckConfig:
         classes: a text file with the name of one class a line, or a folder whose sub-folders are the classes; None
             takes the names of the data set, or of the published weights, where their number is the model's.
         train_images: how many images "train" uses.
-        methods: names of attribution methods.
+        methods: names of attribution methods, or `package.module:name` or `./file.py:name` for those of one's own.
         metrics: names of similarity metrics; None are the preset's, or else the usual ones.
         preset: a randomization protocol; `order`, `initializer`, `batch_norm` and `trials` replace its parts.
         stages: "layers", or "blocks" of the module tree; None takes the papers' stages where there is a table of them,
@@ -109,7 +109,6 @@ class CheckConfig:
 
     def __post_init__(self) -> None:
         for kind, names, table in (
-            ("method", self.methods, METHODS),
             ("metric", self.metrics or (), METRICS),
             ("randomization preset", (self.preset,), PRESETS),
             ("initializer", (self.initializer,), INITIALIZERS),
@@ -124,6 +123,9 @@ class CheckConfig:
             for name in names:
                 if name is not None and name not in table:
                     raise UnknownName(kind, name, table)
+        for name in self.methods:
+            if not is_method_name(name):
+                raise UnknownName("method", name, METHODS)
         protocol = preset(self.preset)
         how = initializer(self.initializer) if self.initializer else protocol.initializer
         if (self.order or protocol.order) == "logit" and not isinstance(how, Identity):

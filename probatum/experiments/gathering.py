@@ -1,6 +1,6 @@
 """Cells of a sanity check put together to its result, and the progress of the passes that compute them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +60,7 @@ class ResultBuilder:
             self._ceiling,
             chance_by_image(self._pairs, work.partners),
             {
-                work.image_names[image]: {name: np.concatenate([parts[0], parts[1]]) for name, parts in maps.items()}
+                work.image_names[image]: {name: concatenated([parts[0], parts[1]]) for name, parts in maps.items()}
                 for image, maps in sorted(self._maps.items())
             },
             tuple(failure for cell in work.cells for failure in self._failures[cell]),
@@ -74,6 +74,12 @@ class ResultBuilder:
             method, stage = (second, (TRAINED, AGAIN)[first]) if cell.trial is None else (first, work.stages[second])
             image = work.image_names[cell.first + position]
             yield Failure(image, tuple(work.methods)[method], stage, cell.trial, work.trained.name)
+
+
+def concatenated(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Maps one after another; those of NaN that stand for maps of unknown channels get the channels of the others."""
+    shape = np.broadcast_shapes(*(part.shape[1:] for part in parts))
+    return np.concatenate([np.broadcast_to(part, (len(part), *shape)) for part in parts])
 
 
 class PassedCells:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from probatum.attributions import METHODS, Method, attribute_variants, resolved
+from probatum.attributions import METHODS, Explainer, Method, attribute_variants, resolved
 from probatum.attributions.base import MethodsLike, named_methods
 from probatum.engine import (
     Extra,
@@ -33,7 +33,8 @@ from probatum.errors import InvalidInput, ModelError
 from probatum.experiments.build import smoothed
 from probatum.experiments.chance import OTHERS, groups, partners
 from probatum.experiments.draws import Draws, live_draws
-from probatum.experiments.gathering import PassedCells, ResultBuilder, Ticker
+from probatum.experiments.gathering import PassedCells, ResultBuilder, Ticker, concatenated
+from probatum.experiments.options import set_fields
 from probatum.experiments.references import Reference, not_finite
 from probatum.experiments.result import AGAIN, TRAINED, Failure, SanityResult
 from probatum.maps import get_reduction
@@ -108,7 +109,8 @@ def sanity_check(
         output: where the logits are in what the model returns, as in `engine.prepare`.
         extra: further inputs of the model, one row an image, as in `attribute`.
         memory_budget: as in `attribute`.
-        on_nan: "raise" an error for a map with NaN or infinite values, or "record" it among the result's failures.
+        on_nan: "raise" an error for a map with NaN or infinite values, or "record" it among the result's failures, and
+            with them the images for which an `Explainer` raised an error.
         cells: a folder where parts are stored as they are computed. A check that was interrupted continues when it is
             called again with the same folder, and its scores are those of one that was not, to the bit on the same
             machine with as many threads (on CUDA, with a memory budget that is given). The parts of other checks may
@@ -230,7 +232,7 @@ class SanityWork:
     @cached_property
     def noisy(self) -> dict[str, Method]:
         """The methods that have a noise ceiling: those with noise, and those of others, which may have it unsaid."""
-        known = {type(entry.make()) for entry in METHODS.values()}
+        known = {Explainer, *(type(entry.make()) for entry in METHODS.values())}
         return {name: each for name, each in self.methods.items() if each.stochastic or type(each) not in known}
 
     @cached_property
@@ -364,7 +366,7 @@ class SanityWork:
         place = {image: position for position, image in enumerate(needed)}
         rows = [image - first for image in needed]
         maps = {
-            name: torch.from_numpy(np.concatenate([found[f"maps/{row}"] for found in trained])[rows])
+            name: torch.from_numpy(concatenated([found[f"maps/{row}"] for found in trained])[rows])
             for row, name in enumerate(self.methods)
         }
         return Reference(
@@ -429,6 +431,8 @@ class SanityWork:
         seed: int,
         tick: Tick | None,
     ) -> list[dict[str, Tensor]]:
+        if self.on_nan == "record":  # an explainer's error is one, too
+            methods = {name: set_fields(each, {"on_error": "skip"})[0] for name, each in methods.items()}
         found = attribute_variants(
             [Variant(prepared, targets) for prepared in views],
             self.images[cell.part],

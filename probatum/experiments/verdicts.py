@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from probatum.attributions import METHODS
+from probatum.attributions import is_control
 from probatum.errors import UnknownName
 from probatum.experiments.intervals import Share, share_interval
 from probatum.experiments.result import SanityResult
@@ -220,7 +220,7 @@ def judge(
         KeyError: the result has a metric that is not in `metrics`; give yours with {**METRICS, "mine": metric}.
     """
     if controls is None:
-        controls = [name for name in result.methods if name in METHODS and METHODS[name].control]
+        controls = [name for name in result.methods if is_control(name)]
     verdicts = tuple(
         _verdict(_Scores.of(result, method, name, metrics[name]), control=method in controls)
         for method in result.methods

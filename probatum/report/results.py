@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from probatum.attributions import METHODS
+from probatum.attributions import title_of
 from probatum.experiments.quality import QualityResult
 from probatum.experiments.result import SanityResult
 from probatum.experiments.shift import ShiftResult
@@ -14,11 +14,6 @@ from probatum.metrics.quality import QUALITY
 from probatum.report.bars import bars_figure
 from probatum.report.curve_panels import MethodCurve, curve_panels_figure
 from probatum.report.intervals import bootstrap_interval
-
-
-def method_title(name: str) -> str:
-    """The title of a method of the table; the name of any other."""
-    return METHODS[name].title if name in METHODS else name
 
 
 def method_curves(result: SanityResult, metric: str, titles: Sequence[str]) -> list[MethodCurve]:
@@ -51,7 +46,7 @@ def method_curves(result: SanityResult, metric: str, titles: Sequence[str]) -> l
 
 def sanity_figure(result: SanityResult, metric: str) -> Figure:
     """The scores of a check against the stages, a panel for each method."""
-    titles = [method_title(name) for name in result.methods]
+    titles = list(map(title_of, result.methods))
     images, trials = result.scores.shape[3:]
     return curve_panels_figure(
         method_curves(result, metric, titles),
@@ -65,7 +60,7 @@ def quality_figure(result: QualityResult) -> Figure:
     """The mean scores of the trained model, a panel of bars for each metric on a scale of its own."""
     panels = {
         _quality_title(metric): {
-            method_title(method): bootstrap_interval(result.of(method, metric)[0, :, :1]) for method in result.methods
+            title_of(method): bootstrap_interval(result.of(method, metric)[0, :, :1]) for method in result.methods
         }
         for metric in result.metrics
     }
@@ -80,7 +75,7 @@ def quality_curves_figure(result: QualityResult, metric: str) -> Figure:
     for method in result.methods:
         scores = result.of(method, metric)
         gaps = ~np.isfinite(scores).all(axis=(1, 2))
-        curves.append(MethodCurve(method_title(method), bootstrap_interval(scores), None, None, gaps))
+        curves.append(MethodCurve(title_of(method), bootstrap_interval(scores), None, None, gaps))
     images, trials = result.scores.shape[3:]
     return curve_panels_figure(
         curves,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from probatum.attributions import METHODS
+from probatum.attributions import title_of
 from probatum.experiments.verdicts import (
     INSENSITIVE,
     INSENSITIVE_FROM,
@@ -62,9 +62,7 @@ def verdict_bars_figure(judgement: Judgement, caption: str | None = None) -> Fig
     panels = [panel for panel in (shares, rises) if panel]
     metrics = list(dict.fromkeys(verdict.metric for verdict in judgement.verdicts))
     methods = list(judgement.summaries)
-    names = [
-        text.wrap(METHODS[method].title if method in METHODS else method, _NAME, TITLE_SIZE, 2) for method in methods
-    ]
+    names = [text.wrap(title_of(method), _NAME, TITLE_SIZE, 2) for method in methods]
     left = _MARGIN + max(text.longest(name, TITLE_SIZE) for name in names) + 0.1 + _WORD
     width = (PAGE_WIDTH - left - 2 * _MARGIN - _GAP * (len(panels) - 1)) / len(panels)
     pitch = max(_STEP * (len(metrics) + 1), 0.28)

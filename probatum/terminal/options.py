@@ -88,7 +88,7 @@ Weights = Annotated[
 Methods = Annotated[
     str,
     typer.Option(
-        help="Methods by name, separated by commas; see `probatum list methods`.",
+        help="Methods by name (`probatum list methods`) or of your own (module:name, ./file.py:name), by commas.",
         autocompletion=some_of(listed(Kind.methods)),
     ),
 ]

@@ -2,7 +2,6 @@
 
 import csv
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -38,7 +37,7 @@ CALLS = []
 class Constant(Method):
     """A map that is the same for every image and model, and notes that it was asked for."""
 
-    title: ClassVar[str] = "Constant"
+    title = "Constant"
 
     def request(self, prepared, images):
         return Request(self.value)

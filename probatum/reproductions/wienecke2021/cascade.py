@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +125,7 @@ class AbsoluteGradient(Method):
     ends at 0.37 without and at 0.75 with the sign.
     """
 
-    title: ClassVar[str] = "Gradient"
+    title = "Gradient"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """One point, the image itself."""
