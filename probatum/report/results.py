@@ -89,13 +89,11 @@ def shift_figure(result: ShiftResult) -> Figure:
     """The mean relative difference of each method's maps under an input shift, beside its noise."""
     rows = {"relative difference": result.differences, "noise": result.noise}
     panels = {
-        title: {
-            method_title(method): bootstrap_interval(values[row][:, None]) for row, method in enumerate(result.methods)
-        }
+        title: {title_of(method): bootstrap_interval(values[row][:, None]) for row, method in enumerate(result.methods)}
         for title, values in rows.items()
         if np.isfinite(values).any()
     }
-    words = "; ".join(f"{method_title(name)}: {each.word}" for name, each in result.verdicts.items())
+    words = "; ".join(f"{title_of(name)}: {each.word}" for name, each in result.verdicts.items())
     return bars_figure(panels, limits=None, caption=f"Images: {len(result.image_names)}. {words}.")
 
 
