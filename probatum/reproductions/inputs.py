@@ -1,9 +1,9 @@
 """Inputs of a reproduction: checked and listed before any work begins, and the part of them that identifies a run."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from probatum.data import image_files
 from probatum.errors import InvalidInput, ModelError
@@ -24,45 +24,58 @@ PHOTOGRAPHS = ("imagenet-demo", "imagenet-samples")
 
 
 def require_inputs(config: ReproductionConfig, experiments: Sequence[Experiment]) -> None:
-    """Check everything that the experiments need, and load each network once, so that published weights are in place.
+    """Check everything that the experiments need before any work begins.
+
+    Files and folders come first. Only if they are all there, each network is loaded once: published weights are
+    downloaded now and not after hours.
 
     Raises:
         InvalidInput: something is missing; the message lists all of it, with the command that gets it.
     """
-    missing = list(dict.fromkeys(_missing(config, experiments)))
+    missing = list(_missing_files(config, experiments)) or list(_missing_networks(config, experiments))
     if missing:
         names = ", ".join(experiment.name for experiment in experiments)
         raise InvalidInput(f"{config.paper} ({names}) with the preset {config.preset!r} needs {'; '.join(missing)}")
 
 
-def _missing(config: ReproductionConfig, experiments: Sequence[Experiment]) -> Iterator[str]:
+def _missing_files(config: ReproductionConfig, experiments: Sequence[Experiment]) -> Iterator[str]:
     root = Path(config.data_dir or "")
     if config.data_dir is not None and not root.is_dir():
         yield f"the data folder {root}, which does not exist"
     if config.photographs is not None and not Path(config.photographs).is_dir():
         yield f"the folder of photographs {config.photographs}, which does not exist"
-    demanded = not config.substitutes
-    for name in _all(experiments, "data") if demanded else ():
+    if config.weights not in ("default", "none") and not Path(config.weights).is_file():
+        yield f"the weights {config.weights}, which do not exist"
+    for name in _all(experiments, "data") if not config.substitutes else ():
         if config.data_dir is None or not (root / name).is_dir():
             yield f"{name}/ in the folder of --data-dir ({DATA[name]})"
-    named = demanded or config.model is not None
-    wanted = [experiment for experiment in experiments if named and experiment.inputs.photographs]
-    if wanted and config.photographs is None and not any(map(image_files, _photographs(config))):
+    explained = any(experiment.inputs.photographs for experiment in experiments) and _wants_networks(config)
+    if explained and config.photographs is None and not any(map(image_files, _photographs(config))):
         yield "photographs (--photographs DIR, or imagenet-samples/ in the folder of --data-dir)"
-    for name in dict.fromkeys(config.model or one for one in _all(experiments, "networks") if named):
-        if config.weights != "none":
-            yield from _failure(lambda name=name: load_model(name, config.weights), "give --weights FILE")
-    if any(experiment.inputs.text for experiment in experiments) and (demanded or config.text_model is not None):
-        source = config.text_model or next(one.inputs.text for one in experiments if one.inputs.text)
-        head = None if config.text_model else ("negative", "positive")
-        yield from _failure(lambda: load_text_classifier(source, head), "give --text-model FOLDER")
+
+
+def _missing_networks(config: ReproductionConfig, experiments: Sequence[Experiment]) -> Iterator[str]:
+    if _wants_networks(config) and config.weights != "none":
+        for name in dict.fromkeys(config.model or one for one in _all(experiments, "networks")):
+            yield from _failure(partial(load_model, name, config.weights), "give --weights FILE")
+    checkpoint = next((one.inputs.text for one in experiments if one.inputs.text), None)
+    if checkpoint is not None and config.text_model is not None:
+        yield from _failure(partial(load_text_classifier, config.text_model), "give another --text-model")
+    elif checkpoint is not None and not config.substitutes:
+        head = ("negative", "positive")
+        yield from _failure(partial(load_text_classifier, checkpoint, head), "give --text-model FOLDER")
+
+
+def _wants_networks(config: ReproductionConfig) -> bool:
+    """True if pretrained networks are used: always, but for the preset "quick" without `--model`."""
+    return not config.substitutes or config.model is not None
 
 
 def _all(experiments: Sequence[Experiment], kind: str) -> list[str]:
     return list(dict.fromkeys(name for experiment in experiments for name in getattr(experiment.inputs, kind)))
 
 
-def _failure(load: Any, remedy: str) -> Iterator[str]:
+def _failure(load: Callable[[], object], remedy: str) -> Iterator[str]:
     try:
         load()
     except (InvalidInput, ModelError) as error:

@@ -485,12 +485,12 @@ def test_a_network_of_digits_cannot_see_photographs():
 
 
 @pytest.mark.parametrize(
-    ("figure", "folder"), [("table2_2", "MNIST"), ("figure1", "MNIST"), ("figure8", "imagenet-samples")]
+    ("figure", "folder"), [("table2_2", "MNIST/"), ("figure1", "MNIST/"), ("figure8", "imagenet-samples/")]
 )
 def test_the_paper_preset_misses_its_data(tmp_path, figure, folder):
     config = ReproductionConfig("wienecke2021", (figure,), preset="paper", data_dir=str(tmp_path), device="cpu")
-    with pytest.raises(InvalidInput, match=f"needs the folder {folder}/"):
-        run_reproduction(config, tmp_path)
+    with pytest.raises(InvalidInput, match=folder):
+        run_reproduction(config, tmp_path / "run")
 
 
 def test_an_incomplete_run_is_named(tmp_path):
