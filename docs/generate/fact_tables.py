@@ -3,11 +3,14 @@
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import command_page
 from markup import linked, table
 
-from probatum.benchmarks import SUITES
+from probatum.benchmarks import SUITES, read_records
+from probatum.benchmarks.record import SHARES
+from probatum.benchmarks.tables import protocol
 from probatum.experiments import judge
 from probatum.experiments.run_folder import CEILING_COLUMNS, COLUMNS, FAILURE_COLUMNS
 from probatum.maps import REDUCTIONS
@@ -15,6 +18,7 @@ from probatum.metrics import METRICS
 from probatum.metrics.quality import QUALITY
 from probatum.randomization import INITIALIZERS, PRESETS, Preset
 
+_RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
 _MARK = re.compile(r"^<!-- table: ([a-z-]+) -->$", re.MULTILINE)
 
 
@@ -54,6 +58,34 @@ def _further(preset: Preset) -> str:
 def _verdict_rules() -> str:
     """The rules as `judge` states them."""
     return (inspect.getdoc(judge) or "").partition("\nArgs:")[0]
+
+
+def _verdict_study() -> str:
+    """The newest record of the suite `verdicts`: what should not happen, and the word on each method, by network."""
+    record = read_records(sorted(_RECORDS.glob("*-verdicts/record.json"))[-1])[0]
+    networks = tuple(record.contests)
+    metrics = next(tuple(entry.scores) for entry in record.entries if entry.variant.startswith(SHARES))
+    shares: dict[str, dict[str, str]] = {}
+    counts: dict[str, dict[str, str]] = {}
+    for entry in record.entries:
+        if entry.variant.startswith(SHARES):
+            retained = ", ".join(_two_decimals(entry.scores.get(metric)) for metric in metrics)
+            word = entry.note.partition(":")[0]
+            shares.setdefault(entry.variant.removeprefix(SHARES), {})[entry.contest] = f"{word} ({retained})"
+        elif "value" in entry.scores:
+            variant = entry.variant.partition(" (")[0]
+            counts.setdefault(variant, {})[entry.contest] = f"{entry.scores['value']:.3g}".replace("-", "−")
+    words = table(("method", *networks), [(f"`{name}`", *(row[n] for n in networks)) for name, row in shares.items()])
+    numbers = table(
+        ("share or number", *networks), [(name, *(row[n] for n in networks)) for name, row in counts.items()]
+    )
+    below = f"In brackets: the share retained under {', '.join(metrics)}; – where the metric cannot tell."
+    how = f"Measured: {'; '.join(record.lines)}. {protocol(record)}."
+    return f"{numbers}\n\n{words}\n\n{below}\n\n{how}"
+
+
+def _two_decimals(value: float | None) -> str:
+    return "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # + 0.0: no −0.00
 
 
 def _initializers() -> str:
@@ -101,6 +133,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "reductions": _reductions,
     "quality": _quality,
     "verdict-rules": _verdict_rules,
+    "verdict-study": _verdict_study,
     "suites": _suites,
     "commands": command_page.reference,
     "results-columns": _columns(COLUMNS),

@@ -1,4 +1,4 @@
-"""A record as a figure: times beside probatum's, memory against gradients, or agreement against gradients."""
+"""A record as a figure: times beside probatum's, memory or agreement against gradients, or shares of verdicts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from probatum.benchmarks.contest import BARE
-from probatum.benchmarks.record import OURS, Entry, Record
+from probatum.benchmarks.record import OURS, SHARES, Entry, Record
 from probatum.benchmarks.tables import protocol
 from probatum.engine.budget import CPU_DEFAULT
 from probatum.errors import InvalidInput
+from probatum.experiments.verdicts import INSENSITIVE_FROM, SENSITIVE_UP_TO
 
 _WIDTH, _ROW, _LABEL = 7.48, 0.21, 2.9  # inches: A4 less its margins, one contestant, the names at the left
 _LABEL_LETTERS = 46  # of a title at the left
@@ -34,8 +35,10 @@ def figure(record: Record) -> Figure:
         InvalidInput: the record holds nothing that can be drawn.
     """
     with _style():
-        if any(entry.scores for entry in record.entries):
+        if any(entry.scores and entry.gradients for entry in record.entries):
             return _curves(record)
+        if any(entry.scores for entry in record.entries):
+            return _shares(record)
         if any(entry.memory is not None for entry in record.entries):
             return _memory(record)
         if any(entry.seconds for entry in record.entries):
@@ -138,6 +141,50 @@ def _curves(record: Record) -> Figure:
     return canvas
 
 
+def _shares(record: Record) -> Figure:
+    """A row for each method on each network: the share retained under each metric, between the bounds of verdicts."""
+    contests = {
+        name: [entry for entry in entries if entry.variant.startswith(SHARES)]
+        for name, entries in record.contests.items()
+    }
+    rows = sum(len(entries) + 1.6 for entries in contests.values())
+    metrics = list(dict.fromkeys(name for entry in record.entries for name in entry.scores if name != "value"))
+    canvas, axes = _canvas(record, rows * _ROW, legend=0.2)
+    axes.axvspan(-2, SENSITIVE_UP_TO, color="#e4f0e8", zorder=0)
+    axes.axvspan(INSENSITIVE_FROM, 2, color="#f6e5dc", zorder=0)
+    y = 0.0
+    for network, entries in contests.items():
+        y += 1.0
+        axes.annotate(network, (0, y), xycoords=("axes fraction", "data"), xytext=(-_LABEL * 72 + 4, 0),
+                      textcoords="offset points", va="center", fontweight="bold", annotation_clip=False)  # fmt: skip
+        for entry in entries:
+            y += 1.0
+            method = entry.variant.removeprefix(SHARES)
+            axes.annotate(method, (0, y), xycoords=("axes fraction", "data"), xytext=(-6, 0), ha="right",
+                          textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
+            for number, metric in enumerate(metrics):
+                if metric in entry.scores:
+                    axes.plot([entry.scores[metric]], [y], **_dots(number), alpha=0.85, zorder=4)
+        y += 0.6
+    for number, metric in enumerate(metrics):
+        axes.plot([], [], **_dots(number), label=metric)
+    axes.set_ylim(y + 0.4, 0)
+    axes.set_xlim(-0.15, 1.15)
+    axes.set_yticks([])
+    axes.set_xlabel("share retained: 0 is chance, 1 is the ceiling (green: sensitive, red: insensitive)")
+    _legend(axes, above=True, columns=max(1, len(metrics)))
+    return canvas
+
+
+def _dots(number: int) -> dict[str, Any]:
+    return {
+        "color": _OTHERS[number % len(_OTHERS)],
+        "linestyle": "none",
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "markersize": 4.2,
+    }
+
+
 def _estimators(record: Record) -> list[tuple[str, str]]:
     return list(dict.fromkeys((entry.contest, entry.variant.split()[0]) for entry in record.entries))
 
@@ -189,9 +236,9 @@ def _plain_ticks(*logarithmic: Axis) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
 
 
-def _legend(axes: Axes, *, above: bool = False) -> None:
+def _legend(axes: Axes, *, above: bool = False, columns: int = 2) -> None:
     """Names the lines, within the axes or, where lines fill them, above."""
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2} if above else {}
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": columns} if above else {}
     axes.legend(frameon=False, fontsize=6.0, handlelength=3.0, **place)
 
 

@@ -13,6 +13,7 @@ from probatum.runs.plain_values import parse_dataclass
 
 VERSION = 1  # of the JSON's form
 OURS = "probatum"
+SHARES = "share retained by "  # begins the variant of an entry whose scores are shares of verdicts
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def write_records(records: Sequence[Record], path: Path) -> None:
 def read_records(path: Path) -> tuple[Record, ...]:
     """Reads a file of records; InvalidInput where it is none."""
     try:
-        values = read_json(path)
+        values = read_json(Path(path))
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read as benchmark records: {error}") from error
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):

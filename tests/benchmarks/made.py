@@ -37,3 +37,8 @@ MEMORY = record(
     Entry("SmoothGrad", "Captum", "1 image, 50 points each", gradients=50, note="beyond the cap"),
     suite="memory",
 )
+SHARED = record(
+    Entry("a network", "probatum", "share retained by gradient", scores={"ssim": 0.1, "spearman": -0.05}),
+    Entry("a network", "probatum", "share retained by edges", scores={"ssim": 1.0}),
+    Entry("a network", "probatum", "verdicts that turn into their opposite", scores={"value": 0.0}),
+)

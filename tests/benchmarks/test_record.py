@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from benchmarks.made import CURVES, MEMORY, TIMES, record
+from benchmarks.made import CURVES, MEMORY, SHARED, TIMES, record
 
 from probatum.benchmarks import Entry, Record, figure, markdown, read_records, table, write_records
 from probatum.errors import InvalidInput
@@ -67,7 +67,7 @@ def test_markdown_escapes_and_names_the_machine():
     assert "captum" not in text  # its version is not known
 
 
-@pytest.mark.parametrize("made", [TIMES, CURVES, MEMORY, record(TIMES.entries[0])], ids=str)
+@pytest.mark.parametrize("made", [TIMES, CURVES, MEMORY, SHARED, record(TIMES.entries[0])], ids=str)
 def test_every_kind_of_record_is_drawn(made, tmp_path):
     drawn = figure(made)
     drawn.savefig(tmp_path / "figure.png")
@@ -77,6 +77,13 @@ def test_every_kind_of_record_is_drawn(made, tmp_path):
     ]
     for entry in made.entries:
         assert any(entry.contest in text for text in words)
+
+
+def test_shares_stand_in_the_row_of_their_method():
+    axes = figure(SHARED).axes[0]
+    rows = {text.get_text(): text.xy[1] for text in axes.texts}
+    marks = {(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if len(line.get_xdata())}
+    assert marks == {(0.1, rows["gradient"]), (-0.05, rows["gradient"]), (1.0, rows["edges"])}
 
 
 def test_ratios_stand_where_the_figure_says():

@@ -1,12 +1,14 @@
 """The study of verdicts: its measures on known numbers, its known methods, and all of it in its smallest form."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from nets import ConvNet, images, seeded
 
 from probatum import attribute
-from probatum.benchmarks import BenchConfig, run_suite
+from probatum.benchmarks import BenchConfig, read_records, run_suite
 from probatum.benchmarks.agreement import krippendorff_alpha, rank_agreement, reliability
 from probatum.benchmarks.known_maps import FixedMap, ImageItself, Noise, NoiseOfWeights
 from probatum.experiments import judge, sanity_check
@@ -14,6 +16,7 @@ from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED
 from probatum.randomization import Randomizer, Reset, automatic_stages
 
 nan = np.nan
+RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
 
 
 def test_alpha_is_that_of_krippendorffs_own_example():
@@ -85,3 +88,17 @@ def test_the_study_in_its_smallest_form():
     assert any(name.startswith("noise that is redrawn") for name in values)
     notes = {entry.variant: entry.note for entry in record.entries}
     assert notes["share retained by edges"] == INSENSITIVE
+
+
+def test_the_newest_record_reaches_what_verdicts_promise():
+    record = read_records(sorted(RECORDS.glob("*-verdicts/record.json"))[-1])[0]
+    values: dict[str, list[float]] = {}
+    for entry in record.entries:
+        if "value" in entry.scores:
+            values.setdefault(entry.variant.partition(" (")[0], []).append(entry.scores["value"])
+    assert {len(found) for found in values.values()} == {len(record.contests)} == {4}
+    assert max(values["methods that never use the model, called sensitive"]) == 0
+    assert max(values["a sensitive method, called insensitive"]) == 0
+    assert max(values["methods with opposite words from two metrics, with chance levels"]) == 0
+    assert max(values["verdicts that turn into their opposite"]) <= 0.02
+    assert min(values["noise that is redrawn, left undecided"]) >= 0.95

@@ -23,7 +23,7 @@ from probatum.benchmarks.agreement import rank_agreement, reliability
 from probatum.benchmarks.config import BenchConfig
 from probatum.benchmarks.contest import Arena
 from probatum.benchmarks.known_maps import FixedMap, ImageItself, Noise, NoiseOfWeights
-from probatum.benchmarks.record import OURS, Entry
+from probatum.benchmarks.record import OURS, SHARES, Entry
 from probatum.benchmarks.suites.findings import Findings
 from probatum.data import Preprocessing, load_dataset, load_photographs
 from probatum.data.shipped import SHIPPED, shipped_photographs
@@ -146,7 +146,7 @@ def _known(network: Network, result: SanityResult) -> Iterator[Entry]:
     for method, summary in judgement.summaries.items():
         scores = {verdict.metric: verdict.value for verdict in summary.verdicts if np.isfinite(verdict.value)}
         note = summary.word if summary.word != UNDECIDED else f"{summary.word}: {summary.reason}"
-        yield Entry(network.title, OURS, f"share retained by {method}", scores=scores, note=note)
+        yield Entry(network.title, OURS, SHARES + method, scores=scores, note=note)
     words = {method: summary.word for method, summary in judgement.summaries.items()}
     blind = _share(words[name] == SENSITIVE for name in INDEPENDENT)
     yield _value(network, "methods that never use the model, called sensitive", blind)
