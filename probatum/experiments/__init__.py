@@ -4,6 +4,7 @@ from probatum.experiments.build import Setup, preprocessing_of, set_up
 from probatum.experiments.check import run_check
 from probatum.experiments.compare import PresetComparison, compare_presets
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.localization import LocalizationResult, LocalizationVerdict, localization_check
 from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.result import Failure, SanityResult
 from probatum.experiments.run_folder import Run, read_run
@@ -16,6 +17,8 @@ __all__ = [
     "CheckConfig",
     "Failure",
     "Judgement",
+    "LocalizationResult",
+    "LocalizationVerdict",
     "PresetComparison",
     "Progress",
     "QualityResult",
@@ -28,6 +31,7 @@ __all__ = [
     "Verdict",
     "compare_presets",
     "judge",
+    "localization_check",
     "preprocessing_of",
     "quality_scores",
     "read_run",

@@ -1,0 +1,196 @@
+"""Localization on grids: networks that answer by color, whose evidence is known, and controls that must hold."""
+
+import numpy as np
+import pytest
+import torch
+from nets import ConvNet, images, seeded
+from torch import nn
+
+from probatum.attributions import (
+    DeepLIFT,
+    GradCAM,
+    Gradient,
+    GuidedBackprop,
+    InputXGradient,
+    IntegratedGradients,
+    SmoothGrad,
+)
+from probatum.engine import prepare
+from probatum.errors import InvalidInput, ModelError, UnknownName
+from probatum.experiments import localization_check
+from probatum.experiments.localization.grids import draw_grids
+from probatum.models.disconnected import DisconnectedGrid, join_cells, split_cells
+
+CLASSES, SIZE = 5, 8
+
+
+class Colors(nn.Module):
+    """The logit of class c is 20 times the mean of channel c, nearly, through two layers and a mean over places."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(CLASSES, CLASSES + 1, 3, padding=1, bias=False), nn.ReLU())
+        self.head = nn.Linear(CLASSES + 1, CLASSES)
+        with torch.no_grad():
+            self.layers[0].weight.copy_(0.01 * torch.rand(6, 5, 3, 3, generator=torch.Generator().manual_seed(0)))
+            self.layers[0].weight[range(CLASSES), range(CLASSES), 1, 1] += 1.0
+            self.head.weight.copy_(20 * torch.eye(CLASSES, CLASSES + 1))
+            self.head.bias.zero_()
+
+    def forward(self, x):
+        return self.head(self.layers(x).mean((2, 3)))
+
+
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(CLASSES, 3, 3), nn.Linear(3 * 6 * 6, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.conv(x).relu().flatten(1))
+
+
+def colored(classes, seed=0):
+    """Images of noise whose channel of the class is bright."""
+    generator = torch.Generator().manual_seed(seed)
+    x = 0.1 * torch.rand(len(classes), CLASSES, SIZE, SIZE, generator=generator)
+    for row, each in enumerate(classes):
+        x[row, each] += 0.5 + 0.5 * torch.rand(SIZE, SIZE, generator=generator)
+    return x
+
+
+TEN = colored([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
+METHODS = {
+    "product": InputXGradient(),
+    "guided": GuidedBackprop(),
+    "ig": IntegratedGradients(steps=4),
+    "noisy": SmoothGrad(InputXGradient(), samples=2),
+    "cam": GradCAM(),
+    "gradient": Gradient(),
+}
+
+
+@pytest.fixture(scope="module")
+def result():
+    return localization_check(Colors(), TEN, methods=METHODS, rounds=3)
+
+
+def test_cells_are_joined_and_split():
+    cells = torch.arange(2 * 4 * 1 * 2 * 3.0).reshape(2, 4, 1, 2, 3)
+    grids = join_cells(cells)
+    torch.testing.assert_close(grids[1, 0, :2, 3:], cells[1, 1, 0])
+    torch.testing.assert_close(grids[1, 0, 2:, :3], cells[1, 2, 0])
+    torch.testing.assert_close(split_cells(grids), cells)
+
+
+def test_grids_hold_distinct_classes_and_each_image_at_most_once():
+    counts = {0: 6, 1: 4, 2: 3, 3: 3, 4: 2}
+    classes = [each for each, count in counts.items() for _ in range(count)]
+    # k grids can be filled if and only if the classes give enough images, none more than one to each grid.
+    most = max(k for k in range(9) if sum(min(count, k) for count in counts.values()) >= 4 * k)
+    rounds = draw_grids(classes, 3, seed=1)
+    for grids in rounds:
+        placed = [image for grid in grids for image in grid]
+        assert len(set(placed)) == len(placed) == 4 * most
+        assert all(len({classes[image] for image in grid}) == 4 for grid in grids)
+    assert rounds[0] != rounds[1]
+    assert draw_grids(classes, 3, seed=1) == rounds
+
+
+def test_the_share_is_that_of_the_paper(result):
+    product = InputXGradient()
+    grid = result.grids[1][0]
+    whole = join_cells(TEN[list(grid)][None])
+    for cell, image in enumerate(grid):
+        positive = product(Colors(), whole, [result.targets[image]])[0].sum(0).clamp(min=0)
+        corner = positive[cell // 2 * SIZE :][:SIZE, cell % 2 * SIZE :][:, :SIZE]
+        expected = float(corner.sum() / positive.sum())
+        assert result.shares[0, 0, image, 1] == pytest.approx(expected, rel=1e-5)
+        assert expected > 0.7
+
+
+def test_words_controls_and_chance(result):
+    words = {(m, s): each.word for (m, s), each in result.verdicts.items()}
+    assert words["product", "GridPG"] == "localizes"
+    assert words["gradient", "GridPG"] == "does not"  # of a linear network, the same in every cell
+    # Equal in all cells but for the border of the grid, where the kernel of 3 x 3 is cut.
+    assert result.verdict("gradient", "GridPG").share == pytest.approx(0.25, abs=1e-3)
+    assert words["edge-detector", "GridPG"] == words["edge-detector", "DiFull"] == "does not"
+    for name in ("product", "guided", "ig", "noisy", "gradient"):
+        found = result.verdict(name, "DiFull")
+        assert (found.word, found.share, found.outside) == ("localizes", 1.0, 0.0)
+    # Grad-CAM averages its weights over the grid, so it finds the class's channel in every cell.
+    assert 0 < result.verdict("cam", "DiFull").outside < 0.5
+    assert result.broken == ()
+    assert result.edges == "edge-detector"
+    for turn, grids in enumerate(result.grids):
+        for grid in grids:
+            row = result.methods.index(result.edges)
+            np.testing.assert_allclose(result.shares[:, row, list(grid), turn].mean(axis=1), 0.25, atol=1e-7)
+
+
+def test_a_result_prints_becomes_a_frame_and_draws_itself(result):
+    lines = repr(result).splitlines()
+    assert "chance 0.25: 6 grids of 10 images" in lines[0]
+    assert len(lines) == 2 + len(result.methods)
+    frame = result.to_pandas()
+    assert len(frame) == 24 * 2 * len(result.methods)
+    one = frame[(frame.method == "ig") & (frame.setting == "GridPG")].share.mean()
+    assert one == pytest.approx(result.verdict("ig", "GridPG").share)
+    assert result.maps.shape == (2, len(result.methods), 4, 2 * SIZE, 2 * SIZE)
+    assert len(result.plot().axes) == 1
+    with pytest.raises(UnknownName, match="GridPG"):
+        result.verdict("ig", "gridpg")
+
+
+def test_the_disconnected_network_sees_one_cell_per_class():
+    net = seeded(ConvNet).eval()
+    network = DisconnectedGrid(net, "conv3")
+    x = images(4, (2, 12, 12))
+    classes = torch.tensor([[2, 0, 3, 1]])
+    with torch.no_grad():
+        alone = net(x)
+        together = network(join_cells(x[None]), classes)[0]
+    torch.testing.assert_close(together[classes[0]], alone[range(4), classes[0]])
+    deep = DeepLIFT()(prepare(network).with_extra((classes,)), join_cells(x[None]), [3])
+    assert float(split_cells(deep)[0, [0, 1, 3]].abs().max()) == 0
+    assert float(split_cells(deep)[0, 2].abs().max()) > 0
+
+
+def test_images_that_cannot_be_used_are_named():
+    labels = [0, 1, 2, 3, 4, 1, 1, 2, 3, 0]
+    x = TEN.clone()
+    x[5] = 0.3  # no class
+    found = localization_check(Colors(), x, methods=["gradient"], labels=labels, rounds=1)
+    assert dict(found.left_out).keys() == {"image-005", "image-009"}
+    assert "confidence" in dict(found.left_out)["image-005"]
+    assert "labeled 0, classified as 4" in dict(found.left_out)["image-009"]
+    assert "2 images were left out" in repr(found)
+    few = localization_check(Colors(), TEN[:4], methods=["input-x-gradient"], rounds=2)
+    assert few.verdict("input-x-gradient", "GridPG").word == "undecided"
+    dead = Colors()
+    nn.init.zeros_(dead.layers[0].weight)
+    with torch.no_grad():
+        dead.head.bias.copy_(torch.arange(5.0))
+    for wrong in (TEN[:1], colored([1] * 6)):
+        with pytest.raises(InvalidInput, match="different classes"):
+            localization_check(Colors(), wrong, methods=["gradient"])
+    with pytest.raises(InvalidInput, match="1 predicted classes"):
+        localization_check(dead, TEN, methods=["gradient"], least_confidence=0.0)
+
+
+def test_networks_without_global_pooling_are_refused():
+    with pytest.raises(ModelError, match="global average pooling"):
+        localization_check(Flat(), TEN, methods=["gradient"], least_confidence=0.0)
+
+    class Fixed(Colors):
+        def forward(self, x):
+            assert x.shape[2] == SIZE, "wrong size"
+            return super().forward(x)
+
+    with pytest.raises(ModelError, match="16×16"):
+        localization_check(Fixed(), TEN, methods=["gradient"])
+    with pytest.raises(InvalidInput, match="last feature map"):
+        localization_check(Colors(), TEN, methods={"cam": GradCAM(layer="layers.0")})
+    with pytest.raises(InvalidInput, match="name of a control"):
+        localization_check(Colors(), TEN, methods={"edge-detector": Gradient()})
