@@ -4,19 +4,19 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from probatum.attributions import title_of
 from probatum.experiments.localization.result import CHANCE, SETTINGS, LocalizationResult
 from probatum.maps import get_reduction
 from probatum.report.dots import dots_figure
 from probatum.report.grids import methods_figure
 from probatum.report.html.pictures import reduced
 from probatum.report.intervals import Interval
-from probatum.report.results import method_title
 
 
 def shares_figure(result: LocalizationResult, caption: str | None = None) -> Figure:
     """The mean share of positive attribution in the explained cell, a row for each method, a mark for each setting."""
     rows = {
-        f"{method_title(method)}{' (control)' * (method == result.edges)}": {
+        f"{title_of(method)}{' (control)' * (method == result.edges)}": {
             setting: Interval(*(np.array(value) for value in (found.share, found.low, found.high)))
             for setting in SETTINGS
             for found in [result.verdict(method, setting)]
@@ -62,7 +62,7 @@ def grid_maps_figure(
         [picture] * (settings * cells),
         panels,
         titles,
-        [method_title(name) for name in result.methods],
+        [title_of(name) for name in result.methods],
         photograph_title="Grid",
         caption=note if caption is None else f"{caption}; {note}",
     )
