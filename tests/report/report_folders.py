@@ -1,11 +1,13 @@
 """Small run folders with scores and maps from a generator, and names that are anybody's."""
 
 import json
+import shutil
 
 import numpy as np
 
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.run_folder import write_results
+from probatum.experiments.levels import store_levels
+from probatum.experiments.run_folder import read_run, write_results
 from probatum.experiments.sanity import SanityResult
 from probatum.runs.files import write_json
 
@@ -155,6 +157,10 @@ def reproduction_folder(folder, text="more than half"):
     experiments = [{"name": "figure1", "title": "Maps"}, {"name": "figure10", "title": "Curves"}]
     paper = {"name": "somebody2020", "title": "On maps", "citation": "Somebody (2020)", "experiments": experiments}
     write_json(folder / "paper.json", paper)
+    (folder / "figure1").mkdir()
+    checked = read_run(check_folder(folder / "check", ("a", "b", "c", "d", "e", "f"), kept=0)).result
+    store_levels(folder / "figure1" / "levels.csv", text, checked)
+    shutil.rmtree(folder / "check")
     for name in ("figure1", "figure1-maps", "figure10-curves"):
         figure = Figure(figsize=(2, 1))
         figure.add_subplot().plot([0, 1])

@@ -1,12 +1,16 @@
 """The page of a reproduction: its scorecard and its figures."""
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from probatum.experiments.levels import read_levels
+from probatum.experiments.verdicts import INSENSITIVE_FROM, SENSITIVE_UP_TO
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
 from probatum.report.html.words import count, short_name
+from probatum.report.names import title_of
 from probatum.report.scorecard import tally
 from probatum.runs.files import read_json
 
@@ -23,8 +27,8 @@ def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
     warnings = []
     if settings["preset"] != "paper":
         warnings.append(
-            "The quick preset: the paper's code paths on fewer and smaller things. Substitutes for the paper's data "
-            "or network is named with the verdicts."
+            f"The preset {settings['preset']!r}: the paper's code paths on fewer and smaller things. What replaces the "
+            "paper's data or network is named with the verdicts."
         )
     if settings["weights"] == "none":
         warnings.append("The pretrained model was not trained: its weights are random.")
@@ -40,6 +44,8 @@ def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
         summary=tally(findings),
         findings=findings,
         kinds=_VERDICTS,
+        checks=_checks(folder, paper),
+        bounds=(SENSITIVE_UP_TO, INSENSITIVE_FROM),
         figures=figures,
         warnings=warnings,
         facts=[
@@ -66,6 +72,21 @@ def _paper(folder: Path, name: str) -> dict[str, Any]:
     if (folder / "paper.json").is_file():
         paper |= read_json(folder / "paper.json")
     return paper
+
+
+def _checks(folder: Path, paper: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The sanity checks of the experiments, by title: raw scores with their chance level, ceiling and share."""
+    titles = {entry["name"]: entry["title"] for entry in paper["experiments"]}
+    place, found = folder.resolve(), list[tuple[str, list[dict[str, Any]]]]()
+    for path in sorted([*place.glob("*/levels*.csv"), *place.glob("*/*/levels*.csv")]):
+        experiment = path.relative_to(place).parts[0]
+        if not path.resolve().is_relative_to(place) or experiment not in titles:
+            continue
+        levels = read_levels(path)
+        if levels:
+            rows = [asdict(level) | {"title": title_of(level.method)} for level in levels]
+            found.append((f"{experiment}: {levels[0].check}, after {levels[0].stage}", rows))
+    return found
 
 
 def _figures(folder: Path, paper: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from probatum.attributions import METHODS, Method
 from probatum.data import ImageSet
 from probatum.experiments.build import configured_metric
+from probatum.experiments.levels import store_levels
 from probatum.experiments.run_folder import Run, read_run, write_results
 from probatum.experiments.sanity import sanity_check
 from probatum.maps import REDUCTIONS, abs_normalized, diverging
@@ -75,6 +76,7 @@ def stored_check(
         image: {name: reduced(maps) for name, maps in by_method.items()} for image, by_method in result.maps.items()
     }
     write_results(folder, replace(result, maps=kept))
+    store_levels(folder / "levels.csv", facts["title"], result)
     write_panels(folder / "images.npz", data.pictures()[: len(kept)], {})
     titles = [class_names[target] for target in result.targets[: len(kept)]]
     write_json(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from probatum.experiments import SanityResult, sanity_check
+from probatum.experiments.levels import store_levels
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
 from probatum.randomization import preset
@@ -76,6 +77,7 @@ def compute(context: Context, folder: Path) -> None:
         cells=context.cells,
         progress=context.progress,
     )
+    store_levels(folder / "levels.csv", subject.title, result)
     shown = result.maps[subject.data.image_names[0]]
     store_arrays(
         folder,

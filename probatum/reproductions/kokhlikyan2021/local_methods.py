@@ -23,6 +23,7 @@ from probatum.attributions import (
     Zero,
 )
 from probatum.experiments import sanity_check
+from probatum.experiments.levels import store_levels
 from probatum.experiments.quality import quality_scores
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
@@ -159,6 +160,7 @@ def compute(context: Context, folder: Path) -> None:
         cells=context.cells,
         progress=context.progress,
     )
+    store_levels(folder / "levels.csv", subject.title, compared)
     shown = compared.maps[names[0]]
     store_arrays(
         folder,

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from probatum.experiments import sanity_check
+from probatum.experiments.levels import store_levels
 from probatum.maps import get_reduction
 from probatum.models.stages import Stages
 from probatum.randomization import automatic_stages, preset, stages_from_table
@@ -46,15 +47,15 @@ def compute(context: Context, folder: Path) -> None:
     arrays: dict[str, np.ndarray] = {}
     facts = []
     for subject in subjects:
-        found, values = _check(context, subject)
+        found, values = _check(context, subject, folder)
         facts.append(found)
         arrays |= {f"{subject.name}-{name}": array for name, array in values.items()}
     store_arrays(folder, **arrays)
     write_facts(folder, preset=context.config.preset, seed=context.config.seed, networks=facts)
 
 
-def _check(context: Context, subject: Subject) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The facts and arrays of one network."""
+def _check(context: Context, subject: Subject, folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The facts and arrays of one network; its chance level and ceiling go to the folder."""
     images = subject.data.images.to(context.device)
     plan = (
         stages_from_table(subject.model, subject.stages, images=images)
@@ -74,6 +75,7 @@ def _check(context: Context, subject: Subject) -> tuple[dict[str, Any], dict[str
         cells=context.cells,
         progress=lambda done, total, what: context.progress(done, total, f"{subject.title}, {what}"),
     )
+    store_levels(folder / f"levels-{subject.name}.csv", subject.title, result, METRICS)
     kept = result.maps[subject.data.image_names[0]]
     reduce = get_reduction("abs-normalized")
     arrays = {

@@ -13,6 +13,7 @@ from probatum.attributions import GuidedBackprop, InputXGradient, IntegratedGrad
 from probatum.data import ImageSet
 from probatum.engine import PLAIN, Evaluation, PreparedModel, Request, all_logits, prepare, relu_coverage
 from probatum.experiments import Run, read_run, sanity_check
+from probatum.experiments.levels import store_levels
 from probatum.experiments.run_folder import write_results
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
@@ -207,6 +208,7 @@ def run_cascade(
         progress=context.progress,
     )
     write_results(folder, result)
+    store_levels(folder / "levels.csv", f"{spec.title} on {data.name}", result)
     write_arrays(folder / "images.npz", {"pictures": data.pictures()[:keep].numpy()})
     names = spec.class_names if spec.channels == 3 else data.class_names
     about = {
