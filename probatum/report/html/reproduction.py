@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from probatum.attributions import title_of
 from probatum.experiments.levels import read_levels
 from probatum.experiments.verdicts import INSENSITIVE_FROM, SENSITIVE_UP_TO
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
 from probatum.report.html.words import count, short_name
-from probatum.report.names import title_of
 from probatum.report.scorecard import tally
 from probatum.runs.files import read_json
 
