@@ -1,11 +1,20 @@
 """Adebayo et al. 2018, "Sanity Checks for Saliency Maps": do maps depend on what a network has learned?
 
 Differs from the paper:
-    1. Layers are re-drawn by PyTorch's initializers; the small networks are randomized several times, not once.
-    2. The integral of Integrated Gradients is the midpoint sum.
-    3. SSIM is shown under both of the authors' settings, that of their notebook and that of their later answer; HOG has
+    1. The preset "quick" begins and re-draws the small networks with PyTorch's initializers, the others with those of
+       the authors: truncated N(0, 0.1²), biases 0.1. This matters: on 300 digits with permuted labels Gradient's ABS
+       rank correlation is 0.27 with the former and 0.06 with the latter, 0.17 in the paper. The networks are randomized
+       several times, not once. L2 regularization, an option of the authors' script, is left off as it is there.
+    2. Grad-CAM is shown twice: as PAIR's `saliency` had it, which the authors used and whose sum begins with ones, and
+       as published.
+    3. The randomized networks are asked for the class that the trained one predicts; the authors' notebooks ask each
+       for the class that it predicts itself. Accuracy is that on test images, theirs that on 5,000 validation images.
+    4. The integral of Integrated Gradients is the midpoint sum.
+    5. Photographs are resized and cropped for torchvision's networks; the authors squash them to 299 × 299 pixels in
+       [−1, 1], where the zero baseline is gray.
+    6. SSIM is shown under both of the authors' settings, that of their notebook and that of their later answer; HOG has
        cells of 4 pixels on images of 28.
-    4. Claims that the paper judges by eye are judged by our rules, which each finding states.
+    7. Claims that the paper judges by eye are judged by our rules, which each finding states.
 """
 
 from functools import partial

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from probatum.attributions import METHODS, Method
+from probatum.attributions import Method
 from probatum.data import ImageSet
 from probatum.experiments.build import configured_metric
 from probatum.experiments.levels import store_levels
@@ -22,8 +22,9 @@ from probatum.metrics import get_metric
 from probatum.randomization import Randomizer
 from probatum.report import curves_figure, grid_figure
 from probatum.report.style import MapStyle
-from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS
+from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS, title_of_method
 from probatum.reproductions.base import Context
+from probatum.reproductions.rules import live_counts, live_scores
 from probatum.runs.files import read_arrays, write_arrays, write_json
 from probatum.runs.fingerprint import weights_hash
 
@@ -154,20 +155,21 @@ def _grid(run: Run, number: int, picture: np.ndarray, style: MapStyle) -> Figure
 def _curves(run: Run, metric: str) -> Figure:
     result, entry = run.result, get_metric(metric)
     methods = [name for name in result.methods if name != CONTROL]
-    undefined = {name: (result.constant[result.methods.index(name)] > 0).sum(axis=(1, 2)) for name in methods}
+    scores = {name: live_scores(result, name, metric) for name in methods}
+    count = [min(counts) for counts in zip(*(live_counts(one) for one in scores.values()), strict=True)]
     ceiling = {name: result.ceiling[result.methods.index(name), result.metrics.index(metric)] for name in methods}
     return curves_figure(
-        {METHODS[name].title: result.of(name, metric) for name in methods},
+        {title_of_method(name): one for name, one in scores.items()},
         metric_title=entry.title,
         column_titles=result.stages,
         control=result.of(CONTROL, metric).mean(axis=(1, 2)),
-        ceiling={METHODS[name].title: float(row.mean()) for name, row in ceiling.items() if np.isfinite(row).all()},
-        undefined={METHODS[name].title: counts for name, counts in undefined.items()},
+        ceiling={title_of_method(name): float(row.mean()) for name, row in ceiling.items() if np.isfinite(row).all()},
         caption=f"{run.config['title']}, {run.config['order']} randomization; {run.config['protocol']}; "
-        f"metric {metric}, on maps: {REDUCTIONS[entry.reduction].title}.",
+        f"metric {metric}, on maps: {REDUCTIONS[entry.reduction].title}; images with a score of every method at each "
+        f"stage: {', '.join(map(str, count))} of {len(result.image_names)}.",
     )
 
 
 def titles_of(methods: Sequence[str]) -> list[str]:
     """The names of methods in figures."""
-    return [METHODS[method].title for method in methods]
+    return [title_of_method(method) for method in methods]

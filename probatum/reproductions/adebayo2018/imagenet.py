@@ -12,48 +12,67 @@ from probatum.report import methods_figure
 from probatum.reproductions.adebayo2018 import rules
 from probatum.reproductions.adebayo2018.checks import draw_check, drawable, panel, pictures_of, stored_check
 from probatum.reproductions.adebayo2018.photographs import imagenet_task
-from probatum.reproductions.adebayo2018.rules import PRODUCTS, conclude
-from probatum.reproductions.adebayo2018.setting import SIZES, methods_for
-from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
-from probatum.reproductions.findings import joined, not_computed
+from probatum.reproductions.adebayo2018.setting import PAIR, SIZES, methods_for
+from probatum.reproductions.base import Claim, Context, Finding, Role, read_facts, write_facts
+from probatum.reproductions.findings import not_computed
+from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting, conclude
 
 WHERE = "cascading randomization of Inception v3"
-SENSITIVE = Claim(
-    "imagenet-sensitive",
-    WHERE,
-    "Gradient, SmoothGrad and Grad-CAM depend on the weights.",
-    "maps change from the first re-drawn blocks on and lose all resemblance",
-)
-GUIDED = Claim(
-    "imagenet-guided-backprop",
-    WHERE,
-    "Guided Backprop hardly depends on the weights of the higher layers.",
-    "maps stay almost the same down to the lowest blocks",
-)
-GUIDED_CAM = Claim(
-    "imagenet-guided-grad-cam",
-    WHERE,
-    "Guided Grad-CAM hardly depends on the weights of the higher layers.",
-    "maps stay almost the same down to the lowest blocks",
-)
-SIGN = Claim(
-    "imagenet-sign",
-    f"{WHERE}, rank correlation without ABS",
+MAIN: Role = "main result"
+RESULT: Role = "result"
+ABOUT = (PRETRAINED, PHOTOGRAPHS)
+CHANGES = "maps change from the first re-drawn blocks on and lose all resemblance"
+STEADY = "maps stay almost the same down to the lowest blocks"
+PRODUCTS_KEEP = "Input × Gradient and Integrated Gradients keep the structure of the input when nothing trained is left"
+
+
+def _claim(name: str, statement: str, paper: str, where: str = WHERE, role: Role = "result") -> Claim:
+    return Claim(f"imagenet-{name}", where, statement, paper, ABOUT, role)
+
+
+SENSITIVE = {
+    "gradient": _claim("gradient", "Gradient depends on the weights.", CHANGES, role="main result"),
+    "smoothgrad": _claim("smoothgrad", "SmoothGrad depends on the weights.", CHANGES),
+    "grad-cam-pair": _claim("grad-cam", "Grad-CAM depends on the weights.", CHANGES),
+}
+GUIDED = {
+    method: (
+        _claim(name, f"{title} hardly depends on the weights of the higher layers.", STEADY, role=role),
+        _claim(
+            f"{name}-above",
+            f"{title} depends on the weights of the higher layers less than Gradient does.",
+            STEADY,
+        ),
+    )
+    for method, name, title, role in (
+        ("guided-backprop", "guided-backprop", "Guided Backprop", MAIN),
+        ("guided-grad-cam-pair", "guided-grad-cam", "Guided Grad-CAM", RESULT),
+    )
+}
+SIGN = _claim(
+    "sign",
     "The signs in Input × Gradient and Integrated Gradients depend on the weights.",
     "signed rank correlation falls to about 0",
+    f"{WHERE}, rank correlation without ABS",
 )
-STRUCTURE = Claim(
-    "imagenet-structure",
-    f"{WHERE}, rank correlation with ABS and SSIM",
-    "Input × Gradient and Integrated Gradients keep the structure of the input when nothing trained is left.",
-    "maps still show the outlines of the photograph",
-)
+OUTLINES = "maps still show the outlines of the photograph"
+STRUCTURE = {
+    "spearman-abs": _claim(
+        "structure-rank",
+        f"By ABS rank correlation, {PRODUCTS_KEEP}, more than Gradient does.",
+        OUTLINES,
+        f"{WHERE}, rank correlation with ABS",
+    ),
+    "ssim": _claim("structure-ssim", f"By SSIM, {PRODUCTS_KEEP}, more than Gradient does.", OUTLINES, f"{WHERE}, SSIM"),
+}
 EDGE_CONTROL = Claim(
     "imagenet-edge-control",
     "edge detectors",
     "An edge detector does not depend on the model, so no randomization changes its map.",
     "similarity 1 by construction",
+    role="self-test",
 )
+CLAIMS = (*SENSITIVE.values(), *(one for both in GUIDED.values() for one in both), SIGN, *STRUCTURE.values())
 
 
 def compute(context: Context, folder: Path) -> None:
@@ -69,7 +88,8 @@ def compute(context: Context, folder: Path) -> None:
     else:
         plan = automatic_stages(task.model, task.photographs.images[:1].to(context.device))
     protocol = (
-        f"each layer's own initializer, running statistics of batch norm kept; {sizes.photograph_points}; "
+        f"each layer's own initializer, running statistics of batch norm kept; explained is the class that the trained "
+        f"network predicts{', ' + task.layer if task.layer else ''}; {sizes.photograph_points}; "
         f"preset {context.config.preset}, seed {context.config.seed}"
     )
     stored_check(
@@ -84,7 +104,7 @@ def compute(context: Context, folder: Path) -> None:
         class_names=task.spec.class_names or (),
         facts={"title": task.title, "protocol": protocol},
     )
-    write_facts(folder, check=task.spec.name, substitution=task.substitution, comparable=not task.untrained)
+    write_facts(folder, check=task.spec.name, setting=task.setting.to_json())
 
 
 def draw(folder: Path) -> dict[str, Figure]:
@@ -113,25 +133,22 @@ def _guided_backprop(folder: Path) -> Figure:
 def judge(folder: Path) -> list[Finding]:
     """The claims on ImageNet."""
     facts = read_facts(folder)
-    claims = (SENSITIVE, GUIDED, GUIDED_CAM, SIGN, STRUCTURE, EDGE_CONTROL)
     if "missing" in facts:
-        return not_computed(claims, facts["missing"])
-    run, substitution = read_run(folder / facts["check"]), facts["substitution"]
-    looks = ("gradient", "smoothgrad", "grad-cam")
-    guided, guided_cam = ("guided-backprop",), ("guided-grad-cam",)
-    measured = (
-        (SENSITIVE, looks, rules.sensitive(run, looks), rules.RULE_SENSITIVE),
-        (GUIDED, guided, rules.invariant(run, *guided), rules.RULE_INVARIANT),
-        (GUIDED_CAM, guided_cam, rules.invariant(run, *guided_cam), rules.RULE_INVARIANT),
-        (SIGN, PRODUCTS, rules.sign_lost(run, PRODUCTS), rules.RULE_SIGN_LOST),
-        (STRUCTURE, PRODUCTS, rules.structure_kept(run, PRODUCTS), rules.RULE_STRUCTURE),
-        (EDGE_CONTROL, (), rules.controlled(run), rules.RULE_CONTROL),
-    )
-    findings = []
-    for claim, methods, one, rule in measured:
-        about = joined(rules.exceptions(run, methods) if methods else "", substitution)
-        if not facts["comparable"]:
-            findings.append(Finding(claim, one.ours, "not comparable", about))
-        else:
-            findings.append(conclude(claim, {run.config["title"]: one}, rule, about))
-    return findings
+        return not_computed((*CLAIMS, EDGE_CONTROL), facts["missing"])
+    run = read_run(folder / facts["check"])
+    runs = {run.config["title"]: run}
+    found = [(claim, rules.changed(runs, method), _published(runs, method, "spearman-abs", -1))
+             for method, claim in SENSITIVE.items()]  # fmt: skip
+    for method, (stays, more) in GUIDED.items():
+        found.append((stays, rules.stays(runs, method), _published(runs, method, "ssim")))
+        found.append((more, rules.stays_more(runs, method), ""))
+    found.append((SIGN, rules.sign_lost(runs, *rules.PRODUCTS), ""))
+    found += [(claim, rules.kept_more(runs, metric, *rules.PRODUCTS), "") for metric, claim in STRUCTURE.items()]
+    found.append((EDGE_CONTROL, rules.controlled(runs), ""))
+    setting = Setting.from_json(facts["setting"])
+    return [conclude(claim, outcome, setting, note) for claim, outcome, note in found]
+
+
+def _published(runs: rules.Runs, method: str, metric: str, stage: int | None = None) -> str:
+    """The number of the published definition, for methods of PAIR."""
+    return rules.published(runs, method, metric, stage) if method in PAIR else ""

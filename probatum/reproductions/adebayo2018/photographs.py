@@ -10,6 +10,9 @@ from probatum.errors import InvalidInput
 from probatum.experiments.build import preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
 from probatum.reproductions.base import Context
+from probatum.reproductions.findings import joined
+from probatum.reproductions.networks import before_last_relu
+from probatum.reproductions.setting import PRETRAINED, Setting
 
 PAPER_NETWORK = "inception_v3"
 SHOWN_FIRST = {
@@ -21,9 +24,12 @@ SHOWN_FIRST = {
 
 MISSING_NETWORK = (
     "no pretrained network was given; take --model inception_v3, which torchvision downloads, or any other with "
-    "--weights FILE, or --preset paper"
+    "--weights FILE, or --preset cpu"
 )
-MISSING_PHOTOGRAPHS = "no photographs were given; take --photographs FOLDER, or --data-dir with imagenet-samples/"
+MISSING_PHOTOGRAPHS = (
+    "no photographs were given; take --photographs FOLDER, or --data-dir with imagenet-samples/ and imagenet-demo/, "
+    "the photographs of the authors' repository"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +41,14 @@ class ImageNetTask:
         model: on the context's device.
         photographs: preprocessed for it.
         untrained: True if its weights are random.
+        layer: the values that are explained where they are not the network's outputs, in words; else "".
     """
 
     spec: ModelSpec
     model: nn.Module
     photographs: ImageSet
     untrained: bool
+    layer: str
 
     @property
     def title(self) -> str:
@@ -48,10 +56,12 @@ class ImageNetTask:
         return f"{self.spec.title} with random weights" if self.untrained else self.spec.title
 
     @property
-    def substitution(self) -> str:
-        """Network used instead of the paper's, in words; "" if none."""
+    def setting(self) -> Setting:
+        """What replaces the paper's network."""
+        random = {PRETRAINED: "the weights are random: give --weights"} if self.untrained else {}
         other = self.spec.name != PAPER_NETWORK or self.untrained
-        return f"{self.title} instead of a trained Inception v3" if other else ""
+        stand_in = joined(f"{self.title} instead of a trained Inception v3", self.layer)
+        return Setting((stand_in,) if other else (), random)
 
 
 def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
@@ -73,8 +83,9 @@ def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
     if spec.channels != 3:
         raise InvalidInput(f"{spec.title} takes no photographs; give --model inception_v3 or another of torchvision's")
     photographs = load_photographs(files[:count], preprocessing_of(spec))
-    model = load_model(spec.name, config.weights, seed=config.seed).to(context.device)
-    return ImageNetTask(spec, model, photographs, config.weights == "none")
+    loaded = load_model(spec.name, config.weights, seed=config.seed).to(context.device)
+    model, layer = before_last_relu(loaded, photographs.images)
+    return ImageNetTask(spec, model, photographs, config.weights == "none", layer)
 
 
 def photograph_files(context: Context) -> list[Path]:

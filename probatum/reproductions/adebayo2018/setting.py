@@ -1,10 +1,14 @@
 """Sizes, methods, metrics, data and trained networks of all experiments."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from probatum.attributions import (
+    METHODS,
+    PAIR_OFFSET,
     EdgeDetector,
     GradCAM,
     Gradient,
@@ -17,12 +21,39 @@ from probatum.attributions import (
 )
 from probatum.data import DATASETS, UNIT_RANGE, ImageSet, load_dataset
 from probatum.models import PAPER_MNIST, TrainingConfig, TrainingReport, load_model, model_spec
+from probatum.randomization import Initializer, Reset, TruncatedNormal
 from probatum.reproductions.base import Context
+from probatum.reproductions.setting import Setting
 from probatum.runs.cache import train_once
 
 NETWORKS = ("basic_cnn", "mlp")
 METRICS = ("spearman", "spearman-abs", "ssim", "ssim-adebayo-issue", "hog-pearson")
 CONTROL = "edge-detector"
+PAIR = {"grad-cam-pair": "grad-cam", "guided-grad-cam-pair": "guided-grad-cam"}
+"""Methods as PAIR's `saliency` had them when the paper was written, and the published ones beside which they stand."""
+
+TRAINING_IMAGES = "55,000 training images"
+MNIST_DIGITS = "MNIST"
+
+
+@dataclass(frozen=True)
+class AuthorsWeights(Initializer):
+    """First weights of the authors' small networks: truncated N(0, 0.1²), every bias 0.1.
+
+    Source: `train_cnn_models.py` of github.com/adebayoj/sanity_checks_saliency; re-drawn layers get them too.
+    """
+
+    std: float = 0.1
+    bias: float = 0.1
+
+    def _draw(self, module: nn.Module, name: str, trained: Tensor, generator: torch.Generator) -> Tensor:
+        if name == "bias":
+            return torch.full_like(trained, self.bias)
+        return TruncatedNormal(self.std)(module, name, trained, generator)
+
+
+INITIALIZERS: dict[str, Initializer] = {"pytorch": Reset(), "adebayo": AuthorsWeights()}
+"""First weights of the small networks, and what their layers are re-drawn with."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +80,9 @@ class AdebayoSizes:
         train_images: of a data set; None is all.
         test_images: that measure accuracy and from which the explained ones come; None is all.
         training: of the small networks.
+        weights: a key of `INITIALIZERS`.
         memorized: training images with permuted labels; None is all.
+        label_trainings: networks of true and of permuted labels, each from other first weights and other permutations.
         memorizing: training on the permuted labels.
         true_labels: training on the true labels of these images.
         per_class: explained images of each class of a small data set.
@@ -65,7 +98,9 @@ class AdebayoSizes:
     train_images: int | None
     test_images: int | None
     training: TrainingConfig
+    weights: Literal["pytorch", "adebayo"]
     memorized: int | None
+    label_trainings: int
     memorizing: TrainingConfig
     true_labels: TrainingConfig
     per_class: int
@@ -80,10 +115,12 @@ class AdebayoSizes:
 
 SIZES = {
     "paper": AdebayoSizes(
-        train_images=None,
+        train_images=55_000,
         test_images=None,
         training=PAPER_MNIST,
-        memorized=None,
+        weights="adebayo",
+        memorized=55_000,
+        label_trainings=3,
         memorizing=replace(PAPER_MNIST, epochs=500, monitor="train", target_accuracy=0.95),
         true_labels=PAPER_MNIST,
         per_class=10,
@@ -95,11 +132,31 @@ SIZES = {
         points=Points(),
         photograph_points=Points(),
     ),
+    "cpu": AdebayoSizes(
+        train_images=55_000,
+        test_images=2000,
+        training=TrainingConfig(epochs=15, batch_size=50, learning_rate=1e-4),
+        weights="adebayo",
+        memorized=2000,
+        label_trainings=3,
+        memorizing=TrainingConfig(epochs=200, batch_size=50, learning_rate=1e-4, monitor="train", target_accuracy=0.95),
+        true_labels=TrainingConfig(epochs=50, batch_size=50, learning_rate=1e-4),
+        per_class=5,
+        trials=3,
+        filters=100,
+        photographs=10,
+        drawn=1,
+        photographs_drawn=3,
+        points=Points(),
+        photograph_points=Points(15, 15, 5, 5),
+    ),
     "quick": AdebayoSizes(
         train_images=6000,
         test_images=1000,
         training=TrainingConfig(epochs=4, batch_size=64, learning_rate=1e-3, schedule="linear"),
+        weights="pytorch",
         memorized=300,
+        label_trainings=3,
         memorizing=TrainingConfig(epochs=100, batch_size=20, learning_rate=5e-4, monitor="train", target_accuracy=0.95),
         true_labels=TrainingConfig(epochs=20, batch_size=20, learning_rate=5e-4),
         per_class=2,
@@ -123,15 +180,22 @@ def methods_for(network: str, points: Points) -> dict[str, Method]:
         "smoothgrad": SmoothGrad(samples=points.samples),
         "input-x-gradient": InputXGradient(),
         "guided-backprop": GuidedBackprop(),
+        "grad-cam-pair": GradCAM(layer, offset=PAIR_OFFSET),
         "grad-cam": GradCAM(layer),
+        "guided-grad-cam-pair": GuidedGradCAM(layer, offset=PAIR_OFFSET),
         "guided-grad-cam": GuidedGradCAM(layer),
         "integrated-gradients": IntegratedGradients(points.steps),
         "integrated-gradients-sg": SmoothGrad(IntegratedGradients(points.nested_steps), samples=points.nested_samples),
         CONTROL: EdgeDetector(),
     }
-    if network == "mlp":
-        del methods["grad-cam"], methods["guided-grad-cam"]
+    if network == "mlp":  # it has no feature maps
+        methods = {name: method for name, method in methods.items() if "grad-cam" not in name}
     return methods
+
+
+def title_of_method(name: str) -> str:
+    """A method as figures and findings call it."""
+    return f"{METHODS[PAIR[name]].title} (PAIR)" if name in PAIR else METHODS[name].title
 
 
 def datasets(context: Context) -> list[str]:
@@ -144,14 +208,20 @@ def datasets(context: Context) -> list[str]:
     return [digits] + ["fashion-mnist"] * (context.data_folder("FashionMNIST") is not None)
 
 
-def substitution_of(names: list[str]) -> str:
-    """Return the data used instead of the paper's, in words; "" if none."""
-    parts = []
-    if "digits" in names:
-        parts.append("rendered digits instead of MNIST")
-    if "fashion-mnist" not in names:
-        parts.append("no Fashion-MNIST (give FashionMNIST/raw in the data folder)")
-    return "; ".join(parts)
+def setting_of(names: list[str], images: int | None) -> Setting:
+    """What an experiment on small networks replaced.
+
+    Args:
+        names: of its data sets.
+        images: of a training; None is all.
+    """
+    digits = "rendered digits were used: give MNIST/ in the folder of --data-dir"
+    stand_ins = ["rendered digits instead of MNIST"] * ("digits" in names)
+    stand_ins += ["no Fashion-MNIST (give FashionMNIST/raw in the folder of --data-dir)"] * (
+        "fashion-mnist" not in names
+    )
+    smaller = {TRAINING_IMAGES: f"{images:,}"} if images is not None and images < 55_000 else {}
+    return Setting(tuple(stand_ins), {MNIST_DIGITS: digits} if "digits" in names else {}, smaller)
 
 
 def load_small(context: Context, name: str, split: str, count: int | None) -> ImageSet:
@@ -164,14 +234,33 @@ def load_small(context: Context, name: str, split: str, count: int | None) -> Im
     return load_dataset(name, split, count, context.config.data_dir, context.config.seed, preprocessing=UNIT_RANGE)
 
 
+def untrained(context: Context, network: str, seed: int) -> nn.Module:
+    """A small network before its training."""
+    model = load_model(network, "none", seed=seed)
+    chosen = context.pick(SIZES).weights
+    if chosen != "pytorch":
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for module in model.modules():
+                for name, values in module.named_parameters(recurse=False):
+                    values.copy_(INITIALIZERS[chosen](module, name, values, generator))
+    return model.to(context.device)
+
+
 def trained(
-    context: Context, network: str, training: ImageSet, test: ImageSet, config: TrainingConfig, what: str
+    context: Context,
+    network: str,
+    training: ImageSet,
+    test: ImageSet,
+    config: TrainingConfig,
+    what: str,
+    first_weights: int = 0,
 ) -> tuple[nn.Module, TrainingReport]:
-    """Train a small network on its data set, or load it from the cache."""
+    """Train a small network on its data set, or load it from the cache; `first_weights` numbers the trainings."""
     assert training.labels is not None
     assert test.labels is not None
-    seed = context.config.seed
-    model = load_model(network, "none", seed=seed).to(context.device)
+    seed = context.config.seed + first_weights
+    model = untrained(context, network, seed)
     report = train_once(
         model,
         training.images,

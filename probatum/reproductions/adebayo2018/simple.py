@@ -27,10 +27,9 @@ from probatum.randomization import stream
 from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.bars import bars_figure
 from probatum.report.style import MapStyle
-from probatum.reproductions.adebayo2018.checks import displayed, panel, read_panels, titles_of, write_panels
-from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, likeness
+from probatum.reproductions.adebayo2018.checks import displayed, drawable, panel, read_panels, titles_of, write_panels
+from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, STRUCTURE, likeness
 from probatum.reproductions.adebayo2018.photographs import SHOWN_FIRST, photograph_files
-from probatum.reproductions.adebayo2018.rules import Measured, conclude
 from probatum.reproductions.adebayo2018.setting import CONTROL, SIZES, datasets, load_small
 from probatum.reproductions.base import (
     Claim,
@@ -41,7 +40,8 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
-from probatum.reproductions.findings import estimate
+from probatum.reproductions.rules import above, fact, measure, ratio
+from probatum.reproductions.setting import conclude
 from probatum.runs.cache import train_once
 
 CONSTANT = Claim(
@@ -49,12 +49,21 @@ CONSTANT = Claim(
     "analysis of simple models, linear model",
     "The gradient of a linear model is its coefficients, whatever the input.",
     "exact, by algebra",
+    role="self-test",
 )
-IDENTITIES = Claim(
-    "linear-identities",
+SMOOTH_IDENTITY = Claim(
+    "linear-smoothgrad",
     "analysis of simple models, linear model",
-    "On a linear model SmoothGrad is Gradient, and Integrated Gradients from zero is Input × Gradient.",
+    "On a linear model SmoothGrad is Gradient.",
     "exact, by algebra",
+    role="self-test",
+)
+PATH_IDENTITY = Claim(
+    "linear-integrated-gradients",
+    "analysis of simple models, linear model",
+    "On a linear model Integrated Gradients from zero is Input × Gradient.",
+    "exact, by algebra",
+    role="self-test",
 )
 WHERE = "analysis of simple models, one convolution with sum pooling"
 ALONG_EDGES = Claim(
@@ -69,10 +78,20 @@ LIKE_EDGES = Claim(
     "Input × Gradient of a random convolution with sum pooling looks like an edge detector.",
     "by eye",
 )
+MORE = {
+    measured: Claim(
+        f"pooling-likeness-{short}",
+        WHERE,
+        f"By {MEASURES[measured].title}, it does so more than Input × Gradient of a random linear model.",
+        "by eye",
+    )
+    for measured, short in ((RANKS, "rank"), (STRUCTURE, "ssim"))
+}
 Network = TypeVar("Network", bound=nn.Module)
 GRAY = Preprocessing((0.0,), (1.0,), resize=256, crop=224)
 TARGET = 3  # of the linear model: one class for all images, so that their gradients can be compared
 DRAWN = 3
+UNITS = ("image", "filter")
 ROUNDING = 1e-10
 ALIKE = 0.3  # rank correlation with the edge detector
 SHIPPED = "the photographs of scikit-image"
@@ -227,7 +246,7 @@ def _side_by_side(path: Path, rows: list[str], style: MapStyle, caption: str) ->
     count = range(len(panels["pictures"]))
     return methods_figure(
         displayed(panels["pictures"]),
-        [[panel(panels[name], style)[row] for name in methods] for row in count],
+        [drawable(np.stack([panel(panels[name], style)[row] for name in methods])) for row in count],
         rows,
         titles_of(methods),
         edges=[panel(panels[CONTROL], "abs-normalized")[row] for row in count],
@@ -240,48 +259,29 @@ def judge(folder: Path) -> list[Finding]:
     """The claims on the two models."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     linear = facts["linear"]
-    name = f"linear model on {linear['dataset']}"
-    spread, smooth, integrated = (linear[key] for key in ("gradient_spread", "smoothgrad_gap", "integrated_gap"))
     exact = f"no difference beyond rounding ({ROUNDING:g}, in float64)"
-    same = Measured(
-        f"gradients of {linear['images']} images differ by {spread:.1e} of the largest value", spread <= ROUNDING
-    )
-    equal = Measured(
-        f"differences of {smooth:.1e} and {integrated:.1e} of the largest value", max(smooth, integrated) <= ROUNDING
-    )
-    pooling = f"{facts['filters']} random filters on {facts['data']}"
-    ratios = arrays["ratios"]
-    shares = bootstrap_interval(np.log(np.where(ratios > 0, ratios, np.nan)))
-    low, mean, high = (float(np.exp(end)) for end in (shares.low, shares.mean, shares.high))
-    undefined = int(np.isnan(ratios).sum())
-    stronger = Measured(
-        f"edges {mean:.2f} [{low:.2f}, {high:.2f}] times as strong where it is not constant", bool(low > 1)
-    )
-    return [
-        conclude(CONSTANT, {name: same}, exact),
-        conclude(IDENTITIES, {name: equal}, exact),
-        conclude(
-            ALONG_EDGES,
-            {pooling: stronger},
-            "the 95 % interval of the geometric mean lies above 1",
-            f"{undefined} maps without such pixels" if undefined else "",
-        ),
-        conclude(
-            LIKE_EDGES,
-            {pooling: _likeness(facts["methods"], arrays["scores"])},
-            f"a rank correlation of at least {ALIKE} with the edge detector, and the 95 % interval of the gain over "
-            "Input × Gradient of a random linear model above 0 under both measures",
-        ),
+    name = f"linear model on {linear['dataset']}"
+    findings = [
+        conclude(claim, fact(linear[key] <= ROUNDING, f"{name}: {linear[key]:.1e} of the largest value", exact))
+        for claim, key in (
+            (CONSTANT, "gradient_spread"),
+            (SMOOTH_IDENTITY, "smoothgrad_gap"),
+            (PATH_IDENTITY, "integrated_gap"),
+        )
     ]
-
-
-def _likeness(methods: list[str], scores: np.ndarray) -> Measured:
-    """Judge the similarity of Input × Gradient to the edge detector, compared with the linear model's."""
-    product = methods.index(METHODS["input-x-gradient"].title)
-    ours, met = [], True
-    for place, metric in enumerate(MEASURES.values()):
-        one, control = (bootstrap_interval(scores[row, place]) for row in (product, -1))
-        ours.append(f"{metric.title} {estimate(one)}, linear model {estimate(control)}")
-        met &= bool(bootstrap_interval(scores[product, place] - scores[-1, place]).low > 0)
-        met &= bool(one.mean >= ALIKE) or metric.name != RANKS
-    return Measured("; ".join(ours), met)
+    pooling = f"{facts['filters']} random filters on {facts['data']}"
+    edges = ratio(
+        f"{pooling}: strength of edges where it is not constant / elsewhere",
+        arrays["ratios"],
+        np.ones_like(arrays["ratios"]),
+        *UNITS,
+    )
+    product = facts["methods"].index(METHODS["input-x-gradient"].title)
+    scores = dict(zip(MEASURES, arrays["scores"].swapaxes(0, 1), strict=True))  # (method, image, filter) by measure
+    alike = measure(f"{pooling}: {MEASURES[RANKS].title} with the edge detector", scores[RANKS][product], *UNITS)
+    findings += [conclude(ALONG_EDGES, above(edges, 1.0)), conclude(LIKE_EDGES, above(alike, ALIKE))]
+    for measured, claim in MORE.items():
+        gain = scores[measured][product] - scores[measured][-1]
+        what = f"{pooling}: {MEASURES[measured].title} with the edge detector, less that of the linear model"
+        findings.append(conclude(claim, above(measure(what, gain, *UNITS), 0.0)))
+    return findings
