@@ -20,7 +20,18 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from probatum.engine import Extra, Output, PreparedModel, Request, TargetsLike, Tick, Variant, prepare, run_variants
+from probatum.engine import (
+    Compute,
+    Extra,
+    Output,
+    PreparedModel,
+    Request,
+    TargetsLike,
+    Tick,
+    Variant,
+    prepare_with,
+    run_variants,
+)
 from probatum.errors import InvalidInput
 from probatum.progress import shows_progress
 
@@ -63,21 +74,9 @@ class Method(ABC):
         Raises:
             InvalidInput, ModelError, MemoryBudgetError: as `attribute`, and what the method's own page names.
         """
-        return attribute(
-            model,
-            images,
-            targets,
-            {self.title: self},
-            seed=seed,
-            memory_budget=memory_budget,
-            chunk=chunk,
-            precision=precision,
-            channels_last=channels_last,
-            fold_batch_norm=fold_batch_norm,
-            output=output,
-            extra=extra,
-            progress=progress,
-        )[self.title]
+        compute = Compute(precision, channels_last, fold_batch_norm, memory_budget, chunk)
+        prepared = _prepared(model, compute, images, output, extra)
+        return attribute(prepared, images, targets, {self.title: self}, seed=seed, progress=progress)[self.title]
 
 
 MethodLike: TypeAlias = Method | str | Callable[..., Any]
@@ -141,27 +140,19 @@ def attribute(
         ModelError: the model cannot be explained by one of the methods; nothing is returned for the others.
         MemoryBudgetError: one row needs more than the budget.
     """
-    methods = named_methods(methods)
+    compute = Compute(precision, channels_last, fold_batch_norm, memory_budget, chunk)
+    named = named_methods(methods)
+    prepared = _prepared(model, compute, images, output, extra)
+    return attribute_variants([Variant(prepared, targets)], images, named, seed=seed, progress=progress)[0]
+
+
+def _prepared(
+    model: nn.Module | PreparedModel, compute: Compute, images: Tensor, output: Output | None, extra: Extra | None
+) -> PreparedModel:
+    """Prepares a model for the images of one call."""
     if isinstance(images, DataLoader):
         raise InvalidInput("the images come from a DataLoader; attribute_stream takes it and gives maps batch by batch")
-    prepared = prepare(
-        model,
-        precision,
-        channels_last=channels_last,
-        fold_batch_norm=fold_batch_norm,
-        example=images,
-        output=output,
-        extra=extra,
-    )
-    return attribute_variants(
-        [Variant(prepared, targets)],
-        images,
-        methods,
-        seed=seed,
-        memory_budget=memory_budget,
-        chunk=chunk,
-        progress=progress,
-    )[0]
+    return prepare_with(model, compute, example=images, output=output, extra=extra)
 
 
 def named_methods(methods: MethodsLike) -> dict[str, Method]:
@@ -205,8 +196,6 @@ def attribute_variants(
     methods: Mapping[str, Method],
     *,
     seed: int = 0,
-    memory_budget: int | str | None = None,
-    chunk: int | None = None,
     finite: bool = True,
     progress: Tick | None = None,
 ) -> list[dict[str, Tensor]]:
@@ -218,12 +207,11 @@ def attribute_variants(
     computed once, as long as the version given first has it.
 
     Args:
-        variants: prepared models that differ in their weights alone, each with the targets explained there.
+        variants: prepared models that differ in their weights alone, each with the targets explained there. The first
+            one's memory budget bounds each model call and the graph that versions share.
         images: as in `attribute`, like all that follows.
         methods: by name.
         seed: of the noise.
-        memory_budget: of one model call, and of the graph that versions share.
-        chunk: most points in one model call.
         finite: whether maps with NaN or infinite values are refused; else they are returned as they are.
         progress: called with (points done, points in all) after each model call.
 
@@ -233,13 +221,4 @@ def attribute_variants(
     prepared = variants[0].prepared
     images = prepared.accept(images)
     requests = {name: method.request(prepared, images) for name, method in methods.items()}
-    return run_variants(
-        variants,
-        images,
-        requests,
-        seed=seed,
-        memory_budget=memory_budget,
-        chunk=chunk,
-        finite=finite,
-        progress=progress,
-    )
+    return run_variants(variants, images, requests, seed=seed, finite=finite, progress=progress)

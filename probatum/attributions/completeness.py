@@ -60,15 +60,14 @@ class CompleteMethod(Method):
         Raises:
             InvalidInput: local maps of several baselines, whose factors cannot be put on the mean.
         """
-        prepared = prepare(model, precision)
+        prepared = prepare(model, precision, memory_budget=memory_budget)
         images = prepared.accept(images)
         batch = len(images)
         exact = torch.promote_types(prepared.dtype, torch.float32)  # differences and sums of half precision round
         stream = PointStream.of(images, image_keys(images, seed), self.endpoints(images))
         if targets is None:
-            classes = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
-        else:
-            classes = Targets.of(images, targets).classes
+            targets = all_logits(prepared, images).argmax(1)
+        classes = Targets.of(images, targets).classes
         if not self.multiply_by_inputs:
             if len(stream) > batch:
                 raise InvalidInput(
@@ -81,7 +80,7 @@ class CompleteMethod(Method):
         step = max(batch, _ROWS)
         for start in range(0, len(stream), step):
             rows = stream.rows(start, start + step)
-            end, begin = (all_logits(prepared, at, memory_budget=memory_budget) for at in (rows.origins, _given(rows)))
+            end, begin = (all_logits(prepared, at) for at in (rows.origins, _given(rows)))
             rise = (end.to(exact) - begin).gather(1, classes[rows.image, None])[:, 0]
             change.index_add_(0, rows.image, rows.weights * rise)
         return maps.to(exact).flatten(1).sum(1) - change

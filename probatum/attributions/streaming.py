@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from probatum.attributions.base import MethodsLike, attribute_variants, named_methods
-from probatum.engine import Output, PreparedModel, Targets, Variant, all_logits, prepare
+from probatum.engine import Compute, Output, PreparedModel, Targets, Variant, all_logits, prepare_with
 from probatum.errors import InvalidInput, ProbatumError
 
 
@@ -86,7 +86,9 @@ def attribute_stream(
         )
     if isinstance(targets, (str, Tensor)) and not (isinstance(targets, str) and targets == "predicted"):
         raise InvalidInput("targets of a stream are one class index, 'predicted', or what each batch holds: None")
-    prepared = prepare(model, precision, channels_last=channels_last, output=output)
+    compute = Compute(precision, channels_last, fold_batch_norm, memory_budget, chunk)
+    # Folding needs an example, which the first batch is.
+    prepared = prepare_with(model, replace(compute, fold_batch_norm=False), output=output)
 
     def stream(prepared: PreparedModel) -> Iterator[MapBatch]:
         number = first = 0
@@ -95,21 +97,12 @@ def attribute_stream(
                 images, given = _parts(batch)
                 images = images.to(prepared.device, non_blocking=True)
                 if fold_batch_norm and number == 0:
-                    prepared = prepare(
-                        model,
-                        precision,
-                        channels_last=channels_last,
-                        fold_batch_norm=True,
-                        example=images,
-                        output=output,
-                    )
+                    prepared = prepare_with(model, compute, example=images, output=output)
                 chosen = given if targets is None else targets
                 if chosen is None or isinstance(chosen, str):
-                    chosen = all_logits(prepared, images, memory_budget=memory_budget, chunk=chunk).argmax(1)
+                    chosen = all_logits(prepared, images).argmax(1)
                 classes = Targets.of(images, chosen).classes
-                maps = attribute_variants(
-                    [Variant(prepared, classes)], images, methods, seed=seed, memory_budget=memory_budget, chunk=chunk
-                )[0]
+                (maps,) = attribute_variants([Variant(prepared, classes)], images, methods, seed=seed)
             yield MapBatch(number, first, images, classes, maps)
             number, first = number + 1, first + len(images)
             del batch, given, images, chosen, classes, maps  # before the next batch is made

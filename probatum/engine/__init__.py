@@ -1,5 +1,6 @@
 """The attribution engine: hooks, gradients, sample points, noise streams and the memory budget. It knows no method."""
 
+from probatum.engine.compute import Compute
 from probatum.engine.copying import copy_model, frozen_copy
 from probatum.engine.coverage import relu_coverage
 from probatum.engine.evaluate import (
@@ -23,7 +24,7 @@ from probatum.engine.noise import image_keys
 from probatum.engine.outputs import Output
 from probatum.engine.plan import Tick, run, run_variants
 from probatum.engine.precision import PRECISIONS
-from probatum.engine.prepared_model import PreparedModel, prepare, prepare_like
+from probatum.engine.prepared_model import PreparedModel, prepare, prepare_like, prepare_with
 from probatum.engine.references import (
     Distribution,
     EachBaseline,
@@ -44,6 +45,7 @@ __all__ = [
     "PLAIN",
     "PRECISIONS",
     "BackwardRule",
+    "Compute",
     "DeconvolutionReLU",
     "Distribution",
     "EachBaseline",
@@ -91,6 +93,7 @@ __all__ = [
     "image_keys",
     "prepare",
     "prepare_like",
+    "prepare_with",
     "relu_coverage",
     "run",
     "run_variants",

@@ -1,7 +1,5 @@
 """The memory budget: how many points one model call may hold, from the bytes that a row was measured to need."""
 
-import math
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,8 +9,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from probatum.engine.arguments import require_count
-from probatum.errors import InvalidInput, MemoryBudgetError, MemoryBudgetWarning, warn
+from probatum.engine.arguments import parse_bytes
+from probatum.engine.compute import Compute
+from probatum.errors import MemoryBudgetError, MemoryBudgetWarning, warn
 
 T = TypeVar("T")
 MIB = 1 << 20
@@ -23,20 +22,6 @@ COPIES = 10  # of an image, that a row's points, noise, gradients and maps are t
 CUDA_SHARE = 0.5  # of the free memory: the backward pass and the convolutions' workspace need the rest
 # What errors without a type of their own say: torch's CPU allocator, the CUDA runtime, cuBLAS and cuDNN.
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-_UNITS = {"b": 1, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
-_UNITS |= {"k": 1 << 10, "m": MIB, "g": 1 << 30}  # a letter alone is binary, as in the options of other programs
-
-
-def parse_bytes(size: int | float | str) -> int:
-    """Reads a number of bytes, or a text such as "2 GiB", "2G", "512MiB" or "1.5 GB"."""
-    if isinstance(size, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", size.lower())
-        if match is None or (match[2] or "b") not in _UNITS:
-            raise InvalidInput(f"memory budget {size!r} is not a size; write '512 MiB', '2 GiB' or a number of bytes")
-        size = float(match[1]) * _UNITS[match[2] or "b"]
-    if not 1 <= size < math.inf:
-        raise InvalidInput(f"memory budget {size} is no positive number of bytes")
-    return int(size)
 
 
 def default_budget(device: torch.device) -> int:
@@ -138,16 +123,12 @@ class Budget:
     grows: bool = False
 
     @classmethod
-    def of(
-        cls, images: Tensor, limit: int | str | None, max_rows: int | None, row_bytes: dict[object, int]
-    ) -> "Budget":
+    def of(cls, images: Tensor, compute: Compute, row_bytes: dict[object, int]) -> "Budget":
         """Makes the budget of a call; the device's default where neither a limit nor a number of rows is given."""
-        if max_rows is not None:
-            require_count("chunk, the most rows of a model call,", max_rows)
+        limit = None if compute.memory_budget is None else parse_bytes(compute.memory_budget)
+        max_rows = compute.chunk
         default = limit is None and max_rows is None
-        if limit is not None:
-            limit = parse_bytes(limit)
-        elif default:
+        if default:
             limit = default_budget(images.device)
             max_rows = CPU_ROWS if images.device.type == "cpu" else None
         return cls(images[0].nbytes, limit, max_rows, row_bytes, grows=default)

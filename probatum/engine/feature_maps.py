@@ -161,7 +161,7 @@ def layer_outputs(prepared: PreparedModel, images: Tensor) -> tuple[LayerOutput,
     """Watches a forward pass on the first image, once for each prepared model and shape of the inputs."""
     key = prepared.shapes(images)
     if key not in prepared.seen_layers:
-        with computing(prepared.device, prepared.precision), warnings.catch_warnings():
+        with computing(prepared.device, prepared.compute.precision), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the model gives its warnings again in the passes that count
             prepared.seen_layers[key] = _watch(prepared, prepared.accept(images[:1]))
     found: tuple[LayerOutput, ...] = prepared.seen_layers[key]

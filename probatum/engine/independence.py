@@ -121,7 +121,8 @@ def _is_rounding(prepared: PreparedModel, image: Tensor, batch: Tensor, number: 
         return False
     try:
         model = copy_model(prepared.model, own=lambda name: True).double()
-        exact = replace(prepared, model=model, dtype=torch.float64, precision=None).with_extra(prepared.extra)
+        compute = replace(prepared.compute, precision=None)
+        exact = replace(prepared, model=model, dtype=torch.float64, compute=compute).with_extra(prepared.extra)
         own, beside = exact.logits(image.double()), exact.logits(batch.double(), number)
     except Exception:  # a device or an operation without float64
         return False

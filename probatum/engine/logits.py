@@ -13,19 +13,13 @@ from probatum.engine.precision import computing
 from probatum.engine.prepared_model import PreparedModel
 
 
-def all_logits(
-    prepared: PreparedModel,
-    images: Tensor,
-    *,
-    memory_budget: int | str | None = None,
-    chunk: int | None = None,
-) -> Float[Tensor, "batch classes"]:
-    """Returns the logits of all images, without gradients and in chunks under the budget."""
-    with computing(prepared.device, prepared.precision):
+def all_logits(prepared: PreparedModel, images: Tensor) -> Float[Tensor, "batch classes"]:
+    """Returns the logits of all images, without gradients and in chunks under the prepared model's memory budget."""
+    with computing(prepared.device, prepared.compute.precision):
         images = prepared.accept(images)
         prepared.require_extra(images)
-        require_independent_rows(prepared, images, alone=chunk == 1)
-        return logits_within(prepared, images, Budget.of(images, memory_budget, chunk, prepared.row_bytes))
+        require_independent_rows(prepared, images, alone=prepared.compute.chunk == 1)
+        return logits_within(prepared, images, Budget.of(images, prepared.compute, prepared.row_bytes))
 
 
 def logits_within(

@@ -32,15 +32,10 @@ def run(
     requests: Mapping[str, Request],
     *,
     seed: int = 0,
-    memory_budget: int | str | None = None,
-    chunk: int | None = None,
     progress: Tick | None = None,
 ) -> dict[str, Tensor]:
     """Answers all requests for a batch of images: `run_variants` of one version of the model."""
-    variants = [Variant(prepared, targets)]
-    return run_variants(
-        variants, images, requests, seed=seed, memory_budget=memory_budget, chunk=chunk, progress=progress
-    )[0]
+    return run_variants([Variant(prepared, targets)], images, requests, seed=seed, progress=progress)[0]
 
 
 def run_variants(
@@ -49,8 +44,6 @@ def run_variants(
     requests: Mapping[str, Request],
     *,
     seed: int = 0,
-    memory_budget: int | str | None = None,
-    chunk: int | None = None,
     finite: bool = True,
     progress: Tick | None = None,
 ) -> list[dict[str, Tensor]]:
@@ -61,12 +54,10 @@ def run_variants(
     alike before the first layer that differs: give those first that differ from the others near the output alone.
 
     Args:
-        variants: the versions, at least one.
+        variants: the versions, at least one; the first one's memory budget and chunk hold for all.
         images: as `prepared.accept` returns them.
         requests: by name; they hold for all versions.
         seed: of the noise streams.
-        memory_budget: bytes or a text such as "2 GiB"; None is the device's default.
-        chunk: most points in one model call; alone, it replaces the budget.
         finite: whether maps with NaN or infinite values are refused; else they are returned as they are.
         progress: called with (points done, points in all) after each model call.
 
@@ -80,15 +71,15 @@ def run_variants(
     """
     prepared = variants[0].prepared
     with (
-        computing(prepared.device, prepared.precision),
+        computing(prepared.device, prepared.compute.precision),
         cudnn_off_for_recurrent(prepared.model, prepared.device),
         _checkpointing_named(prepared),
     ):
         prepared.require_extra(images)
         states = [VariantState.of(variant, images) for variant in variants]
         if any(request.measurements for request in requests.values()):
-            require_independent_rows(prepared, images, alone=chunk == 1)
-        budget = Budget.of(images, memory_budget, chunk, prepared.row_bytes)
+            require_independent_rows(prepared, images, alone=prepared.compute.chunk == 1)
+        budget = Budget.of(images, prepared.compute, prepared.row_bytes)
         streams = _streams(images, requests, seed)
         tick = _counter(progress, len(states) * sum(len(points) for points, _ in streams))
         for points, members in streams:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
+from probatum.engine.compute import Compute
 from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.extra import Extra, accepted_extra, require_call, require_rows
 from probatum.engine.folding import Fold, find_folds, fold
@@ -31,8 +32,7 @@ class PreparedModel:
         name: the class name of the caller's model, for messages.
         dtype: floating-point type of the computation.
         device: where the weights are.
-        precision: as asked for; None is full precision in the model's own type.
-        channels_last: whether the channels of images and activations lie next to each other in memory.
+        compute: how it computes, as asked for.
         folds: the batch norms that are part of the convolution before them.
         row_bytes: what the memory budget has measured, kept from call to call.
         source: the parameters and buffers of the caller's model when it was prepared.
@@ -46,8 +46,7 @@ class PreparedModel:
     name: str
     dtype: torch.dtype
     device: torch.device
-    precision: str | None = None
-    channels_last: bool = False
+    compute: Compute
     folds: tuple[Fold, ...] = ()
     row_bytes: dict[object, int] = field(default_factory=dict)
     source: Versions | None = field(default=None, repr=False)
@@ -60,7 +59,7 @@ class PreparedModel:
     def resolution(self) -> float:
         """The relative distance of neighboring numbers among the factors of products."""
         short = {"tf32": 2.0**-10, "bfloat16": torch.finfo(torch.bfloat16).eps}
-        return short.get(self.precision or "", torch.finfo(self.dtype).eps)
+        return short.get(self.compute.precision or "", torch.finfo(self.dtype).eps)
 
     def logits(
         self, points: Float[Tensor, "rows *shape"], image: Int64[Tensor, " rows"] | None = None
@@ -74,10 +73,10 @@ class PreparedModel:
         Raises:
             ModelError: the model returns nothing that is one vector of logits a row, or takes other inputs.
         """
-        if self.channels_last:
+        if self.compute.channels_last:
             points = points.contiguous(memory_format=torch.channels_last)
         inputs = (points, *self.extra_of(len(points), image)) if self.extra else (points,)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.compute.precision == "bfloat16"):
             try:
                 answer = self.model(*inputs)
             except TypeError:
@@ -149,7 +148,7 @@ class PreparedModel:
             raise InvalidInput(f"images are {images.dtype}; scale them to floating point as the model expects them")
         if images.device != self.device:
             raise InvalidInput(f"images are on {images.device}, {self.name} is on {self.device}; move one to the other")
-        if self.channels_last and images.ndim != 4:
+        if self.compute.channels_last and images.ndim != 4:
             raise InvalidInput(f"channels_last is for (batch, channel, height, width), not {tuple(images.shape)}")
         bad = first_not_finite(images)
         if bad is not None:
@@ -173,6 +172,8 @@ def prepare(
     *,
     channels_last: bool = False,
     fold_batch_norm: bool = False,
+    memory_budget: int | str | None = None,
+    chunk: int | None = None,
     example: Tensor | None = None,
     like: PreparedModel | None = None,
     output: Output | None = None,
@@ -190,6 +191,9 @@ def prepare(
         channels_last: lay the channels of each pixel next to each other, which convolutions often like better.
         fold_batch_norm: let each convolution that a batch norm directly follows do the work of both, with weights of
             the prepared model's own; equal up to rounding.
+        memory_budget: bytes, or a text such as "2 GiB", for the points and activations of one model call; None is 512
+            MiB on the CPU and half of the free memory on CUDA.
+        chunk: most points in one model call; alone, it replaces the budget.
         example: images of which the first shows which batch norm follows which convolution; needed for folding.
         like: the prepared model of another model of the same structure, whose memory measurements and folds hold here
             too.
@@ -206,24 +210,41 @@ def prepare(
             model, or the example is missing.
         ModelError: the model cannot be copied, or spreads over several devices.
     """
+    compute = Compute(precision, channels_last, fold_batch_norm, memory_budget, chunk)
+    return prepare_with(model, compute, example=example, like=like, output=output, extra=extra)
+
+
+def prepare_with(
+    model: nn.Module | PreparedModel,
+    compute: Compute,
+    *,
+    example: Tensor | None = None,
+    like: PreparedModel | None = None,
+    output: Output | None = None,
+    extra: Extra | None = None,
+) -> PreparedModel:
+    """Does the work of `prepare`, which takes the fields of `compute` one by one.
+
+    A model that is prepared already is returned as it is, with the memory budget and the chunk that `compute` gives.
+    """
     if isinstance(model, PreparedModel):
-        _require_options(model, precision, channels_last, fold_batch_norm)
+        _require_options(model, compute)
         if output is not None and output != model.output:
             raise InvalidInput("the model was prepared with another output; give output to prepare")
+        limited = model.compute.limited(compute.memory_budget, compute.chunk)
+        model = model if limited == model.compute else replace(model, compute=limited)
         return model if extra is None else model.with_extra(extra)
     if not isinstance(model, nn.Module):
         raise InvalidInput(f"the model is a {type(model).__name__}, not a torch.nn.Module")
     _require_hashable(model)
     # What is made in inference mode is of no use to autograd afterwards.
     with torch.inference_mode(False), torch.no_grad():
-        return _prepared(model, precision, channels_last, fold_batch_norm, example, like, output, extra)
+        return _prepared(model, compute, example, like, output, extra)
 
 
 def _prepared(
     model: nn.Module,
-    precision: str | None,
-    channels_last: bool,
-    fold_batch_norm: bool,
+    compute: Compute,
     example: Tensor | None,
     like: PreparedModel | None,
     output: Output | None,
@@ -237,17 +258,17 @@ def _prepared(
     if len(devices) > 1:
         raise ModelError(f"{name} spreads over {', '.join(sorted(map(str, devices)))}; put it on one device")
     device = devices.pop()
-    dtype = dtype_of(precision) if precision else (tensors[0].dtype if tensors else torch.float32)
-    if precision:
-        require_precision(precision, device)
+    dtype = dtype_of(compute.precision) if compute.precision else (tensors[0].dtype if tensors else torch.float32)
+    if compute.precision:
+        require_precision(compute.precision, device)
         if any(t.dtype != dtype for t in tensors):
             frozen = frozen.to(dtype)
     prepared = PreparedModel(
-        frozen, name, dtype, device, precision, channels_last, source=Versions(written_module(model)), output=output
+        frozen, name, dtype, device, compute, source=Versions(written_module(model)), output=output
     )
     if extra is not None:
         prepared = prepared.with_extra(extra)
-    if fold_batch_norm:
+    if compute.fold_batch_norm:
         if like is not None and (like.folds or example is None):
             folds = like.folds
         elif example is None:
@@ -256,7 +277,7 @@ def _prepared(
             folds = find_folds(frozen, prepared.accept(example[:1]), prepared.extra_of(1))
         fold(frozen, folds)
         prepared = replace(prepared, folds=folds)
-    if channels_last:
+    if compute.channels_last:
         for parameter in frozen.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -288,20 +309,13 @@ def _require_rows_apart(model: nn.Module, name: str) -> None:
 
 def prepare_like(model: nn.Module, prepared: PreparedModel) -> PreparedModel:
     """The prepared model of another model of the same structure: its options, findings, folds and further inputs."""
-    folded = bool(prepared.folds)
-    other = prepare(
-        model,
-        prepared.precision,
-        channels_last=prepared.channels_last,
-        fold_batch_norm=folded,
-        like=prepared,
-        output=prepared.output,
-    )
+    other = prepare_with(model, prepared.compute, like=prepared, output=prepared.output)
     return replace(other, extra=prepared.extra)
 
 
 def _options(prepared: PreparedModel) -> tuple[object, ...]:
-    return prepared.dtype, prepared.device, prepared.precision, prepared.channels_last, prepared.folds, prepared.output
+    how = prepared.compute
+    return prepared.dtype, prepared.device, how.precision, how.channels_last, prepared.folds, prepared.output
 
 
 def _findings(model: nn.Module, prepared: PreparedModel) -> dict[str, Any]:
@@ -322,18 +336,16 @@ def _findings(model: nn.Module, prepared: PreparedModel) -> dict[str, Any]:
     }
 
 
-def _require_options(
-    prepared: PreparedModel, precision: str | None, channels_last: bool, fold_batch_norm: bool
-) -> None:
+def _require_options(prepared: PreparedModel, asked: Compute) -> None:
     """Raises InvalidInput where what is asked for is not what a model was prepared for."""
-    same = precision is None or precision == prepared.precision
-    if not same and prepared.precision is None:
-        same = dtype_of(precision or "") == prepared.dtype and precision in ("float32", "float64")
+    there = prepared.compute
+    same = asked.precision is None or asked.precision == there.precision
+    if not same and there.precision is None:
+        same = dtype_of(asked.precision or "") == prepared.dtype and asked.precision in ("float32", "float64")
     if not same:
         raise InvalidInput(
-            f"the model was prepared for {prepared.precision or prepared.dtype}, not for precision {precision!r}"
+            f"the model was prepared for {there.precision or prepared.dtype}, not for precision {asked.precision!r}"
         )
-    if channels_last and not prepared.channels_last:
-        raise InvalidInput("the model was prepared without channels_last")
-    if fold_batch_norm and not prepared.folds:
-        raise InvalidInput("the model was prepared without fold_batch_norm, or has no batch norm to fold")
+    for option in ("channels_last", "fold_batch_norm"):
+        if getattr(asked, option) and not getattr(there, option):
+            raise InvalidInput(f"the model was prepared without {option}")

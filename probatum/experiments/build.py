@@ -21,7 +21,17 @@ from probatum.attributions import (
 from probatum.attributions.base import MethodsLike
 from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
 from probatum.data.datasets import LARGEST
-from probatum.engine import Extra, Output, PreparedModel, Targets, TargetsLike, all_logits, prepare
+from probatum.engine import (
+    Compute,
+    Extra,
+    Output,
+    PreparedModel,
+    Targets,
+    TargetsLike,
+    all_logits,
+    prepare,
+    prepare_with,
+)
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.model_options import class_names_of
@@ -88,17 +98,9 @@ class Subject:
         """The name of a label, which for a folder of photographs numbers its sub-folders."""
         return self.data.class_names[label] if self.data.class_names is not None else self.class_name(label)
 
-    def prepared(self, config: CheckConfig) -> PreparedModel:
-        """The prepared model, in the precision and layout of a configuration."""
-        return prepare(
-            self.model,
-            config.precision,
-            channels_last=config.channels_last,
-            fold_batch_norm=config.fold_batch_norm,
-            example=self.data.images,
-            output=self.output,
-            extra=self.extra,
-        )
+    def prepared(self, compute: Compute) -> PreparedModel:
+        """The prepared model, with the images as its example."""
+        return prepare_with(self.model, compute, example=self.data.images, output=self.output, extra=self.extra)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -193,9 +195,9 @@ def subject_of(
         InvalidInput: a target is out of range.
         ModelError: the model does not take the images.
     """
-    prepared = prepare(model, example=data.images, output=output, extra=extra or None)
+    prepared = prepare(model, memory_budget=memory_budget, output=output, extra=extra or None)
     prepared.require_extra(data.images)
-    probabilities = all_logits(prepared, data.images, memory_budget=memory_budget).softmax(1)
+    probabilities = all_logits(prepared, data.images).softmax(1)
     chosen = probabilities.argmax(1)
     if targets is not None:
         given = Targets.of(data.images, targets)
@@ -246,7 +248,7 @@ def setup_of(
         randomizer: of the subject's model, instead of the preset's.
         training: what training reached, where the model was trained here.
     """
-    prepared = prepare(subject.model, example=subject.data.images, output=subject.output, extra=subject.extra or None)
+    prepared = prepare(subject.model, output=subject.output, extra=subject.extra or None)
     few, model = subject.data.images[:_FEW], subject.model
     plain = subject.output is None and not subject.extra
     relu = last_relu(prepared.model, prepared.accept(few).clone()) if plain and config.last_relu == "skip" else None
@@ -281,14 +283,9 @@ def rehearse(
 ) -> None:
     """Explains one image by an untrained network, so that an option that does not fit is found before the training."""
     model = load_model(spec.name, "none", seed=config.seed).to(image.device)
-    prepared = prepare(
-        model,
-        precision=config.precision,
-        channels_last=config.channels_last,
-        fold_batch_norm=config.fold_batch_norm,
-    )
+    prepared = prepare_with(model, config.compute, example=image)
     short = {name: set_fields(method, {"samples": 2, "steps": 2})[0] for name, method in methods.items()}
-    attribute(prepared, image, target or 0, short, memory_budget=config.memory_budget)
+    attribute(prepared, image, target or 0, short)
 
 
 def set_up_again(setup: Setup, config: CheckConfig) -> Setup:

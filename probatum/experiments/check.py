@@ -117,7 +117,7 @@ def set_up_together(config: CheckConfig, run: RunInWork) -> Setup:
 def sanity_work(config: CheckConfig, setup: Setup, memory_budget: int | None = None) -> SanityWork:
     """The cells of a check; a memory budget in bytes stands in for the device's default."""
     return SanityWork(
-        trained=setup.prepared(config),
+        trained=setup.prepared(config.compute.limited(memory_budget)),
         images=setup.data.images,
         targets=setup.targets,
         methods=setup.methods,
@@ -127,7 +127,6 @@ def sanity_work(config: CheckConfig, setup: Setup, memory_budget: int | None = N
         seed=config.seed,
         image_names=setup.data.image_names,
         keep_maps=min(config.keep_maps, len(setup.data)),
-        memory_budget=memory_budget or config.memory_budget,
         on_nan="record",
     )
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from probatum.attributions import METHODS, is_method_name
-from probatum.engine import PRECISIONS, as_layout
+from probatum.engine import PRECISIONS, Compute, as_layout
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.limits import check_numbers
 from probatum.metrics import METRICS
@@ -137,6 +137,11 @@ class CheckConfig:
             as_layout(self.layout)
         if self.keep_maps < 0:
             raise InvalidInput(f"keep_maps is {self.keep_maps}; it cannot be negative")
+
+    @property
+    def compute(self) -> Compute:
+        """How to compute, as one value for the engine."""
+        return Compute(self.precision, self.channels_last, self.fold_batch_norm, self.memory_budget)
 
     @property
     def chosen_metrics(self) -> tuple[str, ...]:

@@ -35,7 +35,6 @@ def live_draws(
     trained: PreparedModel,
     images: Tensor,
     trials: int,
-    memory_budget: int | str | None = None,
 ) -> Draws:
     """Chooses the first draws whose last stage is not dead.
 
@@ -47,7 +46,6 @@ def live_draws(
         trained: the prepared model.
         images: (batch, ...); the first of them are tried.
         trials: how many draws are wanted.
-        memory_budget: as in `attribute`.
 
     Returns:
         the draws 0, 1, ... without the dead ones; with all of them where the randomizer draws nothing, where there is
@@ -59,7 +57,7 @@ def live_draws(
     used, dead = list[int](), list[int]()
     for draw in range(_TRIES * trials):
         model = prepare_like(randomizer.model(len(randomizer.stages), draw), trained)
-        logits = all_logits(model.of_images(slice(_IMAGES)), images[:_IMAGES], memory_budget=memory_budget)
+        logits = all_logits(model.of_images(slice(_IMAGES)), images[:_IMAGES])
         (dead if torch.equal(logits, logits[:1].expand_as(logits)) else used).append(draw)
         if len(used) == trials:
             return Draws(tuple(used), tuple(dead))

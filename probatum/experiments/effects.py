@@ -95,10 +95,10 @@ def measure_effects(
     for number, (name, subject) in enumerate(zip(names, [*trained.values(), *untrained], strict=True)):
         if progress is not None:
             progress(number, len(names), f"maps of the model {name}")
-        prepared = prepare(subject.model)
-        targets = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
+        prepared = prepare(subject.model, memory_budget=memory_budget)
+        targets = all_logits(prepared, images).argmax(1)
         targets = targets if subject.targets is None else subject.targets
-        found = attribute(prepared, images, targets, methods, memory_budget=memory_budget)
+        found = attribute(prepared, images, targets, methods)
         for method, values in found.items():
             maps[method].append(values)
     scores = [

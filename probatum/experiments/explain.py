@@ -148,7 +148,7 @@ class AttributionRun(Computation[Explanation]):
     ) -> None:
         self._config, self._subject, self._run, self._determining = config, subject, run, determining
         images = subject.data.images
-        self._prepared = subject.prepared(config)
+        self._prepared = subject.prepared(config.compute.limited(run.memory_budget))
         self._methods = resolved(methods, self._prepared, images)
         size, count = block_size(images, len(self._methods), 1), len(images)
         self._cells = [Cell(first, min(first + size, count)) for first in range(0, count, size)]
@@ -182,7 +182,6 @@ class AttributionRun(Computation[Explanation]):
             self._subject.targets[cell.part],
             self._methods,
             seed=self._config.seed,
-            memory_budget=self._run.memory_budget or self._config.memory_budget,
             progress=tick,
         )
         return {f"maps/{row}": values.float().cpu().numpy() for row, values in enumerate(maps.values())}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from probatum.engine.budget import parse_bytes
+from probatum.engine.arguments import parse_bytes
 from probatum.errors import InvalidInput
 
 SEEDS = 2**63  # torch's generators take no larger ones

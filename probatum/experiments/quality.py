@@ -13,7 +13,17 @@ from torch import Tensor, nn
 from probatum.attributions import InputXGradient, Method, SmoothGrad, attribute
 from probatum.attributions.base import MethodsLike, named_methods
 from probatum.attributions.baselines import Baseline, as_baseline
-from probatum.engine import Extra, Output, PreparedModel, Targets, TargetsLike, all_logits, prepare, prepare_like
+from probatum.engine import (
+    Compute,
+    Extra,
+    Output,
+    PreparedModel,
+    Targets,
+    TargetsLike,
+    all_logits,
+    prepare_like,
+    prepare_with,
+)
 from probatum.engine.probabilities import probabilities
 from probatum.errors import InvalidInput
 from probatum.experiments.result import position
@@ -194,19 +204,12 @@ def quality_scores(
         raise InvalidInput(f"local_or_global names {', '.join(sorted(unknown))}, which is none of the methods")
     table = metrics if isinstance(metrics, Mapping) else {name: get_quality(name) for name in metrics}
     kinds = {name: product_of(method) for name, method in methods.items()} | dict(local_or_global or {})
-    trained = prepare(
-        model,
-        precision,
-        channels_last=channels_last,
-        fold_batch_norm=fold_batch_norm,
-        example=images,
-        output=output,
-        extra=extra,
-    )
+    compute = Compute(precision, channels_last, fold_batch_norm, memory_budget)
+    trained = prepare_with(model, compute, example=images, output=output, extra=extra)
     images = trained.accept(images)
     trained.require_extra(images)
     if targets is None:
-        targets = all_logits(trained, images, memory_budget=memory_budget).argmax(1)
+        targets = all_logits(trained, images).argmax(1)
     targets = Targets.of(images, targets).classes
     stages = (TRAINED, *(stage.name for stage in (randomizer.stages if randomizer else ())))
     scores = np.full((len(methods), len(table), len(stages), len(images), trials), np.nan)
@@ -214,7 +217,7 @@ def quality_scores(
     parts = [slice(first, min(first + IMAGES_AT_ONCE, len(images))) for first in range(0, len(images), IMAGES_AT_ONCE)]
     total, done = len(parts) * (1 + trials * (len(stages) - 1)) * len(table), 0
     settings = ("quality", methods, table, randomizer, kinds, baselines, feature_dim, reduce, seed)
-    store = None if cells is None else cell_store(cells, trained, images, targets, memory_budget, *settings)
+    store = None if cells is None else cell_store(cells, trained, images, targets, *settings)
     for part in parts:
         for version, (stage, trial, prepared) in enumerate(_versions(trained, randomizer, trials)):
             cell = Cell(part.start, part.stop, version)
@@ -223,9 +226,7 @@ def quality_scores(
                 scores[:, :, stage, part, trial] = stored["scores"][..., None]
                 done += len(table)
                 continue
-            explain, forward, probability = _callables(
-                prepared.of_images(part), targets[part], methods, seed, memory_budget
-            )
+            explain, forward, probability = _callables(prepared.of_images(part), targets[part], methods, seed)
             everything = torch.arange(part.stop - part.start, device=images.device)
             maps = explain(images[part], everything)
             case = Case(
@@ -266,20 +267,20 @@ def _versions(
 
 
 def _callables(
-    prepared: PreparedModel, targets: Tensor, methods: Mapping[str, Method], seed: int, memory_budget: int | str | None
+    prepared: PreparedModel, targets: Tensor, methods: Mapping[str, Method], seed: int
 ) -> tuple[Explain, Forward, Forward]:
     """The maps of all methods, the target's logit and its probability, at points made from some images."""
 
     def explain(points: Tensor, image: Tensor) -> Mapping[str, Tensor]:
         here = prepared.of_images(image)
-        return attribute(here, points, targets[image], methods, seed=seed, memory_budget=memory_budget)
+        return attribute(here, points, targets[image], methods, seed=seed)
 
     def forward(points: Tensor, image: Tensor) -> Tensor:
-        logits = all_logits(prepared.of_images(image), points, memory_budget=memory_budget)
+        logits = all_logits(prepared.of_images(image), points)
         return logits.gather(1, targets[image, None])[:, 0]
 
     def probability(points: Tensor, image: Tensor) -> Tensor:
-        logits = all_logits(prepared.of_images(image), points, memory_budget=memory_budget)
+        logits = all_logits(prepared.of_images(image), points)
         return probabilities(logits).gather(1, targets[image, None])[:, 0]
 
     return explain, forward, probability

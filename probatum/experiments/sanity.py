@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from probatum.attributions import METHODS, Explainer, Method, attribute_variants, resolved
 from probatum.attributions.base import MethodsLike, named_methods
 from probatum.engine import (
+    Compute,
     Extra,
     Output,
     PreparedModel,
@@ -25,8 +26,8 @@ from probatum.engine import (
     Tick,
     Variant,
     all_logits,
-    prepare,
     prepare_like,
+    prepare_with,
 )
 from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, ModelError
@@ -127,6 +128,7 @@ def sanity_check(
             what the parts raise.
         ModelError: what the parts raise; NaN maps among it, unless `on_nan` is "record".
     """
+    compute = Compute(precision, channels_last, fold_batch_norm, memory_budget)
     protocol = get_preset(preset or DEFAULT_PRESET)
     if preset is not None and randomizer is not None:
         raise InvalidInput("a preset brings its own randomizer; give one of the two")
@@ -141,18 +143,10 @@ def sanity_check(
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
     if len(names) != len(images) or len(set(names)) < len(names):
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
-    prepared = prepare(
-        model,
-        precision,
-        channels_last=channels_last,
-        fold_batch_norm=fold_batch_norm,
-        example=images,
-        output=output,
-        extra=extra,
-    )
+    prepared = prepare_with(model, compute, example=images, output=output, extra=extra)
     prepared.require_extra(images)
     if targets is None:
-        targets = all_logits(prepared, images, memory_budget=memory_budget).argmax(1)
+        targets = all_logits(prepared, images).argmax(1)
     targets = Targets.of(images, targets).classes
     if randomizer is not None:
         randomizer.require_unused(model, images, output, prepared.extra)
@@ -170,7 +164,6 @@ def sanity_check(
         seed=seed,
         image_names=names,
         keep_maps=keep_maps,
-        memory_budget=memory_budget,
         on_nan=on_nan,
     )
     return work.result(progress, None if cells is None else work.store(cells))
@@ -199,7 +192,6 @@ class SanityWork:
         seed: of the methods' noise.
         image_names: one for each image.
         keep_maps: of how many of the first images the maps are kept.
-        memory_budget: as in `attribute`.
         on_nan: as in `sanity_check`.
     """
 
@@ -213,7 +205,6 @@ class SanityWork:
     seed: int
     image_names: tuple[str, ...]
     keep_maps: int
-    memory_budget: int | str | None
     on_nan: OnNaN
 
     def __post_init__(self) -> None:
@@ -227,7 +218,7 @@ class SanityWork:
     @cached_property
     def draws(self) -> Draws:
         """Which draws of the weights the trials use."""
-        return live_draws(self.randomizer, self.trained, self.images, self.trials, self.memory_budget)
+        return live_draws(self.randomizer, self.trained, self.images, self.trials)
 
     @cached_property
     def noisy(self) -> dict[str, Method]:
@@ -262,8 +253,7 @@ class SanityWork:
     def store(self, folder: Path) -> CellStore:
         """The place of this work's cells in a folder that is made where there is none."""
         settings = (self.methods, self.metrics, self.randomizer, self.trials, self.seed, self.keep_maps, OTHERS)
-        data = (self.images, self.targets, self.memory_budget)
-        return cell_store(folder, self.trained, *data, "sanity", *settings, self.on_nan)
+        return cell_store(folder, self.trained, self.images, self.targets, "sanity", *settings, self.on_nan)
 
     def result(self, progress: Progress | None = None, store: CellStore | None = None) -> SanityResult:
         """Computes all cells, save those that are stored, and puts them together."""
@@ -438,7 +428,6 @@ class SanityWork:
             self.images[cell.part],
             methods,
             seed=seed,
-            memory_budget=self.memory_budget,
             finite=False,
             progress=tick,
         )

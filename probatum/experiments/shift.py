@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from probatum.attributions import Gradient, InputXGradient, Method, attribute
 from probatum.attributions.base import MethodsLike, named_methods
-from probatum.engine import Extra, Output, PreparedModel, Targets, TargetsLike, Tick, all_logits, prepare
+from probatum.engine import Extra, Output, PreparedModel, Targets, TargetsLike, Tick, all_logits, prepare, prepare_with
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.intervals import bootstrap_interval
 from probatum.experiments.tables import Table
@@ -229,20 +229,20 @@ def shift_check(
     names = tuple(image_names or (f"image-{index:03d}" for index in range(len(images))))
     if len(names) != len(images) or len(set(names)) < len(names):
         raise InvalidInput(f"{len(set(names))} image names for {len(images)} images; give each its own")
-    first = prepare(model, "float64", example=images, output=output, extra=extra)
+    first = prepare(model, "float64", memory_budget=memory_budget, output=output, extra=extra)
     images = first.accept(images).double()
     first.require_extra(images)
     moved = shift_of(images, shift)
-    second = prepare(shifted_network(first, images, moved), "float64", output=output, extra=extra)
-    logits = all_logits(first, images, memory_budget=memory_budget)
-    require_equal(all_logits(second, images + moved, memory_budget=memory_budget), logits, first.name)
+    second = prepare_with(shifted_network(first, images, moved), first.compute, output=output, extra=extra)
+    logits = all_logits(first, images)
+    require_equal(all_logits(second, images + moved), logits, first.name)
     aimed = Targets.of(images, logits.argmax(1) if targets is None else targets).classes
     every = named | {name: method for name, (method, _) in CONTROLS.items()}
     noisy = {name: method for name, method in every.items() if method.stochastic}
 
     def maps(prepared: PreparedModel, at: Tensor, of: Mapping[str, Method], seed: int, part: int, what: str) -> Any:
         tick = None if progress is None else _part(progress, part, 2 + bool(noisy), what)
-        return attribute(prepared, at, aimed, of, seed=seed, memory_budget=memory_budget, progress=tick)
+        return attribute(prepared, at, aimed, of, seed=seed, progress=tick)
 
     plain = maps(first, images, every, seed, 0, "the model")
     shifted = maps(second, images + moved, every, seed, 1, "the shifted model")

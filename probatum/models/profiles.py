@@ -42,7 +42,7 @@ def function_along(
     Raises:
         InvalidInput: a dimension or a target out of range, fewer than two points, an empty span.
     """
-    prepared = prepare(model, precision)
+    prepared = prepare(model, precision, memory_budget=memory_budget)
     start = prepared.accept(image[None])
     low, high = span
     if points < 2 or not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -56,7 +56,7 @@ def function_along(
     for dimension in dimensions:
         moved = start.flatten(1).repeat(points, 1)
         moved[:, dimension] += offsets
-        logits = all_logits(prepared, moved.reshape(points, *image.shape), memory_budget=memory_budget)
+        logits = all_logits(prepared, moved.reshape(points, *image.shape))
         if not 0 <= target < logits.shape[1]:
             raise InvalidInput(f"target {target} is out of range: the model has classes 0 to {logits.shape[1] - 1}")
         curves.append(logits[:, target])

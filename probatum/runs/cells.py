@@ -88,9 +88,7 @@ class CellStore:
         return found
 
 
-def cell_store(
-    folder: Path, prepared: PreparedModel, images: Tensor, targets: Tensor, budget: int | str | None, *settings: Any
-) -> CellStore:
+def cell_store(folder: Path, prepared: PreparedModel, images: Tensor, targets: Tensor, *settings: Any) -> CellStore:
     """The place of a computation's cells in a folder, which is made where there is none.
 
     Args:
@@ -98,12 +96,11 @@ def cell_store(
         prepared: the model as it computes. Its code, attributes, hooks and logits determine the cells, too.
         images: (batch, ...).
         targets: class indices (batch,).
-        budget: for memory.
         settings: everything else that determines the numbers, see `fingerprint`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    options = [prepared.precision, prepared.dtype, prepared.channels_last, prepared.folds, prepared.extra, budget]
-    function = [fingerprint(prepared.model), tensor_hash(all_logits(prepared, images, memory_budget=budget))]
+    options = [prepared.compute, prepared.dtype, prepared.folds, prepared.extra]
+    function = [fingerprint(prepared.model), tensor_hash(all_logits(prepared, images))]
     identity = [identity_of_inputs(prepared.model, images, targets), identity_of_software(images.device), function]
     return CellStore(folder, json.dumps([*identity, fingerprint(options), fingerprint(settings)]))
 

@@ -15,7 +15,9 @@ from probatum import attribute
 from probatum.attributions import GradCAM, Gradient, GuidedGradCAM, IntegratedGradients, SmoothGrad
 from probatum.engine import PLAIN, prepare
 from probatum.engine import budget as budgets
-from probatum.engine.budget import COPIES, CPU_DEFAULT, MIB, Budget, default_budget, measure_saved, parse_bytes
+from probatum.engine.arguments import parse_bytes
+from probatum.engine.budget import COPIES, CPU_DEFAULT, MIB, Budget, default_budget, measure_saved
+from probatum.engine.compute import Compute
 from probatum.errors import InvalidInput, MemoryBudgetError, MemoryBudgetWarning
 
 IMAGE = math.prod(SHAPE) * 8  # bytes of one image in float64
@@ -50,11 +52,11 @@ def test_a_size_is_positive(size):
 
 def test_the_default_is_512_mib_on_the_cpu_and_a_chunk_alone_replaces_it():
     assert default_budget(torch.device("cpu")) == CPU_DEFAULT == 512 * MIB
-    assert Budget.of(images(), None, None, {}).limit == CPU_DEFAULT
-    assert Budget.of(images(), None, 7, {}).limit is None
-    assert Budget.of(images(), "1 MiB", 7, {}).limit == MIB
+    assert Budget.of(images(), Compute(), {}).limit == CPU_DEFAULT
+    assert Budget.of(images(), Compute(chunk=7), {}).limit is None
+    assert Budget.of(images(), Compute(memory_budget="1 MiB", chunk=7), {}).limit == MIB
     with pytest.raises(InvalidInput, match="at least 1"):
-        Budget.of(images(), None, 0, {})
+        Compute(chunk=0)
 
 
 def measured(model, x, method=None) -> int:

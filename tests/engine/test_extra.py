@@ -113,7 +113,7 @@ def test_logits_are_those_of_the_model_and_nothing_is_overwritten(net):
     kept = [each.clone() for each in extra]
     expected = net.eval()(x, *(each.clone() for each in extra))
     for chunk in (None, 1, 2):
-        torch.testing.assert_close(all_logits(prepare(net, extra=extra), x, chunk=chunk), expected.detach())
+        torch.testing.assert_close(all_logits(prepare(net, chunk=chunk, extra=extra), x), expected.detach())
     Gradient()(net, x, extra=extra)
     assert all(map(torch.equal, extra, kept))
 
@@ -139,13 +139,13 @@ def test_a_prepared_model_keeps_its_rows_until_others_are_given(net):
 
 
 def test_versions_explained_together_have_the_maps_of_each_alone(net):
-    x, prepared = images(3), prepare(net, extra=extra_of())
+    x, prepared = images(3), prepare(net, chunk=2, extra=extra_of())
     randomizer = Randomizer(net, automatic_stages(net, x, extra=prepared.extra), Reset())
     views = [prepare_like(step.model, prepared) for step in randomizer.steps(start=1)]
     methods = {"gradient": Gradient(), "guided": GuidedBackprop(), "sg": SmoothGrad(samples=2)}
-    together = attribute_variants([Variant(view, TARGETS) for view in views], x, methods, chunk=2)
+    together = attribute_variants([Variant(view, TARGETS) for view in views], x, methods)
     for view, maps in zip(views, together, strict=True):
-        alone = attribute(view, x, TARGETS, methods, chunk=2)
+        alone = attribute(view, x, TARGETS, methods)
         assert all(torch.equal(maps[name], alone[name]) for name in methods)
 
 

@@ -213,7 +213,7 @@ def test_bfloat16_computes_in_it_and_returns_float32():
 
 
 def test_it_is_never_a_default():
-    assert prepare(seeded(ConvNet)).precision is None
+    assert prepare(seeded(ConvNet)).compute.precision is None
     assert CheckConfig().precision == "float32"
 
 

@@ -26,6 +26,11 @@ def cascade(model, x, **options) -> list:
     return [prepare(step.model) for step in randomizer.steps(start=1)]
 
 
+def variants_of(views, targets, **limits) -> list:
+    """The views as versions of one model, with a memory budget or a chunk."""
+    return [Variant(prepare(prepared, **limits), targets) for prepared in views]
+
+
 def assert_same_maps(variants, x, methods, **options):
     together = attribute_variants(variants, x, methods, **options)
     for variant, maps in zip(variants, together, strict=True):
@@ -52,7 +57,7 @@ def test_maps_are_bit_for_bit_those_of_each_version_alone(order, targets):
     x = images()
     views = cascade(seeded(ConvNet), x, order=order)
     some = {name: METHODS[name] for name in SOME}
-    assert_same_maps([Variant(prepared, targets) for prepared in views], x, some, seed=3, chunk=4)
+    assert_same_maps(variants_of(views, targets, chunk=4), x, some, seed=3)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -62,7 +67,7 @@ def test_maps_of_torchvisions_networks_too(name):
     some = [views[1], views[{"googlenet": 4}.get(name, len(views) // 2)]]  # GoogLeNet's differ in one of four branches
     layer = {"inception_v3": "Mixed_6a", "densenet121": "features.denseblock2"}.get(name)
     methods = {"gradient": Gradient(), "guided": GuidedBackprop(), "cam": GradCAM(layer)}
-    assert_same_maps([Variant(prepared, 3) for prepared in some], x, methods, chunk=2)
+    assert_same_maps(variants_of(some, 3, chunk=2), x, methods)
 
 
 def test_the_layers_before_the_first_that_differs_are_computed_once():
@@ -70,10 +75,10 @@ def test_the_layers_before_the_first_that_differs_are_computed_once():
     views = cascade(seeded(ConvNet), x)  # head, conv3, conv2, conv1
     Gradient()(views[0], x, 0)  # the model is probed once
     with Calls() as calls:
-        attribute_variants([Variant(prepared, 0) for prepared in views], x, {"gradient": Gradient()}, chunk=5)
+        attribute_variants(variants_of(views, 0, chunk=5), x, {"gradient": Gradient()})
     assert calls.count == 3 + 1 + 2 + 3
     with Calls() as calls:
-        attribute_variants([Variant(views[0], 0)] * 3, x, {"gradient": Gradient()}, chunk=5)
+        attribute_variants(variants_of([views[0]] * 3, 0, chunk=5), x, {"gradient": Gradient()})
     assert calls.count == 3
 
 
@@ -85,7 +90,7 @@ def test_hooks_see_kept_layers_as_they_were(layer):
     layers = {"cam": GradCAM(layer), "guided": GuidedGradCAM(layer)}
     if layer == "relu":  # called twice
         layers = {"cam": GradCAM("pool"), "guided": GuidedGradCAM("pool")}
-    assert_same_maps([Variant(prepared, 1) for prepared in views], x, layers, chunk=3)
+    assert_same_maps(variants_of(views, 1, chunk=3), x, layers)
 
 
 class Overwrites(nn.Module):
@@ -157,14 +162,14 @@ def test_what_cannot_be_shared_is_computed_anew(statement, changed):
             getattr(other, name).load_state_dict(getattr(model, name).state_dict())
         views.append(prepare(other))
     methods = {"gradient": Gradient(), "cam": GradCAM("first"), "smooth": SmoothGrad(samples=3)}
-    assert_same_maps([Variant(prepared, 1) for prepared in views], x, methods, chunk=4)
+    assert_same_maps(variants_of(views, 1, chunk=4), x, methods)
 
 
 def test_memory_that_runs_out_in_the_middle_of_the_versions_loses_nothing(monkeypatch):
     x = images()
     views = cascade(seeded(ConvNet), x)
     methods = {"gradient": Gradient(), "smooth": SmoothGrad(samples=4)}
-    expected = attribute_variants([Variant(prepared, 1) for prepared in views], x, methods, chunk=6)
+    expected = attribute_variants(variants_of(views, 1, chunk=6), x, methods)
     forward = type(views[2].model).forward
 
     def scarce(self, points):
@@ -173,7 +178,7 @@ def test_memory_that_runs_out_in_the_middle_of_the_versions_loses_nothing(monkey
         return forward(self, points)
 
     monkeypatch.setattr(type(views[2].model), "forward", scarce)
-    found = attribute_variants([Variant(prepared, 1) for prepared in views], x, methods, chunk=6)
+    found = attribute_variants(variants_of(views, 1, chunk=6), x, methods)
     for maps, others in zip(found, expected, strict=True):
         for name in methods:
             torch.testing.assert_close(maps[name], others[name], rtol=1e-12, atol=1e-14)
@@ -183,10 +188,9 @@ def test_progress_counts_the_points_of_all_versions():
     x, seen = images(), []
     views = cascade(seeded(ConvNet), x)
     attribute_variants(
-        [Variant(prepared, 0) for prepared in views],
+        variants_of(views, 0, chunk=8),
         x,
         {"edges": METHODS["edge-detector"], "smooth": SmoothGrad(samples=3)},
-        chunk=8,
         progress=lambda done, total: seen.append((done, total)),
     )
     assert {total for _, total in seen} == {4 * (5 + 15)}
@@ -219,13 +223,12 @@ class _Kept:
 def test_kept_graphs_stay_within_the_budget(rows):
     x = images(6)
     views = cascade(seeded(ConvNet), x)
-    variants = [Variant(prepared, 0) for prepared in views]
-    attribute_variants(variants, x[:1], {"gradient": Gradient()})
+    attribute_variants(variants_of(views, 0), x[:1], {"gradient": Gradient()})
     ((_, row),) = views[0].row_bytes.items()
     live = Live()
     own = sum(t.nbytes for v in views for t in [*v.model.parameters(), *v.model.buffers()])
     with torch.autograd.graph.saved_tensors_hooks(live.pack, lambda kept: kept.tensor):
-        attribute_variants(variants, x, {"gradient": Gradient()}, memory_budget=rows * row)
+        attribute_variants(variants_of(views, 0, memory_budget=rows * row), x, {"gradient": Gradient()})
     assert 0 < live.peak <= rows * row + own
     assert not live.sizes
 

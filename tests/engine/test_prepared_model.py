@@ -3,12 +3,12 @@
 import pytest
 import torch
 from attributions.unchecked import unchecked
-from nets import CLASSES, ConvNet, Linear, images, seeded
+from nets import CLASSES, CallCounter, ConvNet, Linear, images, seeded
 from torch import nn
 
 from probatum import attribute
 from probatum.attributions import Gradient
-from probatum.engine import all_logits, prepare, relu_coverage
+from probatum.engine import Compute, all_logits, prepare, relu_coverage
 from probatum.errors import InvalidInput, ModelError, UnknownName
 
 
@@ -78,6 +78,17 @@ def test_a_view_is_taken_as_it_is():
         Gradient()(prepared, images(), 0, precision="float32")
 
 
+def test_a_view_keeps_its_memory_budget_until_a_call_gives_another():
+    counter = CallCounter(seeded(ConvNet))
+    prepared = prepare(counter, chunk=2)
+    Gradient()(prepared, images(), 0)
+    for options, calls in [({}, [2, 2, 1]), ({"chunk": 3}, [3, 2]), ({"memory_budget": "1 GiB"}, [1, 2, 2, 1])]:
+        counter.calls.clear()
+        Gradient()(prepared, images(), 0, **options)
+        assert counter.calls == calls  # a budget measures one row before
+    assert prepared.compute == Compute(chunk=2)
+
+
 def test_without_parameters_a_model_computes_in_float32():
     assert prepare(nn.Flatten()).dtype == torch.float32
     with pytest.raises(InvalidInput, match="precision 'double' does not exist"):
@@ -109,7 +120,7 @@ def test_what_is_no_module_is_refused():
 def test_all_logits_are_those_of_the_model_in_any_chunks():
     model = seeded(ConvNet).eval()
     for options in ({}, {"chunk": 2}, {"memory_budget": "100 KiB"}):
-        torch.testing.assert_close(all_logits(prepare(model), images(), **options), model(images()).detach())
+        torch.testing.assert_close(all_logits(prepare(model, **options), images()), model(images()).detach())
 
 
 def test_relu_coverage_takes_a_model_or_a_view_and_counts_nothing_that_is_not_there():

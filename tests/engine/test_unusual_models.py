@@ -22,7 +22,7 @@ from probatum.attributions import (
 )
 from probatum.attributions.base import attribute_variants
 from probatum.engine import Variant, prepare, relu_coverage
-from probatum.engine.budget import parse_bytes
+from probatum.engine.arguments import parse_bytes
 from probatum.engine.copying import written_module
 from probatum.engine.noise import image_keys
 from probatum.errors import InvalidInput, ModelError

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -22,45 +21,25 @@ from probatum.benchmarks.rivals.captum import captum_map
 from probatum.benchmarks.suites.findings import Findings
 from probatum.benchmarks.suites.panel import captum
 from probatum.benchmarks.timing import ratio
-from probatum.engine import PreparedModel, prepare
+from probatum.engine import Compute, prepare_with
 from probatum.engine.precision import computing
 from probatum.errors import InvalidInput
 
-
-@dataclass(frozen=True)
-class Setting:
-    """How the model computes.
-
-    Args:
-        precision: as in `attribute`.
-        channels_last: memory layout with the channels innermost.
-        fold: batch norm folded into the convolutions.
-    """
-
-    precision: str = "float32"
-    channels_last: bool = False
-    fold: bool = False
-
-    def __str__(self) -> str:
-        words = [self.precision, "channels_last" if self.channels_last else "", "folded" if self.fold else ""]
-        return ", ".join(word for word in words if word)
-
-    def prepared(self, model: nn.Module, images: Tensor) -> PreparedModel:
-        """The model as probatum prepares it."""
-        return prepare(
-            model, self.precision, channels_last=self.channels_last, fold_batch_norm=self.fold, example=images[:1]
-        )
-
-
 SETTINGS = (
-    Setting(),
-    Setting(channels_last=True),
-    Setting(channels_last=True, fold=True),
-    Setting("tf32", channels_last=True),
-    Setting("bfloat16", channels_last=True),
-    Setting("bfloat16", channels_last=True, fold=True),
+    Compute("float32"),
+    Compute("float32", channels_last=True),
+    Compute("float32", channels_last=True, fold_batch_norm=True),
+    Compute("tf32", channels_last=True),
+    Compute("bfloat16", channels_last=True),
+    Compute("bfloat16", channels_last=True, fold_batch_norm=True),
 )
 GRADIENT_BATCH, PANEL_BATCH, ROUNDS = 16, 2, 5
+
+
+def label(setting: Compute) -> str:
+    """The words that name a setting in the tables."""
+    layout, fold = setting.channels_last * "channels_last", setting.fold_batch_norm * "folded"
+    return ", ".join(filter(None, (setting.precision, layout, fold)))
 
 
 def run(config: BenchConfig, arena: Arena) -> Findings:
@@ -79,15 +58,15 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     return findings
 
 
-def possible_settings(subject: Subject) -> tuple[list[Setting], list[str]]:
+def possible_settings(subject: Subject) -> tuple[list[Compute], list[str]]:
     """The settings that the device and the model allow, and a line for each that they do not."""
     settings, refused = [], []
     for setting in SETTINGS:
         try:
-            setting.prepared(subject.model, subject.images)
+            prepare_with(subject.model, setting, example=subject.images)
             settings.append(setting)
         except InvalidInput as error:
-            refused.append(f"{setting}: {error}")
+            refused.append(f"{label(setting)}: {error}")
     return settings, refused
 
 
@@ -103,20 +82,20 @@ def beside(entries: Sequence[Entry]) -> list[str]:
     return lines
 
 
-def gradients(subject: Subject, settings: list[Setting], sizes: Sizes) -> list[Contestant]:
+def gradients(subject: Subject, settings: list[Compute], sizes: Sizes) -> list[Contestant]:
     """One gradient of each image: probatum, the bare model and Captum in every setting."""
     judge = Judge(subject, sizes)
     count = len(subject.images)
     found = [_ours(subject, setting, ("gradient",), sizes, judge, count) for setting in settings]
     for setting in settings:
-        if not setting.fold:
+        if not setting.fold_batch_norm:
             found.append(_bare(subject, setting, judge, count))
     if CAPTUM.installed:
-        found += [_captum(subject, setting, sizes, judge, count) for setting in settings if not setting.fold]
+        found += [_captum(subject, setting, sizes, judge, count) for setting in settings if not setting.fold_batch_norm]
     return found
 
 
-def panels(subject: Subject, settings: list[Setting], sizes: Sizes) -> list[Contestant]:
+def panels(subject: Subject, settings: list[Compute], sizes: Sizes) -> list[Contestant]:
     """Eight maps in every setting, and Captum in float32 with our rows."""
     judge = Judge(subject, sizes)
     found = [_ours(subject, setting, EIGHT, sizes, judge, None) for setting in settings]
@@ -126,13 +105,13 @@ def panels(subject: Subject, settings: list[Setting], sizes: Sizes) -> list[Cont
 
 
 def _ours(
-    subject: Subject, setting: Setting, names: tuple[str, ...], sizes: Sizes, judge: Judge, count: int | None
+    subject: Subject, setting: Compute, names: tuple[str, ...], sizes: Sizes, judge: Judge, count: int | None
 ) -> Contestant:
-    prepared = setting.prepared(subject.model, subject.images)
+    prepared = prepare_with(subject.model, setting, example=subject.images)
 
     def explain(names: tuple[str, ...], model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
         methods = build(names, sizes, subject.layer)
-        return attribute(setting.prepared(model, images), images, targets, methods, chunk=ROWS)
+        return attribute(prepare_with(model, setting, example=images), images, targets, methods, chunk=ROWS)
 
     smoothed = tuple(name for name in names if name in SMOOTHED)
     apart = [partial(explain, smoothed)] if smoothed else []
@@ -140,25 +119,25 @@ def _ours(
     return Contestant(
         OURS,
         lambda: attribute(prepared, subject.images, subject.targets, methods),
-        str(setting),
+        label(setting),
         lambda: judge.error(partial(explain, names), *apart),
         gradients=count,
         maps=len(names) * len(subject.images),
     )
 
 
-def _bare(subject: Subject, setting: Setting, judge: Judge, count: int) -> Contestant:
+def _bare(subject: Subject, setting: Compute, judge: Judge, count: int) -> Contestant:
     work = _in(setting, subject, input_gradient)
     return Contestant(
         BARE,
         lambda: work(subject.images, subject.targets),
-        str(setting),
+        label(setting),
         lambda: judge.error(lambda model, images, targets: {"gradient": work(images, targets)}),
         gradients=count,
     )
 
 
-def _captum(subject: Subject, setting: Setting, sizes: Sizes, judge: Judge, count: int) -> Contestant:
+def _captum(subject: Subject, setting: Compute, sizes: Sizes, judge: Judge, count: int) -> Contestant:
     def explain(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         return captum_map("gradient", model, images, targets, subject.layer, sizes)
 
@@ -166,7 +145,7 @@ def _captum(subject: Subject, setting: Setting, sizes: Sizes, judge: Judge, coun
     return Contestant(
         CAPTUM.name,
         lambda: work(subject.images, subject.targets),
-        str(setting),
+        label(setting),
         lambda: judge.error(lambda model, images, targets: {"gradient": work(images, targets)}),
         gradients=count,
         maps=count,
@@ -174,7 +153,7 @@ def _captum(subject: Subject, setting: Setting, sizes: Sizes, judge: Judge, coun
 
 
 def _in(
-    setting: Setting, subject: Subject, function: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    setting: Compute, subject: Subject, function: Callable[[nn.Module, Tensor, Tensor], Tensor]
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """A function of a model under a setting, by torch's own means."""
     layout = torch.channels_last if setting.channels_last else torch.contiguous_format

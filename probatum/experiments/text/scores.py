@@ -153,12 +153,12 @@ def explain_text(
         InvalidInput, ModelError: what the parts raise.
     """
     encoded = model.encode(sentences)
-    prepared = prepare(model.network, precision)
+    prepared = prepare(model.network, precision, memory_budget=memory_budget)
     wanted = _targets(targets, len(encoded), len(model.class_names))
     found: dict[int, TextExplanation] = {}
     for rows in equal_lengths(encoded):
         embeddings = model.embed([encoded[row] for row in rows])
-        probabilities = all_logits(prepared, embeddings, memory_budget=memory_budget).softmax(1)
+        probabilities = all_logits(prepared, embeddings).softmax(1)
         aimed = probabilities.argmax(1)
         if wanted is not None:
             aimed = torch.tensor([wanted[row] for row in rows], device=aimed.device)
@@ -168,7 +168,6 @@ def explain_text(
             aimed,
             methods,
             seed=seed,
-            memory_budget=memory_budget,
             progress=share_of(progress, len(found), len(rows), len(encoded), "explaining"),
         )
         for name, values in maps.items():
@@ -179,7 +178,7 @@ def explain_text(
                 )
         scores = {name: token_scores(values, normalize=normalize).cpu().numpy() for name, values in maps.items()}
         deltas: dict[str, Tensor] = {
-            name: method.convergence_delta(prepared, embeddings, aimed, maps[name], memory_budget=memory_budget)
+            name: method.convergence_delta(prepared, embeddings, aimed, maps[name])
             for name, method in methods.items()
             if isinstance(method, IntegratedGradients)
         }

@@ -98,9 +98,8 @@ def compute(context: Context, folder: Path) -> None:
         names, points = task.spec.class_names, sizes.photograph_points
         methods = methods_for(task.spec.name, points)
     images = data.images.to(context.device)
-    prepared = prepare(model)
-    budget = context.config.memory_budget
-    probabilities = all_logits(prepared, images, memory_budget=budget).softmax(1)
+    prepared = prepare(model, memory_budget=context.config.memory_budget)
+    probabilities = all_logits(prepared, images).softmax(1)
     confidences, targets = probabilities.max(1)
     maps = attribute(
         prepared,
@@ -108,7 +107,6 @@ def compute(context: Context, folder: Path) -> None:
         targets,
         {name: methods[name] for name in (*COLUMNS, CONTROL)},
         seed=context.config.seed,
-        memory_budget=budget,
         progress=lambda done, total: context.progress(done, total, title),
     )
     drawn = min(len(images), 3)

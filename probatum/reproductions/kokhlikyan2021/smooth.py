@@ -172,7 +172,7 @@ def chosen_sharpness(model: nn.Module, images: Tensor, targets: Tensor, memory_b
 
 def _same_class(model: nn.Module, images: Tensor, targets: Tensor, memory_budget: str | None) -> int:
     """Count the images for which the network predicts the target."""
-    logits = all_logits(prepare(model), images, memory_budget=memory_budget)
+    logits = all_logits(prepare(model, memory_budget=memory_budget), images)
     return int((logits.argmax(1) == targets).sum())
 
 

@@ -70,7 +70,7 @@ class Subject:
 
     def probabilities(self, images: Tensor, memory_budget: str | None) -> Tensor:
         """Return the softmax of the logits, (image, class)."""
-        return all_logits(prepare(self.model), images, memory_budget=memory_budget).softmax(1)
+        return all_logits(prepare(self.model, memory_budget=memory_budget), images).softmax(1)
 
 
 def network_of(context: Context) -> str | None:

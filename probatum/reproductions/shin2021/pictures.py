@@ -99,8 +99,8 @@ def _joined(context: Context, subject: Subject) -> tuple[Tensor, Float[Tensor, "
     """The predicted class of every photograph, the middle halves of each two side by side, and where each half is."""
     images = subject.data.images.to(context.device)
     images = images[: len(images) // 2 * 2]
-    budget = context.config.memory_budget
-    targets = all_logits(prepare(subject.model), images, memory_budget=budget).argmax(1)
+    prepared = prepare(subject.model, memory_budget=context.config.memory_budget)
+    targets = all_logits(prepared, images).argmax(1)
     width = images.shape[-1] // 4 * 2  # of a half
     start = (images.shape[-1] - width) // 2
     halves = images[..., start : start + width]
@@ -165,7 +165,8 @@ def compute_grid(context: Context, folder: Path) -> None:
     sizes = context.pick(SIZES)
     subject = (photograph_subjects if wants_photographs(context) else digit_subjects)(context, sizes.images)[0]
     images = subject.data.images.to(context.device)
-    targets = all_logits(prepare(subject.model), images, memory_budget=context.config.memory_budget).argmax(1)
+    prepared = prepare(subject.model, memory_budget=context.config.memory_budget)
+    targets = all_logits(prepared, images).argmax(1)
     table: dict[str, Method] = {"gradient": Gradient()}
     for noise in sizes.noises:
         std = noise_std(subject.data.preprocessing, noise / 255)

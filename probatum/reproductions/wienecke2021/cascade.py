@@ -190,7 +190,7 @@ def run_cascade(
     """
     config = context.config
     images = data.images.to(context.device)
-    logits = all_logits(prepare(model), images, memory_budget=config.memory_budget)
+    logits = all_logits(prepare(model, memory_budget=config.memory_budget), images)
     confidences, targets = logits.softmax(1).max(1)
     randomizer = cascading(context, model, spec, images[:1])
     result = sanity_check(

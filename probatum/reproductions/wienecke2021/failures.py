@@ -15,7 +15,7 @@ from probatum.attributions import GuidedBackprop, attribute
 from probatum.data import ImageSet
 from probatum.data.shipped import SHIPPED, shipped_photographs
 from probatum.engine import all_logits, prepare
-from probatum.engine.budget import parse_bytes
+from probatum.engine.arguments import parse_bytes
 from probatum.experiments import Run
 from probatum.experiments.build import preprocessing_of
 from probatum.maps import get_reduction
@@ -79,13 +79,12 @@ def _compute_nested(context: Context, folder: Path, net: Network, data: ImageSet
     effort, budget = sizes.nested, config.memory_budget or sizes.budget
     some = data.subset(range(min(effort.images, len(data))))
     images = some.images.to(context.device)
-    prepared = replace(prepare(net.model), row_bytes={})  # what is measured from here on is what the figure says
-    targets = all_logits(prepared, images, memory_budget=budget).argmax(1)
+    # What is measured from here on is what the figure says.
+    prepared = replace(prepare(net.model, memory_budget=budget), row_bytes={})
+    targets = all_logits(prepared, images).argmax(1)
     made = cascade.methods(effort)
     name = "integrated-gradients-sg"
-    maps = attribute(
-        prepared, images, targets, {"integrated-gradients": made["integrated-gradients"]}, memory_budget=budget
-    )
+    maps = attribute(prepared, images, targets, {"integrated-gradients": made["integrated-gradients"]})
     with PeakMemory(context.device) as memory:
         maps |= attribute(
             prepared,
@@ -93,7 +92,6 @@ def _compute_nested(context: Context, folder: Path, net: Network, data: ImageSet
             targets,
             {name: made[name]},
             seed=config.seed,
-            memory_budget=budget,
             progress=lambda done, total: context.progress(done, total, TITLES[name]),
         )
     store_arrays(folder, pictures=some.pictures().numpy(), **{key: value.cpu().numpy() for key, value in maps.items()})
