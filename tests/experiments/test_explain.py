@@ -32,7 +32,7 @@ def _small(monkeypatch):
 
 @pytest.fixture
 def untrained(monkeypatch):
-    def never(*arguments):
+    def never(*arguments, **named):
         raise AssertionError("it was trained first")
 
     monkeypatch.setattr(build, "train_once", never)
@@ -74,6 +74,13 @@ def test_options_that_do_not_fit_are_found_before_the_training(run, options, nam
     with pytest.raises(ProbatumError, match=named):
         run(replace(REQUEST.config, weights="train", **options), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["channels_last", "fold_batch_norm"])
+def test_options_that_fit_lead_to_the_training(option, tmp_path, untrained):
+    config = replace(REQUEST.config, weights="train", **{option: True})
+    with pytest.raises(AssertionError, match="trained first"):
+        explain(Request(config, ("digits",)), tmp_path / "run")
 
 
 def test_a_target_out_of_range_is_found_before_the_training(tmp_path, untrained):
