@@ -108,7 +108,9 @@ class ExternalCall:
         return LogitsOf(self._prepared.of_images(rows.image[:1]), self._copy).eval()
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._prepared.device.type, torch.bfloat16, self._prepared.precision == "bfloat16")
+        return torch.autocast(
+            self._prepared.device.type, torch.bfloat16, self._prepared.compute.precision == "bfloat16"
+        )
 
     def _accepted(self, found: object, points: Tensor) -> Tensor:
         """The maps in the points' type; ModelError where they are no maps of these points."""

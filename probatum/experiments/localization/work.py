@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from probatum.attributions import EdgeDetector, Gradient, Method, attribute, resolved
 from probatum.attributions.base import MethodsLike, named_methods
-from probatum.engine import PreparedModel, Tick, all_logits, find_feature_map, prepare
+from probatum.engine import Compute, PreparedModel, Tick, all_logits, find_feature_map, prepare_with
 from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput, ModelError
 from probatum.experiments.localization.grids import Grid, draw_grids
@@ -99,8 +99,7 @@ def localization_check(
         rounds=rounds,
         seed=seed,
         image_names=names,
-        precision=precision,
-        memory_budget=memory_budget,
+        compute=Compute(precision, memory_budget=memory_budget),
     )
     found: dict[Cell, Arrays] = {}
     for number, cell in enumerate(work.cells):
@@ -118,9 +117,7 @@ def localization_work(
     rounds: int,
     seed: int,
     image_names: tuple[str, ...],
-    precision: str | None = None,
-    channels_last: bool = False,
-    memory_budget: int | str | None = None,
+    compute: Compute,
 ) -> "LocalizationWork":
     """Chooses the images, draws the grids and prepares both networks: see `localization_check`."""
     require_count("rounds", rounds)
@@ -128,11 +125,11 @@ def localization_work(
         raise InvalidInput(f"least_confidence is {least_confidence}; give a probability from 0 to 1")
     if images.ndim != 4:
         raise InvalidInput(f"a grid needs images (batch, channel, height, width), got {tuple(images.shape)}")
-    prepared = prepare(model, precision, channels_last=channels_last, example=images)
+    prepared = prepare_with(model, compute, example=images)
     images = prepared.accept(images)
     layer = _last_features(prepared, images)
     _require_pooling(prepared, images[:1], layer)
-    probabilities = all_logits(prepared, images, memory_budget=memory_budget).softmax(1)
+    probabilities = all_logits(prepared, images).softmax(1)
     confidences, classes = probabilities.max(1)
     left_out = dict(_left_out(classes.tolist(), confidences.tolist(), labels, least_confidence, image_names))
     used = [row for row in range(len(images)) if row not in left_out]
@@ -150,7 +147,7 @@ def localization_work(
     network = DisconnectedGrid(prepared.model, layer)
     work = LocalizationWork(
         whole=prepared,
-        disconnected=prepare(network, precision, channels_last=channels_last),
+        disconnected=prepare_with(network, prepared.compute),
         images=images[used],
         image_names=tuple(image_names[row] for row in used),
         targets=targets,
@@ -159,7 +156,6 @@ def localization_work(
         joined=network.layer,
         grids=tuple(map(tuple, grids)),
         seed=seed,
-        memory_budget=memory_budget,
         left_out=tuple((image_names[row], why) for row, why in left_out.items()),
         edges=controls["edge-detector"],
         gradient=controls["gradient"],
@@ -183,7 +179,6 @@ class LocalizationWork:
         joined: path of the same in the network of DiFull.
         grids: of each round.
         seed: of the methods' noise.
-        memory_budget: of one model call.
         left_out: name of each image that is not used, and why.
         edges: name of the edge detector among the methods.
         gradient: name of the gradient among them.
@@ -199,7 +194,6 @@ class LocalizationWork:
     joined: str
     grids: tuple[tuple[Grid, ...], ...]
     seed: int
-    memory_budget: int | str | None
     left_out: tuple[tuple[str, str], ...]
     edges: str
     gradient: str
@@ -275,9 +269,7 @@ class LocalizationWork:
         if setting:
             prepared = self.disconnected.with_extra((classes.expand(CELLS, -1).contiguous(),))
             methods = self.disconnected_methods
-        maps = attribute(
-            prepared, rows, classes, methods, seed=self.seed, memory_budget=self.memory_budget, progress=tick
-        )
+        maps = attribute(prepared, rows, classes, methods, seed=self.seed, progress=tick)
         summed = {name: values.double().sum(1, keepdim=True) for name, values in maps.items()}
         found = {
             "shares": np.stack([_own_share(values.clamp(min=0)) for values in summed.values()]),
