@@ -26,6 +26,7 @@ from probatum.terminal.options import (
     Precision,
     Preset,
     ProtocolOptions,
+    ReportOptions,
     Samples,
     Seed,
     Steps,
@@ -38,7 +39,7 @@ from probatum.terminal.options import (
     one_of,
     split,
 )
-from probatum.terminal.output import show, show_table
+from probatum.terminal.output import show, show_json, show_table
 
 app = typer.Typer(
     name="probatum",
@@ -78,6 +79,7 @@ def check(
     methods: MethodOptions,
     protocol: ProtocolOptions,
     compute: ComputeOptions,
+    report: ReportOptions,
     data: Data = "digits",
     data_dir: DataDir = None,
     images: Annotated[int, typer.Option(help="How many images to explain.")] = 10,
@@ -110,7 +112,7 @@ def check(
         seed=seed,
         on_error=on_error,
     )
-    commands.run_checks(config, presets, out, f"check-{Path(data).stem}-{model}")
+    commands.run_checks(config, presets, out, f"check-{Path(data).stem}-{model}", report)
 
 
 @app.command(
@@ -128,6 +130,7 @@ def attribute(
     network: NetworkOptions,
     methods: MethodOptions,
     compute: ComputeOptions,
+    report: ReportOptions,
     target: Target = None,
     images: Annotated[int, typer.Option(help="At most so many images.")] = 16,
     data_dir: DataDir = None,
@@ -155,14 +158,16 @@ def attribute(
         seed=seed,
         on_error=on_error,
     )
-    commands.run_attribution(Request(config, tuple(sources), target), out)
+    commands.run_attribution(Request(config, tuple(sources), target), out, report)
 
 
 @app.command(
     "attribute-text",
     epilog="Example: probatum attribute-text 'the plot is not bad' --methods integrated-gradients --out tokens",
 )
+@grouped
 def attribute_text(
+    report: ReportOptions,
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     sentences: Annotated[list[str] | None, typer.Argument(help="Sentences, each in quotes.")] = None,
     file: Annotated[Path | None, typer.Option(help="Text file with one more sentence a line.")] = None,
@@ -206,11 +211,13 @@ def attribute_text(
         precision=precision,
         memory_budget=memory_budget,
     )
-    commands.explain_text(config, out)
+    commands.explain_text(config, out, report)
 
 
 @app.command(epilog="Example: probatum train --data mnist --data-dir DIR --preset paper --out mnist-cnn.pt")
+@grouped
 def train(
+    report: ReportOptions,
     out: Annotated[Path, typer.Option(help="Checkpoint file to write.")],
     data: Annotated[
         str,
@@ -249,12 +256,14 @@ def train(
         seed=seed,
     )
     commands.train_network(
-        config, out, data=data, data_dir=data_dir, model=model, train_images=train_images, device=device
+        config, out, data=data, data_dir=data_dir, model=model, train_images=train_images, device=device, report=report
     )
 
 
 @app.command(epilog="Example: probatum reproduce wienecke2021 figure1 --preset quick --data-dir DIR")
+@grouped
 def reproduce(
+    report: ReportOptions,
     paper: Annotated[
         str,
         typer.Argument(
@@ -308,7 +317,7 @@ def reproduce(
         seed=seed,
         memory_budget=memory_budget,
     )
-    commands.reproduce(config, out)
+    commands.reproduce(config, out, report)
 
 
 @app.command(epilog="Example: probatum report runs/check-digits-basic_cnn")
@@ -320,18 +329,22 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
 
 
 @app.command(epilog="Example: probatum rerun runs/check-digits-basic_cnn --out again")
+@grouped
 def rerun(
+    report: ReportOptions,
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
 ) -> None:
     """Compute a run again, from nothing but its config.json."""
     from probatum.terminal import commands
 
-    commands.run_again(run, out)
+    commands.run_again(run, out, report)
 
 
 @app.command(epilog="Example: probatum bench methods panel --threads 2 --out runs/bench")
+@grouped
 def bench(
+    report: ReportOptions,
     suites: Annotated[
         list[str] | None,
         typer.Argument(
@@ -360,13 +373,32 @@ def bench(
     from probatum.terminal import commands
 
     config = BenchConfig(model, weights, batch, device, rounds, quick, threads, data_dir, seed)
-    commands.benchmark(config, suites or (), out)
+    commands.benchmark(config, suites or (), out, report)
 
 
 @app.command("list", epilog="Example: probatum list methods")
-def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+) -> None:
     """List what there is, and where each is implemented."""
-    show_table(kind.value, *catalog.table_of(kind))
+    columns, rows = catalog.table_of(kind)
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table(kind.value, columns, rows)
+
+
+@app.command(epilog="Example: probatum info --data-dir DIR")
+def info(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show versions, devices and caches, and how to get what is missing."""
+    from probatum.terminal.info import info, show_info
+
+    facts = info(None if data_dir is None else Path(data_dir))
+    show_json(facts) if as_json else show_info(facts)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from probatum.benchmarks import kind, read_records, run_suite
 from probatum.cli import main
 from probatum.errors import ModelError
+from probatum.experiments import judge, read_run
 from probatum.models import load_model, save_checkpoint
 
 FEW = ["--images", "2", "--keep-maps", "1"]
@@ -104,6 +105,33 @@ def test_check_writes_a_run_that_report_draws_again(here, weights, capsys):
         path.unlink()
     assert run("report", folder) == 0
     assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == figures
+
+
+def test_scripts_get_json_or_nothing(here, weights, photographs, capsys):
+    options = ["--methods", "gradient,edge-detector", "--metrics", "spearman", *FEW]
+    assert run("check", "--weights", weights, *options, "--json", "--out", "run") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["folder"], found["images"]) == ("check", "run", 2)
+    judged = judge(read_run(here / "run").result)
+    for method, verdict in found["verdicts"].items():
+        summary = judged.summary(method)
+        assert verdict["verdict"] == summary.word
+        assert verdict["metrics"]["spearman"]["score"] == summary.leading.score
+    assert found["verdicts"]["gradient"]["metrics"]["spearman"]["value"] is None  # two images decide nothing
+    assert found["verdicts"]["edge-detector"]["control"]
+    assert run("check", "--weights", weights, *options, "--quiet", "--out", "silent") == 0
+    assert capsys.readouterr() == ("", "")
+    options = ["--model", "squeezenet1_1", "--weights", "none", "--methods", "gradient", "--json"]
+    assert run("attribute", photographs, *options, "--out", "maps") == 0
+    explained = json.loads(capsys.readouterr().out)["images"]
+    assert [Path(each["file"]).is_file() for each in explained] == [True, True]
+    assert run("list", "methods", "--json") == 0
+    assert {"name", "title"} <= set(json.loads(capsys.readouterr().out)[0])
+    assert run("info", "--data-dir", here, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["packages"]["torch"]["extra"] == "needed"
+    assert torch.__version__.startswith(facts["packages"]["torch"]["version"])
+    assert facts["data"]["mnist"] is False
 
 
 def test_equal_commands_give_equal_results(here, weights):

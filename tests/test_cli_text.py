@@ -8,6 +8,7 @@ from probatum.cli import main
 from probatum.experiments.text import models as text_models
 from probatum.experiments.text.models import TextRecipe
 from probatum.models.text import EncoderSizes, TextTraining
+from probatum.terminal.kinds import text_attribution
 
 
 def run(*arguments: object) -> int:
@@ -26,9 +27,20 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_sentences_are_shown_and_kept(here, capsys):
+def test_a_pipe_gets_a_line_for_each_token(here, capsys):
+    assert run("a dull film", "--methods", "gradient", "--out", "tokens") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("# 1. Gradient")
+    with open(here / "tokens" / "tokens.csv", newline="", encoding="utf-8") as file:
+        rows = [(row["token"], float(row["score"])) for row in csv.DictReader(file)]
+    assert [line.split("\t")[0] for line in lines[1:]] == [token for token, _ in rows]
+    assert [float(line.split("\t")[1]) for line in lines[1:]] == pytest.approx([score for _, score in rows], rel=1e-5)
+
+
+def test_sentences_are_shown_and_kept(here, monkeypatch, capsys):
     (here / "more.txt").write_text("the film was dull\n", encoding="utf-8")
     options = ["--file", "more.txt", "--methods", "gradient,integrated-gradients", "--steps", "3", "--out", "tokens"]
+    monkeypatch.setattr(text_attribution, "is_terminal", lambda: True)
     assert run("The plot isn't [bold]bad[/bold]", *options) == 0
     shown = capsys.readouterr().out
     assert "1. Gradient" in shown

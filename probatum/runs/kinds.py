@@ -75,6 +75,8 @@ class Kind(Generic[Asked, Result]):
         draw: draws the figures and the page of a finished folder; called with the name of each before it is drawn.
         page: makes the HTML page of a finished folder and the values of its `config.json`, where there is one.
         show: prints what a finished folder holds.
+        document: describes it as JSON values.
+        verify: raises ModelError where its results cannot be trusted.
     """
 
     name: str
@@ -86,6 +88,8 @@ class Kind(Generic[Asked, Result]):
     draw: Callable[[Path, Callable[[str], None] | None], Iterable[Path]] = lambda folder, progress: ()
     page: Callable[[Path, dict[str, Any]], str] | None = None
     show: Callable[[Path], None] = lambda folder: None
+    document: Callable[[Path], dict[str, Any]] = lambda folder: {}
+    verify: Callable[[Path], None] = lambda folder: None
 
     def request(self, folder: Path) -> Asked:
         """Reads what a finished folder was asked for.

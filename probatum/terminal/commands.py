@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,15 +40,23 @@ from probatum.terminal.kinds import (
     kind_of,
 )
 from probatum.terminal.meter import metered
-from probatum.terminal.output import show, show_table
+from probatum.terminal.options import ReportOptions
+from probatum.terminal.output import show, show_json, show_table
 
 Asked = TypeVar("Asked", bound=Request)
 Result = TypeVar("Result")
 
+SHOWN = ReportOptions()
 FASTER = "fewer --images, --samples, --steps or --methods make it shorter"
 
 
-def run(kind: Kind[Asked, Result], request: Asked, folder: Path | None, default: str = "") -> None:
+def run(
+    kind: Kind[Asked, Result],
+    request: Asked,
+    folder: Path | None,
+    default: str = "",
+    report: ReportOptions = SHOWN,
+) -> None:
     """Makes a run, or what is left of it, in all processes that torchrun started, and shows it.
 
     Args:
@@ -56,13 +64,14 @@ def run(kind: Kind[Asked, Result], request: Asked, folder: Path | None, default:
         request: what it is asked to do.
         folder: of the user's choice; None takes one below `runs/` that is free or holds this run, unfinished.
         default: the name of that one.
+        report: what is printed.
     """
     with joined_ranks() as ranks:
         chosen = ranks.device(choose_device(request.device))
         if folder is None:
             folder = Path(ranks.broadcast(str(_free(Path("runs") / default, kind.asked(request)))))
         with (
-            metered(FASTER if kind.name in (CHECK.name, COMPARISON.name) else "")
+            metered(FASTER if kind.name in (CHECK.name, COMPARISON.name) else "", report.quiet)
             if ranks.is_main
             else nullcontext() as meter
         ):
@@ -78,36 +87,51 @@ def run(kind: Kind[Asked, Result], request: Asked, folder: Path | None, default:
                 say=meter.say if meter is not None else None,
             )
         if ranks.is_main:
-            kind.show(folder)
+            show_run(kind, folder, report)
 
 
-def run_checks(config: CheckConfig, presets: Sequence[str], folder: Path | None, default: str) -> None:
+def show_run(kind: Kind[Any, Any], folder: Path, report: ReportOptions = SHOWN) -> None:
+    """Shows a finished run as asked for.
+
+    Raises:
+        ModelError: its results cannot be trusted.
+    """
+    if report.as_json:
+        show_json({"kind": kind.name, "folder": str(folder), **kind.document(folder)})
+    elif not report.quiet:
+        kind.show(folder)
+    kind.verify(folder)
+
+
+def run_checks(
+    config: CheckConfig, presets: Sequence[str], folder: Path | None, default: str, report: ReportOptions
+) -> None:
     """Runs one check, or compares those of several presets."""
     if len(presets) > 1:
         request = ComparisonRequest(replace(config, preset=presets[0]), tuple(presets))
-        run(COMPARISON, request, folder, default)
+        run(COMPARISON, request, folder, default, report)
     else:
-        run(CHECK, replace(config, preset=presets[0]), folder, default)
+        run(CHECK, replace(config, preset=presets[0]), folder, default, report)
 
 
-def run_attribution(request: AttributionRequest, folder: Path) -> None:
+def run_attribution(request: AttributionRequest, folder: Path, report: ReportOptions) -> None:
     """Computes attribution maps of images."""
-    run(ATTRIBUTION, request, folder)
+    run(ATTRIBUTION, request, folder, report=report)
 
 
-def explain_text(config: TextConfig, folder: Path) -> None:
+def explain_text(config: TextConfig, folder: Path, report: ReportOptions) -> None:
     """Scores the tokens of sentences."""
-    run(TEXT_ATTRIBUTION, config, folder)
+    run(TEXT_ATTRIBUTION, config, folder, report=report)
 
 
-def reproduce(config: ReproductionConfig, folder: Path | None) -> None:
+def reproduce(config: ReproductionConfig, folder: Path | None, report: ReportOptions) -> None:
     """Reruns a paper's experiments."""
-    run(REPRODUCTION, config, folder, f"{config.paper}-{config.preset}")
+    run(REPRODUCTION, config, folder, f"{config.paper}-{config.preset}", report)
 
 
-def benchmark(config: BenchConfig, suites: Sequence[str], folder: Path | None) -> None:
+def benchmark(config: BenchConfig, suites: Sequence[str], folder: Path | None, report: ReportOptions) -> None:
     """Runs suites of benchmarks; those that are finished stay, whatever ends the rest."""
-    run(BENCHMARK, BenchRequest(config, tuple(suites or USUAL)), folder, "bench")
+    run(BENCHMARK, BenchRequest(config, tuple(suites or USUAL)), folder, "bench", report)
 
 
 def draw_again(folder: Path) -> None:
@@ -115,13 +139,13 @@ def draw_again(folder: Path) -> None:
     kind = kind_of(folder)
     for path in kind.draw(folder, None):
         show(str(path))
-    kind.show(folder)
+    show_run(kind, folder)
 
 
-def run_again(folder: Path, out: Path) -> None:
+def run_again(folder: Path, out: Path, report: ReportOptions) -> None:
     """Computes a run from its config.json."""
     kind = kind_of(folder)
-    run(kind, kind.request(folder), out)
+    run(kind, kind.request(folder), out, report=report)
 
 
 def train_network(
@@ -133,6 +157,7 @@ def train_network(
     model: str,
     train_images: int | None,
     device: str,
+    report: ReportOptions,
 ) -> None:
     """Trains a small network and writes its best weights into a file."""
     small = [name for name, spec in MODELS.items() if spec.channels == 1]
@@ -146,8 +171,8 @@ def train_network(
     network = load_model(model, "none", len(DATASETS[data].class_names), config.seed).to(chosen_device)
     assert training_set.labels is not None
     assert test_set.labels is not None
-    with metered() as meter:
-        report = train(
+    with metered(quiet=report.quiet) as meter:
+        training = train(
             network,
             training_set.images,
             training_set.labels,
@@ -157,10 +182,13 @@ def train_network(
             lambda done, total, _: meter(done, total, f"training {model}"),
         )
     save_checkpoint(network, out)
-    rows = [(str(e.epoch), f"{e.loss:.4f}", f"{e.running_accuracy:.4f}", f"{e.accuracy:.4f}") for e in report.history]
-    show_table(f"{model} on {data}", ("epoch", "loss", "training accuracy", "test accuracy"), rows, numeric=3)
-    show(f"best test accuracy {report.best_accuracy:.4f}, weights in {out}")
-    if report.reached_target is False:
+    rows = [(str(e.epoch), f"{e.loss:.4f}", f"{e.running_accuracy:.4f}", f"{e.accuracy:.4f}") for e in training.history]
+    if report.as_json:
+        show_json({"kind": "training", "file": str(out), **asdict(training)})
+    elif not report.quiet:
+        show_table(f"{model} on {data}", ("epoch", "loss", "training accuracy", "test accuracy"), rows, numeric=3)
+        show(f"best test accuracy {training.best_accuracy:.4f}, weights in {out}")
+    if training.reached_target is False:
         raise ModelError(
             f"the target accuracy {config.target_accuracy} was not reached; give more --epochs or --train-images"
         )

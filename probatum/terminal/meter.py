@@ -69,14 +69,15 @@ class Meter:
 
 
 @contextmanager
-def metered(hint: str = "") -> Iterator[Meter]:
+def metered(hint: str = "", quiet: bool = False) -> Iterator[Meter]:
     """Gives a meter on standard error: a bar on a terminal, a line now and then elsewhere.
 
     Args:
         hint: how to make the work shorter; it follows the expected time of work that takes long.
+        quiet: whether the meter shows nothing.
     """
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
+    console = Console(stderr=True, highlight=False, quiet=quiet)
+    if quiet or not console.is_terminal:
         yield Meter(console, None, hint)
         return
     columns = (

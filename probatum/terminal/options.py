@@ -6,11 +6,12 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import partial, wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints, no_type_check
 
 import typer
 
 from probatum.terminal.catalog import Kind, choices, defaults, figures, names
+from probatum.terminal.config_file import use_config_file
 
 T = TypeVar("T")
 Names = Callable[[], Iterable[str]]
@@ -227,8 +228,20 @@ class ComputeOptions:
     memory_budget: MemoryBudget = None
 
 
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the command prints."""
+
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print errors alone: neither progress nor a summary.")
+    ] = False
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document, and nothing else, to standard output.")
+    ] = False
+
+
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Lets a command take groups of options: each field of a dataclass becomes an option of its own."""
+    """Lets a command take groups of options, each field of a dataclass as an option of its own, and `--config`."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[Parameter] = []
@@ -238,9 +251,10 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             parameters += [_parameter(field, types[field.name]) for field in fields(groups[name])]
         else:
             parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+    parameters.append(_config_file(parameters))
 
     @wraps(command)
-    def with_options(**values: Any) -> None:
+    def with_options(config_file: Path | None, **values: Any) -> None:
         made = {
             name: group(**{field.name: values.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
@@ -250,6 +264,28 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     with_options.__dict__["__signature__"] = inspect.Signature(parameters)
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_options
+
+
+def _config_file(parameters: Iterable[Parameter]) -> Parameter:
+    """The option `--config`, which is read before the others and gives their defaults."""
+    hints = {parameter.name: get_args(parameter.annotation)[0] for parameter in parameters}
+
+    @no_type_check  # newer versions of typer pass a context of a class that they do not export
+    def use(context: typer.Context, path: Path | None) -> Path | None:
+        if path is not None and not context.resilient_parsing:
+            use_config_file(context, path, hints)
+        return path
+
+    annotation = Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="TOML or JSON file with options of this command; the command line is stronger.",
+            callback=use,
+            is_eager=True,
+        ),
+    ]
+    return Parameter("config_file", Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _parameter(field: "Field[Any]", annotation: Any) -> Parameter:

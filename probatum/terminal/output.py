@@ -1,10 +1,12 @@
 """Lines, tables and errors as a terminal can show them; rich is imported only for what has colors or columns."""
 
+import json
+import math
 import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -28,6 +30,24 @@ def _steers(sign: str) -> bool:
 def columns() -> int:
     """The width of the terminal; what goes elsewhere is 200 columns wide, unless COLUMNS says otherwise."""
     return shutil.get_terminal_size((200, 24)).columns
+
+
+def is_terminal() -> bool:
+    """Tells whether results are read by a person, and not by a file or another program."""
+    return sys.stdout.isatty()
+
+
+def show_json(values: Any) -> None:
+    """Prints a JSON document; NaN and infinite numbers become null."""
+    print(json.dumps(_finite(values), indent=2))  # noqa: T201
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def show(text: "str | Text") -> None:

@@ -31,11 +31,18 @@ def show_check(run: Run) -> None:
         show(wrapped(sentence, columns()))
     show_skipped([(each["name"], each["fault"]) for each in run.config["data"]["skipped"]])
     show(wrapped(closing(judgement, question, run.folder), columns()))
-    if judgement.broken:
-        raise ModelError(f"{'; '.join(judgement.broken)}; these results cannot be trusted")
+
+
+def verify_check(run: Run) -> None:
+    """Raises ModelError where a control failed, or no score exists."""
+    result, broken = run.result, judge(run.result).broken
+    if broken:
+        raise ModelError(f"{'; '.join(broken)}; these results cannot be trusted")
     tested = [row for row, method in enumerate(result.methods) if not is_control(method)]
     if tested and not np.isfinite(result.scores[tested]).any():
-        raise ModelError(f"not one score exists: all maps of {model['title']} have NaN or infinite values")
+        raise ModelError(
+            f"not one score exists: all maps of {run.config['model']['title']} have NaN or infinite values"
+        )
 
 
 def show_explanation(found: Explanation) -> None:
@@ -102,6 +109,10 @@ def show_verdicts(comparison: PresetComparison, answer: ComparisonAnswer, folder
         show(wrapped(f"The checks disagree about {title}: {why}.", columns()))
     for sentence in (*answer.detail, f"{answer.verdict} Report: {folder / 'report.html'}"):
         show(wrapped(sentence, columns()))
+
+
+def verify_comparison(comparison: PresetComparison) -> None:
+    """Raises ModelError where a control failed."""
     broken = [preset for preset, judgement in comparison.judgements.items() if judgement.broken]
     if broken:
         raise ModelError(f"a control failed under {', '.join(broken)}; these results cannot be trusted")

@@ -7,6 +7,7 @@ from probatum.experiments.explain import ATTRIBUTION as COMPUTED
 from probatum.experiments.explain import read_explanation
 from probatum.report.html.explanation import explanation_page
 from probatum.report.run import draw_attribution
+from probatum.terminal.documents import attribution_document
 from probatum.terminal.output import show
 from probatum.terminal.summaries import show_explanation
 
@@ -17,4 +18,4 @@ def _show(folder: Path) -> None:
     show(f"report.html and the maps of {len(found.maps)} methods are in {folder}")
 
 
-ATTRIBUTION = replace(COMPUTED, draw=draw_attribution, page=explanation_page, show=_show)
+ATTRIBUTION = replace(COMPUTED, draw=draw_attribution, page=explanation_page, show=_show, document=attribution_document)

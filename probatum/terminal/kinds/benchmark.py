@@ -8,6 +8,7 @@ from probatum.benchmarks import figure, protocol, read_records, table
 from probatum.benchmarks.kind import BENCHMARK as COMPUTED
 from probatum.benchmarks.suites import get_suite
 from probatum.report import save_figure
+from probatum.terminal.documents import benchmark_document
 from probatum.terminal.output import show, show_table
 
 
@@ -32,4 +33,4 @@ def _show(folder: Path) -> None:
     show(f"record.json, table.md and the figures of {len(records)} suites are in {folder}")
 
 
-BENCHMARK = replace(COMPUTED, draw=_draw, show=_show)
+BENCHMARK = replace(COMPUTED, draw=_draw, show=_show, document=benchmark_document)

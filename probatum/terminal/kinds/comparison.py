@@ -9,7 +9,8 @@ from probatum.experiments.run_folder import read_run
 from probatum.report.comparison import draw_comparison
 from probatum.report.html.comparison import comparison_page
 from probatum.report.html.comparison_answer import comparison_answer
-from probatum.terminal.summaries import show_verdicts
+from probatum.terminal.documents import comparison_document
+from probatum.terminal.summaries import show_verdicts, verify_comparison
 
 
 def _show(folder: Path) -> None:
@@ -18,4 +19,11 @@ def _show(folder: Path) -> None:
     show_verdicts(comparison, comparison_answer(comparison, configs), folder)
 
 
-COMPARISON = replace(COMPUTED, draw=draw_comparison, page=comparison_page, show=_show)
+COMPARISON = replace(
+    COMPUTED,
+    draw=draw_comparison,
+    page=comparison_page,
+    show=_show,
+    document=lambda folder: comparison_document(read_comparison(folder), folder),
+    verify=lambda folder: verify_comparison(read_comparison(folder)),
+)

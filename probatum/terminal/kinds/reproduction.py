@@ -6,6 +6,7 @@ from pathlib import Path
 from probatum.report.html.reproduction import reproduction_page
 from probatum.reproductions import REPRODUCTION as COMPUTED
 from probatum.reproductions import read_findings, redraw_reproduction
+from probatum.terminal.documents import reproduction_document
 from probatum.terminal.output import show
 from probatum.terminal.summaries import show_findings
 
@@ -15,4 +16,10 @@ def _show(folder: Path) -> None:
     show(f"report.html, figures, scorecard.md and all results are in {folder}")
 
 
-REPRODUCTION = replace(COMPUTED, draw=redraw_reproduction, page=reproduction_page, show=_show)
+REPRODUCTION = replace(
+    COMPUTED,
+    draw=redraw_reproduction,
+    page=reproduction_page,
+    show=_show,
+    document=lambda folder: reproduction_document(read_findings(folder), folder),
+)

@@ -1,20 +1,37 @@
 """Scores of the tokens of sentences."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from probatum.experiments.text.run import TEXT_ATTRIBUTION as COMPUTED
 from probatum.experiments.text.run import read_sentence_scores
+from probatum.experiments.text.scores import TextExplanation
 from probatum.report.sentences import draw_text, sentence_maps
 from probatum.report.tokens import tokens_text
-from probatum.terminal.output import show
+from probatum.terminal.documents import text_document
+from probatum.terminal.output import is_terminal, show
 
 
 def _show(folder: Path) -> None:
-    for title, (tokens,) in sentence_maps(read_sentence_scores(folder)).items():
+    found = read_sentence_scores(folder)
+    if not is_terminal():
+        _show_scores(found)
+        return
+    for title, (tokens,) in sentence_maps(found).items():
         show(title)
         show(tokens_text(tokens))
     show(f"tokens.html, tokens.png and tokens.csv are in {folder}")
 
 
-TEXT_ATTRIBUTION = replace(COMPUTED, draw=draw_text, show=_show)
+def _show_scores(found: Sequence[TextExplanation]) -> None:
+    """One line a token, token TAB score, for other programs; above each sentence a line that begins with #."""
+    for title, (tokens,) in sentence_maps(found).items():
+        show(f"# {title} {tokens.note}")
+        for token, score in zip(tokens.tokens, tokens.scores.tolist(), strict=True):
+            show(f"{token}\t{score:.6g}")
+
+
+TEXT_ATTRIBUTION = replace(
+    COMPUTED, draw=draw_text, show=_show, document=lambda folder: text_document(read_sentence_scores(folder))
+)
