@@ -12,8 +12,8 @@ from probatum.progress import Progress
 from probatum.report.html.reproduction import reproduction_page
 from probatum.report.html.write import write_page
 from probatum.report.save import figure_place, save_figure
-from probatum.report.scorecard import tally
-from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig
+from probatum.report.scorecard import ROLES, tally
+from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig, read_facts
 from probatum.reproductions.inputs import DATA, PHOTOGRAPHS, fingerprints, present_data, require_inputs
 from probatum.reproductions.papers import PAPERS
 from probatum.runs.cells import CellStore
@@ -193,9 +193,15 @@ def _write_scorecard(folder: Path, config: ReproductionConfig, findings: list[Fi
     write_whole(folder / "scorecard.md", scorecard(paper, config, findings).encode("utf-8", "backslashreplace"))
     facts = {"name": paper.name, "title": paper.title, "citation": paper.citation}
     chosen = [
-        {"name": one.name, "title": one.title, "covers": dict(one.covers)} for one in paper.chosen(config.figures)
+        {"name": one.name, "title": one.title, "covers": dict(one.covers), "used": _used(folder / one.name)}
+        for one in paper.chosen(config.figures)
     ]
     write_json(folder / "paper.json", facts | {"experiments": chosen})
+
+
+def _used(folder: Path) -> str:
+    """Networks and data that an experiment used, in words, where its facts tell."""
+    return str(read_facts(folder).get("used", "")) if (folder / "facts.json").is_file() else ""
 
 
 def scorecard(paper: Paper, config: ReproductionConfig, findings: list[Finding]) -> str:
@@ -210,7 +216,7 @@ def scorecard(paper: Paper, config: ReproductionConfig, findings: list[Finding])
         "| where | claim | paper | ours | verdict | why |",
         "|---|---|---|---|---|---|",
     ]
-    for finding in findings:
+    for finding in sorted(findings, key=lambda finding: ROLES.index(finding.claim.role)):
         claim = finding.claim
         cells = (claim.where, claim.statement, claim.paper, finding.ours, finding.verdict, finding.why)
         lines.append("| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |")

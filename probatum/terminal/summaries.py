@@ -1,6 +1,7 @@
 """Printed summaries of results, after a command has written them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from probatum.experiments.draws import Draws
 from probatum.experiments.explain import Explanation
 from probatum.report.html.comparison_answer import ComparisonAnswer
 from probatum.report.question import Question, question_of
+from probatum.report.scorecard import ROLES, tally
 from probatum.report.verdict_table import verdict_key, verdict_rows
 from probatum.reproductions import Finding
 from probatum.terminal.output import columns, show, show_table
@@ -119,6 +121,8 @@ def verify_comparison(comparison: PresetComparison) -> None:
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """Shows the scorecard."""
-    rows = [(f.claim.where, f.claim.statement, f.claim.paper, f.ours, f.verdict, f.why) for f in findings]
-    show_table("scorecard", ("where", "claim", "paper", "ours", "verdict", "why"), rows)
+    """Shows the scorecard, main results first and self-tests last, and how many claims have which verdict."""
+    ordered = sorted(findings, key=lambda finding: ROLES.index(finding.claim.role))
+    rows = [(f.verdict, f.claim.where, f.claim.statement, f.claim.paper, f.ours, f.why) for f in ordered]
+    show_table("scorecard", ("verdict", "where", "claim", "paper", "ours", "why"), rows)
+    show(tally([asdict(finding) for finding in findings]))

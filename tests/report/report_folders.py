@@ -150,11 +150,18 @@ def reproduction_folder(folder, text="more than half"):
             "ours": text,
             "verdict": verdict,
             "why": text,
+            "experiment": "figure10" if number < 2 else "figure1",
         }
         for number, verdict in enumerate(("reproduced", "not reproduced", "undecided", "reproduced"))
     ]
     (folder / "scorecard.json").write_text(json.dumps(claims), encoding="utf-8")
-    experiments = [{"name": "figure1", "title": "Maps"}, {"name": "figure10", "title": "Curves"}]
+    experiments = [
+        {"name": "figure1", "title": "Maps", "covers": {"Figure 2": "maps*"}, "used": "a small network"},
+        {"name": "figure10", "title": "Curves", "covers": {"Figure 10": "*", "Table 2": "x"}, "used": ""},
+    ]
+    (folder / "figure10").mkdir()
+    write_json(folder / "figure10" / "facts.json", {})
+    (folder / "figure10" / "table2.md").write_text("| layer | score |\n|---|---:|\n| conv1 | 0.25 |\n\nNote.\n")
     paper = {"name": "somebody2020", "title": "On maps", "citation": "Somebody (2020)", "experiments": experiments}
     write_json(folder / "paper.json", paper)
     (folder / "figure1").mkdir()

@@ -25,6 +25,7 @@ from report_folders import (
 
 from probatum.errors import InvalidInput
 from probatum.experiments.levels import read_levels
+from probatum.report.html import reproduction
 from probatum.report.html.charts import panel, scale_of
 from probatum.report.html.page import json_text
 from probatum.report.html.pictures import colored, reduced, sheet, stored_figure
@@ -39,6 +40,7 @@ FOLDERS = {
     "explanation": explanation_folder,
     "reproduction": reproduction_folder,
 }
+PLATES = {f"figures/{name}.png" for name in ("figure1", "figure1-maps", "figure10-curves")}
 PAGES = {"adebayo/report.html", "random-logit/report.html"}  # of a comparison's checks, which lie in its folder
 FILES = {"results.csv", "chance.csv", "ceiling.csv", "config.json", "maps"}  # of a check, beside its page
 VOID = {"meta", "img", "input"}
@@ -99,7 +101,7 @@ def test_a_page_is_a_complete_document(page):
             assert set((attributes.get(name) or "").split()) <= set(ids)
     links = [attributes["href"] for attributes in document.all("a")]
     assert links[0] == "#main"
-    assert {link.removeprefix("#") for link in links} <= {*ids, *PAGES, *FILES}
+    assert {link.removeprefix("#") for link in links} <= {*ids, *PAGES, *FILES, *PLATES}
 
 
 def test_headings_do_not_skip_a_level(page):
@@ -349,10 +351,26 @@ def test_a_reproduction_shows_its_scorecard_and_figures(tmp_path):
     document = Document(page_of(folder))
     text = " ".join("".join(document.text).split())
     assert "Of its claims, 1 reproduced, 1 not reproduced, 1 undecided; 1 of 1 self-tests passed." in text
-    assert "figure1 · maps Maps" in text
-    assert "figure10 · curves Curves" in text
+    assert "Figure 2 of the paper · maps" in text
+    assert "Figure 10 of the paper · curves" in text
+    assert "Here: a small network. In the paper: Figure 2." in text
+    assert '<td class="numeric"><bdi>0.25</bdi></td>' in page_of(folder)
+    first, second = text.index("In the paper: Figure 2."), text.index("In the paper: Figure 10")
+    assert (
+        first < text.index("undecided", first) < second < text.index("not reproduced", second)
+    )  # claims by experiment
     assert "probatum reproduce somebody2020 figure1 --seed 3" in text
     assert len([a for a in document.all("img") if a["src"].startswith("data:image/webp")]) == 3
+
+
+def test_all_figures_are_on_the_page_however_many(tmp_path, monkeypatch):
+    folder = reproduction_folder(tmp_path / "run")
+    monkeypatch.setattr(reproduction, "WIDTHS", (200, 50))
+    whole = Document(page_of(folder)).all("img")
+    monkeypatch.setattr(reproduction, "FIGURES_BUDGET", 10)
+    small = Document(page_of(folder)).all("img")
+    assert [int(one["width"]) for one in whole] == [200] * 3
+    assert [int(one["width"]) for one in small] == [50] * 3
 
 
 def test_a_figure_outside_the_folder_or_that_is_none_is_not_shown(tmp_path):
@@ -363,7 +381,7 @@ def test_a_figure_outside_the_folder_or_that_is_none_is_not_shown(tmp_path):
     (folder / "figures" / "text.png").write_text("<script>alert(1)</script>")
     page = page_of(folder)
     assert "link.png" not in page
-    assert "1 figure left out" in page
+    assert "1 figure cannot be read: text.png" in page
     assert stored_figure(folder / "figures" / "text.png") is None
 
 

@@ -1,52 +1,55 @@
 """The page of a reproduction: its scorecard and its figures."""
 
+import math
 import shlex
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from probatum.attributions import title_of
 from probatum.experiments.levels import read_levels
 from probatum.experiments.verdicts import INSENSITIVE_FROM, SENSITIVE_UP_TO
 from probatum.report.html.page import render
-from probatum.report.html.pictures import stored_figure
+from probatum.report.html.pictures import DataURI, stored_figure
 from probatum.report.html.words import count, short_name
-from probatum.report.scorecard import tally
+from probatum.report.scorecard import VERDICTS, by_role, tally
 from probatum.runs.files import read_json
 
-FIGURES_BUDGET = 4_000_000  # letters of all figures of a page
-_VERDICTS = {"reproduced": "good", "not reproduced": "bad", "undecided": "open", "not comparable": "open"}
+FIGURES_BUDGET = 6_000_000  # letters of all figures of a page; they shrink until they fit, down to the least width
+_LARGEST_TABLE = 100_000  # bytes
+WIDTHS = (1500, 640)  # pixels, the most and the least that a figure has on the page
+_VERDICTS = dict(zip(VERDICTS, ("good", "bad", "open", "open"), strict=True))
+_PRESETS = {
+    "quick": "The preset 'quick': the paper's code paths on fewer and smaller things. What replaces the paper's data "
+    "or network is named with the verdicts.",
+    "cpu": "The preset 'cpu': real data and networks in sizes for two cores, which are smaller than the paper's.",
+}
 
 
 def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
     """The page of a folder of `probatum reproduce`, whose `config.json` was read."""
     settings = config["config"]
-    findings = read_json(folder / "scorecard.json")
+    findings = by_role(read_json(folder / "scorecard.json"))
     paper = _paper(folder, settings["paper"])
-    figures, left_out = _figures(folder, paper)
-    warnings = []
-    if settings["preset"] != "paper":
-        warnings.append(
-            f"The preset {settings['preset']!r}: the paper's code paths on fewer and smaller things. What replaces the "
-            "paper's data or network is named with the verdicts."
-        )
+    numbered = [dict(finding, id=f"claim-{number}") for number, finding in enumerate(findings)]
+    warnings = [_PRESETS[settings["preset"]]] if settings["preset"] in _PRESETS else []
     if settings["weights"] == "none":
         warnings.append("The pretrained model was not trained: its weights are random.")
-    if left_out:
-        warnings.append(
-            f"{count(len(left_out), 'figure')} left out of this page to keep it small; in the folder figures: "
-            f"{', '.join(left_out)}."
-        )
+    experiments, unreadable = _experiments(folder, paper["experiments"], numbered)
+    if unreadable:
+        warnings.append(f"{count(len(unreadable), 'figure')} cannot be read: {', '.join(unreadable)}.")
     return render(
         "reproduction.html.j2",
         title=paper["title"],
         paper=paper,
         summary=tally(findings),
-        findings=findings,
+        findings=numbered,
         kinds=_VERDICTS,
+        experiments=experiments,
         checks=_checks(folder, paper),
         bounds=(SENSITIVE_UP_TO, INSENSITIVE_FROM),
-        figures=figures,
         warnings=warnings,
         facts=[
             ("Paper", paper["citation"] or settings["paper"]),
@@ -74,6 +77,34 @@ def _paper(folder: Path, name: str) -> dict[str, Any]:
     return paper
 
 
+def _experiments(
+    folder: Path, experiments: list[dict[str, Any]], findings: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Each experiment with its claims, figures and tables, and the names of figures that cannot be read.
+
+    Figures are found in the folder and matched to experiments by the beginning of their names: a name that
+    `paper.json` gives opens no file. What belongs to no experiment comes last.
+    """
+    titles = {str(one["name"]): one for one in experiments}
+    shown = {name: one | {"claims": [], "figures": [], "tables": []} for name, one in titles.items()}
+    rest = {"name": "", "title": "More", "used": "", "covers": {}, "claims": [], "figures": [], "tables": []}
+    for finding in findings:
+        shown.get(finding["experiment"], rest)["claims"].append(finding)
+    figures, unreadable = _figures(folder)
+    for path, picture in figures:
+        fitting = [name for name in titles if path.stem == name or path.stem.startswith(f"{name}-")]
+        name = max(fitting, key=len, default="")
+        one = shown.get(name, rest)
+        part = path.stem[len(name) :].removeprefix("-")
+        head = {"number": _number(one["covers"], part), "part": part.replace("-", " "), "file": path.name}
+        one["figures"].append(head | {"link": f"figures/{quote(path.name)}", "uri": picture[0], "size": picture[1:]})
+    for name, one in shown.items():
+        one["tables"] = _tables(folder / Path(name).name)
+    every = [*shown.values(), rest]
+    kept = [one for one in every if one["claims"] or one["figures"] or one["tables"]]
+    return [one | {"id": f"experiment-{number}"} for number, one in enumerate(kept)], unreadable
+
+
 def _checks(folder: Path, paper: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """The sanity checks of the experiments, by title: raw scores with their chance level, ceiling and share."""
     titles = {entry["name"]: entry["title"] for entry in paper["experiments"]}
@@ -89,32 +120,37 @@ def _checks(folder: Path, paper: dict[str, Any]) -> list[tuple[str, list[dict[st
     return found
 
 
-def _figures(folder: Path, paper: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The figures by experiment, and the names of those that did not fit.
+def _number(covers: dict[str, str], part: str) -> str:
+    """The paper's figure that a part shows: the first whose pattern fits; "" if none."""
+    return next((number for number, pattern in covers.items() if fnmatchcase(part, pattern)), "")
 
-    Figures are found in the folder and matched to experiments by the beginning of their names: a name that
-    `paper.json` gives opens no file.
-    """
+
+def _figures(folder: Path) -> tuple[list[tuple[Path, tuple[DataURI, int, int]]], list[str]]:
+    """All figures of a folder, small enough that the page stays small, and the names of those that cannot be read."""
     place = (folder / "figures").resolve()
     files = sorted(place.glob("*.png")) if place.is_dir() else []
-    experiments = [(entry["name"], entry["title"]) for entry in paper["experiments"]]
-    shown: list[dict[str, Any]] = []
-    left_out, used = [], 0
-    for path in files:
-        if path.resolve().parent != place:  # a link to somewhere else
+    files = [path for path in files if path.resolve().parent == place]  # no link to somewhere else
+    found = {path: stored_figure(path, WIDTHS[0]) for path in files}
+    size = sum(len(picture[0]) for picture in found.values() if picture is not None)
+    if size > FIGURES_BUDGET:
+        width = max(WIDTHS[1], int(WIDTHS[0] * math.sqrt(FIGURES_BUDGET / size)))
+        found = {path: picture and stored_figure(path, width) for path, picture in found.items()}
+    readable = [(path, picture) for path, picture in found.items() if picture is not None]
+    return readable, [path.name for path, picture in found.items() if picture is None]
+
+
+def _tables(folder: Path) -> list[list[list[str]]]:
+    """The tables that an experiment wrote as Markdown, `table*.md`: rows of cells, the heads first."""
+    tables = []
+    for path in sorted(folder.glob("table*.md")) if folder.is_dir() else ():
+        if path.is_symlink() or path.stat().st_size > _LARGEST_TABLE:
             continue
-        found = stored_figure(path)
-        if found is None or used + len(found[0]) > FIGURES_BUDGET:
-            left_out.append(path.name)
-            continue
-        used += len(found[0])
-        fitting = [one for one in experiments if path.stem == one[0] or path.stem.startswith(f"{one[0]}-")]
-        name, title = max(fitting, key=lambda one: len(one[0]), default=("", ""))
-        part = path.stem[len(name) :].strip("-").replace("-", " ") if name else ""
-        head = {"name": name or path.stem, "part": part, "experiment": title}
-        shown.append(head | {"file": path.name, "uri": found[0], "size": found[1:]})
-    order = {name: number for number, (name, _) in enumerate(experiments)}
-    return sorted(shown, key=lambda one: order.get(one["name"], len(order))), left_out
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines if line.startswith("|")]
+        rows = [row for row in rows if not all(set(cell) <= set("-: ") for cell in row)]
+        if len(rows) > 1:
+            tables.append([row[: len(rows[0])] for row in rows])
+    return tables
 
 
 def _command(settings: dict[str, Any]) -> str:

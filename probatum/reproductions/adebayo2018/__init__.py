@@ -41,7 +41,7 @@ PAPER = Paper(
         ),
         Experiment(
             "imagenet",
-            "Cascading randomization of Inception v3",
+            "Cascading randomization of an ImageNet network, in the paper Inception v3",
             imagenet.compute,
             imagenet.draw,
             imagenet.judge,
