@@ -12,8 +12,9 @@ from probatum.errors import InvalidInput
 from probatum.experiments.run_folder import write_results
 from probatum.experiments.sanity import SanityResult
 from probatum.models import PAPER_MNIST, TrainingConfig, load_model, model_spec
-from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction
+from probatum.reproductions import ReproductionConfig, get_paper, networks, redraw_reproduction, run_reproduction
 from probatum.reproductions.base import Context, read_facts, store_arrays, write_facts
+from probatum.reproductions.setting import Setting
 from probatum.reproductions.wienecke2021 import PAPER, cascade, digits, failures, photographs
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES, Effort
 from probatum.runs.files import write_json
@@ -167,7 +168,9 @@ def table_facts(**changes):
         for number, stage in enumerate(STAGES)
     ]
     facts = {"data_title": "MNIST", "train_images": 60_000, "test_images": 10_000, "accuracy": 0.9938, "epochs": 50}
-    return facts | {"layers": digits.ARCHITECTURE, "parameters": 3_274_634, "steps": steps} | changes
+    facts |= {"layers": digits.ARCHITECTURE, "parameters": 3_274_634, "steps": steps} | changes
+    data = {"MNIST": "mnist", "rendered digits": "digits"}[facts["data_title"]]
+    return facts | {"setting": digits._setting(data, facts["epochs"], facts["train_images"]).to_json()}
 
 
 def verdicts(findings):
@@ -178,7 +181,9 @@ def verdicts(findings):
     ("change", "claim", "verdict"),
     [
         ({}, "accuracy", "reproduced"),
-        ({"accuracy": 0.9929}, "accuracy", "not reproduced"),
+        ({"accuracy": 0.987}, "accuracy", "not reproduced"),
+        ({"accuracy": 0.9905}, "accuracy", "undecided"),
+        ({"accuracy": 0.987, "epochs": 3}, "accuracy", "not comparable"),
         ({"data_title": "rendered digits"}, "accuracy", "not comparable"),
         ({}, "basic-cnn", "reproduced"),
         ({"layers": {"conv1": "Conv2d(1, 32)"}}, "basic-cnn", "not reproduced"),
@@ -232,6 +237,7 @@ def hand_made(folder, scores, maps, *, stages=STAGES, constant=None, **facts):
         "data_title": "rendered digits",
         "network": "a network",
         "trained": True,
+        "setting": Setting().to_json(),
         "relu_calls": 17,
         "kept_images": list(result.maps),
     }
@@ -249,7 +255,7 @@ def levels(*means):
 
 @pytest.mark.parametrize(
     ("means", "verdict"),
-    [((0.8, 0.6, 0.3, 0.1), "reproduced"), ((0.8, 0.7, 0.6, 0.6), "not reproduced"), ((0.2,) * 4, "not reproduced")],
+    [((0.8, 0.6, 0.3, 0.1), "reproduced"), ((0.8, 0.7, 0.6, 0.6), "not reproduced"), ((0.5,) * 4, "undecided")],
 )
 def test_verdicts_on_figure_1(tmp_path, means, verdict):
     hand_made(tmp_path, {"gradient": levels(*means)}, {})
@@ -261,8 +267,8 @@ def test_constant_maps_do_not_count_as_scrambled(tmp_path):
     constant[:, 2:] = 2
     hand_made(tmp_path, {"gradient": levels(0.8, 0.6, 0.0, 0.0)}, {}, constant=constant)
     (finding,) = digits.judge_gradient(tmp_path)
-    assert finding.verdict == "not reproduced"
-    assert "12 of 24 maps that are constant" in finding.why
+    assert finding.verdict == "undecided"
+    assert "0 of 6 images" in finding.ours
 
 
 def seven_maps(noise, outside):
@@ -286,9 +292,9 @@ def seven_maps(noise, outside):
 @pytest.mark.parametrize(
     ("noise", "outside", "guided", "expected"),
     [
-        ((0.1, 0.1, 0.1, 0.9, 0.9), (0.1, 0.1, 0.1, 0.9, 0.9), (0.9, 0.8, 0.6, 0.2), "rrnrn"),
-        ((0.1,) * 5, (0.1,) * 5, (0.9, 0.8, 0.3, 0.2), "nnrnr"),
-        ((0.9,) * 5, (0.9, 0.1, 0.1, 0.1, 0.1), (0.9, 0.6, 0.7, 0.5), "nnnnn"),
+        ((0.1, 0.1, 0.1, 0.9, 0.9), (0.1, 0.1, 0.1, 0.9, 0.9), (0.9, 0.8, 0.6, 0.2), "rr?rnrrn"),
+        ((0.1,) * 5, (0.1,) * 5, (0.9, 0.8, 0.3, 0.2), "r???rnrr"),
+        ((0.9,) * 5, (0.9, 0.1, 0.1, 0.1, 0.1), (0.5, 0.6, 0.7, 0.8), "n??nnrnn"),
     ],
 )
 def test_verdicts_on_figure_3(tmp_path, noise, outside, guided, expected):
@@ -296,11 +302,16 @@ def test_verdicts_on_figure_3(tmp_path, noise, outside, guided, expected):
     scores = {name: levels(*guided) for name in TITLES}
     hand_made(tmp_path, scores, maps)
     found = verdicts(digits.judge_methods(tmp_path))
-    order = ("smoothgrad", "background", "input-sg", "guided", "ig-sg")
-    expected_verdicts = {"r": "reproduced", "n": "not reproduced"}
-    assert found == dict(zip(order, (expected_verdicts[letter] for letter in expected), strict=True))
+    order = ("smoothgrad", "smoothgrad-parts", "smoothgrad-brighter", "background", "input-sg", "guided")
+    known = {"r": "reproduced", "n": "not reproduced"}
+    letters = dict(zip((*order, "guided-noisy", "ig-sg"), expected, strict=True))
+    assert {name: found[name] for name, letter in letters.items() if letter in known} == {
+        name: known[letter] for name, letter in letters.items() if letter in known
+    }
+    assert set(found) == set(letters)
 
 
+UNTRAINED = photographs.Network(model_spec("resnet18"), torch.nn.Identity(), trained=False).setting("")
 CURVES = {
     "gradient": (0.8, 0.3),
     "smoothgrad": (0.7, 0.2),
@@ -318,10 +329,11 @@ CURVES = {
     ("changes", "failing"),
     [
         ({}, set()),
-        ({"guided-backprop": (0.95, 0.6)}, {"guided-highest"}),
-        ({"integrated-gradients": (0.85, 0.85)}, {"around-0.7"}),
+        ({"guided-backprop": (0.7, 0.6)}, {"guided-highest"}),
+        ({"integrated-gradients": (0.85, 0.85)}, {"around-0.7-integrated-gradients"}),
         ({"gradient": (0.8, 0.5)}, {"gradient-low"}),
-        ({"smoothgrad": (0.9, 0.8)}, {"smoothgrad-low"}),
+        ({"gradient": (0.95, 0.35), "input-x-gradient": (0.65, 0.62)}, {"input-steady"}),
+        ({"smoothgrad": (0.9, 0.74)}, {"smoothgrad-low"}),
     ],
 )
 def test_verdicts_on_figure_8(tmp_path, changes, failing):
@@ -329,12 +341,21 @@ def test_verdicts_on_figure_8(tmp_path, changes, failing):
     hand_made(tmp_path, scores, {}, stages=("fc", "conv1"))
     found = verdicts(photographs.judge_curves(tmp_path))
     assert {name for name, verdict in found.items() if verdict == "not reproduced"} == failing
-    assert len(found) == 4
+    assert len(found) == 7
+
+
+def test_methods_are_compared_on_the_same_live_maps(tmp_path):
+    scores = {name: levels(*means) for name, means in CURVES.items()}
+    constant = np.zeros((len(scores), 2, 6, 1), dtype=np.int8)
+    constant[0, 1, :2] = 2  # two maps of the Gradient
+    hand_made(tmp_path, scores, {}, stages=("fc", "conv1"), constant=constant)
+    found = photographs.paired_scores(cascade.stored(tmp_path))
+    assert all(np.isnan(table[1, :2]).all() and np.isfinite(table[0]).all() for table in found.values())
 
 
 def test_random_weights_get_no_verdict(tmp_path):
     scores = {name: levels(*means) for name, means in CURVES.items()}
-    hand_made(tmp_path, scores, {}, stages=("fc", "conv1"), trained=False)
+    hand_made(tmp_path, scores, {}, stages=("fc", "conv1"), setting=UNTRAINED.to_json())
     assert set(verdicts(photographs.judge_curves(tmp_path)).values()) == {"not comparable"}
 
 
@@ -342,10 +363,10 @@ def test_verdicts_on_figure_4(tmp_path):
     generator = np.random.default_rng(0)
     edges = generator.random((6, 1, 12, 12)).repeat(3, axis=1)
     maps = generator.random((6, 3, 12, 12))
-    turned = maps.copy()
-    turned[:, 2] = edges[:, 2]
+    turned, away = maps.copy(), maps.copy()
+    turned[:, 2], away[:, 0] = edges[:, 2], edges[:, 0]
     scores = {"input-x-gradient-sg": levels(0.5, 0.5), "edge-detector": levels(0.9, 0.9)}
-    for number, (values, verdict) in enumerate(((turned, "reproduced"), (maps, "not reproduced"))):
+    for number, (values, verdict) in enumerate(((turned, "reproduced"), (away, "not reproduced"))):
         place = tmp_path / str(number)
         place.mkdir()
         both = {"input-x-gradient-sg": values.astype(np.float32), "edge-detector": edges.astype(np.float32)}
@@ -371,7 +392,7 @@ def test_verdicts_on_figure_6(tmp_path):
     maps["gradient"] **= 8  # few bright pixels
     scores = {name: levels(0.6, 0.6) for name in TITLES} | {"gradient": levels(0.4, 0.4)}
     hand_made(tmp_path, scores, maps, stages=("fc", "conv1"))
-    names = ("seven-rows", "brightness", "input-steady")
+    names = ("seven-rows", "brightness")
     # The paper's failure does not occur.
     expected = dict.fromkeys(names, "reproduced") | {"seven-rows": "not reproduced"}
     assert verdicts(photographs.judge_photograph(tmp_path)) == expected
@@ -396,7 +417,7 @@ def test_without_network_or_photographs_the_scorecard_says_what_to_give(tiny, tm
         out.mkdir()
         config = ReproductionConfig("wienecke2021", ("figure4", "figure6", "figure8"), device="cpu", **options)
         findings = run_reproduction(config, out)
-        assert len(findings) == 9
+        assert len(findings) == 11
         for finding in findings:
             assert finding.verdict == "not comparable"
             assert lacks in finding.why
@@ -418,8 +439,8 @@ def test_photographs_compute_draw_and_judge(tiny, tmp_path, folder_of_photograph
     )
     out, findings = run(config, tmp_path)
     assert {finding.verdict for finding in findings} == {"not comparable"}
-    title = "SqueezeNet 1.1 with random weights instead of ResNet-18"
-    assert all(finding.why.endswith(title) for finding in findings)
+    assert all("give --weights" in finding.why for finding in findings)
+    assert "values before the last ReLU" in cascade.stored(out / "figure4").config["network"]
     stored = cascade.stored(out / "figure4")
     assert stored.result.stages == ("head", "body")
     assert stored.result.image_names[0] == "n01534433_junco.png"
@@ -431,7 +452,7 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     out, findings = run(ReproductionConfig("wienecke2021", ("failures",), device="cpu"), tmp_path)
     assert [finding.verdict for finding in findings] == ["not reproduced", "not reproduced"]
     assert "17 ReLU calls guided" in findings[0].ours
-    assert "ResNet-18 with random weights, 2 photographs of scikit-image" in findings[0].why
+    assert "ResNet-18 with random weights" in cascade.stored(out / "failures" / "guided").config["network"]
     assert cascade.stored(out / "failures" / "guided").result.stages == BLOCKS
     assert_redraws(out, ["failures-guided-backprop.png", "failures-ig-sg.png"])
 
@@ -461,9 +482,9 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
 def test_photographs_are_spread_over_the_folder_and_the_named_one_leads(folder_of_photographs):
     spec = model_spec("resnet18")
     names = [path.name for path in sorted(folder_of_photographs.iterdir())]
-    chosen = photographs.choose(folder_of_photographs, spec.with_inputs(64), 2)
+    chosen = photographs.choose([folder_of_photographs], spec.with_inputs(64), 2)
     assert chosen.image_names == (names[0], names[-1])
-    leading = photographs.choose(folder_of_photographs, spec.with_inputs(64), 3, ("nothing", "JUNCO"))
+    leading = photographs.choose([folder_of_photographs], spec.with_inputs(64), 3, ("nothing", "JUNCO"))
     assert leading.image_names == ("n01534433_junco.png", "a.png", "c.png")
     assert leading.name == "photographs"
     assert leading.preprocessing.mean == IMAGENET.mean
@@ -472,11 +493,30 @@ def test_photographs_are_spread_over_the_folder_and_the_named_one_leads(folder_o
 # Bad input
 
 
-def test_too_few_photographs_and_no_folder(folder_of_photographs, tmp_path):
+def test_too_few_photographs(folder_of_photographs):
     with pytest.raises(InvalidInput, match="holds 4 photographs where 9 are needed"):
-        photographs.choose(folder_of_photographs, model_spec("resnet18"), 9)
-    with pytest.raises(InvalidInput, match=r"no folder of photographs .*nowhere"):
-        photographs.choose(tmp_path / "nowhere", model_spec("resnet18"), 1)
+        photographs.choose([folder_of_photographs], model_spec("resnet18"), 9)
+
+
+def test_the_failures_are_those_of_resnet18_whatever_network_is_named(tiny, folder_of_photographs):
+    named = context(model="squeezenet1_1", weights="none", photographs=str(folder_of_photographs))
+    net, data = failures._subject(named, 2)
+    assert (net.spec.name, net.trained, len(data)) == ("resnet18", False, 2)
+
+
+def test_the_papers_own_photographs_come_before_the_samples(tmp_path, folder_of_photographs):
+    data = tmp_path / "data"
+    data.mkdir()
+    folder_of_photographs.rename(data / "imagenet-samples")
+    (data / "imagenet-demo").mkdir()
+    (data / "imagenet-samples" / "a.png").rename(data / "imagenet-demo" / "ILSVRC2012_val_00032239.png")
+    (data / "imagenet-samples" / "b.png").rename(data / "imagenet-samples" / "n02098105_terrier.png")
+    folders = networks.photograph_folders(context(data_dir=str(data)))
+    assert [folder.name for folder in folders] == ["imagenet-demo", "imagenet-samples"]
+    chosen = photographs.choose(folders, small_spec("resnet18"), 1, photographs.BUCKET)
+    assert chosen.image_names == ("ILSVRC2012_val_00032239.png",)
+    with pytest.raises(InvalidInput, match="no folder of photographs"):
+        networks.photograph_folders(context(photographs=str(tmp_path / "nowhere")))
 
 
 def test_a_network_of_digits_cannot_see_photographs():

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from torch import nn
 
-from probatum.data import ImageSet, image_files, load_photographs
+from probatum.data import ImageSet, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments.build import preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
+from probatum.reproductions import networks
 from probatum.reproductions.base import Context
 from probatum.reproductions.findings import joined
 from probatum.reproductions.networks import before_last_relu
@@ -90,19 +91,5 @@ def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
 
 def photograph_files(context: Context) -> list[Path]:
     """All given photographs, those of the paper's figures first and then by folder and name."""
-    config = context.config
-    if config.photographs is not None:
-        folders = [Path(config.photographs)]
-        if not folders[0].is_dir():
-            raise InvalidInput(f"there is no folder of photographs {folders[0]}")
-    else:
-        root = Path(config.data_dir or "")
-        demo = root / "imagenet-demo"
-        folders = [demo] if config.data_dir and demo.is_dir() else []
-        samples = context.data_folder("imagenet-samples")
-        folders += [samples] if samples is not None else []
-    found = []
-    for folder in folders:
-        found += image_files(folder)
     first = {name: place for place, name in enumerate(SHOWN_FIRST)}
-    return sorted(found, key=lambda file: first.get(file.stem, len(first)))
+    return sorted(networks.photograph_files(context), key=lambda file: first.get(file.stem, len(first)))

@@ -20,6 +20,7 @@ from probatum.metrics import get_metric
 from probatum.models import PAPER_MNIST, QUICK_DIGITS, ModelSpec, TrainingConfig
 from probatum.randomization import Randomizer, automatic_stages, preset, stages_from_table
 from probatum.reproductions.base import Context
+from probatum.reproductions.rules import Mean, live_scores, measure
 from probatum.runs.files import read_arrays, write_arrays, write_json
 from probatum.runs.fingerprint import weights_hash
 from probatum.runs.plain_values import describe
@@ -67,7 +68,7 @@ class WieneckeSizes:
         gradient_digits: behind the numbers of figure 1, of which five are shown.
         digits: figure 3; one digit is shown.
         overlays: figure 4.
-        photograph: figure 6.
+        photograph: figure 6; the first is shown.
         curves: figure 8.
         guided: photographs for the first failure.
         nested: Integrated Gradients-SG for the second failure.
@@ -95,10 +96,23 @@ SIZES = {
         gradient_digits=100,
         digits=Effort(50),
         overlays=Effort(5),
-        photograph=Effort(1),
+        photograph=Effort(5),
         curves=Effort(20),
         guided=20,
         nested=Effort(4),
+        budget="512 MiB",
+    ),
+    "cpu": WieneckeSizes(
+        train_images=None,
+        test_images=10_000,
+        training=PAPER_MNIST,
+        gradient_digits=100,
+        digits=Effort(50),
+        overlays=Effort(5, samples=20),
+        photograph=Effort(5, samples=15, steps=15, nested=4),
+        curves=Effort(20, samples=15, steps=15, nested=4),
+        guided=20,
+        nested=Effort(2),
         budget="512 MiB",
     ),
     "quick": WieneckeSizes(
@@ -276,15 +290,28 @@ def likeness(run: Run, one: str, other: str) -> np.ndarray:
 
 
 def scores_of(run: Run, method: str, metric: str) -> np.ndarray:
-    """The scores of a method, NaN where a map is constant: (stage, image)."""
-    constant = run.result.constant[run.result.methods.index(method)] > 0
-    return np.where(constant, np.nan, run.result.of(method, metric))[..., 0]
+    """The live scores of a method, NaN where a map is constant: (stage, image)."""
+    return live_scores(run.result, method, metric)[..., 0]
 
 
-def average(values: np.ndarray) -> float:
-    """Mean of what is not NaN; NaN where nothing is."""
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if defined.size else float("nan")
+def brightness(run: Run, method: str) -> np.ndarray:
+    """The mean of each kept map as it is shown, in [0, 1]; NaN where it is constant: (1 + stages, image)."""
+    maps = maps_of(run, method)
+    means: np.ndarray = np.where(maps.any(axis=(2, 3)), maps.mean(axis=(2, 3)), np.nan).T
+    return means
+
+
+def over_stages(scores: np.ndarray) -> np.ndarray:
+    """The mean over stages of each image's scores (stage, image); NaN where none is defined."""
+    count = np.isfinite(scores).sum(axis=0)
+    means: np.ndarray = np.where(count > 0, np.nansum(scores, axis=0) / np.maximum(count, 1), np.nan)
+    return means
+
+
+def lowest(what: str, stages: Sequence[str], scores: np.ndarray) -> Mean:
+    """The mean over images at the stage whose interval reaches lowest; scores (stage, image)."""
+    means = [measure(f"{what}, {stage}", row, "image") for stage, row in zip(stages, scores, strict=True)]
+    return min(means, key=lambda mean: np.nan_to_num(mean.low, nan=-np.inf))
 
 
 def caption(run: Run, shown: Collection[str]) -> str:

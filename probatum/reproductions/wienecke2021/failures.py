@@ -1,7 +1,8 @@
 """The paper's two failures on ResNet-18, repaired: Guided Backprop (vanishing maps, NaN) and IG-SG (out of memory).
 
-Neither needs trained weights: without any they run on a ResNet-18 with random ones and on photographs that scikit-image
-ships. The batch norm of such a network is constant and stays so under N(mean, std); trained weights draw it too.
+Neither needs trained weights: without any, or where another network is named, they run on a ResNet-18 with random
+ones, and without photographs on those that scikit-image ships. The batch norm of such a network is constant and stays
+so under N(mean, std); trained weights draw it too.
 """
 
 from dataclasses import replace
@@ -29,9 +30,12 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
+from probatum.reproductions.networks import photograph_folders
+from probatum.reproductions.rules import fact
+from probatum.reproductions.setting import Setting, conclude
 from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES
-from probatum.reproductions.wienecke2021.photographs import Network, about, choose, network, source
+from probatum.reproductions.wienecke2021.photographs import Network, about, choose, network
 from probatum.runs.memory import PeakMemory
 
 FAINTEST = 0.01  # the least 99th percentile of |map| that is no vanishing, as a share of the Gradient's
@@ -53,11 +57,14 @@ NESTED = Claim(
 
 
 def _subject(context: Context, count: int) -> tuple[Network, ImageSet]:
-    """The network that was asked for or a random ResNet-18, and photographs of the user or of scikit-image."""
-    net, folder = network(context), source(context)
-    if folder is None:
+    """ResNet-18, as asked for or with random weights, and photographs of the user or of scikit-image."""
+    config = context.config
+    if config.model not in (None, "resnet18"):  # the failures are those of ResNet-18
+        context = replace(context, config=replace(config, model=None, weights="none"))
+    net, folders = network(context), photograph_folders(context)
+    if not folders:
         return net, shipped_photographs(preprocessing_of(net.spec), min(count, len(SHIPPED)))
-    return net, choose(folder, net.spec, count)
+    return net, choose(folders, net.spec, count)
 
 
 def compute(context: Context, folder: Path) -> None:
@@ -159,14 +166,14 @@ def _judge_guided(folder: Path) -> Finding:
         + f"; undefined scores: {missing} of {alive.sum()}; maps whose Gradient is zero too: {dead.sum()} of "
         f"{dead.size}; {run.config['relu_calls']} ReLU calls guided"
     )
-    why = (
+    rule = (
         "the failure occurs unless, where the Gradient is not zero, there is no map whose 99th percentile is below "
         f"{100 * FAINTEST:.0f} % of the Gradient's or that leaves out more than {100 * (1 - FULLEST):.0f} % of its "
         "pixels, and no undefined score; with hooks on every ReLU call instead of the authors' code; "
         f"{run.config['network']}, {run.config['data_title']}"
     )
     works = not vanished.any() and missing == 0 and run.config["relu_calls"] > 0 and not dead.all()
-    return Finding(GUIDED, ours, "not reproduced" if works else "reproduced", why)
+    return conclude(GUIDED, fact(not works, ours, rule))
 
 
 def _sizes(run: Run, method: str) -> np.ndarray:
@@ -184,11 +191,9 @@ def _judge_nested(folder: Path) -> Finding:
     # On the CPU memory that was freed and is taken again does not show, so there the number is told and not judged.
     within = facts["device"] != "cuda" or grown is None or grown <= budget
     measured = "not measured on this system" if grown is None else f"{grown / MIB:.0f} MiB more than before"
-    return Finding(
-        NESTED,
+    ours = (
         f"{len(maps)} × {facts['samples']} × {facts['steps']} points in a budget of {budget / MIB:.0f} MiB; "
-        f"peak memory {measured}; the {points} points of an image at once need {points * facts['row'] / MIB:.0f} MiB",
-        "not reproduced" if alive and within else "reproduced",
-        "the failure occurs unless every map is finite and not constant, and on CUDA the peak is within the budget; "
-        f"{facts['network']}",
+        f"peak memory {measured}; the {points} points of an image at once need {points * facts['row'] / MIB:.0f} MiB"
     )
+    rule = "the failure occurs unless every map is finite and not constant, and on CUDA the peak is within the budget"
+    return conclude(NESTED, fact(not (alive and within), ours, rule), Setting(), facts["network"])

@@ -17,49 +17,73 @@ from probatum.experiments.build import preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
 from probatum.report import curves_figure, grid_figure, overlay_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
-from probatum.reproductions.findings import mean_over_images, not_computed, verdict
+from probatum.reproductions.findings import joined, not_computed
+from probatum.reproductions.networks import before_last_relu, photograph_folders
+from probatum.reproductions.rules import Mean, Outcome, above, all_of, below, between, fact, measure, paired
+from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting, conclude
 from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import NOISE_STD, SIZES, TITLES
 
 JUNCO = ("00015410", "n01534433", "junco")  # parts of file names: the validation photograph, its class
-BUCKET = ("00032239", "n02098105", "terrier", "bucket")  # the dog with the bucket of figure 6
+BUCKET = ("00032239", "n02098105", "terrier", "bucket")  # the dog with the bucket of figure 6, in imagenet-demo/
 MAGNITUDES = ("integrated-gradients", "input-x-gradient", "input-x-gradient-sg")  # "about 0.7" in figure 8
-SIGNED = {"gradient-signed": "gradient", "smoothgrad-signed": "smoothgrad"}  # computed beside figure 8, not drawn
 
-PREDICTED = Claim("junco", "figure 4", "The network recognizes the junco.", "junco, confidence 0.42")
+RESNET = "ResNet-18"
+ABOUT = (PRETRAINED, PHOTOGRAPHS)
+PREDICTED = Claim(
+    "junco", "figure 4", "The network recognizes the junco.", "junco, confidence 0.42", (*ABOUT, "the junco")
+)
 EDGES = Claim(
     "edges",
     "figure 4",
     "As blocks become random, Gradient ⊙ Input-SG turns from the object to the edges.",
     "seen by eye",
+    ABOUT,
 )
 ROWS = Claim(
     "seven-rows",
     "figure 6",
     "Five of the seven methods give maps; Guided Backprop and IG-SG do not.",
     "Guided Backprop is black almost everywhere, IG-SG crashed",
+    (*ABOUT, RESNET),
 )
 BRIGHT = Claim(
-    "brightness", "figure 6", "SmoothGrad behaves like the Gradient, but its maps are much brighter.", "seen by eye"
+    "brightness", "figure 6", "SmoothGrad's maps are much brighter than the Gradient's.", "seen by eye", ABOUT
 )
-STEADY = Claim("input-steady", "figure 6", "Gradient ⊙ Input changes only slightly, the Gradient much.", "seen by eye")
+STEADY = Claim(
+    "input-steady",
+    "figure 6",
+    "Gradient ⊙ Input changes only slightly, the Gradient much.",
+    "seen by eye; judged on the photographs of figure 8",
+    ABOUT,
+)
 GUIDED = Claim(
     "guided-highest",
     "figure 8",
     "Guided Backprop stays the most similar of all methods throughout the cascade.",
     "highest curve, from the scores that were defined: 9 of 20 at layer1.1",
+    ABOUT,
+    "main result",
 )
-AROUND = Claim(
-    "around-0.7", "figure 8", "Integrated Gradients and both Gradient ⊙ Input mingle around one value.", "about 0.7"
-)
+AROUND = {
+    method: Claim(
+        f"around-0.7-{method}",
+        "figure 8",
+        f"{TITLES[method]} mingles around this value.",
+        "about 0.7",
+        ABOUT,
+    )
+    for method in MAGNITUDES
+}
 LOW = Claim(
-    "gradient-low", "figure 8", "The Gradient ends low at the deepest layer.", "below 0.4 (Adebayo et al.: 0.7)"
+    "gradient-low", "figure 8", "The Gradient ends low at the deepest layer.", "below 0.4 (Adebayo et al.: 0.7)", ABOUT
 )
 LOWER = Claim(
     "smoothgrad-low",
     "figure 8",
     "SmoothGrad scores lower than Guided Backprop, IG and both Gradient ⊙ Input.",
     "seen in the curves",
+    ABOUT,
 )
 
 
@@ -79,9 +103,20 @@ class Network:
 
     @property
     def title(self) -> str:
-        """Name, kind of weights, and substitution."""
-        instead = "" if self.spec.name == "resnet18" else " instead of ResNet-18"
-        return f"{self.spec.title} with {'trained' if self.trained else 'random'} weights{instead}"
+        """Name and kind of weights."""
+        return f"{self.spec.title} with {'trained' if self.trained else 'random'} weights"
+
+    def setting(self, layer: str) -> Setting:
+        """What replaces a trained ResNet-18.
+
+        Args:
+            layer: what is explained where it is not the network's outputs, in words; else "".
+        """
+        lacks = {} if self.trained else {PRETRAINED: "the weights are random: give --weights"}
+        if self.spec.name == "resnet18":
+            return Setting(lacks=lacks)
+        lacks[RESNET] = f"{self.spec.title} was used: give --model resnet18"
+        return Setting((joined(f"{self.title} instead of ResNet-18", layer),), lacks)
 
 
 def asked(context: Context) -> bool:
@@ -100,41 +135,40 @@ def network(context: Context) -> Network:
     return Network(spec, model, trained=weights != "none")
 
 
-def source(context: Context) -> Path | None:
-    """The folder of photographs; None where "quick" was given none."""
-    given = context.config.photographs
-    return Path(given) if given else context.data_folder("imagenet-samples")
-
-
-def choose(folder: Path, spec: ModelSpec, count: int, first: Sequence[str] = ()) -> ImageSet:
-    """Photographs spread evenly over a folder.
+def choose(folders: Sequence[Path], spec: ModelSpec, count: int, first: Sequence[str] = ()) -> ImageSet:
+    """Photographs spread evenly over folders.
 
     Args:
-        folder: searched recursively.
+        folders: searched recursively.
         spec: of the network that is to see them.
         count: how many.
         first: parts of file names; a photograph that has one leads, the earlier the part the better.
 
     Raises:
-        InvalidInput: no folder, or too few photographs.
+        InvalidInput: too few photographs.
     """
-    if not folder.is_dir():
-        raise InvalidInput(f"there is no folder of photographs {folder}; give one with --photographs")
-    files = image_files(folder)
+    files = [file for folder in folders for file in image_files(folder)]
+    where = " and ".join(str(folder) for folder in folders)
     if len(files) < count:
-        raise InvalidInput(f"{folder} holds {len(files)} photographs where {count} are needed; put more there")
+        raise InvalidInput(f"{where} holds {len(files)} photographs where {count} are needed; put more there")
     named = ((path for path in files if part.lower() in path.name.lower()) for part in first)
     leading = [path for found in named for path in found][:1]
     others = [path for path in files if path not in leading]
     wanted = count - len(leading)
     spread = [others[round(place)] for place in np.linspace(0, len(others) - 1, wanted)]
-    return replace(load_photographs([*leading, *spread], preprocessing_of(spec)), name=folder.resolve().name)
+    name = " and ".join(folder.resolve().name for folder in folders)
+    return replace(load_photographs([*leading, *spread], preprocessing_of(spec)), name=name)
 
 
-def about(net: Network, data: ImageSet) -> dict[str, Any]:
-    """Describe network and photographs for captions and findings."""
+def about(net: Network, data: ImageSet, layer: str = "") -> dict[str, Any]:
+    """Describe network and photographs for captions and findings; `layer` as in `Network.setting`."""
     photographs = "1 photograph" if len(data) == 1 else f"{len(data)} photographs"
-    return {"network": net.title, "trained": net.trained, "data_title": f"{photographs} of {data.name}"}
+    return {
+        "network": joined(net.title, layer),
+        "trained": net.trained,
+        "setting": net.setting(layer).to_json(),
+        "data_title": f"{photographs} of {data.name}",
+    }
 
 
 def _compute(
@@ -147,15 +181,16 @@ def _compute(
     first: Sequence[str] = (),
 ) -> None:
     """Run a cascade on photographs, or store what is missing."""
-    photographs = source(context)
+    folders = photograph_folders(context)
     wanted = ["--model resnet18 (fetches its weights) or --weights FILE"] * (not asked(context))
-    if photographs is None or wanted:
-        wanted += ["--photographs DIR or imagenet-samples/ in --data-dir"] * (photographs is None)
+    if not folders or wanted:
+        wanted += ["--photographs DIR, or imagenet-samples/ (and imagenet-demo/) in --data-dir"] * (not folders)
         write_facts(folder, missing="give " + " and ".join(wanted))
         return
     net = network(context)
-    data = choose(photographs, net.spec, effort.images, first)
-    cascade.run_cascade(context, folder, net.model, net.spec, data, chosen, keep=keep, facts=about(net, data))
+    data = choose(folders, net.spec, effort.images, first)
+    model, layer = before_last_relu(net.model, data.images)
+    cascade.run_cascade(context, folder, model, net.spec, data, chosen, keep=keep, facts=about(net, data, layer))
 
 
 def compute_overlays(context: Context, folder: Path) -> None:
@@ -228,12 +263,15 @@ def draw_curves(folder: Path) -> dict[str, Figure]:
     result = run.result
     metric = result.metrics.index("ssim-wienecke")
     ceilings = {TITLES[name]: result.ceiling[result.methods.index(name), metric].mean() for name in TITLES}
+    scores = paired_scores(run)
+    counts = np.isfinite(scores["gradient"]).sum(axis=1)
     figure = curves_figure(
-        {title: cascade.scores_of(run, name, "ssim-wienecke") for name, title in TITLES.items()},
+        {title: scores[name] for name, title in TITLES.items()},
         metric_title="SSIM of maps normalized to [0, 1]",
         column_titles=result.stages,
         ceiling={title: float(value) for title, value in ceilings.items() if np.isfinite(value)},
-        caption=f"{cascade.caption(run, TITLES)}; SSIM with scikit-image's defaults; scores of constant maps left out",
+        caption=f"{cascade.caption(run, TITLES)}; SSIM with scikit-image's defaults; photographs of "
+        f"which every method has a map at each stage: {', '.join(map(str, counts))} of {len(result.image_names)}",
     )
     return {"": figure}
 
@@ -243,127 +281,81 @@ def judge_overlays(folder: Path) -> list[Finding]:
     if why := missing_in(folder):
         return not_computed((PREDICTED, EDGES), why)
     run = cascade.stored(folder)
-    return [_judge_junco(run), _judge_edges(run)]
+    along = cascade.likeness(run, "input-x-gradient-sg", "edge-detector")
+    what = "correlation with an edge detector, all random less normal"
+    return [_judge_junco(run), _conclude(run, EDGES, above(measure(what, along[-1] - along[0], "image"), 0.0))]
 
 
 def _judge_junco(run: Run) -> Finding:
     shown = next((name for name in run.result.image_names if any(part in name.lower() for part in JUNCO)), None)
+    setting = Setting.from_json(run.config["setting"])
     if shown is None:
-        why = f"no photograph is named after the junco; give one whose name has {' or '.join(JUNCO)}"
-        return Finding(PREDICTED, "no junco", "not comparable", why)
+        why = f"no photograph is named after it: give one whose name has {' or '.join(JUNCO)}"
+        outcome = fact(False, "no junco", "the predicted class is junco")
+        return conclude(PREDICTED, outcome, replace(setting, lacks={"the junco": why, **setting.lacks}))
     ours = cascade.explained(run, run.result.image_names.index(shown))
-    rule = f"rule: the class predicted for {shown} is junco; which photograph the paper took is not told"
-    return finding(run, PREDICTED, ours, ours.startswith("junco"), rule)
-
-
-def _judge_edges(run: Run) -> Finding:
-    along = cascade.likeness(run, "input-x-gradient-sg", "edge-detector")
-    gain = mean_over_images(along[-1] - along[0])
-    at = mean_over_images(along)
-    ours = f"correlation with an edge detector: normal {at.mean[0]:.2f}, all random {at.mean[-1]:.2f}"
-    rule = (
-        f"rule: it grows (by {gain.mean:.2f}, 95 % interval {gain.low:.2f} to {gain.high:.2f}, above 0) and ends above "
-        f"0 ({at.low[-1]:.2f} to {at.high[-1]:.2f})"
-    )
-    return finding(run, EDGES, ours, bool(gain.low > 0 and at.low[-1] > 0), rule)
+    rule = f"the class predicted for {shown} is junco; which photograph the paper took is not told"
+    return conclude(PREDICTED, fact(ours.startswith("junco"), ours, rule), setting)
 
 
 def judge_photograph(folder: Path) -> list[Finding]:
     """The claims of section 4.3 that need no failure."""
     if why := missing_in(folder):
-        return not_computed((ROWS, BRIGHT, STEADY), why)
+        return not_computed((ROWS, BRIGHT), why)
     run = cascade.stored(folder)
-    shown = {name: cascade.maps_of(run, name)[0] for name in TITLES}
-    empty = {name: ~maps.any(axis=(1, 2)) for name, maps in shown.items()}
-    dead = empty["gradient"]
-    lost = sum(int((values & ~dead).sum()) for values in empty.values())
-    bright = {name: shown[name][~dead].mean((1, 2)) for name in ("gradient", "smoothgrad")}
-    steady, moving = (
-        cascade.average(cascade.scores_of(run, name, "ssim-wienecke")) for name in ("input-x-gradient", "gradient")
+    bright = {name: cascade.brightness(run, name) for name in TITLES}  # (1 + stage, image)
+    dead = np.isnan(bright["gradient"])
+    lost = sum(int((np.isnan(values) & ~dead).sum()) for values in bright.values())
+    ours = (
+        f"{len(TITLES)} methods × {dead.size} maps, {lost} constant maps beside those of {int(dead.sum())} whose "
+        f"Gradient is zero; {run.config['relu_calls']} ReLU calls guided"
     )
+    rule = "some map is constant where the Gradient is not (where it is, no method can show anything)"
+    more = cascade.over_stages(bright["smoothgrad"] - bright["gradient"])
+    what = "mean over stages of the maps' mean in [0, 1], SmoothGrad less Gradient"
     return [
-        finding(
-            run,
-            ROWS,
-            f"{len(TITLES)} methods × {len(dead)} stages, {lost} constant maps beside those of {int(dead.sum())} "
-            f"stages whose Gradient is zero; {run.config['relu_calls']} ReLU calls guided",
-            bool(lost or dead.all()),
-            "rule: some map is constant where the Gradient is not (where it is, no method can show anything)",
-        ),
-        finding(
-            run,
-            BRIGHT,
-            f"mean brightness over the stages: SmoothGrad {cascade.average(bright['smoothgrad']):.2f}, "
-            f"Gradient {cascade.average(bright['gradient']):.2f}; brighter at "
-            f"{int((bright['smoothgrad'] > bright['gradient']).sum())} of {int((~dead).sum())}",
-            bool(not dead.all() and (bright["smoothgrad"] > bright["gradient"]).all()),
-            "rule: SmoothGrad's map in [0, 1] has the higher mean at every stage whose Gradient is not zero",
-        ),
-        finding(
-            run,
-            STEADY,
-            f"mean SSIM over the stages: Gradient ⊙ Input {steady:.2f}, Gradient {moving:.2f}",
-            bool(steady > moving),
-            "rule: the higher mean SSIM with the trained map",
-        ),
+        _conclude(run, ROWS, fact(lost > 0 or bool(dead.all()), ours, rule)),
+        _conclude(run, BRIGHT, above(measure(what, more, "image"), 0.0)),
     ]
 
 
 def judge_curves(folder: Path) -> list[Finding]:
-    """The claims of section 4.4."""
+    """The claims of section 4.4, and that of 4.3 which needs more than one photograph."""
     if why := missing_in(folder):
-        return not_computed((GUIDED, AROUND, LOW, LOWER), why)
+        return not_computed((GUIDED, *AROUND.values(), LOW, LOWER, STEADY), why)
     run = cascade.stored(folder)
-    scores = {name: cascade.scores_of(run, name, "ssim-wienecke") for name in run.result.methods}
-    means = {name: mean_over_images(values).mean for name, values in scores.items()}
-    overall = {name: cascade.average(values) for name, values in means.items()}
-    guided = means["guided-backprop"]
-    rivals = np.fmax.reduce([means[name] for name in TITLES if name != "guided-backprop"])  # NaN only where all are
-    defined = np.isfinite(guided)
-    highest = guided[defined] >= rivals[defined]
-    undefined = {name: int(np.isnan(values).sum()) for name, values in scores.items()}
-    last = mean_over_images(scores["gradient"][-1:])
-    others = ("guided-backprop", *MAGNITUDES)
-    images = f"means over {len(run.result.image_names)} photographs, the paper's over 20"
-    return [
-        finding(
-            run,
-            GUIDED,
-            f"{overall['guided-backprop']:.2f} over all stages; highest at {int(highest.sum())} of "
-            f"{len(highest)}; {undefined['guided-backprop']} scores undefined, the Gradient's {undefined['gradient']}",
-            bool(defined.any() and highest.all()),
-            f"rule: the highest mean SSIM at every stage that has one; {images}",
-        ),
-        finding(
-            run,
-            AROUND,
-            ", ".join(f"{TITLES[name]} {overall[name]:.2f}" for name in MAGNITUDES),
-            all(abs(overall[name] - 0.7) <= 0.1 for name in MAGNITUDES),
-            f"rule: each mean over all stages lies in 0.7 ± 0.1; {images}",
-        ),
-        finding(
-            run,
-            LOW,
-            f"{last.mean[0]:.2f} (95 % interval {last.low[0]:.2f} to {last.high[0]:.2f}); "
-            f"with signs kept {means['gradient-signed'][-1]:.2f}",
-            bool(last.mean[0] < 0.4),
-            f"rule: mean SSIM below 0.4 after the last stage, of gradients without sign; {images}",
-        ),
-        finding(
-            run,
-            LOWER,
-            f"SmoothGrad {overall['smoothgrad']:.2f} (with signs kept {overall['smoothgrad-signed']:.2f}), the others "
-            f"{min(overall[name] for name in others):.2f} to {max(overall[name] for name in others):.2f}",
-            all(overall["smoothgrad"] < overall[name] for name in others),
-            f"rule: the lowest mean over all stages; {images}",
-        ),
+    scores = paired_scores(run)
+    overall = {name: cascade.over_stages(values) for name, values in scores.items()}
+
+    def less(one: str, other: str) -> Mean:
+        what = f"mean SSIM over the stages, {TITLES[one]} less {TITLES[other]}"
+        return measure(what, overall[one] - overall[other], "image")
+
+    rivals = [name for name in TITLES if name != "guided-backprop"]
+    higher = ("guided-backprop", *MAGNITUDES)
+    last = measure("SSIM after the last stage, of gradients without sign", scores["gradient"][-1], "image")
+    signed = measure("with signs kept", scores["gradient-signed"][-1], "image").words()
+    findings = [
+        _conclude(run, GUIDED, all_of(above(less("guided-backprop", name), 0.0) for name in rivals)),
+        _conclude(run, LOW, below(last, 0.4), signed),
+        _conclude(run, LOWER, all_of(above(less(name, "smoothgrad"), 0.0) for name in higher)),
+        _conclude(run, STEADY, above(less("input-x-gradient", "gradient"), 0.0)),
     ]
+    for method, claim in AROUND.items():
+        mean = measure("mean SSIM over the stages", overall[method], "image")
+        findings.append(_conclude(run, claim, between(mean, 0.6, 0.8)))
+    return findings
 
 
-def finding(run: Run, claim: Claim, ours: str, holds: bool, rule: str) -> Finding:
-    """A verdict that names the network; on random weights none is given."""
-    judgement = verdict(holds) if run.config["trained"] else "not comparable"
-    return Finding(claim, ours, judgement, f"{rule}; {run.config['network']}")
+def paired_scores(run: Run) -> dict[str, np.ndarray]:
+    """SSIM of each method, (stage, image), all on the same live maps."""
+    names = run.result.methods
+    return dict(zip(names, paired(*(cascade.scores_of(run, name, "ssim-wienecke") for name in names)), strict=True))
+
+
+def _conclude(run: Run, claim: Claim, outcome: Outcome, note: str = "") -> Finding:
+    """The finding on a claim, with the setting of the run."""
+    return conclude(claim, outcome, Setting.from_json(run.config["setting"]), note)
 
 
 def _row_title(run: Run, index: int) -> str:
