@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import probatum
-from probatum.terminal import catalog
+from probatum.terminal import catalog, verdict_commands
 from probatum.terminal.allocator import keep_freed_memory
 from probatum.terminal.catalog import Kind
 from probatum.terminal.ending import one_line, stoppable
@@ -399,6 +399,9 @@ def info(
 
     facts = info(None if data_dir is None else Path(data_dir))
     show_json(facts) if as_json else show_info(facts)
+
+
+app.add_typer(verdict_commands.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

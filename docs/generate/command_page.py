@@ -1,5 +1,6 @@
 """The reference of the command line, read from the commands themselves."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -11,7 +12,16 @@ from probatum.cli import app
 def reference() -> str:
     """A section for each command: usage, arguments, options, example."""
     group: Any = typer.main.get_command(app)
-    return "\n\n".join(_command(name, command) for name, command in group.commands.items())
+    return "\n\n".join(_command(name, command) for name, command in _commands(group))
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """The commands of a group by name, those of the groups in it too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _command(name: str, command: Any) -> str:

@@ -1,0 +1,46 @@
+"""`probatum verdicts`: stored verdicts, and the card of a model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from probatum.terminal.output import show
+
+app = typer.Typer(
+    name="verdicts",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Store the verdicts of a check for tests, or make a card of them.",
+)
+_Run = Annotated[Path, typer.Argument(help="The run folder of a check.")]
+
+
+@app.command(epilog="Example: probatum verdicts freeze runs/check-digits-basic_cnn --out verdicts.json")
+def freeze(
+    run: _Run,
+    out: Annotated[Path | None, typer.Option(help="File to write; else verdicts.json in the run folder.")] = None,
+) -> None:
+    """Store the verdicts, for `pytest --probatum-verdicts FILE`, which fails when one changes."""
+    from probatum.experiments.frozen import NAME, freeze, write_verdicts
+    from probatum.experiments.run_folder import read_run
+
+    path = out or run / NAME
+    frozen = freeze(read_run(run))
+    write_verdicts(frozen, path)
+    for method, verdict in frozen.verdicts.items():
+        show(f"{method}: {verdict}")
+    show(f"stored in {path}")
+
+
+@app.command(epilog="Example: probatum verdicts card runs/check-digits-basic_cnn --out docs")
+def card(
+    run: _Run,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; else the run folder.")] = None,
+) -> None:
+    """Write sanity-card.json and sanity-card.svg, a badge for the README of a model."""
+    from probatum.experiments.run_folder import read_run
+    from probatum.report.card import write_card
+
+    for path in write_card(read_run(run), out or run):
+        show(str(path))
