@@ -97,22 +97,22 @@ def check(
     from probatum.terminal import commands
 
     presets = split(protocol.preset) or (protocol.preset,)
-    model, weights = commands.suitable_network(data, network.model, network.weights)
+    chosen = commands.chosen_network(network, data)
     config = configured(
         CheckConfig,
         *(network, methods, protocol, compute),
         data=data,
         data_dir=data_dir,
         images=images,
-        model=model,
-        weights=weights,
+        **chosen,
         methods=split(methods.methods),
         metrics=None if protocol.metrics is None else split(protocol.metrics),
         preset=presets[0],
         seed=seed,
         on_error=on_error,
     )
-    commands.run_checks(config, presets, out, f"check-{Path(data).stem}-{model}", report)
+    folder = commands.folder_name("check", Path(data).stem, chosen["model"])
+    commands.run_checks(config, presets, out, folder, report)
 
 
 @app.command(
@@ -145,15 +145,13 @@ def attribute(
     from probatum.experiments.explain import Request
     from probatum.terminal import commands
 
-    model, weights = commands.suitable_network(sources[0], network.model, network.weights)
     config = configured(
         CheckConfig,
         *(network, methods, compute),
         data=sources[0],
         data_dir=data_dir,
         images=images,
-        model=model,
-        weights=weights,
+        **commands.chosen_network(network, sources[0]),
         methods=split(methods.methods),
         seed=seed,
         on_error=on_error,

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from probatum.errors import InvalidInput, UnknownName
+
+_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def is_import_path(text: str) -> bool:
@@ -34,16 +37,22 @@ def import_object(path: str) -> Any:
         InvalidInput: the text has another form, there is no such file or module, or its code raises an error.
         UnknownName: the module has no such name.
     """
-    if not is_import_path(path):
-        raise InvalidInput(f"{path!r} names no object; write package.module:name or ./file.py:name")
+    found: Any = import_module_of(path)
     where, _, name = path.rpartition(":")
-    found: Any = _import_file(Path(where)) if where.endswith(".py") else _import_module(where)
     for part in name.split("."):
         if not hasattr(found, part):
             public = [each for each in dir(found) if not each.startswith("_")]
             raise UnknownName(f"object of {where}", name, public or [""])
         found = getattr(found, part)
     return found
+
+
+def import_module_of(path: str) -> ModuleType:
+    """Imports the module of a path, which runs its code unless it was imported before; see `import_object`."""
+    if not is_import_path(path):
+        raise InvalidInput(f"{path!r} names no object; write package.module:name or ./file.py:name")
+    where, _, _ = path.rpartition(":")
+    return _import_file(Path(where)) if where.endswith(".py") else _import_module(where)
 
 
 def _import_module(name: str) -> ModuleType:
@@ -97,13 +106,19 @@ def _running(name: str) -> Iterator[None]:
 
 
 def described(error: BaseException) -> str:
-    """An error of foreign code in one line: its kind, its first line, and the file and line that raised it."""
+    """An error of foreign code in one line: its kind, its first line, and the last line of a user's file behind it."""
     message = (str(error).strip() or "no message").splitlines()[0]
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} ({_base(error.filename)}, line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
+    behind = list(traceback.extract_tb(error.__traceback__))
+    frames = [frame for frame in behind if not _is_installed(frame.filename)] or behind
     place = f" ({_base(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {message}{place}"
+
+
+def _is_installed(filename: str) -> bool:
+    """True if a file belongs to this package, to an installed library or to Python."""
+    return filename.startswith(("<", str(Path(__file__).parent), *_INSTALLED))
 
 
 def _base(filename: str | None) -> str:

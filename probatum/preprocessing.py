@@ -1,5 +1,6 @@
 """Preprocessing of pixels into network inputs, its inverse, and the value of black."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,8 +44,8 @@ class Preprocessing:
             raise InvalidInput(
                 f"mean has {len(self.mean)} and std {len(self.std)} values; give one of each per channel"
             )
-        if min(self.std) <= 0:
-            raise InvalidInput(f"std is {self.std}; every value must be above 0")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise InvalidInput(f"mean is {self.mean} and std is {self.std}; both must be finite, and std above 0")
         if (self.resize is not None and self.resize < 1) or (self.crop is not None and self.crop < 1):
             raise InvalidInput(f"resize is {self.resize} and crop is {self.crop}; both must be at least 1 pixel")
         if self.resize is not None and self.crop is not None and self.crop > self.resize:

@@ -1,6 +1,7 @@
 """Fixtures and settings that all tests share."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,3 +35,15 @@ def squeezenet_weights(data_root: Path) -> Path:
     if not path.is_file():
         pytest.skip("no SqueezeNet checkpoint in the folder checkpoints/ beside PROBATUM_DATA")
     return path
+
+
+@pytest.fixture
+def code_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, for modules of a test's own: none of them stays imported."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]

@@ -25,21 +25,15 @@ loads.append(1)
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder with a file, a module that it imports, and a package; nothing of it stays imported."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.chdir(tmp_path)
-    before = set(sys.modules)
-    (tmp_path / "calendar.py").write_text(CODE)
-    (tmp_path / "beside.py").write_text("number = 21")
-    (tmp_path / "own_package").mkdir()
-    (tmp_path / "own_package" / "__init__.py").touch()
-    (tmp_path / "own_package" / "things.py").write_text("from own_package import other\nmake = list")
-    (tmp_path / "own_package" / "other.py").touch()
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+def folder(code_folder):
+    """A file, a module that it imports, and a package."""
+    (code_folder / "calendar.py").write_text(CODE)
+    (code_folder / "beside.py").write_text("number = 21")
+    (code_folder / "own_package").mkdir()
+    (code_folder / "own_package" / "__init__.py").touch()
+    (code_folder / "own_package" / "things.py").write_text("from own_package import other\nmake = list")
+    (code_folder / "own_package" / "other.py").touch()
+    return code_folder
 
 
 def test_a_file_is_imported_once_with_its_neighbors_and_hides_no_module_of_its_name(folder):

@@ -34,11 +34,12 @@ from probatum.engine import (
 )
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.model_options import class_names_of
+from probatum.experiments.model_options import class_names_of, require_runs, with_inputs
 from probatum.experiments.options import methods_with_options, set_fields
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint
 from probatum.models.last_relu import last_relu, without_last_relu
+from probatum.models.sources.small import SMALL
 from probatum.models.spec import unknown_preprocessing
 from probatum.progress import Progress
 from probatum.randomization import (
@@ -146,7 +147,7 @@ def set_up(
         InvalidInput, ModelError: data, weights or layers are missing or do not fit together.
     """
     device = device or choose_device(config.device)
-    spec = model_spec(config.model)
+    spec = with_inputs(model_spec(config.model), config)
     skipped: list[tuple[str, str]] = []
     skip = None if config.on_error == "stop" else lambda name, fault: skipped.append((name, fault))
     data = load_images(config.data, spec, config.images, config.data_dir, config.seed, skip)
@@ -197,6 +198,7 @@ def subject_of(
     """
     prepared = prepare(model, memory_budget=memory_budget, output=output, extra=extra or None)
     prepared.require_extra(data.images)
+    require_runs(prepared, data.images, spec)
     probabilities = all_logits(prepared, data.images).softmax(1)
     chosen = probabilities.argmax(1)
     if targets is not None:
@@ -357,7 +359,7 @@ def load_images(
     """
     if source in DATASETS:
         own = DATASETS[source].preprocessing
-        if spec.channels != own.channels:
+        if spec.channels not in (None, own.channels):
             raise InvalidInput(
                 f"{spec.title} takes images of {spec.channels} channels, {source} has {own.channels}; "
                 "use basic_cnn or mlp, or a folder of photographs"
@@ -368,10 +370,8 @@ def load_images(
         return _evenly(pool, count)
     if not os.path.exists(source):
         raise UnknownName("data set, file or folder", source, DATASETS)
-    if spec.channels != 3:
-        raise InvalidInput(
-            f"{spec.title} takes images of {spec.channels} channel, not photographs; use --model squeezenet1_0, say"
-        )
+    if spec.name in SMALL:
+        raise InvalidInput(f"{spec.title} takes images of 1 channel, not photographs; use --model squeezenet1_0, say")
     return load_photographs(source, preprocessing_of(spec), limit=count, skip=skip)
 
 
@@ -396,9 +396,9 @@ def load_or_train(
     """
     if config.weights != "train":
         return load_model(spec.name, config.weights, seed=config.seed), None
-    if config.data not in DATASETS:
+    if config.data not in DATASETS or spec.name not in SMALL:
         raise InvalidInput(
-            f"{spec.title} can be trained here on {', '.join(DATASETS)} only; "
+            f"{' and '.join(SMALL)} can be trained here, on {', '.join(DATASETS)}; for {spec.title} on {config.data}, "
             "give --weights default, none or a checkpoint file"
         )
     dataset = DATASETS[config.data]

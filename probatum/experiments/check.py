@@ -9,6 +9,7 @@ from probatum.attributions import title_of
 from probatum.engine import relu_coverage
 from probatum.experiments.build import Setup, choose_device, identity_of_subject, set_up
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.model_options import identity_of_code
 from probatum.experiments.result import SanityResult
 from probatum.experiments.run_folder import read_run, write_results
 from probatum.experiments.sanity import SanityWork
@@ -100,8 +101,13 @@ class CheckRun(Computation[SanityResult]):
 
 
 def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
-    """Everything that determines the numbers of a check, as JSON values; of methods of one's own, the code, too."""
-    return {"config": config.to_json(), "methods": fingerprint(setup.methods), **identity_of_subject(setup)}
+    """Everything that determines the numbers of a check, with the code of one's own methods and models."""
+    return {
+        "config": config.to_json(),
+        "methods": fingerprint(setup.methods),
+        **identity_of_subject(setup),
+        **identity_of_code(config, setup.model),
+    }
 
 
 def set_up_together(config: CheckConfig, run: RunInWork) -> Setup:

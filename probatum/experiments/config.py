@@ -32,6 +32,7 @@ BASELINES = ("zero", "black", "blurred", "mean")
 ON_ERROR = ("stop", "skip")
 LAST_RELU = ("skip", "keep")
 STAGES = ("blocks", "layers")
+INTERPOLATIONS = ("bilinear", "bicubic")
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,15 @@ class CheckConfig:
         data: a data set by name, a folder of images, an image, or a text file that lists images.
         data_dir: where a data set that is read from disk lies.
         images: how many images are explained; of a labeled set, as many of each class as come out even.
-        model: a model by name.
-        weights: "train" (small networks, on the data set's training images), "default" (published weights), "none"
-            (random), or a checkpoint file.
+        model: a model by name, or `package.module:name` or `./file.py:name` for one's own, whose code is run.
+        weights: "train" (small networks, on the data set's training images), "default" (published weights, or those
+            that one's own code makes), "none" (random), or a checkpoint file.
         classes: a text file with the name of one class a line, or a folder whose sub-folders are the classes; None
             takes the names of the data set, or of the published weights, where their number is the model's.
+        input_size: height and width of the images in pixels; like the next three, None is the model's own.
+        mean: per channel, of pixels in [0, 1].
+        std: likewise.
+        interpolation: of the resizing, "bilinear" or "bicubic".
         train_images: how many images "train" uses.
         methods: names of attribution methods, or `package.module:name` or `./file.py:name` for those of one's own.
         metrics: names of similarity metrics; None are the preset's, or else the usual ones.
@@ -83,6 +88,10 @@ class CheckConfig:
     model: str = "basic_cnn"
     weights: str = "train"
     classes: str | None = None
+    input_size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    interpolation: str | None = None
     train_images: int = 10_000
     methods: tuple[str, ...] = DEFAULT_METHODS
     metrics: tuple[str, ...] | None = None
@@ -117,6 +126,7 @@ class CheckConfig:
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
             ("baseline", (self.baseline,), BASELINES),
             ("precision", (self.precision,), PRECISIONS),
+            ("interpolation", (self.interpolation,), INTERPOLATIONS),
             ("way to treat the last ReLU", (self.last_relu,), LAST_RELU),
             ("way to treat an error", (self.on_error,), ON_ERROR),
         ):
@@ -132,7 +142,7 @@ class CheckConfig:
             raise InvalidInput("order 'logit' keeps all weights; it goes with initializer 'identity' alone")
         if not self.methods or self.metrics == ():
             raise InvalidInput("a check needs at least one method and one metric")
-        check_numbers(self, "images", "train_images", "trials", "samples", "steps")
+        check_numbers(self, "images", "input_size", "train_images", "trials", "samples", "steps")
         if self.layout is not None:
             as_layout(self.layout)
         if self.keep_maps < 0:

@@ -23,7 +23,7 @@ from probatum.experiments.build import (
     will_train,
 )
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.model_options import class_names_of
+from probatum.experiments.model_options import class_names_of, identity_of_code, with_inputs
 from probatum.experiments.run_folder import map_file
 from probatum.experiments.sanity import block_size
 from probatum.models import ModelSpec, model_spec
@@ -215,7 +215,7 @@ class AttributionRun(Computation[Explanation]):
 def attribution_run(request: Request, run: RunInWork) -> AttributionRun:
     """Loads or trains what a request names."""
     config = request.config
-    spec, skipped = model_spec(config.model), list[tuple[str, str]]()
+    spec, skipped = with_inputs(model_spec(config.model), config), list[tuple[str, str]]()
     data = _load(request, spec, skipped)
     methods = configured_methods(config, spec, data.preprocessing)
     if will_train(config, run.weights):
@@ -230,7 +230,8 @@ def attribution_run(request: Request, run: RunInWork) -> AttributionRun:
         memory_budget=run.memory_budget or config.memory_budget,
         skipped=tuple(skipped),
     )
-    return AttributionRun(config, subject, methods, run, request.to_json())
+    determining = {**request.to_json(), **identity_of_code(config, subject.model)}
+    return AttributionRun(config, subject, methods, run, determining)
 
 
 def _load(request: Request, spec: ModelSpec, skipped: list[tuple[str, str]]) -> ImageSet:

@@ -1,11 +1,63 @@
-"""From a configuration to the metadata of its model: inputs as asked for, names of the classes."""
+"""From a configuration to its model: inputs as asked for, names of the classes, the code that a run depends on."""
 
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from probatum.data import DATASETS
-from probatum.errors import InvalidInput
+from probatum.engine import PreparedModel
+from probatum.errors import InvalidInput, ModelError, ProbatumError
 from probatum.experiments.config import CheckConfig
+from probatum.imports import described
 from probatum.models import ModelSpec
+from probatum.models.registry import find_source
+from probatum.runs.files import read_json, reading
+from probatum.runs.fingerprint import fingerprint
+
+
+def with_inputs(spec: ModelSpec, config: CheckConfig) -> ModelSpec:
+    """The metadata of a model with the preprocessing that is asked for."""
+    return spec.with_inputs(config.input_size, config.mean, config.std, config.interpolation)
+
+
+def require_runs(prepared: PreparedModel, images: Tensor, spec: ModelSpec) -> None:
+    """Runs a model on the first image.
+
+    Raises:
+        ModelError: the model fails, and how.
+    """
+    try:
+        with torch.no_grad():
+            prepared.logits(prepared.accept(images[:1]))
+    except (ProbatumError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # code of any kind
+        shape = "×".join(map(str, images.shape[1:]))
+        raise ModelError(
+            f"{spec.title} fails on an image of {shape}: {described(error)}; images of another size need --input-size"
+        ) from error
+
+
+def recorded_weights(folder: Path) -> str | None:
+    """The hash of the weights of a finished run; None where they are made anew: trained, or random."""
+    with reading(folder, "run of probatum"):
+        values = read_json(folder / "config.json")
+        config = values.get("config")
+        if not isinstance(config, dict) or config.get("weights") in ("train", "none"):
+            return None
+        found = values.get("model", {}).get("weights_sha256")
+        return None if found is None else str(found)
+
+
+def identity_of_code(config: CheckConfig, model: nn.Module) -> dict[str, Any]:
+    """A hash of the code of a model of one's own, beside that of its weights; of other models nothing."""
+    if not find_source(config.model).own_code:
+        return {}
+    return {"code": hashlib.sha256(json.dumps(fingerprint(model)).encode()).hexdigest()}
 
 
 def class_names_of(config: CheckConfig, spec: ModelSpec, classes: int) -> tuple[str, ...] | None:

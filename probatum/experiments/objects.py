@@ -38,7 +38,10 @@ from probatum.runs.resume import RunInWork
 ImagesLike: TypeAlias = Tensor | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _RANDOMIZATION = ("stages", "order", "initializer", "batch_norm", "last_relu")  # settings that a randomizer replaces
-_GIVEN = ("data", "data_dir", "images", "model", "weights", "classes", "train_images")  # settings that objects replace
+_GIVEN = (  # settings that objects replace
+    *("data", "data_dir", "images", "model", "weights", "classes", "train_images"),
+    *("input_size", "mean", "std", "interpolation"),
+)
 _NAMED = ("methods", "metrics", "preset", "device")  # settings that have an argument of their own, or follow the model
 
 

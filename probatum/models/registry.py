@@ -1,16 +1,16 @@
 """Models by name, with their metadata and weights."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from probatum.errors import InvalidInput, UnknownName
+from probatum.imports import is_import_path
 from probatum.models.checkpoints import known_state, load_state, other_classes
-from probatum.models.sources import SmallSource, Source, TorchvisionSource
+from probatum.models.seeding import seeded
+from probatum.models.sources import OwnSource, SmallSource, Source, TorchvisionSource
 from probatum.models.sources.small import SMALL
 from probatum.models.sources.torchvision import torchvision_names
 from probatum.models.spec import ModelSpec
@@ -26,14 +26,20 @@ MODELS: dict[str, ModelSpec] = {name: source.spec for name, source in _SOURCES.i
 
 
 def find_source(name: str) -> Source:
-    """Return the source of a model by name.
+    """Return the source of a model.
+
+    Args:
+        name: a key of `MODELS`, or `package.module:name` or `./file.py:name` for an object of one's own code, which is
+            run; see `OwnSource`.
 
     Raises:
         UnknownName: no such model.
     """
-    if name not in _SOURCES:
-        raise UnknownName("model", name, MODELS)
-    return _SOURCES[name]
+    if name in _SOURCES:
+        return _SOURCES[name]
+    if is_import_path(name):
+        return OwnSource(name)
+    raise UnknownName("model", name, MODELS)
 
 
 def model_spec(name: str) -> ModelSpec:
@@ -47,48 +53,51 @@ def load_model(
     """Make a model in eval mode, on the CPU; the global random state does not change.
 
     Args:
-        name: a key of `MODELS`.
-        weights: "default" for the published weights (downloaded once, then cached), "none" for random weights, or a
-            file with a state dict that fits exactly; see `load_checkpoint`.
+        name: as in `find_source`.
+        weights: "default" for the published weights (downloaded once, then cached), or those that one's own code makes;
+            "none" for random weights; or a file with a state dict that fits exactly, see `load_checkpoint`.
         num_classes: outputs of the last layer. None takes the number that a file's last layer has, else the model's
             own. If it differs from that of published weights, the last layer is random.
         seed: of the random weights.
 
     Raises:
         UnknownName: no such model.
-        InvalidInput: no such file, a file that does not fit, or a model without published weights.
+        InvalidInput: no such file, a file that does not fit, a model without published weights, or code that fails.
         ModelError: published weights that cannot be downloaded.
     """
     if num_classes is not None and num_classes < 1:
         raise InvalidInput(f"num_classes is {num_classes}; it must be at least 1")
     source = find_source(name)
-    with torch.device("cpu"), _seeded(seed):
+    with torch.device("cpu"), seeded(seed):
         if weights == "default":
             model = source.load_default(num_classes)
         elif weights == "none":
-            model = source.build(num_classes)
+            model = _build_random(source, num_classes)
         else:
             model = _load_file(source, Path(weights), num_classes)
     return model.eval()
+
+
+def _build_random(source: Source, num_classes: int | None) -> nn.Module:
+    if source.own_code:
+        raise InvalidInput(f"the weights of {source.spec.title} are those that its code makes; leave out 'none'")
+    return source.build(num_classes)
 
 
 def _load_file(source: Source, path: Path, num_classes: int | None) -> nn.Module:
     """Build a model with as many classes as the last layer in a file has, and load the file."""
     state, auxiliary = read_state(path), source.spec.auxiliary
     model = source.build(num_classes, initialize=False)
-    if num_classes is None and source.resizable:
+    if num_classes is None:
         known = known_state(state, model.state_dict(), auxiliary)
         classes = other_classes(model.state_dict(), known)
+        if classes is not None and not source.resizable:
+            raise InvalidInput(
+                f"{path} has {classes} classes, {source.spec.title} makes another number; name a function that makes "
+                "as many, or that has a parameter num_classes"
+            )
         resized = None if classes is None else source.build(classes, initialize=False)
         if resized is not None and other_classes(resized.state_dict(), known) is None:
             model = resized
     load_state(model, state, path, auxiliary)
     return model
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed only the CPU's generator, and restore its state afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield

@@ -127,6 +127,7 @@ def execute(
     ranks: Ranks = ALONE,
     draw: Callable[[Path], object] | None = None,
     say: Say | None = None,
+    weights: str | None = None,
 ) -> Result:
     """Makes a run of any kind in a folder, or what is left of one that was interrupted.
 
@@ -139,10 +140,11 @@ def execute(
         ranks: the processes that share the work; all of them call this function.
         draw: called with the folder when all results are there, before the run counts as finished.
         say: called with sentences about a run that continues.
+        weights: hash that those of the model must have; None takes any.
 
     Raises:
         InvalidInput, ModelError: what the parts raise; the folder holds something else, or an unfinished run of another
-            request.
+            request; the model has other weights.
     """
     asked = kind.asked(request)
     if ranks.all_agree(not ranks.is_main or finish_leftover(folder, asked)):
@@ -153,6 +155,12 @@ def execute(
         folder, asked, request.memory_budget, device, ranks, kind.parts(request), progress=progress, say=say
     ) as work:
         computation = kind.prepare(request, work)
+        found = computation.identity.get("weights")
+        if weights is not None and found != weights:
+            raise InvalidInput(
+                f"the weights of the model are no longer those of the run: {weights[:12]} then, {str(found)[:12]} now; "
+                "give its command again to compute a run with the new ones"
+            )
         store = work.identify(dict(computation.identity), computation.cells)
         computation.compute(store)
         ranks.barrier()

@@ -1,5 +1,6 @@
 """Work of the commands: compute, write into a folder, and show. Imported when a command starts its work."""
 
+import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -15,17 +16,17 @@ from probatum.experiments.build import choose_device
 from probatum.experiments.compare import ComparisonRequest
 from probatum.experiments.explain import Request as AttributionRequest
 from probatum.experiments.limits import check_seed
+from probatum.experiments.model_options import recorded_weights
 from probatum.experiments.text.run import TextConfig
 from probatum.models import (
-    MODELS,
     PAPER_MNIST,
     QUICK_DIGITS,
     TrainingConfig,
     load_model,
-    model_spec,
     save_checkpoint,
     train,
 )
+from probatum.models.sources.small import SMALL
 from probatum.reproductions import ReproductionConfig
 from probatum.runs.kinds import Kind, Request, execute
 from probatum.runs.ranks import joined_ranks
@@ -40,7 +41,7 @@ from probatum.terminal.kinds import (
     kind_of,
 )
 from probatum.terminal.meter import metered
-from probatum.terminal.options import ReportOptions
+from probatum.terminal.options import NetworkOptions, ReportOptions, numbers
 from probatum.terminal.output import show, show_json, show_table
 
 Asked = TypeVar("Asked", bound=Request)
@@ -56,6 +57,7 @@ def run(
     folder: Path | None,
     default: str = "",
     report: ReportOptions = SHOWN,
+    weights: str | None = None,
 ) -> None:
     """Makes a run, or what is left of it, in all processes that torchrun started, and shows it.
 
@@ -65,6 +67,7 @@ def run(
         folder: of the user's choice; None takes one below `runs/` that is free or holds this run, unfinished.
         default: the name of that one.
         report: what is printed.
+        weights: hash that those of the model must have, or None.
     """
     with joined_ranks() as ranks:
         chosen = ranks.device(choose_device(request.device))
@@ -85,6 +88,7 @@ def run(
                 ranks=ranks,
                 draw=lambda folder: list(kind.draw(folder, drawing)),
                 say=meter.say if meter is not None else None,
+                weights=weights,
             )
         if ranks.is_main:
             show_run(kind, folder, report)
@@ -145,7 +149,7 @@ def draw_again(folder: Path) -> None:
 def run_again(folder: Path, out: Path, report: ReportOptions) -> None:
     """Computes a run from its config.json."""
     kind = kind_of(folder)
-    run(kind, kind.request(folder), out, report=report)
+    run(kind, kind.request(folder), out, report=report, weights=recorded_weights(folder))
 
 
 def train_network(
@@ -160,9 +164,8 @@ def train_network(
     report: ReportOptions,
 ) -> None:
     """Trains a small network and writes its best weights into a file."""
-    small = [name for name, spec in MODELS.items() if spec.channels == 1]
-    if model_spec(model).name not in small:
-        raise InvalidInput(f"model {model!r} cannot be trained here; choose {' or '.join(small)}")
+    if model not in SMALL:
+        raise InvalidInput(f"model {model!r} cannot be trained here; choose {' or '.join(SMALL)}")
     if out.exists():
         raise InvalidInput(f"{out} exists already; choose another --out, or remove it yourself")
     chosen_device = choose_device(device)
@@ -203,11 +206,23 @@ def training_config(preset: str, **changes: Any) -> TrainingConfig:
     return replace(presets[preset], **{name: value for name, value in changes.items() if value is not None})
 
 
-def suitable_network(data: str, model: str | None, weights: str | None) -> tuple[str, str]:
-    """The model and weights that suit the data: a small trained network for a data set, ResNet-18 for photographs."""
-    model = model or ("basic_cnn" if data in DATASETS else "resnet18")
-    small = model_spec(model).channels == 1
-    return model, weights or ("train" if small else "default")
+def chosen_network(options: NetworkOptions, data: str) -> dict[str, Any]:
+    """The settings of the model, which suits the data where none is named.
+
+    That is a small trained network for a data set, and ResNet-18 for photographs.
+    """
+    model = options.model or ("basic_cnn" if data in DATASETS else "resnet18")
+    return {
+        "model": model,
+        "weights": options.weights or ("train" if model in SMALL else "default"),
+        "mean": options.mean and numbers(options.mean),
+        "std": options.std and numbers(options.std),
+    }
+
+
+def folder_name(*parts: str) -> str:
+    """The name of a run's folder below `runs/`."""
+    return re.sub(r"[^\w.+-]+", "-", "-".join(part.rpartition("/")[2] for part in parts))
 
 
 def _free(folder: Path, asked: dict[str, Any]) -> Path:

@@ -8,7 +8,15 @@ from probatum.attributions import METHODS
 from probatum.benchmarks import SUITES, USUAL
 from probatum.data import DATASETS
 from probatum.engine import PRECISIONS
-from probatum.experiments.config import BASELINES, DEFAULT_METHODS, DEFAULT_METRICS, LAST_RELU, ON_ERROR, STAGES
+from probatum.experiments.config import (
+    BASELINES,
+    DEFAULT_METHODS,
+    DEFAULT_METRICS,
+    INTERPOLATIONS,
+    LAST_RELU,
+    ON_ERROR,
+    STAGES,
+)
 from probatum.experiments.text.models import RECIPES
 from probatum.experiments.text.run import USUAL_METHODS
 from probatum.experiments.text.scores import BASELINES as TEXT_BASELINES
@@ -92,6 +100,7 @@ def catalog() -> dict[str, Any]:
             "order": list(ORDERS),
             "batch-norm": list(BATCH_NORM),
             "baseline": list(BASELINES),
+            "interpolation": list(INTERPOLATIONS),
             "precision": list(PRECISIONS),
             "on-error": list(ON_ERROR),
             "last-relu": list(LAST_RELU),

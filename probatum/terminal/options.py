@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints, no_type_ch
 
 import typer
 
+from probatum.errors import InvalidInput
 from probatum.terminal.catalog import Kind, choices, defaults, figures, names
 from probatum.terminal.config_file import use_config_file
 
@@ -48,6 +49,14 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """The numbers in a list that is separated by commas."""
+    try:
+        return tuple(float(number) for number in split(text))
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no list of numbers such as 0.485,0.456,0.406") from None
+
+
 def listed(kind: Kind) -> Names:
     """The names that `probatum list` shows."""
     return partial(names, kind)
@@ -75,14 +84,16 @@ Data = Annotated[
 ModelName = Annotated[
     str | None,
     typer.Option(
-        help="Model by name: basic_cnn, mlp, or any torchvision classifier.",
+        help="basic_cnn, mlp, any torchvision classifier, timm:NAME, hf:NAME_OR_FOLDER, "
+        "or package.module:name or ./file.py:name for one's own: this runs its code.",
         autocompletion=one_of(listed(Kind.models)),
     ),
 ]
 Weights = Annotated[
     str | None,
     typer.Option(
-        help="'train' (small networks), 'default' (published), 'none' (random), or a checkpoint.",
+        help="'train' (small networks), 'default' (published, or made by one's own code), 'none' (random), "
+        "or a checkpoint, whose last layer gives the number of classes.",
         autocompletion=one_of(lambda: ("train", "default", "none")),
     ),
 ]
@@ -131,6 +142,20 @@ class NetworkOptions:
     weights: Weights = None
     classes: Annotated[
         str | None, typer.Option(help="Names of the model's classes: a file with one a line, or a folder per class.")
+    ] = None
+    input_size: Annotated[
+        int | None, typer.Option(help="Height and width of the images in pixels; else the model's own.")
+    ] = None
+    mean: Annotated[str | None, typer.Option(help="Per channel, such as 0.485,0.456,0.406; else the model's own.")] = (
+        None
+    )
+    std: Annotated[str | None, typer.Option(help="Likewise.")] = None
+    interpolation: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Of the resizing: {_in_words('interpolation')}; else the model's own.",
+            autocompletion=one_of(offered("interpolation")),
+        ),
     ] = None
     train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 10_000
 

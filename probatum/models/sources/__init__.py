@@ -1,7 +1,8 @@
 """Where models come from: this package, torchvision, timm, Hugging Face, and code of one's own."""
 
 from probatum.models.sources.base import Source
+from probatum.models.sources.own import OwnSource
 from probatum.models.sources.small import SmallSource
 from probatum.models.sources.torchvision import TorchvisionSource
 
-__all__ = ["SmallSource", "Source", "TorchvisionSource"]
+__all__ = ["OwnSource", "SmallSource", "Source", "TorchvisionSource"]

@@ -1,6 +1,7 @@
 """A source of one model: its metadata, and how it is built."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import nn
 
@@ -10,8 +11,13 @@ from probatum.models.spec import ModelSpec
 class Source(ABC):
     """A model by name."""
 
-    resizable = True
-    """Whether `build` takes any number of classes."""
+    own_code: ClassVar[bool] = False
+    """True if the model is made by code of the user, which may change between runs."""
+
+    @property
+    def resizable(self) -> bool:
+        """True if `build` takes any number of classes."""
+        return True
 
     @property
     @abstractmethod

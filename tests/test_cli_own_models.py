@@ -1,0 +1,120 @@
+"""Models of a user's own in the terminal: check, attribute, rerun, and the mistakes that happen there."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from probatum.cli import main
+from probatum.experiments import CheckConfig
+from probatum.experiments.build import set_up
+from probatum.experiments.check import identity_of, run_check
+from probatum.models import load_model
+
+CODE = """
+from torch import nn
+
+preprocessing = {"input_size": 16, "mean": [0.5] * 3, "std": [0.25] * 3}
+
+class Net(nn.Sequential):
+    def __init__(self, num_classes=4):
+        pool = nn.AdaptiveAvgPool2d(1)
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, num_classes))
+
+class Wide(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(3 * 20 * 20, 2))
+"""
+
+
+@pytest.fixture
+def folder(code_folder):
+    """The current folder, with `own_net.py`, weights of seven classes, and three photographs."""
+    (code_folder / "own_net.py").write_text(CODE)
+    (code_folder / "photographs").mkdir()
+    noise = np.random.default_rng(0)
+    for name in "abc":
+        Image.fromarray(noise.integers(0, 256, (20, 24, 3), np.uint8)).save(code_folder / "photographs" / f"{name}.png")
+    write_weights(seed=0)
+    return code_folder
+
+
+def write_weights(seed):
+    model = load_model("own_net.py:Net", num_classes=7, seed=seed)
+    torch.save({"state_dict": {f"model.{key}": value for key, value in model.state_dict().items()}}, "seven.ckpt")
+
+
+def ran(words):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    return stop.value.code or 0
+
+
+OPTIONS = ["--model", "./own_net.py:Net", "--weights", "seven.ckpt", "--methods", "gradient,edge-detector"]
+
+
+def test_maps_of_a_network_of_ones_own_are_computed_again_from_their_folder(folder, capsys):
+    (folder / "classes.txt").write_text("\n".join("abcdefg"))
+    assert ran(["attribute", "photographs", *OPTIONS, "--classes", "classes.txt", "--out", "run"]) == 0
+    facts = json.loads((folder / "run" / "config.json").read_text())
+    assert facts["config"]["model"] == facts["model"]["name"] == "./own_net.py:Net"
+    assert all(image["class"] == "abcdefg"[image["target"]] for image in facts["images"])
+    assert ran(["rerun", "run", "--out", "again"]) == 0
+    first, second = (np.load(folder / name / "maps" / "000.npz")["gradient"] for name in ("run", "again"))
+    assert np.array_equal(first, second)
+    write_weights(seed=1)
+    capsys.readouterr()
+    assert ran(["rerun", "run", "--out", "other"]) == 2
+    assert facts["model"]["weights_sha256"][:12] in capsys.readouterr().err
+    assert not (folder / "other").exists()
+    (folder / "own_net.py").unlink()
+    del sys.modules[str(folder / "own_net.py")]
+    assert ran(["rerun", "run", "--out", "other"]) == 2
+    assert "no file own_net.py" in capsys.readouterr().err
+
+
+def test_a_check_does_not_continue_with_other_code(folder):
+    config = CheckConfig(
+        *("photographs", None, 2, "./own_net.py:Net", "seven.ckpt"), methods=("gradient",), metrics=("ssim",), trials=1
+    )
+    result = run_check(config, folder / "run")
+    facts = json.loads((folder / "run" / "config.json").read_text())
+    assert result.stages == ("4", "0")
+    assert facts["data"]["preprocessing"]["mean"] == [0.5] * 3
+    setup = set_up(config)
+    before = identity_of(config, setup)
+    setup.model.forward = setup.model[0].forward
+    after = identity_of(config, setup)
+    assert [name for name in before if before[name] != after[name]] == ["code"]
+
+
+def test_attribution_with_inputs_of_the_users_choice(folder):
+    words = ["attribute", "photographs", *OPTIONS, "--input-size", "12", "--std", "0.5,0.5,0.5", "--out", "maps"]
+    assert ran(words) == 0
+    assert np.load(folder / "maps" / "images.npz")["pictures"].shape == (3, 3, 12, 12)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--classes", "photographs"], "one class a line"),
+        (["--classes", "two.txt"], "2 classes.*7 logits"),
+        (["--model", "own_net.py:Wide", "--weights", "default"], "own_net.py:Wide fails on an image of 3×16×16"),
+        (["--mean", "a,b,c"], "'a,b,c'"),
+        (["--mean", "0.5"], "mean has 1 and std 3"),
+        (["--model", "own_net.py:Nett"], "'Net'"),
+        (["--interpolation", "cubic"], "bicubic"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_written(folder, capsys, options, named):
+    (folder / "two.txt").write_text("a\nb\n")
+    assert ran(["attribute", "photographs", *OPTIONS, *options, "--out", "maps"]) in (1, 2)
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert re.search(named, error)
+    assert not (folder / "maps").exists()
