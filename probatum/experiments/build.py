@@ -34,7 +34,7 @@ from probatum.engine import (
 )
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.model_options import class_names_of, require_runs, with_inputs
+from probatum.experiments.model_options import class_names_of, running, with_inputs
 from probatum.experiments.options import methods_with_options, set_fields
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint
@@ -198,8 +198,8 @@ def subject_of(
     """
     prepared = prepare(model, memory_budget=memory_budget, output=output, extra=extra or None)
     prepared.require_extra(data.images)
-    require_runs(prepared, data.images, spec)
-    probabilities = all_logits(prepared, data.images).softmax(1)
+    with running(spec, data.images):
+        probabilities = all_logits(prepared, data.images).softmax(1)
     chosen = probabilities.argmax(1)
     if targets is not None:
         given = Targets.of(data.images, targets)

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from probatum.data import DATASETS
-from probatum.engine import PreparedModel
 from probatum.errors import InvalidInput, ModelError, ProbatumError
 from probatum.experiments.config import CheckConfig
 from probatum.imports import described
@@ -24,15 +25,11 @@ def with_inputs(spec: ModelSpec, config: CheckConfig) -> ModelSpec:
     return spec.with_inputs(config.input_size, config.mean, config.std, config.interpolation)
 
 
-def require_runs(prepared: PreparedModel, images: Tensor, spec: ModelSpec) -> None:
-    """Runs a model on the first image.
-
-    Raises:
-        ModelError: the model fails, and how.
-    """
+@contextmanager
+def running(spec: ModelSpec, images: Tensor) -> Iterator[None]:
+    """Turns an error of a model's own code into a ModelError that names the images and the error."""
     try:
-        with torch.no_grad():
-            prepared.logits(prepared.accept(images[:1]))
+        yield
     except (ProbatumError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # code of any kind
