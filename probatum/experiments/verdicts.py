@@ -356,7 +356,7 @@ def _too_few(scores: _Scores, blank: Verdict) -> tuple[str, str]:
         f"{scores.images} images; {LEAST_IMAGES} are the least"
     )
     if scores.trained_constant:
-        return reason, "the trained model's own maps are constant: explain another layer or class"
+        return reason, "explain another layer or class, for the trained model's own maps are constant"
     return reason, "more trials, another initializer, or the value before the model's last ReLU"
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from probatum.attributions import is_control
-from probatum.data import DATASETS
 from probatum.errors import ModelError
 from probatum.experiments import Judgement, PresetComparison, Run, judge
 from probatum.experiments.draws import Draws
 from probatum.experiments.explain import Explanation
+from probatum.report.html.check_words import model_warnings
 from probatum.report.html.comparison_answer import ComparisonAnswer
 from probatum.report.question import Question, question_of
 from probatum.report.scorecard import ROLES, tally
@@ -69,7 +69,7 @@ def show_judgement(judgement: Judgement, question: Question) -> None:
 
 def _limits(run: Run) -> Iterator[str]:
     """Caveats about the comparisons, one sentence each."""
-    result, images = run.result, run.config["data"]["images"]
+    result = run.result
     constant = int((result.constant > 0).sum())
     if constant:
         yield f"{constant} of {result.constant.size} comparisons had a constant map; they count for no verdict"
@@ -79,10 +79,7 @@ def _limits(run: Run) -> Iterator[str]:
         yield draws.sentence
     if run.config["model"]["explained"] != "logits":
         yield f"explained are the {run.config['model']['explained']}: behind it most maps are empty"
-    # Labels of photographs number their folders, not the model's classes.
-    wrong = sum(image["label"] not in (None, image["target"]) for image in images)
-    if wrong and run.config["data"]["name"] in DATASETS:
-        yield f"the model misclassifies {wrong} of {counted(len(images), 'image')}; the predicted class is explained"
+    yield from model_warnings(run)
     if result.failures:
         count, first = len(result.failures), result.failures[0]
         yield f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ..."

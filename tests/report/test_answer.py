@@ -18,9 +18,10 @@ def verdict(method, word, **changes):
     return replace(Verdict(method, "ssim", "similarity", word, "a reason"), **numbers | changes)
 
 
-def answered(*verdicts, order="cascading", broken=(), images=6):
+def answered(*verdicts, order="cascading", broken=(), images=6, weights="train"):
     judgement = Judgement(("fc", "conv1"), images, 1, verdicts, broken)
     config = {
+        "config": {"weights": weights},
         "methods": {each.method: {"title": METHODS[each.method].title} for each in verdicts},
         "randomization": {"order": order},
     }
@@ -47,6 +48,9 @@ def test_the_answer_counts_methods_and_leaves_controls_out():
 def test_nothing_is_claimed_where_all_is_undecided_or_a_control_failed():
     assert "the method is undecided" in answered(verdict("gradient", UNDECIDED)).verdict
     assert "1 image cannot decide" in answered(verdict("gradient", UNDECIDED), images=1).verdict
+    assert "constant" in answered(verdict("gradient", UNDECIDED), verdict("edge-detector", INSENSITIVE, live=6)).verdict
+    assert "constant" not in answered(verdict("gradient", UNDECIDED, live=1)).verdict
+    assert "nothing was learned" in answered(verdict("gradient", SENSITIVE), weights="none").verdict
     broken = answered(verdict("gradient", SENSITIVE), broken=("edge-detector changes",))
     assert broken.broken
     assert "edge-detector changes" in broken.verdict

@@ -22,7 +22,7 @@ def judgement(words, broken=(), metric="ssim"):
 def config(preset, order="cascading", initializer=RESET, **method):
     facts = {"preset": preset, "order": order, "initializer": initializer, "batch_norm": "keep-statistics"}
     settings = {name: {"class": "Method", **method} for name in ("gradient", "grad-cam", "edge-detector")}
-    return {"randomization": facts, "methods": settings}
+    return {"config": {"weights": "train"}, "randomization": facts, "methods": settings}
 
 
 def answered(judgements, configs):

@@ -338,7 +338,7 @@ def test_a_reproduction_shows_chance_and_share_beside_raw_scores(tmp_path):
     assert one.chance == pytest.approx(0.05)  # as in the scores of the folder
     assert one.share == pytest.approx((one.score - one.chance) / (one.ceiling - one.chance))
     text = "".join(Document(page_of(folder)).text)
-    assert "figure1: more than half, after conv1" in text
+    assert "more than half, after conv1" in text
     for value in (one.score, one.chance, one.ceiling, one.share):
         assert f"{value:.2f}".replace("-", "−") in text
     for path in (folder / "figure1").iterdir():

@@ -24,6 +24,7 @@ from probatum.report.question import Question, question_of
 
 _ORDER: tuple[Word, ...] = (SENSITIVE, UNDECIDED, INSENSITIVE)
 PASSING = "use them further; passing is necessary, it does not show that a map is faithful to the model"
+UNTRAINED = "The weights are random, nothing was learned. "
 CONTROLS = "control, which never uses the model: as it must be"
 
 
@@ -97,7 +98,7 @@ def answer_of(config: dict[str, Any], judgement: Judgement) -> Answer:
     ]
     return Answer(
         question,
-        _verdict(judgement, titles, len(tested)),
+        UNTRAINED * (config["config"]["weights"] == "none") + _verdict(judgement, titles, len(tested)),
         _details(titles),
         bool(judgement.broken),
         [group for group in groups if group[2]]
@@ -116,7 +117,7 @@ def _verdict(judgement: Judgement, titles: dict[Word, list[str]], methods: int) 
     counts = Counter({word: len(found) for word, found in titles.items()})
     if counts[UNDECIDED] == methods:
         which = "the method is" if methods == 1 else f"all {methods} methods are"
-        return f"Not known yet: {which} undecided{too_few_images(judgement)}."
+        return f"Not known yet: {which} undecided{why_undecided(judgement)}."
     told = [f"{counts[SENSITIVE]} of {count(methods, 'method')} {'does' if counts[SENSITIVE] == 1 else 'do'}"]
     if counts[INSENSITIVE]:
         told.append(f"{counts[INSENSITIVE]} {'does' if counts[INSENSITIVE] == 1 else 'do'} not")
@@ -154,11 +155,13 @@ def _steps(
     return steps
 
 
-def too_few_images(judgement: Judgement) -> str:
-    """The end of a sentence on undecided methods: how many images it takes; "" where there are enough."""
-    if judgement.images >= LEAST_IMAGES:
-        return ""
-    return f", for {count(judgement.images, 'image')} cannot decide; it takes {LEAST_IMAGES}"
+def why_undecided(judgement: Judgement) -> str:
+    """The end of a sentence on methods that are all undecided, where there is one reason for all; "" elsewhere."""
+    if judgement.images < LEAST_IMAGES:
+        return f", for {count(judgement.images, 'image')} cannot decide; it takes {LEAST_IMAGES}"
+    if not any(each.live for each in judgement.verdicts if not is_control(each.method)):
+        return ", for their maps are constant or not finite"
+    return ""
 
 
 def example_options(judgement: Judgement, remedy: str) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ import numpy as np
 from probatum.attributions import is_control
 from probatum.data import DATASETS
 from probatum.experiments.run_folder import Run
-from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement
+from probatum.experiments.verdicts import INSENSITIVE, LEAST_IMAGES, SENSITIVE, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
 from probatum.report.html.words import count, listed, settings, short_name
 from probatum.report.question import explains_class
 
 _FEW_IMAGES, _FEW_TRIALS = 10, 3
-_NAMED = 5  # misclassified images that a warning names
+_NAMED = 5  # images that a warning names
+_UNSURE = 0.5  # probability below which a class is uncertain
 BADGES = {SENSITIVE: "good", UNDECIDED: "open", INSENSITIVE: "bad"}
 ORDERS_IN_WORDS = {
     "cascading": "from the output down, each stage on top of those before",
@@ -54,8 +55,8 @@ def model_warnings(run: Run) -> list[str]:
         found.append("The model was not trained: its weights are random, so there was nothing to explain.")
     elif model.get("test_accuracy") is not None and model["test_accuracy"] < 0.9:
         found.append(
-            f"The model reached a test accuracy of only {model['test_accuracy']:.1%}: it has learnt little that maps "
-            "could show."
+            f"The model reached a test accuracy of only {model['test_accuracy']:.1%}: maps show the little that it has "
+            "learned, errors among it."
         )
     # Labels of photographs number their folders, not the model's classes.
     wrong = [image for image in run.config["data"]["images"] if image["label"] not in (None, image["target"])]
@@ -65,7 +66,14 @@ def model_warnings(run: Run) -> list[str]:
             f"there is the predicted class: {listed(image['name'] for image in wrong[:_NAMED])}"
             + (", ..." if len(wrong) > _NAMED else ".")
         )
-    if len(run.result.image_names) < _FEW_IMAGES:
+    unsure = [image for image in run.config["data"]["images"] if image["confidence"] < _UNSURE]
+    if unsure and config["data"] not in DATASETS:
+        named = [f"{image['name']} ({image['class']}, {image['confidence']:.2f})" for image in unsure[:_NAMED]]
+        found.append(
+            f"The predicted class is explained, right or wrong. The model is unsure of {count(len(unsure), 'image')} "
+            f"of {len(run.result.image_names)}: {listed(named)}" + (", ..." if len(unsure) > _NAMED else ".")
+        )
+    if LEAST_IMAGES <= len(run.result.image_names) < _FEW_IMAGES:
         found.append(f"{count(len(run.result.image_names), 'image')} only: the intervals are rough.")
     return found
 
@@ -106,7 +114,7 @@ def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
         )
     if facts["trials"] < _FEW_TRIALS:
         found.append(
-            "One trial: the curves' intervals do not hold how much randomizations differ; the verdicts assume it."
+            "One trial: the curves' intervals do not show how much randomizations differ; the verdicts assume a spread."
             if facts["trials"] == 1
             else f"{facts['trials']} trials: the intervals hold little of how much randomizations differ."
         )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from probatum.attributions import is_control, title_of
 from probatum.experiments.compare import PresetComparison
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement, Word
-from probatum.report.html.answer import FAULT, PASSING, Step, example_options, too_few_images
+from probatum.report.html.answer import FAULT, PASSING, UNTRAINED, Step, example_options, why_undecided
 from probatum.report.html.level_bars import Bar, bar_of, lowest_level
 from probatum.report.html.words import count, listed, settings
 from probatum.report.question import CLASS, WEIGHTS, explains_class
@@ -114,7 +114,8 @@ def comparison_answer(comparison: PresetComparison, configs: Mapping[str, Config
         )
     return ComparisonAnswer(
         _question(configs),
-        _verdict(found, judgements, trusted),
+        UNTRAINED * (next(iter(configs.values()))["config"]["weights"] == "none")
+        + _verdict(found, judgements, trusted),
         _details(found),
         not trusted,
         groups,
@@ -154,9 +155,9 @@ def _verdict(found: Mapping[Outcome, list[str]], judgements: Mapping[str, Judgem
         for outcome, names in found.items()
         if names
     ]
-    few = too_few_images(judgements[trusted[0]])
+    why = why_undecided(judgements[trusted[0]]) if len(found["undecided"]) == methods else ""
     left_out = f" Broken and left out: {listed(broken)}." if broken else ""
-    return f"Of {count(methods, 'method')}, {listed(told)}{few}.{left_out}"
+    return f"Of {count(methods, 'method')}, {listed(told)}{why}.{left_out}"
 
 
 def _details(found: Mapping[Outcome, list[str]]) -> list[str]:

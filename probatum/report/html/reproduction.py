@@ -48,7 +48,6 @@ def reproduction_page(folder: Path, config: dict[str, Any]) -> str:
         findings=numbered,
         kinds=_VERDICTS,
         experiments=experiments,
-        checks=_checks(folder, paper),
         bounds=(SENSITIVE_UP_TO, INSENSITIVE_FROM),
         warnings=warnings,
         facts=[
@@ -86,8 +85,17 @@ def _experiments(
     `paper.json` gives opens no file. What belongs to no experiment comes last.
     """
     titles = {str(one["name"]): one for one in experiments}
-    shown = {name: one | {"claims": [], "figures": [], "tables": []} for name, one in titles.items()}
-    rest = {"name": "", "title": "More", "used": "", "covers": {}, "claims": [], "figures": [], "tables": []}
+    shown = {name: one | {"claims": [], "figures": [], "tables": [], "checks": []} for name, one in titles.items()}
+    rest = {
+        "name": "",
+        "title": "More",
+        "used": "",
+        "covers": {},
+        "claims": [],
+        "figures": [],
+        "tables": [],
+        "checks": [],
+    }
     for finding in findings:
         shown.get(finding["experiment"], rest)["claims"].append(finding)
     figures, unreadable = _figures(folder)
@@ -100,23 +108,20 @@ def _experiments(
         one["figures"].append(head | {"link": f"figures/{quote(path.name)}", "uri": picture[0], "size": picture[1:]})
     for name, one in shown.items():
         one["tables"] = _tables(folder / Path(name).name)
+        one["checks"] = _checks(folder / Path(name).name)
     every = [*shown.values(), rest]
-    kept = [one for one in every if one["claims"] or one["figures"] or one["tables"]]
+    kept = [one for one in every if one["claims"] or one["figures"] or one["tables"] or one["checks"]]
     return [one | {"id": f"experiment-{number}"} for number, one in enumerate(kept)], unreadable
 
 
-def _checks(folder: Path, paper: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The sanity checks of the experiments, by title: raw scores with their chance level, ceiling and share."""
-    titles = {entry["name"]: entry["title"] for entry in paper["experiments"]}
-    place, found = folder.resolve(), list[tuple[str, list[dict[str, Any]]]]()
-    for path in sorted([*place.glob("*/levels*.csv"), *place.glob("*/*/levels*.csv")]):
-        experiment = path.relative_to(place).parts[0]
-        if not path.resolve().is_relative_to(place) or experiment not in titles:
-            continue
-        levels = read_levels(path)
+def _checks(place: Path) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The sanity checks of an experiment, by title: raw scores with their chance level, ceiling and share."""
+    found = []
+    for path in sorted([*place.glob("levels*.csv"), *place.glob("*/levels*.csv")]):
+        levels = read_levels(path) if path.resolve().is_relative_to(place.resolve()) else []  # no link to elsewhere
         if levels:
             rows = [asdict(level) | {"title": title_of(level.method)} for level in levels]
-            found.append((f"{experiment}: {levels[0].check}, after {levels[0].stage}", rows))
+            found.append((f"{levels[0].check}, after {levels[0].stage}", rows))
     return found
 
 
