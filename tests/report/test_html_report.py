@@ -224,7 +224,6 @@ def test_a_check_tells_what_was_run_and_found(tmp_path):
     assert "in 3 stages, from the output down" in text
     assert "1 comparison of 54 had a constant map" in text
     assert "Gradient (1)" in text
-    assert "3 images only" in text
     assert "insensitive" in text
     assert "Too few images for a verdict: 3" in text
     assert "same class" in text
@@ -232,6 +231,17 @@ def test_a_check_tells_what_was_run_and_found(tmp_path):
     assert "probatum rerun . --out ../again" in text
     assert "SHA-256 " + "0" * 64 in text
     assert "trained for this run, test accuracy 97.00%" in text
+
+
+def test_photographs_of_which_the_model_is_unsure_are_named(tmp_path):
+    folder = check_folder(tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    config["config"]["data"] = "photographs"
+    config["data"]["images"][1]["confidence"] = 0.31
+    (folder / "config.json").write_text(json.dumps(config))
+    text = " ".join("".join(Document(page_of(folder)).text).split())
+    assert "unsure of 1 image of 3: two (cat, 0.31)." in text
+    assert "right or wrong" in text
 
 
 def test_a_comparison_has_a_verdict_for_each_method_and_check(tmp_path):
@@ -244,7 +254,7 @@ def test_a_comparison_has_a_verdict_for_each_method_and_check(tmp_path):
     assert "each method was put to adebayo and random-logit" in text
     assert text.count("broken check") == len(METHODS)
     assert "random-logit: The check is broken: edge-detector never uses the model" in text
-    assert "3 images only" in text
+    assert "Too few images for a verdict: 3" in text
     assert "1 comparison of 54 had a constant map" in text
     assert re.search(
         r"probatum check .*--methods gradient,smoothgrad,edge-detector .*--preset adebayo,random-logit", text
