@@ -107,7 +107,7 @@ def check(
         **chosen,
         methods=split(methods.methods),
         metrics=None if protocol.metrics is None else split(protocol.metrics),
-        preset=presets[0],
+        preset=commands.randomization_of(presets),
         seed=seed,
         on_error=on_error,
     )

@@ -1,16 +1,58 @@
 """Figures of the localization check: the shares of each method, and the maps of one grid."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from probatum.attributions import title_of
 from probatum.experiments.localization.result import CHANCE, SETTINGS, LocalizationResult
+from probatum.experiments.localization.run import read_localization
 from probatum.maps import get_reduction
 from probatum.report.dots import dots_figure
 from probatum.report.grids import methods_figure
+from probatum.report.html import write_page
+from probatum.report.html.localization import localization_page
 from probatum.report.html.pictures import reduced
 from probatum.report.intervals import Interval
+from probatum.report.save import figure_place, save_figure
+from probatum.runs.files import read_arrays, read_json, reading
+
+
+def draw_localization(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Draws the shares and the maps of the first grid into `figures/`, and writes `report.html`.
+
+    Args:
+        folder: of a localization check.
+        progress: called with each figure's name before it is drawn.
+
+    Returns:
+        the files, the report last.
+
+    Raises:
+        InvalidInput: the folder holds no complete check.
+    """
+    result = read_localization(folder)
+    with reading(folder, "localization check"):
+        config = read_json(folder / "config.json")
+        caption = f"{config['model']['title']} on {config['data']['name']}; seed {config['config']['seed']}"
+        classes = [config["data"]["images"][image]["class"] for image in result.grids[0][0]]
+        values = np.clip(read_arrays(folder / "maps.npz")["picture"], 0, 1)
+        picture = values[0] if len(values) == 1 else values.transpose(1, 2, 0)
+        figures: dict[str, Callable[[], Figure]] = {
+            "shares": lambda: shares_figure(result, caption),
+            "maps": lambda: grid_maps_figure(result, picture, classes, caption),
+        }
+        written = []
+        for name, draw in figures.items():
+            if progress is not None:
+                progress(name)
+            written += save_figure(draw(), figure_place(folder, name))
+    if progress is not None:
+        progress("report.html")
+    return [*written, write_page(folder, localization_page)]
 
 
 def shares_figure(result: LocalizationResult, caption: str | None = None) -> Figure:

@@ -16,7 +16,9 @@ from probatum.experiments.build import choose_device
 from probatum.experiments.compare import ComparisonRequest
 from probatum.experiments.explain import Request as AttributionRequest
 from probatum.experiments.limits import check_seed
+from probatum.experiments.localization.run import LocalizationRequest
 from probatum.experiments.model_options import recorded_weights
+from probatum.experiments.sanity import DEFAULT_PRESET
 from probatum.experiments.text.run import TextConfig
 from probatum.models import (
     PAPER_MNIST,
@@ -36,6 +38,7 @@ from probatum.terminal.kinds import (
     BENCHMARK,
     CHECK,
     COMPARISON,
+    LOCALIZATION,
     REPRODUCTION,
     TEXT_ATTRIBUTION,
     kind_of,
@@ -74,7 +77,7 @@ def run(
         if folder is None:
             folder = Path(ranks.broadcast(str(_free(Path("runs") / default, kind.asked(request)))))
         with (
-            metered(FASTER if kind.name in (CHECK.name, COMPARISON.name) else "", report.quiet)
+            metered(FASTER if kind.name in (CHECK.name, COMPARISON.name, LOCALIZATION.name) else "", report.quiet)
             if ranks.is_main
             else nullcontext() as meter
         ):
@@ -111,11 +114,32 @@ def run_checks(
     config: CheckConfig, presets: Sequence[str], folder: Path | None, default: str, report: ReportOptions
 ) -> None:
     """Runs one check, or compares those of several presets."""
-    if len(presets) > 1:
+    if presets == (LOCALIZATION.name,):
+        run(
+            LOCALIZATION,
+            LocalizationRequest(config),
+            folder,
+            f"{LOCALIZATION.name}-{default.partition('-')[2]}",
+            report,
+        )
+    elif len(presets) > 1:
         request = ComparisonRequest(replace(config, preset=presets[0]), tuple(presets))
         run(COMPARISON, request, folder, default, report)
     else:
         run(CHECK, replace(config, preset=presets[0]), folder, default, report)
+
+
+def randomization_of(presets: Sequence[str]) -> str:
+    """The first randomization preset of those that are asked for; that of the default where localization is alone.
+
+    Raises:
+        InvalidInput: localization and a randomization are asked for together.
+    """
+    if LOCALIZATION.name in presets and len(presets) > 1:
+        raise InvalidInput(
+            "localization randomizes nothing, so its verdicts fit no table with those of other presets; give it alone"
+        )
+    return DEFAULT_PRESET if LOCALIZATION.name in presets else presets[0]
 
 
 def run_attribution(request: AttributionRequest, folder: Path, report: ReportOptions) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from probatum.attributions import is_control, title_of
 from probatum.experiments import Judgement, PresetComparison, Run, Verdict, judge
+from probatum.experiments.localization import LocalizationResult
+from probatum.experiments.localization.result import SETTINGS
 from probatum.experiments.text.scores import TextExplanation
 from probatum.reproductions import Finding
 from probatum.runs.files import read_json
@@ -56,6 +58,21 @@ def judgement_document(judgement: Judgement) -> dict[str, Any]:
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {"verdict": verdict.word, **{name: getattr(verdict, name) for name in _NUMBERS if name != "metric"}}
+
+
+def localization_document(result: LocalizationResult, folder: Path) -> dict[str, Any]:
+    """The verdict on each method in each setting of a localization check."""
+    return {
+        "report": str(folder / "report.html"),
+        "images": len(result.image_names),
+        "grids": sum(map(len, result.grids)),
+        "left_out": [{"name": name, "why": why} for name, why in result.left_out],
+        "verdicts": {
+            method: {setting: asdict(result.verdict(method, setting)) for setting in SETTINGS}
+            for method in result.methods
+        },
+        "broken": list(result.broken),
+    }
 
 
 def attribution_document(folder: Path) -> dict[str, Any]:

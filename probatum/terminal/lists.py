@@ -17,6 +17,8 @@ from probatum.experiments.config import (
     ON_ERROR,
     STAGES,
 )
+from probatum.experiments.localization.run import PRESET as LOCALIZATION
+from probatum.experiments.localization.work import ROUNDS
 from probatum.experiments.text.models import RECIPES
 from probatum.experiments.text.run import USUAL_METHODS
 from probatum.experiments.text.scores import BASELINES as TEXT_BASELINES
@@ -26,6 +28,8 @@ from probatum.models import MODELS
 from probatum.randomization import BATCH_NORM, INITIALIZERS, ORDERS, PRESETS
 from probatum.reproductions import PAPERS
 from probatum.terminal.catalog import CATALOG, Kind, Table
+
+RAO = "Rao et al. (2022), arXiv 2205.10435"
 
 
 def tables() -> dict[Kind, Table]:
@@ -75,7 +79,8 @@ def tables() -> dict[Kind, Table]:
                     p.source,
                 )
                 for n, p in PRESETS.items()
-            ],
+            ]
+            + [(LOCALIZATION, "nothing", "none", "", f"{ROUNDS} rounds", "share in the cell", "on grids", RAO)],
         ),
         Kind.initializers: (
             ("name", "what it draws", "module"),

@@ -35,12 +35,12 @@ def verdict_lines(judgement: Judgement, width: int) -> list[str]:
     """
     summaries = ordered(judgement)
     for cells in (_all, _interval, _number):
-        lines = _aligned([cells(each) for each in summaries])
+        lines = aligned([cells(each) for each in summaries])
         if max(map(len, lines)) <= width:
             return lines
     excess = max(map(len, lines)) - width
     longest = max(_SHORTEST, max(len(_titled(each)) for each in summaries) - excess)
-    return _aligned([_number(each, longest) for each in summaries])
+    return aligned([_number(each, longest) for each in summaries])
 
 
 def remedies(judgement: Judgement) -> Iterator[str]:
@@ -121,7 +121,7 @@ def _titled(summary: Summary) -> str:
     return title_of(summary.method) + " (control)" * is_control(summary.method)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells as lines, every column as wide as its longest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [(_GAP + _GAP.join(map(str.ljust, row, widths))).rstrip() for row in rows]

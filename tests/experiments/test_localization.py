@@ -1,9 +1,13 @@
 """Localization on grids: networks that answer by color, whose evidence is known, and controls that must hold."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from nets import ConvNet, images, seeded
+from stopping import stop_at
 from torch import nn
 
 from probatum.attributions import (
@@ -15,11 +19,19 @@ from probatum.attributions import (
     IntegratedGradients,
     SmoothGrad,
 )
+from probatum.data import ImageSet
 from probatum.engine import prepare
 from probatum.errors import InvalidInput, ModelError, UnknownName
-from probatum.experiments import localization_check
+from probatum.experiments import CheckConfig, localization_check
+from probatum.experiments.build import setup_of, subject_of
+from probatum.experiments.localization import run
 from probatum.experiments.localization.grids import draw_grids
+from probatum.experiments.objects import UnknownPreprocessing
+from probatum.models import model_spec
 from probatum.models.disconnected import DisconnectedGrid, join_cells, split_cells
+from probatum.terminal.commands import randomization_of
+from probatum.terminal.kinds import LOCALIZATION
+from probatum.terminal.localization_lines import lines, show_localization
 
 CLASSES, SIZE = 5, 8
 
@@ -194,3 +206,65 @@ def test_networks_without_global_pooling_are_refused():
         localization_check(Colors(), TEN, methods={"cam": GradCAM(layer="layers.0")})
     with pytest.raises(InvalidInput, match="name of a control"):
         localization_check(Colors(), TEN, methods={"edge-detector": Gradient()})
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A request whose network and images are those of this file."""
+    config = CheckConfig(
+        model="resnet18", weights="none", data="digits", methods=("gradient", "grad-cam"), trials=2, precision="float64"
+    )
+    names = tuple(f"{row}<b>.png" for row in range(len(TEN)))
+    data = ImageSet("digits", TEN, torch.arange(10) % 5, None, names, UnknownPreprocessing.of(TEN), TEN[:, :3])
+    spec = replace(model_spec("resnet18"), stages=None)
+    subject = subject_of(spec, Colors(), data, class_names=lambda count: tuple("abcde"), memory_budget=None)
+    setup = setup_of(config, subject, {"gradient": Gradient(), "grad-cam": GradCAM()}, {})
+    monkeypatch.setattr(run, "set_up_together", lambda config, work: setup)
+    return config
+
+
+def test_a_run_resumes_is_read_back_and_has_a_page(small, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        with pytest.raises(KeyboardInterrupt):
+            run.run_localization(small, tmp_path / "run")
+    said = []
+    found = run.run_localization(small, tmp_path / "run", say=said.append, draw=LOCALIZATION.draw)
+    assert any("2 of 8 explained grids" in sentence for sentence in said)
+    whole = run.run_localization(small, tmp_path / "whole")
+    read = run.read_localization(tmp_path / "run")
+    for other in (whole, read):
+        np.testing.assert_array_equal(found.shares, other.shares)
+        np.testing.assert_array_equal(found.outside, other.outside)
+        assert (found.grids, found.methods, found.targets, found.edges) == (
+            other.grids, other.methods, other.targets, other.edges,
+        )  # fmt: skip
+    assert read.broken == ()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Do the maps point at the image" in page
+    assert "&lt;b&gt;" in page
+    assert "data:image" in page
+    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"shares.png", "maps.png"}
+    capsys.readouterr()
+    show_localization(read, json.loads((tmp_path / "run" / "config.json").read_text()), tmp_path / "run")
+    assert "Of 2 methods" in capsys.readouterr().out
+    document = json.loads(json.dumps(LOCALIZATION.document(tmp_path / "run")))
+    assert document["verdicts"]["gradient"]["DiFull"]["word"] == "localizes"
+    LOCALIZATION.verify(tmp_path / "run")
+    for width in (60, 80, 120):
+        shown = lines(read, width)
+        assert max(map(len, shown)) <= width
+        assert "Edge Detector (control)" in shown[-1]
+    assert "[" not in "".join(lines(read, 60))
+
+
+def test_what_localization_cannot_be_combined_with_is_refused(tmp_path):
+    assert randomization_of(("localization",)) == "adebayo"
+    assert randomization_of(("emprt", "shin")) == "emprt"
+    with pytest.raises(InvalidInput, match="alone"):
+        randomization_of(("adebayo", "localization"))
+    for option in ({"metrics": ("ssim",)}, {"order": "full"}, {"fold_batch_norm": True}):
+        with pytest.raises(InvalidInput, match=next(iter(option)).replace("_", "-")):
+            run.LocalizationRequest(CheckConfig(**option))
+    with pytest.raises(ModelError, match="global average pooling"):  # before the network is trained
+        run.run_localization(CheckConfig(), tmp_path / "run")

@@ -19,6 +19,7 @@ from probatum.experiments.options import set_fields
 from probatum.models.disconnected import CELLS, DisconnectedGrid, join_cells, split_cells
 from probatum.progress import Progress, shows_progress
 from probatum.runs.cells import Arrays, Cell, CellStore
+from probatum.runs.ranks import Ranks
 
 ROUNDS = 4
 LEAST_CONFIDENCE = 0.5
@@ -117,6 +118,7 @@ def localization_work(
     rounds: int,
     seed: int,
     image_names: tuple[str, ...],
+    probabilities: Tensor | None = None,
     compute: Compute,
 ) -> "LocalizationWork":
     """Chooses the images, draws the grids and prepares both networks: see `localization_check`."""
@@ -127,9 +129,9 @@ def localization_work(
         raise InvalidInput(f"a grid needs images (batch, channel, height, width), got {tuple(images.shape)}")
     prepared = prepare_with(model, compute, example=images)
     images = prepared.accept(images)
-    layer = _last_features(prepared, images)
-    _require_pooling(prepared, images[:1], layer)
-    probabilities = all_logits(prepared, images).softmax(1)
+    layer = pooled_features(prepared, images[:1])
+    if probabilities is None:
+        probabilities = all_logits(prepared, images).softmax(1)
     confidences, classes = probabilities.max(1)
     left_out = dict(_left_out(classes.tolist(), confidences.tolist(), labels, least_confidence, image_names))
     used = [row for row in range(len(images)) if row not in left_out]
@@ -250,10 +252,12 @@ class LocalizationWork:
 
         return report
 
-    def compute(self, store: CellStore, progress: Progress | None, say: Callable[[str], None] | None) -> None:
-        """Computes and stores the cells that are missing."""
-        missing = [number for number, cell in enumerate(self.cells) if store.load(cell) is None]
-        if say is not None and len(missing) < len(self.cells):
+    def compute(
+        self, store: CellStore, progress: Progress | None, ranks: Ranks, say: Callable[[str], None] | None
+    ) -> None:
+        """Computes and stores the cells that are missing; each process its share."""
+        missing = [number for number in ranks.shard(range(len(self.cells))) if store.load(self.cells[number]) is None]
+        if say is not None and ranks.size == 1 and len(missing) < len(self.cells):
             say(f"continuing: {len(self.cells) - len(missing)} of {len(self.cells)} explained grids are there")
         for number in missing:
             store.save(self.cells[number], self.explain(self.cells[number], self.tick(number, progress)))
@@ -323,14 +327,19 @@ def _layers(method: Method) -> list[str]:
     return [*([layer] if isinstance(layer, str) else []), *(_layers(inner) if isinstance(inner, Method) else [])]
 
 
-def _last_features(prepared: PreparedModel, images: Tensor) -> str:
-    """The path of the last feature map; ModelError where it is none of a convolution."""
-    found = find_feature_map(prepared, images)
+def pooled_features(prepared: PreparedModel, image: Tensor) -> str:
+    """The path of the last feature map, of which the network takes the mean, or another pooling, over all places.
+
+    Raises:
+        ModelError: it is none of a convolution, or the network reads where in it something is.
+    """
+    found = find_feature_map(prepared, image)
     if found.layout != "nchw":
         raise ModelError(
             f"the last feature map of {prepared.name}, {found.path}, has layout {found.layout}; localization needs a "
             "convolutional network with global average pooling, such as resnet18"
         )
+    _require_pooling(prepared, image, found.path)
     return found.path
 
 

@@ -10,11 +10,13 @@ from probatum.terminal.kinds.attribution import ATTRIBUTION
 from probatum.terminal.kinds.benchmark import BENCHMARK
 from probatum.terminal.kinds.check import CHECK
 from probatum.terminal.kinds.comparison import COMPARISON
+from probatum.terminal.kinds.localization import LOCALIZATION
 from probatum.terminal.kinds.reproduction import REPRODUCTION
 from probatum.terminal.kinds.text_attribution import TEXT_ATTRIBUTION
 
 KINDS: dict[str, Kind[Any, Any]] = {
-    kind.name: kind for kind in (CHECK, COMPARISON, ATTRIBUTION, TEXT_ATTRIBUTION, REPRODUCTION, BENCHMARK)
+    kind.name: kind
+    for kind in (CHECK, COMPARISON, LOCALIZATION, ATTRIBUTION, TEXT_ATTRIBUTION, REPRODUCTION, BENCHMARK)
 }
 
 
@@ -41,6 +43,7 @@ __all__ = [
     "CHECK",
     "COMPARISON",
     "KINDS",
+    "LOCALIZATION",
     "REPRODUCTION",
     "TEXT_ATTRIBUTION",
     "kind_of",
