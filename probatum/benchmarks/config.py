@@ -18,7 +18,7 @@ from probatum.experiments.limits import check_numbers
 from probatum.models import ModelSpec, load_model, model_spec
 
 QUICK_SIZE = 96  # pixels of an image in a quick run, for networks that take any size
-_ONE_SIZE = ("vit_", "swin", "maxvit")  # networks that do not
+_FULL_SIZE = ("vit_", "swin", "maxvit", "inception")  # networks of one size, or whose last maps would be 1 × 1
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Subject:
 
 def many_images(spec: ModelSpec, count: int, quick: bool, data_dir: str | None = None) -> Tensor:
     """Different images, real ones shifted where there are too few, as the model expects them."""
-    found = real_images(spec, count, data_dir, small=quick and not spec.name.startswith(_ONE_SIZE)).images
+    found = real_images(spec, count, data_dir, small=quick and not spec.name.startswith(_FULL_SIZE)).images
     shifted = [torch.roll(found, 16 * times, dims=-1) for times in range(-(-count // len(found)))]
     return torch.cat(shifted)[:count]
 
