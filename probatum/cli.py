@@ -1,7 +1,8 @@
 """The terminal: each command reads options, builds a configuration and calls one function, which it then imports."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import probatum
 from probatum.terminal import catalog, verdict_commands
 from probatum.terminal.allocator import keep_freed_memory
 from probatum.terminal.catalog import Kind
+from probatum.terminal.completion import Command, Group, figures_of_paper, listed, offered, one_of
 from probatum.terminal.ending import one_line, stoppable
 from probatum.terminal.options import (
     ComputeOptions,
@@ -32,29 +34,27 @@ from probatum.terminal.options import (
     Steps,
     Target,
     configured,
-    figures_of_paper,
     grouped,
-    listed,
-    offered,
-    one_of,
     split,
 )
 from probatum.terminal.output import show, show_json, show_table
 
 app = typer.Typer(
     name="probatum",
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Attribution maps for PyTorch classifiers, and the sanity checks that tell which of them deserve trust.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_command = partial(app.command, cls=Command)
 
 _TEXT_METHODS = ",".join(catalog.defaults("text-methods"))
 _MINUTES = ", ".join(f"{name} ({minutes} min)" for name, _, minutes, _ in catalog.table_of(Kind.suites)[1])
 
 
-def _show_version(wanted: bool | None) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         show(f"probatum {probatum.__version__}")
         raise typer.Exit
@@ -63,16 +63,14 @@ def _show_version(wanted: bool | None) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool | None, typer.Option("--version", help="Show the version and stop.", is_eager=True, callback=_show_version)
-    ] = None,
+        bool, typer.Option("--version", help="Show the version and stop.", is_eager=True, callback=_show_version)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     pass
 
 
-@app.command(
-    epilog="Example: probatum check --model squeezenet1_0 --weights FILE --data FOLDER --images 5 --samples 10"
-)
+@_command(epilog="Example: probatum check --model squeezenet1_0 --weights FILE --data FOLDER --images 5 --samples 10")
 @grouped
 def check(
     network: NetworkOptions,
@@ -115,9 +113,7 @@ def check(
     commands.run_checks(config, presets, out, folder, report)
 
 
-@app.command(
-    epilog="Example: probatum attribute cat.jpg dog.jpg --model resnet18 --methods gradient,grad-cam --out maps"
-)
+@_command(epilog="Example: probatum attribute cat.jpg dog.jpg --model resnet18 --methods gradient,grad-cam --out maps")
 @grouped
 def attribute(
     sources: Annotated[
@@ -159,7 +155,7 @@ def attribute(
     commands.run_attribution(Request(config, tuple(sources), target), out, report)
 
 
-@app.command(
+@_command(
     "attribute-text",
     epilog="Example: probatum attribute-text 'the plot is not bad' --methods integrated-gradients --out tokens",
 )
@@ -212,7 +208,7 @@ def attribute_text(
     commands.explain_text(config, out, report)
 
 
-@app.command(epilog="Example: probatum train --data mnist --data-dir DIR --preset paper --out mnist-cnn.pt")
+@_command(epilog="Example: probatum train --data mnist --data-dir DIR --preset paper --out mnist-cnn.pt")
 @grouped
 def train(
     report: ReportOptions,
@@ -258,7 +254,7 @@ def train(
     )
 
 
-@app.command(epilog="Example: probatum reproduce wienecke2021 figure1 --preset quick --data-dir DIR")
+@_command(epilog="Example: probatum reproduce wienecke2021 figure1 --preset quick --data-dir DIR")
 @grouped
 def reproduce(
     report: ReportOptions,
@@ -318,7 +314,7 @@ def reproduce(
     commands.reproduce(config, out, report)
 
 
-@app.command(epilog="Example: probatum report runs/check-digits-basic_cnn")
+@_command(epilog="Example: probatum report runs/check-digits-basic_cnn")
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     """Draw the figures of a run and its page again from its stored results."""
     from probatum.terminal import commands
@@ -326,7 +322,7 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     commands.draw_again(run)
 
 
-@app.command(epilog="Example: probatum rerun runs/check-digits-basic_cnn --out again")
+@_command(epilog="Example: probatum rerun runs/check-digits-basic_cnn --out again")
 @grouped
 def rerun(
     report: ReportOptions,
@@ -339,7 +335,7 @@ def rerun(
     commands.run_again(run, out, report)
 
 
-@app.command(epilog="Example: probatum bench methods panel --threads 2 --out runs/bench")
+@_command(epilog="Example: probatum bench methods panel --threads 2 --out runs/bench")
 @grouped
 def bench(
     report: ReportOptions,
@@ -374,20 +370,28 @@ def bench(
     commands.benchmark(config, suites or (), out, report)
 
 
-@app.command("list", epilog="Example: probatum list methods")
-def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
-) -> None:
-    """List what there is, and where each is implemented."""
-    columns, rows = catalog.table_of(kind)
-    if as_json:
-        show_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        show_table(kind.value, columns, rows)
+def _command_that_lists(kind: Kind) -> Callable[[bool], None]:
+    def show_list(
+        as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+    ) -> None:
+        columns, rows = catalog.table_of(kind)
+        if as_json:
+            show_json([dict(zip(columns, row, strict=True)) for row in rows])
+        else:
+            show_table(kind.value, columns, rows)
+
+    return show_list
 
 
-@app.command(epilog="Example: probatum info --data-dir DIR")
+# A command for each list, not one with an argument: typer would import a library to check its value.
+_lists = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None, epilog="Example: probatum list methods")
+for _kind in Kind:
+    _columns = ", ".join(catalog.table_of(_kind)[0])
+    _lists.command(_kind.value, cls=Command, help=f"Columns: {_columns}.")(_command_that_lists(_kind))
+app.add_typer(_lists, name="list", help="List what there is, and where each is implemented.")
+
+
+@_command(epilog="Example: probatum info --data-dir DIR")
 def info(
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

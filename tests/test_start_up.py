@@ -17,6 +17,7 @@ from probatum.terminal.catalog import Kind
 
 ROOT = Path(__file__).parent.parent
 SLOW = {"torch", "torchvision", "numpy", "scipy", "skimage", "cv2", "matplotlib", "PIL", "transformers", "captum"}
+SLOW |= {"pydantic"}  # by which newer versions of typer convert values
 # At the end of the process, whatever ended it, the modules are written where the test reads them.
 SCRIPT = """
 import atexit, sys
@@ -68,6 +69,8 @@ def test_help_and_lists_import_nothing_slow(arguments, tmp_path):
         ("probatum check --preset emprt,ran", ["emprt,random-logit"]),
         ("probatum check --model squeezenet1_", ["squeezenet1_0", "squeezenet1_1"]),
         ("probatum check --precision b", ["bfloat16"]),
+        ("probatum check --seed 3 --quiet --preset emp", ["emprt"]),
+        ("probatum check --dev", ["--device"]),
         ("probatum reproduce wien", ["wienecke2021"]),
         ("probatum reproduce wienecke2021 figure1", ["figure1"]),
         ("probatum list pap", ["papers"]),

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from functools import partial, wraps
+from functools import wraps
 from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints, no_type_check
@@ -11,37 +11,11 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints, no_type_ch
 import typer
 
 from probatum.errors import InvalidInput
-from probatum.terminal.catalog import Kind, choices, defaults, figures, names
+from probatum.terminal.catalog import Kind, choices, defaults, names
+from probatum.terminal.completion import listed, offered, one_of, some_of
 from probatum.terminal.config_file import use_config_file
 
 T = TypeVar("T")
-Names = Callable[[], Iterable[str]]
-
-
-def one_of(known: Names) -> Callable[[str], list[str]]:
-    """Completes a name."""
-
-    def complete(incomplete: str) -> list[str]:
-        return [name for name in known() if name.startswith(incomplete)]
-
-    return complete
-
-
-def some_of(known: Names) -> Callable[[str], list[str]]:
-    """Completes the last name of a list that is separated by commas."""
-
-    def complete(incomplete: str) -> list[str]:
-        before, comma, last = incomplete.rpartition(",")
-        return [f"{before}{comma}{name}" for name in known() if name.startswith(last) and name not in before.split(",")]
-
-    return complete
-
-
-def figures_of_paper(context: typer.Context, incomplete: str) -> list[str]:
-    """Completes a figure of the paper that is named before it."""
-    given = context.params.get("figures") or ()
-    found = figures(str(context.params.get("paper")))
-    return [name for name in found if name.startswith(incomplete) and name not in given]
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -55,16 +29,6 @@ def numbers(text: str) -> tuple[float, ...]:
         return tuple(float(number) for number in split(text))
     except ValueError:
         raise InvalidInput(f"{text!r} is no list of numbers such as 0.485,0.456,0.406") from None
-
-
-def listed(kind: Kind) -> Names:
-    """The names that `probatum list` shows."""
-    return partial(names, kind)
-
-
-def offered(option: str) -> Names:
-    """The values that an option may have."""
-    return partial(choices, option)
 
 
 def _in_words(option: str) -> str:
