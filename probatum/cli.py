@@ -54,10 +54,11 @@ _TEXT_METHODS = ",".join(catalog.defaults("text-methods"))
 _MINUTES = ", ".join(f"{name} ({minutes} min)" for name, _, minutes, _ in catalog.table_of(Kind.suites)[1])
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> bool:
     if wanted:
         show(f"probatum {probatum.__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
