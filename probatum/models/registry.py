@@ -1,6 +1,7 @@
 """Models by name, with their metadata and weights."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.imports import is_import_path
 from probatum.models.checkpoints import known_state, load_state, other_classes
 from probatum.models.seeding import seeded
-from probatum.models.sources import OwnSource, SmallSource, Source, TorchvisionSource
+from probatum.models.sources import HuggingFaceSource, OwnSource, SmallSource, Source, TimmSource, TorchvisionSource
 from probatum.models.sources.small import SMALL
 from probatum.models.sources.torchvision import torchvision_names
 from probatum.models.spec import ModelSpec
@@ -21,6 +22,8 @@ _SOURCES: dict[str, Source] = {
     **{name: TorchvisionSource(name) for name in torchvision_names()},
 }
 
+_LIBRARIES: dict[str, Callable[[str], Source]] = {"timm": TimmSource, "hf": HuggingFaceSource}
+
 MODELS: dict[str, ModelSpec] = {name: source.spec for name, source in _SOURCES.items()}
 """Metadata of the models that need nothing but their name."""
 
@@ -29,14 +32,17 @@ def find_source(name: str) -> Source:
     """Return the source of a model.
 
     Args:
-        name: a key of `MODELS`, or `package.module:name` or `./file.py:name` for an object of one's own code, which is
-            run; see `OwnSource`.
+        name: a key of `MODELS`; `timm:NAME`; `hf:NAME` or `hf:FOLDER`; or `package.module:name` or `./file.py:name` for
+            an object of one's own code, which is run, see `OwnSource`.
 
     Raises:
         UnknownName: no such model.
     """
     if name in _SOURCES:
         return _SOURCES[name]
+    kind, colon, rest = name.partition(":")
+    if colon and rest and kind in _LIBRARIES:
+        return _LIBRARIES[kind](rest)
     if is_import_path(name):
         return OwnSource(name)
     raise UnknownName("model", name, MODELS)

@@ -109,7 +109,7 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
     head: dict[str, Any] = {}
     if new_head is not None:
         head = {"id2label": dict(enumerate(new_head)), "label2id": {name: row for row, name in enumerate(new_head)}}
-    with _quiet(transformers), torch.device("cpu"), torch.random.fork_rng(devices=[]):
+    with quiet(transformers), torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
@@ -131,7 +131,7 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet(transformers: Any) -> Iterator[None]:
     """Suppress progress bars, advice and connection retries while a model loads."""
     own = transformers.utils.logging
     voices = (own, importlib.import_module("huggingface_hub.utils.logging"))
