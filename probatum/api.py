@@ -127,6 +127,7 @@ def attribute_model(
     limit: int | None = None,
     methods: MethodsLike = DEFAULT_METHODS,
     title: str | None = None,
+    formats: Sequence[str] = (),
     output: Output | None = None,
     extra: Extra | None = None,
     progress: Progress | None = None,
@@ -149,6 +150,7 @@ def attribute_model(
         limit: at most so many images.
         methods: as in `attribute`.
         title: of the model.
+        formats: of the stored maps besides `.npz`: "pt", "png" and "tif", see `write_maps`.
         output: where the logits are.
         extra: further inputs.
         progress: called with (done, in all, what is being done).
@@ -173,6 +175,7 @@ def attribute_model(
         output=output,
         extra=tuple(extra or ()),
         config=config_of(model, settings),
+        formats=tuple(formats),
     )
     device = torch.device(objects.device)
     return execute(ATTRIBUTION_OF_OBJECTS, objects, Path(folder), device, progress=progress, draw=draw_attribution)

@@ -12,7 +12,7 @@ import probatum
 from probatum.terminal import catalog, verdict_commands
 from probatum.terminal.allocator import keep_freed_memory
 from probatum.terminal.catalog import Kind
-from probatum.terminal.completion import Command, Group, figures_of_paper, listed, offered, one_of
+from probatum.terminal.completion import Command, Group, figures_of_paper, listed, offered, one_of, some_of
 from probatum.terminal.ending import one_line, stoppable
 from probatum.terminal.options import (
     ComputeOptions,
@@ -129,6 +129,14 @@ def attribute(
     compute: ComputeOptions,
     report: ReportOptions,
     target: Target = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="Formats of the maps, separated by commas: npz (always written), pt, png, tif.",
+            autocompletion=some_of(lambda: ("npz", "pt", "png", "tif")),
+        ),
+    ] = "npz",
     images: Annotated[int, typer.Option(help="At most so many images.")] = 16,
     data_dir: DataDir = None,
     seed: Seed = 0,
@@ -153,7 +161,7 @@ def attribute(
         seed=seed,
         on_error=on_error,
     )
-    commands.run_attribution(Request(config, tuple(sources), target), out, report)
+    commands.run_attribution(Request(config, tuple(sources), target, split(formats)), out, report)
 
 
 @_command(

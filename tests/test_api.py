@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from nets import ConvNet, images, seeded
-from PIL import Image
+from PIL import Image, ImageSequence
 from stopping import stop_at
 from torch import nn
 
@@ -176,6 +176,29 @@ def test_mistakes_are_named_and_leave_nothing(call, error, named, net, x, tmp_pa
     with pytest.raises(error, match=named):
         check_model(call.pop("model"), call.pop("images"), tmp_path / "run", **call)
     assert not (tmp_path / "run").exists()
+
+
+def test_maps_are_written_in_the_formats_of_others(net, x, tmp_path):
+    methods = {"gradient": "gradient", "a/b": SmoothGrad(samples=2)}
+    formats = ("pt", "png", "tif")
+    found = attribute_model(net, x[:1], tmp_path / "maps", methods=methods, formats=formats)
+    names = [f"000-{name}.{kind}" for kind in ("png", "tif") for name in ("gradient", "method-1")]
+    folder = tmp_path / "maps" / "maps"
+    assert {path.name for path in folder.iterdir()} == {"000.npz", "000.pt", *names}
+    stored = torch.load(folder / "000.pt", weights_only=True)
+    expected = found.maps["gradient"][0]
+    np.testing.assert_array_equal(stored["gradient"].numpy(), expected)
+    with Image.open(folder / "000-gradient.tif") as pages:
+        channels = [np.array(page) for page in ImageSequence.Iterator(pages)]
+    np.testing.assert_array_equal(np.stack(channels), expected)
+    with Image.open(folder / "000-gradient.png") as picture:
+        pixels = np.array(picture)
+    total = np.abs(expected.astype(np.float64)).sum(0)
+    total = np.minimum(total, np.percentile(total, 99))
+    levels = (total - total.min()) / (total.max() - total.min())
+    np.testing.assert_array_equal(pixels, (255 * levels).round())
+    with pytest.raises(UnknownName, match="'tif'"):
+        attribute_model(net, x[:1], tmp_path / "none", methods=methods, formats=["tiff"])
 
 
 def test_the_callers_model_is_left_as_it_was(net, x, tmp_path):

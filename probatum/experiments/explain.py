@@ -1,6 +1,6 @@
 """Maps and pictures for a few images: what `probatum attribute` does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from probatum.experiments.build import (
     will_train,
 )
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.map_formats import require_formats, write_maps
 from probatum.experiments.model_options import class_names_of, identity_of_code, with_inputs
 from probatum.experiments.run_folder import map_file
 from probatum.experiments.sanity import block_size
@@ -68,11 +69,16 @@ class Request:
         config: model, weights, methods and their settings; the settings of the randomization play no part.
         sources: image files or folders, or the name of one data set.
         target: the class to explain, or None for the predicted one.
+        formats: of the stored maps, see `write_maps`; "npz" is always among the files.
     """
 
     config: CheckConfig
     sources: tuple[str, ...]
     target: int | None = None
+    formats: tuple[str, ...] = ("npz",)
+
+    def __post_init__(self) -> None:
+        require_formats(self.formats)
 
     @property
     def device(self) -> str:
@@ -86,17 +92,24 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """The request as the JSON values of `config.json`."""
-        return {"config": self.config.to_json(), "sources": list(self.sources), "target": self.target}
+        return {
+            "config": self.config.to_json(),
+            "sources": list(self.sources),
+            "target": self.target,
+            "formats": list(self.formats),
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Request":
         """Reads what `to_json` wrote; ValueError or InvalidInput where it is not that."""
-        sources, target = values["sources"], values["target"]
+        sources, target, formats = values["sources"], values["target"], values["formats"]
         if not isinstance(sources, list) or not sources or not all(isinstance(source, str) for source in sources):
             raise ValueError("its sources are no names of files")
+        if not isinstance(formats, list) or not all(isinstance(name, str) for name in formats):
+            raise ValueError("its formats are no names")
         if not (target is None or type(target) is int):
             raise ValueError("its target is no class index")
-        return cls(CheckConfig.from_json(values["config"]), tuple(sources), target)
+        return cls(CheckConfig.from_json(values["config"]), tuple(sources), target, tuple(formats))
 
 
 def explain(
@@ -136,6 +149,7 @@ class AttributionRun(Computation[Explanation]):
         methods: by name.
         run: its folder.
         determining: JSON values that determine the maps besides methods, weights, images and software.
+        formats: of the stored maps besides `.npz`.
     """
 
     def __init__(
@@ -145,7 +159,9 @@ class AttributionRun(Computation[Explanation]):
         methods: Mapping[str, Method],
         run: RunInWork,
         determining: Mapping[str, Any],
+        formats: Sequence[str] = (),
     ) -> None:
+        self._formats = formats
         self._config, self._subject, self._run, self._determining = config, subject, run, determining
         images = subject.data.images
         self._prepared = subject.prepared(config.compute.limited(run.memory_budget))
@@ -208,7 +224,9 @@ class AttributionRun(Computation[Explanation]):
         write_arrays(folder / "images.npz", {"pictures": result.pictures})
         (folder / "maps").mkdir(exist_ok=True)
         for row in range(len(result.image_names)):
-            write_arrays(folder / "maps" / map_file(row), {name: maps[row] for name, maps in result.maps.items()})
+            place, maps = folder / "maps" / map_file(row), {name: maps[row] for name, maps in result.maps.items()}
+            write_arrays(place, maps)
+            write_maps(place.with_suffix(""), maps, self._formats)
         return _record(result, self._subject, self._methods)
 
 
@@ -231,7 +249,7 @@ def attribution_run(request: Request, run: RunInWork) -> AttributionRun:
         skipped=tuple(skipped),
     )
     determining = {**request.to_json(), **identity_of_code(config, subject.model)}
-    return AttributionRun(config, subject, methods, run, determining)
+    return AttributionRun(config, subject, methods, run, determining, request.formats)
 
 
 def _load(request: Request, spec: ModelSpec, skipped: list[tuple[str, str]]) -> ImageSet:

@@ -27,6 +27,7 @@ from probatum.experiments.build import (
 from probatum.experiments.check import CHECK, CheckRun
 from probatum.experiments.config import DEFAULT_METHODS, CheckConfig
 from probatum.experiments.explain import ATTRIBUTION, AttributionRun, Explanation
+from probatum.experiments.map_formats import require_formats
 from probatum.experiments.result import SanityResult
 from probatum.metrics import Metric
 from probatum.models import ModelSpec
@@ -77,6 +78,7 @@ class Objects:
         extra: as in `attribute`.
         config: the options of methods, the randomization and how to compute; its model, data and methods stand for
             nothing.
+        formats: of the stored maps of an attribution, besides `.npz`.
     """
 
     model: nn.Module = field(repr=False)
@@ -88,6 +90,10 @@ class Objects:
     output: Output | None
     extra: Extra
     config: CheckConfig
+    formats: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_formats(self.formats)
 
     @property
     def device(self) -> str:
@@ -212,7 +218,9 @@ class CheckOfObjects(CheckRun):
 def _attribution_of(objects: Objects, run: RunInWork) -> AttributionRun:
     methods = configured_methods(objects.config, objects.spec, objects.images.preprocessing, objects.methods)
     determining = {**objects.to_json(), "objects": objects.identity()}
-    return AttributionRun(objects.config, objects.subject(run.memory_budget), methods, run, determining)
+    return AttributionRun(
+        objects.config, objects.subject(run.memory_budget), methods, run, determining, objects.formats
+    )
 
 
 def _no_request(values: Mapping[str, Any]) -> Any:

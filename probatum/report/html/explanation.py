@@ -106,4 +106,6 @@ def _commands(run: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     line = command("attribute", run["config"], run["sources"], skip=("data", "metrics", "keep_maps", "preset"))
     target = "" if run.get("target") is None else f" --target {int(run['target'])}"
-    return [("From anywhere:", f"{line}{target} --out again")]
+    kinds = ",".join(map(str, run.get("formats", ())))
+    formats = f" --format {kinds}" if kinds not in ("", "npz") else ""
+    return [("From anywhere:", f"{line}{target}{formats} --out again")]
