@@ -344,6 +344,20 @@ def rerun(
     commands.run_again(run, out, report)
 
 
+@_command(epilog="Example: probatum compare runs/before runs/after --out runs/change")
+@grouped
+def compare(
+    report: ReportOptions,
+    first: Annotated[Path, typer.Argument(help="The run folder of a check.")],
+    second: Annotated[Path, typer.Argument(help="That of another.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+) -> None:
+    """Put two checks side by side: verdicts, curves, maps, and the settings that differ."""
+    from probatum.terminal import commands
+
+    commands.compare_runs(first, second, out, report)
+
+
 @_command(epilog="Example: probatum bench methods panel --threads 2 --out runs/bench")
 @grouped
 def bench(

@@ -43,6 +43,7 @@ class MethodCurve:
         chance: interval of the chance level at each stage; None where it was not measured.
         ceiling: lower and upper end of the noise ceiling; None where there is none.
         hollow: the stages with scores that take no part; their markers are hollow.
+        beside: scores of the same method in another run, black and dashed; None where there is none.
     """
 
     title: str
@@ -50,6 +51,7 @@ class MethodCurve:
     chance: Interval | None
     ceiling: tuple[float, float] | None
     hollow: Bool[np.ndarray, " stages"]
+    beside: Interval | None = None
 
 
 def curve_panels_figure(
@@ -131,6 +133,9 @@ def _draw(axes: Axes, curve: MethodCurve, number: int) -> None:
         points = np.where(chosen, curve.scores.mean, np.nan)
         dot: dict[str, Any] = {"marker": "o", "markersize": 2.6, "markeredgewidth": 0.6, "color": line.color}
         axes.plot(places, points, linestyle="none", markerfacecolor=fill, clip_on=False, zorder=5, **dot)
+    if curve.beside is not None:
+        axes.vlines(places + 0.08, curve.beside.low, curve.beside.high, colors=INK, linewidth=0.6, alpha=0.6, zorder=5)
+        axes.plot(places + 0.08, curve.beside.mean, color=INK, linewidth=1.0, linestyle="--", zorder=5)
     axes.set_xlim(0.5, stages + 0.5)
     axes.set_xticks(sorted({1, stages}))
     axes.tick_params(labelsize=SMALL_SIZE, length=2, width=0.5, color=FAINT_INK, labelcolor=FAINT_INK)
@@ -144,7 +149,7 @@ def _limits(curves: Sequence[MethodCurve]) -> tuple[float, float]:
     """The range of all that is drawn, with 0 and a margin."""
     shown = [np.zeros(1)]
     for curve in curves:
-        shown += [*curve.scores, *(curve.chance or ()), np.array(curve.ceiling or ())]
+        shown += [*curve.scores, *(curve.chance or ()), np.array(curve.ceiling or ()), *(curve.beside or ())]
     values = np.concatenate(shown)
     values = values[np.isfinite(values)]
     least, most = float(values.min()), float(values.max())

@@ -18,6 +18,7 @@ from probatum.experiments.explain import Request as AttributionRequest
 from probatum.experiments.limits import check_seed
 from probatum.experiments.localization.run import LocalizationRequest
 from probatum.experiments.model_options import recorded_weights
+from probatum.experiments.run_pair import PairRequest
 from probatum.experiments.sanity import DEFAULT_PRESET
 from probatum.experiments.text.run import TextConfig
 from probatum.models import (
@@ -40,6 +41,7 @@ from probatum.terminal.kinds import (
     COMPARISON,
     LOCALIZATION,
     REPRODUCTION,
+    RUN_PAIR,
     TEXT_ATTRIBUTION,
     kind_of,
 )
@@ -174,6 +176,11 @@ def run_again(folder: Path, out: Path, report: ReportOptions) -> None:
     """Computes a run from its config.json."""
     kind = kind_of(folder)
     run(kind, kind.request(folder), out, report=report, weights=recorded_weights(folder))
+
+
+def compare_runs(first: Path, second: Path, out: Path, report: ReportOptions) -> None:
+    """Puts two checks side by side."""
+    run(RUN_PAIR, PairRequest(str(first), str(second)), out, report=report)
 
 
 def train_network(

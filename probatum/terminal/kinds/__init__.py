@@ -12,11 +12,12 @@ from probatum.terminal.kinds.check import CHECK
 from probatum.terminal.kinds.comparison import COMPARISON
 from probatum.terminal.kinds.localization import LOCALIZATION
 from probatum.terminal.kinds.reproduction import REPRODUCTION
+from probatum.terminal.kinds.run_pair import RUN_PAIR
 from probatum.terminal.kinds.text_attribution import TEXT_ATTRIBUTION
 
 KINDS: dict[str, Kind[Any, Any]] = {
     kind.name: kind
-    for kind in (CHECK, COMPARISON, LOCALIZATION, ATTRIBUTION, TEXT_ATTRIBUTION, REPRODUCTION, BENCHMARK)
+    for kind in (CHECK, COMPARISON, RUN_PAIR, LOCALIZATION, ATTRIBUTION, TEXT_ATTRIBUTION, REPRODUCTION, BENCHMARK)
 }
 
 
@@ -45,6 +46,7 @@ __all__ = [
     "KINDS",
     "LOCALIZATION",
     "REPRODUCTION",
+    "RUN_PAIR",
     "TEXT_ATTRIBUTION",
     "kind_of",
     "write_report",
