@@ -30,6 +30,7 @@ BELOW = {
 # The one way upward: `plot` of a result imports the room that draws it when it is called.
 PLOTTERS = {
     "experiments/result.py": "probatum.report.results",
+    "experiments/faithfulness.py": "probatum.report.faithfulness",
     "experiments/localization/result.py": "probatum.report.localization",
     "experiments/quality.py": "probatum.report.results",
     "experiments/shift.py": "probatum.report.results",

@@ -1,14 +1,13 @@
 """Methods whose verdict is known beforehand: what they look at is known by construction."""
 
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import count
 
-import torch
 from torch import Tensor
 
 from probatum.attributions import Method
 from probatum.engine import Evaluation, PreparedModel, Request
+from probatum.experiments.adversary import keyed_noise
 
 _CALLS = count()  # the engine leaves the global generator as found, so noise needs a state of its own
 
@@ -37,7 +36,7 @@ class FixedMap(Method):
     @staticmethod
     def value(at: Evaluation) -> Tensor:
         """Identical noise for each row."""
-        return _noise(at.points[:1], b"").expand_as(at.points)
+        return keyed_noise(at.points[:1], b"").expand_as(at.points)
 
 
 @dataclass(frozen=True)
@@ -49,29 +48,4 @@ class Noise(Method):
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """No model call at all."""
-        return Request(lambda at: _noise(at.points, str(next(_CALLS)).encode()))
-
-
-@dataclass(frozen=True)
-class NoiseOfWeights(Method):
-    """Gaussian noise seeded by weights and image; sensitive to the weights, for another weight gives another map."""
-
-    title = "Noise seeded by the weights"
-
-    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
-        """No model call, but its weights."""
-        digest = blake2b()
-        for parameter in prepared.model.parameters():
-            digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
-        key = digest.digest()
-
-        def value(at: Evaluation) -> Tensor:
-            return torch.cat([_noise(row[None], key + row.cpu().numpy().tobytes()) for row in at.points])
-
-        return Request(value)
-
-
-def _noise(like: Tensor, key: bytes) -> Tensor:
-    """Gaussian noise of the shape of `like`, determined by a key."""
-    seed = int.from_bytes(blake2b(key, digest_size=7).digest(), "little")
-    return torch.randn(like.shape, generator=torch.Generator().manual_seed(seed), dtype=like.dtype).to(like.device)
+        return Request(lambda at: keyed_noise(at.points, str(next(_CALLS)).encode()))

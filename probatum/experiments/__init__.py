@@ -1,9 +1,11 @@
 """The sanity-check loop and its records: the only place where methods, randomizers and metrics meet."""
 
+from probatum.experiments.adversary import NoiseOfWeights
 from probatum.experiments.build import Setup, preprocessing_of, set_up
 from probatum.experiments.check import run_check
 from probatum.experiments.compare import PresetComparison, compare_presets
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.faithfulness import SanityAndFaithfulness, sanity_and_faithfulness
 from probatum.experiments.localization import LocalizationResult, LocalizationVerdict, localization_check
 from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.experiments.result import Failure, SanityResult
@@ -19,10 +21,12 @@ __all__ = [
     "Judgement",
     "LocalizationResult",
     "LocalizationVerdict",
+    "NoiseOfWeights",
     "PresetComparison",
     "Progress",
     "QualityResult",
     "Run",
+    "SanityAndFaithfulness",
     "SanityResult",
     "Setup",
     "ShiftResult",
@@ -36,6 +40,7 @@ __all__ = [
     "quality_scores",
     "read_run",
     "run_check",
+    "sanity_and_faithfulness",
     "sanity_check",
     "set_up",
     "shift_check",

@@ -10,8 +10,9 @@ from nets import ConvNet, images, seeded
 from probatum import attribute
 from probatum.benchmarks import BenchConfig, read_records, run_suite
 from probatum.benchmarks.agreement import krippendorff_alpha, rank_agreement, reliability
-from probatum.benchmarks.known_maps import FixedMap, ImageItself, Noise, NoiseOfWeights
+from probatum.benchmarks.known_maps import FixedMap, ImageItself, Noise
 from probatum.experiments import judge, sanity_check
+from probatum.experiments.adversary import NoiseOfWeights
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED
 from probatum.randomization import Randomizer, Reset, automatic_stages
 

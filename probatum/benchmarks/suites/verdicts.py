@@ -22,11 +22,12 @@ from probatum.attributions import (
 from probatum.benchmarks.agreement import rank_agreement, reliability
 from probatum.benchmarks.config import BenchConfig
 from probatum.benchmarks.contest import Arena
-from probatum.benchmarks.known_maps import FixedMap, ImageItself, Noise, NoiseOfWeights
+from probatum.benchmarks.known_maps import FixedMap, ImageItself, Noise
 from probatum.benchmarks.record import OURS, SHARES, Entry
 from probatum.benchmarks.suites.findings import Findings
 from probatum.data import Preprocessing, load_dataset, load_photographs
 from probatum.data.shipped import SHIPPED, shipped_photographs
+from probatum.experiments.adversary import NoiseOfWeights
 from probatum.experiments.build import configured_metric, load_or_train, preprocessing_of
 from probatum.experiments.config import DEFAULT_METRICS, CheckConfig
 from probatum.experiments.result import SanityResult
