@@ -18,14 +18,13 @@ from jaxtyping import Float
 from scipy.special import ndtri
 
 from probatum.errors import InvalidInput
-from probatum.experiments.intervals import share_interval
+from probatum.experiments.intervals import Interval, share_interval
 from probatum.experiments.result import SanityResult
 from probatum.experiments.verdicts import LEAST_IMAGES
 from probatum.reproductions.base import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Verdict
 from probatum.reproductions.findings import joined, verdict
 
-LEAST = {"training": 3, "trial": 1}
-"""How many of a unit a mean needs to decide anything; images, by whatever name, 5."""
+LEAST_TRAININGS = 3  # that a mean over trainings needs to decide anything
 _MOST_DECIMALS = 6
 
 
@@ -38,7 +37,7 @@ class Mean:
         value: the mean.
         low: lower end of the interval.
         high: upper end.
-        live: how many of each unit have a live score, such as {"image": 8, "trial": 3}.
+        live: how many of each unit have a live score, such as {"image": 8, "trial": 3}; the first must be enough.
         given: how many there are.
     """
 
@@ -50,13 +49,18 @@ class Mean:
     given: Mapping[str, int]
 
     @property
+    def interval(self) -> Interval:
+        """For figures, which show the same numbers."""
+        return Interval(np.asarray(self.value), np.asarray(self.low), np.asarray(self.high))
+
+    @property
     def lacking(self) -> str:
         """Why so few scores decide nothing, in words; "" if there are enough."""
-        for unit, count in self.live.items():
-            least = LEAST.get(unit, LEAST_IMAGES)
-            if count < least:
-                return f"{_counted(count, self.given[unit], unit)}, and {least} are the least that decide"
-        return ""
+        unit, count = next(iter(self.live.items()))
+        least = LEAST_TRAININGS if unit == "training" else LEAST_IMAGES
+        if count >= least:
+            return ""
+        return f"{_counted(count, self.given[unit], unit)}, and {least} are the least that decide"
 
     @property
     def count(self) -> str:
@@ -173,6 +177,10 @@ class Outcome:
     def why(self) -> str:
         """The rule and the reason."""
         return joined(f"rule: {self.rule}", self.reason)
+
+
+NOT_COMPUTED = Outcome(UNDECIDED, "not computed", "")
+"""Nothing was measured, for the setting lacks what the claim is about."""
 
 
 def above(mean: Mean, bound: float) -> Outcome:

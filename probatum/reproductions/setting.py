@@ -10,9 +10,10 @@ A claim states what it is `about`: the things of the paper without which it says
 3. In all other cases the rule decides, and the finding names every stand-in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from probatum.reproductions.base import NOT_COMPARABLE, REPRODUCED, Claim, Finding
 from probatum.reproductions.findings import joined
@@ -60,14 +61,42 @@ def conclude(claim: Claim, outcome: Outcome, setting: Setting = Setting(), *note
     smaller = [f"{setting.smaller[one]} instead of {one}" for one in claim.about if one in setting.smaller]
     said = f"judged on {', '.join(setting.stand_ins)}" if setting.stand_ins else ""
     if lacking:
-        return Finding(claim, outcome.ours, NOT_COMPARABLE, joined(*lacking, _would_be(outcome), *notes))
+        return Finding(claim, outcome.ours, NOT_COMPARABLE, joined(*lacking, _would_be(outcome), said, *notes))
     if smaller and outcome.verdict != REPRODUCED:
         why = f"too small to decide: {', '.join(smaller)}"
-        return Finding(claim, outcome.ours, NOT_COMPARABLE, joined(why, _would_be(outcome), *notes))
+        return Finding(claim, outcome.ours, NOT_COMPARABLE, joined(why, _would_be(outcome), said, *notes))
     return Finding(claim, outcome.ours, outcome.verdict, joined(outcome.why, *smaller, said, *notes))
 
 
+class Results(Protocol):
+    """Stored results of an experiment."""
+
+    @property
+    def setting(self) -> Setting:
+        """What the experiment replaced."""
+
+
+R = TypeVar("R", bound=Results)
+
+
+def judge(read: Callable[[Path], R], *claims: tuple[Claim, Callable[[R], Outcome]]) -> Callable[[Path], list[Finding]]:
+    """Make the function that judges the claims of an experiment, each beside its rule.
+
+    Args:
+        read: reads the results from the folder of the experiment.
+        claims: each with its rule, a function of the results.
+    """
+
+    def findings(folder: Path) -> list[Finding]:
+        results = read(folder)
+        return [conclude(claim, rule(results), results.setting) for claim, rule in claims]
+
+    return findings
+
+
 def _would_be(outcome: Outcome) -> str:
-    """The rule, and what it says about the number of the stand-in."""
+    """The rule, and what it says about the number of the stand-in; "" where there is none."""
+    if not outcome.rule:
+        return ""
     said = {"reproduced": "met", "not reproduced": "missed"}.get(outcome.verdict, outcome.verdict)
     return f"the rule, {outcome.rule}, is {said} here"

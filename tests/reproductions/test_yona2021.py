@@ -10,6 +10,7 @@ from probatum.errors import InvalidInput
 from probatum.models import load_model, save_checkpoint
 from probatum.reproductions import ReproductionConfig, redraw_reproduction, run_reproduction
 from probatum.reproductions.base import Context, store_arrays, write_facts
+from probatum.reproductions.setting import Setting
 from probatum.reproductions.yona2021 import PAPER, studies, verdicts
 
 TINY = studies.YonaSizes(
@@ -74,9 +75,10 @@ def test_from_training_to_scorecard_and_again(tiny):
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert {f"figure1{part}.png" for part in ("", "-gradient", "-both", "-effect", "-regions")} <= figures
     assert "figure5.png" in figures
-    assert len(findings) == 6
+    assert len(findings) == 8
     assert all("rendered digits instead of MNIST" in finding.why for finding in findings.values())
-    assert findings["digit accuracy"].verdict == "not reproduced"  # 48 digits teach little
+    assert findings["digit accuracy"].verdict == "not comparable"  # 48 digits teach little
+    assert "48 instead of 60,000 training digits" in findings["digit accuracy"].why
     before = {name: (folder / "figures" / name).read_bytes() for name in figures}
     card = (folder / "scorecard.md").read_bytes()
     redraw_reproduction(folder)
@@ -104,7 +106,7 @@ def test_the_half_study_follows_bayes_rule(tiny):
 
 def test_pairs_without_photographs_are_not_comparable(tiny):
     folder, findings = run(tiny, "figure3", "figure6")
-    assert len(findings) == 6
+    assert len(findings) == 8
     assert {finding.verdict for finding in findings.values()} == {"not comparable"}
     assert all("--data-dir" in finding.why for finding in findings.values())
     assert (folder / "figures" / "figure6.png").exists()
@@ -132,8 +134,9 @@ def test_pairs_with_another_pretrained_network_name_it(tiny):
     expected = [names[name] for name in ("acorn", "espresso", "banana", "ice cream", "gondola")]
     of_pairs, of_imagenet = study.trained["pairs"].targets, study.trained["imagenet"].targets
     assert of_imagenet.tolist() == [expected[label] for label in of_pairs.tolist()]
-    assert study.facts["substitution"] == "SqueezeNet 1.0 instead of ResNet-18"
-    assert study.facts["comparable"]
+    setting = Setting.from_json(study.facts["setting"])
+    assert setting.stand_ins == ("SqueezeNet 1.0 instead of ResNet-18",)
+    assert setting.lacks == {}
     assert study.images.shape == (6, 3, 64, 128)
 
 
@@ -148,13 +151,14 @@ def test_bad_input_is_refused_in_one_line(tiny):
         studies.half_study(Context(replace(CONFIG, preset="paper")), False)
 
 
+PAPERS_OWN = Setting()
 REGIONS = {"half": ["bottom half"], "shapes": ["shape", "digit"], "pairs": ["deciding image"]}
 TRAINED = {"half": ["digit", "half"], "shapes": ["digit", "shape"], "pairs": ["start", "pairs"]}
 JUDGES = {"half": verdicts.judge_half, "shapes": verdicts.judge_shapes, "pairs": verdicts.judge_pairs}
 
 
 def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(0.52, 0.9), share=0.8, others=0.5,
-           accuracy=1.0, area=0.4, comparable=True) -> dict[str, str]:  # fmt: skip
+           accuracy=1.0, area=0.4, setting=PAPERS_OWN) -> dict[str, str]:  # fmt: skip
     """Verdicts on hand-made scores of 20 images and 3 untrained models; `effect` is (Guided Backprop, Gradient)."""
     noise = np.random.default_rng(0)
 
@@ -180,10 +184,13 @@ def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(
         regions=regions,
         methods=["Guided Backprop", "Gradient"],
         accuracies=dict.fromkeys((*trained, study), accuracy),
-        comparable=comparable,
-        substitution="",
+        tested=2000,
+        setting=setting.to_json(),
     )
     return {finding.claim.name: finding.verdict for finding in JUDGES[study](folder)}
+
+
+SHAPES = {f"shapes {region} {method}" for region in ("shape", "digit") for method in ("GBP", "Gradient")}
 
 
 @pytest.mark.parametrize("study", TRAINED)
@@ -192,8 +199,12 @@ def test_every_claim_can_be_reproduced(tmp_path, study):
 
 
 @pytest.mark.parametrize("study", TRAINED)
-def test_every_claim_is_not_comparable_where_something_is_in_the_way(tmp_path, study):
-    assert set(judged(tmp_path, study, comparable=False).values()) == {"not comparable"}
+def test_a_claim_is_not_comparable_where_what_it_is_about_is_missing(tmp_path, study):
+    lacking = Setting(lacks={"photographs": "these are digits"}, smaller={studies.PAPER_DIGITS: "10"})
+    found = judged(tmp_path, study, accuracy=0.5, setting=lacking)
+    assert {name for name, verdict in found.items() if verdict == "not comparable"} == {
+        name for name in found if study == "pairs" or name.endswith("accuracy")
+    }
 
 
 @pytest.mark.parametrize(
@@ -202,15 +213,16 @@ def test_every_claim_is_not_comparable_where_something_is_in_the_way(tmp_path, s
         ("half", {"accuracy": 0.9}, {"digit accuracy", "half accuracy"}),
         ("half", {"accuracy": 0.99}, {"half accuracy"}),
         ("half", {"distance": (0.8, 0.9)}, {"digit difference"}),
+        ("half", {"distance": (0.9, 0.8)}, {"digit difference", "half farther"}),
         ("half", {"distance": (0.52, 0.53)}, {"half difference"}),
-        ("half", {"effect": (0.5, 0.5)}, {"half effect", "half as clear"}),
+        ("half", {"effect": (0.4, 0.4)}, {"half effect GBP", "half effect Gradient", "half as clear"}),
         ("half", {"effect": (0.6, 0.9)}, {"half as clear"}),
-        ("half", {"effect": (0.9, 0.5)}, {"half effect"}),
-        ("shapes", {"accuracy": 0.98}, {"shape accuracy", "digit on shapes accuracy"}),
-        ("shapes", {"share": 0.5}, {"shapes region GBP", "shapes region Gradient"}),
-        ("shapes", {"area": 0.9}, {"shapes region GBP", "shapes region Gradient"}),
+        ("half", {"effect": (0.9, 0.4)}, {"half effect Gradient"}),
+        ("shapes", {"accuracy": 0.97}, {"shape accuracy", "digit on shapes accuracy"}),
+        ("shapes", {"share": 0.4}, SHAPES),
+        ("shapes", {"area": 0.9}, SHAPES),
         ("pairs", {"accuracy": 0.7}, {"pair accuracy"}),
-        ("pairs", {"others": 0.7}, {"pairs baselines"}),
+        ("pairs", {"others": 0.7}, {"pairs random", "pairs start"}),
         ("pairs", {"share": 0.3}, {"pairs region GBP", "pairs region Gradient"}),
     ],
 )

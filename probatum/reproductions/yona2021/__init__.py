@@ -63,6 +63,7 @@ def compute(make: Callable[[Context, bool], Study], context: Context, folder: Pa
     write_facts(
         folder,
         **study.facts,
+        used=f"{study.facts['network']}; {study.facts['images']}",
         trained=list(study.trained),
         regions=list(study.regions),
         methods=list(METHODS),

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from probatum.experiments.effects import REDUCTIONS
-from probatum.report import Interval, bootstrap_interval, methods_figure
+from probatum.report import Interval, methods_figure
 from probatum.report.dots import dots_figure
 from probatum.reproductions.yona2021.results import GBP, GRADIENT, Stored
 
@@ -40,9 +40,11 @@ def draw_effects(stored: Stored) -> Figure:
         for title, own, floor, place in named:
             rows[title] = {}
             for m, method in enumerate(stored.methods):
-                rows[title][method] = bootstrap_interval(stored.scores(own, r, m, *place))
-                rows[title][f"{method}, untrained instead"] = bootstrap_interval(stored.scores(floor, r, m))
+                rows[title][method] = stored.mean("", stored.scores(own, r, m, *place)).interval
+                rows[title][f"{method}, untrained instead"] = stored.mean("", stored.scores(floor, r, m)).interval
     counted, untrained = stored.scores("effect", 0, 0).shape
+    tables = [stored.arrays[name] for name in ("effect", "effect_floor", "distance", "distance_floor")]
+    undefined = sum(int(np.isnan(table).sum()) for table in tables)
     return dots_figure(
         rows,
         axis_title="Euclidean distance to the map of an untrained model, every map of norm 1",
@@ -50,8 +52,8 @@ def draw_effects(stored: Stored) -> Figure:
         hollow=[f"{method}, untrained instead" for method in stored.methods],
         caption=stored.caption(
             f"Λ: equation 1, its tasks weighted {stored.facts['weights']}. White dots: other untrained models instead "
-            f"of the trained ones. Means over {counted} images and {untrained} untrained models with 95 % bootstrap "
-            f"intervals over both. {stored.undefined} scores undefined (a map of zeros)."
+            f"of the trained ones. Means over {counted} images and {untrained} untrained models with 95 % intervals; "
+            f"{undefined} scores take no part, for a map is zero."
         ),
     )
 
@@ -59,18 +61,18 @@ def draw_effects(stored: Stored) -> Figure:
 def draw_regions(stored: Stored) -> Figure:
     """The share of each model's map inside each region, beside the share of the area."""
     rows: dict[str, dict[str, Interval]] = {}
-    area = stored.arrays["area"][:, stored.arrays["counted"], None].astype(np.float64)
     for region, name in enumerate(stored.regions):
         for model, title in ((None, "Random model"), *enumerate(stored.facts["titles"][t] for t in stored.trained)):
             rows[f"{title}: {name}"] = {
-                method: bootstrap_interval(stored.share(m, model, region)) for m, method in enumerate(stored.methods)
-            } | {"share of the image's area": bootstrap_interval(area[region])}
+                method: stored.mean("", stored.share(m, model, region)).interval
+                for m, method in enumerate(stored.methods)
+            } | {"share of the image's area": stored.mean("", stored.area(region)).interval}
     return dots_figure(
         rows,
         axis_title="share of the map's magnitude inside the region",
         limits=(0.0, 1.0),
         caption=stored.caption(
-            f"Regions: {stored.facts['region_rule']}. Means with 95 % bootstrap intervals over images."
+            f"Regions: {stored.facts['region_rule']}. Means with 95 % intervals over images, and over untrained models."
         ),
     )
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from probatum.reproductions.base import read_facts, stored_arrays
+from probatum.reproductions.rules import Mean, measure
+from probatum.reproductions.setting import Setting
 
 GBP, GRADIENT = range(2)  # positions of the methods
 ABSOLUTE, SIGNED = range(2)  # positions of the reductions
@@ -19,6 +22,21 @@ class Stored:
         self.trained: list[str] = self.facts["trained"]
         self.regions: list[str] = self.facts["regions"]
         self.methods: list[str] = self.facts["methods"]
+        self.setting = Setting.from_json(self.facts["setting"])
+
+    def mean(self, what: str, scores: Float[np.ndarray, "image model"]) -> Mean:
+        """The mean over images and untrained models; over images alone where there is one model."""
+        if scores.shape[1] == 1:
+            return measure(what, scores[:, 0], "image")
+        return measure(what, scores, "image", "untrained model")
+
+    def region_of(self, model: str) -> int:
+        """The region that a model's task is about."""
+        return self.regions.index(model) if model in self.regions else 0
+
+    def area(self, region: int) -> Float[np.ndarray, "image 1"]:
+        """The share of each image's area that a region takes."""
+        return np.asarray(self.arrays["area"][region][self.arrays["counted"]][:, None], dtype=np.float64)
 
     def scores(self, name: str, *place: int) -> np.ndarray:
         """The scores (image, untrained) of one method and reduction, of the images that count."""
@@ -39,9 +57,3 @@ class Stored:
         return "\n".join(
             [f"{common}Explained: {facts['targets']}. Preset {facts['preset']}, seed {facts['seed']}.", *lines]
         )
-
-    @property
-    def undefined(self) -> str:
-        """How many scores do not exist because a map is zero, of how many."""
-        tables = [self.arrays[name] for name in ("effect", "effect_floor", "distance", "distance_floor")]
-        return f"{sum(int(np.isnan(table).sum()) for table in tables)} of {sum(table.size for table in tables)}"

@@ -20,6 +20,7 @@ from probatum.models import TrainingConfig, load_model, model_spec
 from probatum.models.pairs import load_pretrained, make_pair_cnn
 from probatum.preprocessing import IMAGENET
 from probatum.reproductions.base import Context
+from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting
 from probatum.runs.cache import train_once
 
 # The classes of section 4.2, by WordNet number and by the name that torchvision's networks give them.
@@ -31,7 +32,7 @@ DECIDING = {
     "n03447447": "gondola",
 }
 OTHER = ("n04596742", "n07715103", "n04265275", "n03902125", "n02486410")  # wok ... baboon
-PHOTOGRAPHS = Preprocessing(IMAGENET.mean, IMAGENET.std)  # pairs keep their 64x128 pixels
+PAIRS = Preprocessing(IMAGENET.mean, IMAGENET.std)  # pairs keep their 64x128 pixels
 _RANDOM_SEEDS = 1_000  # apart from the seeds of the trainings
 
 
@@ -71,6 +72,9 @@ SIZES = {
     "paper": YonaSizes(60_000, 10_000, 20, 5, 10_000, 2_000, 250, 20, 500, 10, 6),
     "quick": YonaSizes(16_000, 2_000, 6, 3, 2_500, 500, 250, 8, 100, 10, 4),
 }
+
+
+PAPER_DIGITS, PAPER_PAIRS = "60,000 training digits", "10,000 training pairs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +144,8 @@ def half_study(context: Context, examples: bool) -> Study:
             "targets": "the logit that each model predicts",
             "weights": "2/3 (digits) and 1/3 (halved digits)",
             "region_rule": "the bottom half of the image, which the second task may delete",
-            "substitution": "" if root else "rendered digits instead of MNIST",
-            "comparable": True,
+            "tested": len(test),
+            "setting": _digits_setting(root, len(images)).to_json(),
         },
     )
 
@@ -179,8 +183,8 @@ def shapes_study(context: Context, examples: bool) -> Study:
             "targets": "the logit that each model predicts",
             "weights": "1/2 (digit) and 1/2 (shape)",
             "region_rule": "the object with a margin of 2 pixels",
-            "substitution": "" if root else "rendered digits instead of MNIST",
-            "comparable": True,
+            "tested": len(test_shapes),
+            "setting": _digits_setting(root, len(shapes)).to_json(),
         },
     )
 
@@ -197,7 +201,7 @@ def pairs_study(context: Context, examples: bool) -> Study:
     sizes, seed = context.pick(SIZES), context.config.seed
     folder = context.data_folder("tiny-imagenet-200")
     task, test = (_pairs(folder, split, sizes, seed) for split in ("train", "test"))
-    preprocessing = PHOTOGRAPHS if folder else MNIST
+    preprocessing = PAIRS if folder else MNIST
     name = context.config.model or context.pick({"quick": None, "cpu": "resnet18", "paper": "resnet18"})
     if name is not None and not set(DECIDING.values()) <= set(model_spec(name).class_names or ()):
         raise InvalidInput(f"{model_spec(name).title} is no ImageNet classifier; give --model resnet18, say")
@@ -253,21 +257,31 @@ def pairs_study(context: Context, examples: bool) -> Study:
             "targets": "the logit of the true class",
             "weights": "1 (one task)",
             "region_rule": "the half of the image that decides the label",
-            **_comparability(folder, name, pretrained is not None),
+            "tested": len(test),
+            "setting": _pairs_setting(folder, name, len(task), pretrained=pretrained is not None).to_json(),
         },
     )
 
 
-def _comparability(folder: Path | None, name: str | None, pretrained: bool) -> dict[str, Any]:
-    """Return the substitution of the pairs and their network, and False if it makes them incomparable."""
-    substitution = ""
+def _digits_setting(root: Path | None, count: int) -> Setting:
+    return Setting(
+        stand_ins=() if root else ("rendered digits instead of MNIST",),
+        smaller={PAPER_DIGITS: f"{count:,}"} if count < SIZES["paper"].train else {},
+    )
+
+
+def _pairs_setting(folder: Path | None, name: str | None, count: int, *, pretrained: bool) -> Setting:
+    lacks = {}
     if folder is None:
-        substitution = "pairs of digits instead of photographs: give --data-dir with tiny-imagenet-200/"
-    elif not pretrained:
-        substitution = "no pretrained network: give --model resnet18, or --model with --weights FILE"
-    elif name and name != "resnet18":
-        substitution = f"{model_spec(name).title} instead of ResNet-18"
-    return {"comparable": folder is not None and pretrained, "substitution": substitution}
+        lacks[PHOTOGRAPHS] = "the pairs are of digits: give --data-dir with tiny-imagenet-200/"
+    if not pretrained:
+        lacks[PRETRAINED] = "this one is trained from scratch: give --model resnet18, or --model with --weights FILE"
+    other = name not in (None, "resnet18")
+    return Setting(
+        stand_ins=(f"{model_spec(str(name)).title} instead of ResNet-18",) if other else (),
+        lacks=lacks,
+        smaller={PAPER_PAIRS: f"{count:,}"} if count < SIZES["paper"].pairs else {},
+    )
 
 
 def _digit_source(context: Context) -> tuple[str, Path | None]:

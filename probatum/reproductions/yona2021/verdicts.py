@@ -1,206 +1,219 @@
-"""The claims of the paper, and the rules by which the stored scores judge them."""
+"""The claims of the paper, each with the rule by which the stored scores judge it."""
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from probatum.report import bootstrap_interval
-from probatum.reproductions.base import Claim, Finding
-from probatum.reproductions.findings import estimate, joined, verdict
-from probatum.reproductions.yona2021.results import ABSOLUTE, GBP, GRADIENT, SIGNED, Stored
+from probatum.reproductions.base import Claim
+from probatum.reproductions.rules import NOT_COMPUTED, Mean, Outcome, above, all_of, below, between, proportion
+from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, judge
+from probatum.reproductions.yona2021.results import ABSOLUTE, GBP, GRADIENT, Stored
+from probatum.reproductions.yona2021.studies import PAPER_DIGITS, PAPER_PAIRS
 
 AS_CLEAR = 0.8  # of the Gradient's excess, which Guided Backprop must reach to tell the models apart as clearly
+NEAR = 0.1  # a distance between maps of norm 1 that is approximately zero; the most is 1.41
 
-_EFFECT = "Λ, equation 1, is non-zero for Guided Backprop and for the Gradient"
-_CLEAR = "Guided Backprop tells the trained from the random model as clearly as the Gradient does"
 _SEEN = "seen in the figure"
-CLAIMS = {
-    claim.name: claim
-    for claim in (
-        Claim("digit accuracy", "section 4.1", "a CNN learns the digits", "near-perfect accuracy"),
-        Claim("half accuracy", "section 4.1", "the CNN learns to tell halved digits", "perfect accuracy"),
+_TRAINED = (PHOTOGRAPHS, PRETRAINED)
+
+
+def _accuracy(model: str, bound: float, stored: Stored) -> Outcome:
+    """The test accuracy, in the best epoch on these very images, lies above a bound."""
+    share, count = float(stored.facts["accuracies"][model]), int(stored.facts["tested"])
+    return above(proportion("test accuracy in the best epoch", share, count), bound)
+
+
+def _excess(stored: Stored, name: str, method: int, *place: int) -> np.ndarray:
+    """By how much a distance exceeds that between untrained models, (image, untrained model)."""
+    own, floor = (stored.scores(one, ABSOLUTE, method, *at) for one, at in ((name, place), (f"{name}_floor", ())))
+    excess: np.ndarray = own - floor
+    return excess
+
+
+def _distance(model: str, rule: Callable[[Mean, float], Outcome], stored: Stored) -> Outcome:
+    """The distance of Guided Backprop's maps of a trained model from those of an untrained one."""
+    excess = _excess(stored, "distance", GBP, stored.trained.index(model))
+    return rule(stored.mean(f"distance for the {model} model less that between untrained models", excess), NEAR)
+
+
+def _farther(stored: Stored) -> Outcome:
+    """The distance is larger for the halved digits than for the digits."""
+    digit, half = (_excess(stored, "distance", GBP, stored.trained.index(name)) for name in ("digit", "half"))
+    return above(stored.mean("distance for the half-digit model less that for the digit model", half - digit), 0.0)
+
+
+def _effect(method: int, stored: Stored) -> Outcome:
+    """Λ is larger than with untrained models instead of the trained ones."""
+    what = f"‖Λ‖ of {stored.methods[method]} less the same without training"
+    return above(stored.mean(what, _excess(stored, "effect", method)), 0.0)
+
+
+def _as_clear(stored: Stored) -> Outcome:
+    """Guided Backprop's excess of ‖Λ‖ is above 0 and not much smaller than the Gradient's.
+
+    Not ‖Λ‖ itself: it is largest for maps of pure noise, which no training changes.
+    """
+    own, other = (_excess(stored, "effect", method) for method in (GBP, GRADIENT))
+    margin = stored.mean(f"that excess less {AS_CLEAR:g} of the Gradient's", own - AS_CLEAR * other)
+    return all_of([_effect(GBP, stored), above(margin, 0.0)])
+
+
+def _region(model: str, method: int, stored: Stored) -> Outcome:
+    """More of the map lies in the region of the model's task than of an untrained model's map, and than by area."""
+    region = stored.region_of(model)
+    own = stored.share(method, stored.trained.index(model), region)
+    chance = np.maximum(stored.share(method, None, region), stored.area(region))
+    what = f"share of {stored.methods[method]} in the {stored.regions[region]} less that by area or without training"
+    return above(stored.mean(what, own - chance), 0.0)
+
+
+def _both_images(model: str | None, stored: Stored) -> Outcome:
+    """About half of the map lies in either image, whatever the method."""
+    if model is not None and model not in stored.trained:
+        return NOT_COMPUTED
+    place = None if model is None else stored.trained.index(model)
+    shares = {title: stored.share(method, place, 0) for method, title in enumerate(stored.methods)}
+    return all_of(between(stored.mean(f"share of {title}", share), 0.4, 0.6) for title, share in shares.items())
+
+
+def _telling(
+    study: str, where: str, about: tuple[str, ...] = ()
+) -> tuple[tuple[Claim, Callable[[Stored], Outcome]], ...]:
+    """The claims on Λ, equation 1, which the paper makes of every task."""
+    what = {"half": "digits", "shapes": "digits with shapes", "pairs": "pairs of photographs"}[study]
+    return (
+        (
+            Claim(
+                f"{study} effect GBP",
+                where,
+                f"on {what}, Λ of Guided Backprop is not zero",
+                _SEEN,
+                about,
+                "main result",
+            ),
+            partial(_effect, GBP),
+        ),
+        (
+            Claim(f"{study} effect Gradient", where, f"on {what}, Λ of the Gradient is not zero", _SEEN, about),
+            partial(_effect, GRADIENT),
+        ),
+        (
+            Claim(
+                f"{study} as clear",
+                "section 4",
+                f"on {what}, Guided Backprop tells the trained from the random model as clearly as the Gradient does",
+                _SEEN,
+                about,
+                "main result",
+            ),
+            _as_clear,
+        ),
+    )
+
+
+judge_half = judge(
+    Stored,
+    (
+        Claim("digit accuracy", "section 4.1", "a CNN learns the digits", "near-perfect accuracy", (PAPER_DIGITS,)),
+        partial(_accuracy, "digit", 0.98),
+    ),
+    (
+        Claim("half accuracy", "section 4.1", "the CNN tells halved digits", "perfect accuracy", (PAPER_DIGITS,)),
+        partial(_accuracy, "half", 0.995),
+    ),
+    (
         Claim(
             "digit difference",
             "section 4.1",
             "for Guided Backprop on a digit, the model trained on digits and a random one differ little",
             "approximately zero",
+            role="main result",
         ),
+        partial(_distance, "digit", below),
+    ),
+    (
         Claim(
             "half difference",
             "Figure 1",
             "for Guided Backprop on a digit, the model trained on halved digits and a random one differ much",
             "far from zero",
+            role="main result",
         ),
-        Claim("half effect", "section 4.1", f"on digits, {_EFFECT}", _SEEN),
-        Claim("half as clear", "section 4", f"on digits, {_CLEAR}", _SEEN),
-        Claim("shape accuracy", "section 4.2", "the CNN learns to name the shape on a digit", "test accuracy 0.99"),
-        Claim("digit on shapes accuracy", "section 4.2", "the CNN learns the digits with shapes", "test accuracy 0.99"),
-        Claim("shapes region GBP", "Figure 2", "Guided Backprop highlights the object that decides", _SEEN),
-        Claim("shapes region Gradient", "Figure 2", "the Gradient highlights the object that decides", _SEEN),
-        Claim("shapes effect", "Figure 2", f"on digits with shapes, {_EFFECT}", _SEEN),
-        Claim("shapes as clear", "section 4", f"on digits with shapes, {_CLEAR}", _SEEN),
-        Claim("pair accuracy", "section 4.2", "a fine-tuned ResNet-18 learns the pairs", "test accuracy about 0.77"),
-        Claim("pairs region GBP", "Figure 3", "Guided Backprop focuses on the image that decides", _SEEN),
-        Claim("pairs region Gradient", "Figure 3", "the Gradient focuses on the image that decides", _SEEN),
-        Claim("pairs baselines", "Figure 3", "models not trained on the pairs show both images", _SEEN),
-        Claim("pairs effect", "Figure 3", f"on pairs of photographs, {_EFFECT}", _SEEN),
-        Claim("pairs as clear", "section 4", f"on pairs of photographs, {_CLEAR}", _SEEN),
-    )
-}
-
-
-def judge_half(folder: Path) -> list[Finding]:
-    """The claims of section 4.1."""
-    stored = Stored(folder)
-    digit, half = stored.trained.index("digit"), stored.trained.index("half")
-    near = stored.scores("distance", ABSOLUTE, GBP, digit)
-    far = stored.scores("distance", ABSOLUTE, GBP, half)
-    floor = stored.scores("distance_floor", ABSOLUTE, GBP)
-    above_near, above_far = bootstrap_interval(near - floor), bootstrap_interval(far - floor)
-    apart = bootstrap_interval(far - near)
-    numbers = f"{estimate(bootstrap_interval(near))} for digits, {estimate(bootstrap_interval(far))} for halved digits"
-    numbers += f", {estimate(bootstrap_interval(floor))} between untrained models"
-    return [
-        _accuracy(stored, "digit accuracy", "digit", 0.98),
-        _accuracy(stored, "half accuracy", "half", 0.995),
-        _finding(
-            stored,
-            "digit difference",
-            numbers,
-            bool(above_near.high < 0.1),
-            "rule: the distance, less that between untrained models, has an interval below 0.1 of at most 1.41; "
-            f"it is {estimate(above_near)}",
+        partial(_distance, "half", above),
+    ),
+    (
+        Claim(
+            "half farther",
+            "section 4.1",
+            "for Guided Backprop, the half-digit model is farther from a random one than the digit model is",
+            "far from zero, and approximately zero",
         ),
-        _finding(
-            stored,
-            "half difference",
-            numbers,
-            bool(above_far.low > 0.1 and apart.low > 0),
-            "rule: that excess has an interval above 0.1 for halved digits, and the distance exceeds that for digits; "
-            f"the excess is {estimate(above_far)}, the distance {estimate(apart)} larger",
-        ),
-        _effect(stored, "half effect"),
-        _as_clear(stored, "half as clear"),
-    ]
+        _farther,
+    ),
+    *_telling("half", "section 4.1"),
+)
 
-
-def judge_shapes(folder: Path) -> list[Finding]:
-    """The claims of section 4.2 on digits with shapes."""
-    stored = Stored(folder)
-    return [
-        _accuracy(stored, "shape accuracy", "shape", 0.99),
-        _accuracy(stored, "digit on shapes accuracy", "digit", 0.99),
-        _regions(stored, "shapes region GBP", GBP, ["shape", "digit"]),
-        _regions(stored, "shapes region Gradient", GRADIENT, ["shape", "digit"]),
-        _effect(stored, "shapes effect"),
-        _as_clear(stored, "shapes as clear"),
-    ]
-
-
-def judge_pairs(folder: Path) -> list[Finding]:
-    """The claims of section 4.2 on pairs."""
-    stored = Stored(folder)
-    baselines: list[tuple[str, int | None]] = [("random", None)]
-    baselines += [(name, stored.trained.index(name)) for name in ("start", "imagenet") if name in stored.trained]
-    names = {"random": "random", "start": "pretrained", "imagenet": "pretrained, ImageNet class"}
-    shares = {
-        (name, method): bootstrap_interval(stored.share(m, model, 0))
-        for name, model in baselines
-        for m, method in enumerate(stored.methods)
-    }
-    numbers = [f"{names[name]}, {method}: {estimate(share)}" for (name, method), share in shares.items()]
-    return [
-        _accuracy(stored, "pair accuracy", "pairs", 0.77),
-        _regions(stored, "pairs region GBP", GBP, ["pairs"]),
-        _regions(stored, "pairs region Gradient", GRADIENT, ["pairs"]),
-        _finding(
-            stored,
-            "pairs baselines",
-            "share in the deciding image: " + "; ".join(numbers),
-            all(bool(0.4 <= share.mean <= 0.6) for (name, _), share in shares.items() if name != "imagenet"),
-            "rule: every mean share lies in [0.4, 0.6], but for the network that is asked for the ImageNet class",
-        ),
-        _effect(stored, "pairs effect"),
-        _as_clear(stored, "pairs as clear"),
-    ]
-
-
-def _finding(stored: Stored, name: str, ours: str, holds: bool, why: str) -> Finding:
-    """Judge a claim and name the substitution."""
-    facts = stored.facts
-    if facts["comparable"]:
-        return Finding(CLAIMS[name], ours, verdict(holds), joined(why, facts["substitution"]))
-    outcome = "met" if holds else "missed"
-    return Finding(CLAIMS[name], ours, "not comparable", joined(facts["substitution"], f"{why} ({outcome})"))
-
-
-def _accuracy(stored: Stored, name: str, model: str, least: float) -> Finding:
-    value = float(stored.facts["accuracies"][model])
-    rule = f"rule: at least {least:g}, in the best epoch on these very images, where training may have stopped"
-    return _finding(stored, name, f"test accuracy {value:.4f}", value >= least, rule)
-
-
-def _effect(stored: Stored, name: str) -> Finding:
-    """Judge if Λ is larger than for untrained models instead of the trained ones, for both methods."""
-    excess = [bootstrap_interval(_excess(stored, ABSOLUTE, method)) for method in (GBP, GRADIENT)]
-    return _finding(
-        stored,
-        name,
-        _sizes(stored),
-        all(bool(interval.low > 0) for interval in excess),
-        "rule: ‖Λ‖ less the same with untrained models instead of the trained ones has an interval above 0 for both; "
-        f"{stored.methods[GBP]} {estimate(excess[GBP])}, {stored.methods[GRADIENT]} {estimate(excess[GRADIENT])}",
-    )
-
-
-def _as_clear(stored: Stored, name: str) -> Finding:
-    """Judge if Guided Backprop's excess of ‖Λ‖ over its floor is above 0 and not much smaller than the Gradient's.
-
-    Not ‖Λ‖ itself: it is largest for maps of pure noise, which no training changes.
-    """
-    own = _excess(stored, ABSOLUTE, GBP)
-    margin = bootstrap_interval(own - AS_CLEAR * _excess(stored, ABSOLUTE, GRADIENT))
-    excess = bootstrap_interval(own)
-    return _finding(
-        stored,
-        name,
-        _sizes(stored),
-        bool(margin.low > 0 and excess.low > 0),
-        "rule: Guided Backprop's ‖Λ‖ less the same with untrained models, and that excess less "
-        f"{AS_CLEAR:g} of the Gradient's, have intervals above 0; they are {estimate(excess)} and {estimate(margin)}",
-    )
-
-
-def _regions(stored: Stored, name: str, method: int, models: list[str]) -> Finding:
-    """Judge if each model's map lies in its own region more than untrained models' maps and more than chance."""
-    parts, holds = [], True
-    for region, model in enumerate(models):
-        own = stored.share(method, stored.trained.index(model), region)
-        others = stored.share(method, None, region)
-        area = stored.arrays["area"][region][stored.arrays["counted"]][:, None]
-        above, beyond = bootstrap_interval(own - others), bootstrap_interval(own - area)
-        holds = holds and bool(above.low > 0 and beyond.low > 0)
-        parts.append(
-            f"{stored.regions[region]}: trained {estimate(bootstrap_interval(own))}, "
-            f"untrained {estimate(bootstrap_interval(others))}, area {area.mean():.2f}"
+judge_shapes = judge(
+    Stored,
+    (
+        Claim("shape accuracy", "section 4.2", "the CNN names the shape on a digit", "0.99", (PAPER_DIGITS,)),
+        partial(_accuracy, "shape", 0.98),
+    ),
+    (
+        Claim("digit on shapes accuracy", "section 4.2", "the CNN learns digits with shapes", "0.99", (PAPER_DIGITS,)),
+        partial(_accuracy, "digit", 0.98),
+    ),
+    *(
+        (
+            Claim(
+                f"shapes {region} {short}",
+                "Figure 2",
+                f"{title} of the model that names the {region} highlights the {region}",
+                _SEEN,
+                role="main result" if method == GBP else "result",
+            ),
+            partial(_region, region, method),
         )
-    why = "rule: the share of the map in its region less that of untrained models, and less the region's share of the "
-    return _finding(stored, name, "; ".join(parts), holds, why + "area, have intervals above 0")
+        for short, title, method in (("GBP", "Guided Backprop", GBP), ("Gradient", "the Gradient", GRADIENT))
+        for region in ("shape", "digit")
+    ),
+    *_telling("shapes", "Figure 2"),
+)
 
-
-def _excess(stored: Stored, reduction: int, method: int) -> np.ndarray:
-    excess: np.ndarray = stored.scores("effect", reduction, method) - stored.scores("effect_floor", reduction, method)
-    return excess
-
-
-def _sizes(stored: Stored) -> str:
-    """‖Λ‖ of both methods in words."""
-    parts = []
-    for method, title in enumerate(stored.methods):
-        own = bootstrap_interval(stored.scores("effect", ABSOLUTE, method))
-        floor = bootstrap_interval(stored.scores("effect_floor", ABSOLUTE, method))
-        signed = bootstrap_interval(stored.scores("effect", SIGNED, method))
-        parts.append(
-            f"{title} ‖Λ‖ {estimate(own)}, untrained {float(floor.mean):.2f} (signed maps {float(signed.mean):.2f})"
+judge_pairs = judge(
+    Stored,
+    (
+        Claim(
+            "pair accuracy",
+            "section 4.2",
+            "a fine-tuned ResNet-18 learns the pairs",
+            "test accuracy about 0.77",
+            (*_TRAINED, PAPER_PAIRS),
+        ),
+        partial(_accuracy, "pairs", 0.72),
+    ),
+    *(
+        (
+            Claim(
+                f"pairs region {short}",
+                "Figure 3",
+                f"{title} focuses on the image that decides",
+                _SEEN,
+                _TRAINED,
+                "main result" if method == GBP else "result",
+            ),
+            partial(_region, "pairs", method),
         )
-    return "; ".join(parts) + (f"; {stored.undefined} scores undefined" if stored.undefined[0] != "0" else "")
+        for short, title, method in (("GBP", "Guided Backprop", GBP), ("Gradient", "the Gradient", GRADIENT))
+    ),
+    (
+        Claim("pairs random", "Figure 3", "a random model shows both images", _SEEN, _TRAINED),
+        partial(_both_images, None),
+    ),
+    (
+        Claim("pairs start", "Figure 3", "the pretrained model without fine-tuning shows both images", _SEEN, _TRAINED),
+        partial(_both_images, "start"),
+    ),
+    *_telling("pairs", "Figure 3", _TRAINED),
+)
