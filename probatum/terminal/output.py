@@ -1,4 +1,4 @@
-"""Lines, tables and errors as a terminal can show them; rich is imported only for what has colors or columns."""
+"""Lines, tables and errors as a terminal can show them; rich is imported only for what has colors."""
 
 import json
 import math
@@ -7,6 +7,10 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import typer
+
+from probatum.terminal.tables import ASCII, LINES, table_lines
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -64,18 +68,24 @@ def show(text: "str | Text") -> None:
 
 def show_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: int = 0) -> None:
     """Prints a table; the last `numeric` columns are aligned to the right. Long cells are folded."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    lines = table_lines(
+        plain(title),
+        heads,
+        [[plain(cell) for cell in row] for row in rows],
+        numeric=numeric,
+        width=columns(),
+        frame=LINES if _can_show("".join(LINES)) else ASCII,
+    )
+    for line in lines:
+        typer.echo(line)  # without bold and italic signs where no terminal reads them
 
-    console = Console(highlight=False, width=columns())
-    table = Table(title=Text(plain(title)), title_justify="left", header_style="bold")
-    for index, column in enumerate(heads):
-        right = index >= len(heads) - numeric
-        table.add_column(Text(column), justify="right" if right else "left", overflow="fold", no_wrap=right)
-    for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
-    console.print(table)
+
+def _can_show(signs: str) -> bool:
+    try:
+        signs.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def complain(message: str) -> None:
