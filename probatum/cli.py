@@ -393,6 +393,33 @@ def bench(
     commands.benchmark(config, suites or (), out, report)
 
 
+@_command(epilog="Example: probatum conform gradient ./mine.py:explainer")
+def conform(
+    explainers: Annotated[
+        list[str],
+        typer.Argument(
+            help="Methods by name, or explainers of your own (module:name, ./file.py:name).",
+            autocompletion=one_of(listed(Kind.methods)),
+        ),
+    ],
+    laws: Annotated[
+        str | None,
+        typer.Option(
+            help="Some of the laws, separated by commas; see `probatum list laws`.",
+            autocompletion=some_of(listed(Kind.laws)),
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON.")] = False,
+) -> None:
+    """Check explainers against named laws, on small networks in float64.
+
+    Exit code 1 where a law is broken.
+    """
+    from probatum.terminal import commands
+
+    commands.conform(explainers, split(laws or ""), as_json)
+
+
 def _command_that_lists(kind: Kind) -> Callable[[bool], None]:
     def show_list(
         as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
@@ -409,7 +436,7 @@ def _command_that_lists(kind: Kind) -> Callable[[bool], None]:
 # A command for each list, not one with an argument: typer would import a library to check its value.
 _lists = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None, epilog="Example: probatum list methods")
 for _kind in Kind:
-    _columns = ", ".join(catalog.table_of(_kind)[0])
+    _columns = ", ".join(catalog.columns_of(_kind))
     _lists.command(_kind.value, cls=Command, help=f"Columns: {_columns}.")(_command_that_lists(_kind))
 app.add_typer(_lists, name="list", help="List what there is, and where each is implemented.")
 

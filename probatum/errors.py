@@ -33,6 +33,10 @@ class MemoryBudgetWarning(ProbatumWarning):
     """One row needs more than the default memory budget, which was raised to it."""
 
 
+class RegistrationWarning(ProbatumWarning):
+    """An installed package registers something that cannot be used; it is left out."""
+
+
 def warn(warning: ProbatumWarning) -> None:
     """Gives a warning of the package; nothing else warns below the experiments."""
     warnings.warn(warning, stacklevel=3)

@@ -13,15 +13,17 @@ BELOW = {
     "storage": set(),
     "progress": set(),
     "imports": set(),
+    "plugins": {"imports"},
     "preprocessing": set(),
     "engine": set(),
     **{room: {"engine"} for room in MIDDLE},
     "runs": {"engine", "models"},
     "experiments": MIDDLE | {"engine", "runs"},
+    "conformance": {"attributions", "engine", "experiments"},
     "report": MIDDLE | {"engine", "runs", "experiments"},
     "benchmarks": MIDDLE | {"engine", "runs", "experiments"},
     "reproductions": MIDDLE | {"engine", "runs", "experiments", "report"},
-    "terminal": MIDDLE | {"engine", "runs", "experiments", "report", "benchmarks", "reproductions"},
+    "terminal": MIDDLE | {"conformance", "engine", "runs", "experiments", "report", "benchmarks", "reproductions"},
     "api": MIDDLE | {"engine", "runs", "experiments", "report"},
     "cli": {"experiments", "benchmarks", "reproductions", "terminal"},
     "__main__": {"cli"},
@@ -45,7 +47,7 @@ GLOBAL_CALLS = {"print", "warnings.warn", "torch.manual_seed", "torch.set_defaul
 def allowed_rooms(room: str) -> set[str]:
     """The rooms that a room may import, itself included."""
     return (
-        {room, "errors", "storage", "progress", "imports", "preprocessing"}
+        {room, "errors", "storage", "progress", "imports", "plugins", "preprocessing"}
         | BELOW[room]
         | ({"__init__"} if room in ("runs", "cli") else set())
     )

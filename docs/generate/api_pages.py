@@ -9,7 +9,7 @@ from method_pages import grouped, page_of
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("attributions", "randomization", "metrics", "metrics.quality", "maps", "models", "models.text", "data"),
-    *("engine", "experiments", "reproductions", "report", "report.html", "benchmarks", "errors"),
+    *("engine", "experiments", "conformance", "reproductions", "report", "report.html", "benchmarks", "errors"),
 )
 
 

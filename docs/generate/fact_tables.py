@@ -1,6 +1,7 @@
 """Tables of facts that stand in the middle of written pages, at lines such as `<!-- table: metrics -->`."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from markup import linked, table
 from probatum.benchmarks import SUITES, read_records
 from probatum.benchmarks.record import SHARES
 from probatum.benchmarks.tables import protocol
+from probatum.conformance import LAWS
 from probatum.experiments import judge
 from probatum.experiments.run_folder import CEILING_COLUMNS, COLUMNS, FAILURE_COLUMNS
 from probatum.maps import REDUCTIONS
@@ -19,6 +21,7 @@ from probatum.metrics.quality import QUALITY
 from probatum.randomization import INITIALIZERS, PRESETS, Preset
 
 _RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
+OUTCOMES = Path(__file__).parents[1] / "conformance.json"
 _MARK = re.compile(r"^<!-- table: ([a-z-]+) -->$", re.MULTILINE)
 
 
@@ -53,6 +56,33 @@ def _further(preset: Preset) -> str:
         f"maps averaged over {smoothing.samples} noisy images" if smoothing else "": smoothing,
     }
     return "; ".join(fact for fact, holds in facts.items() if holds)
+
+
+def _conformance() -> str:
+    """One row for each law: how many explainers of each library keep it, and which do not."""
+    libraries = json.loads(OUTCOMES.read_text(encoding="utf-8"))["libraries"]
+    rows = [
+        (f"`{name}`", law.statement, *(_kept(name, explainers) for explainers in libraries.values()))
+        for name, law in LAWS.items()
+    ]
+    return table(("law", "", *libraries), rows)
+
+
+def _kept(law: str, explainers: dict[str, dict[str, dict[str, object]]]) -> str:
+    """Counts of the explainers that keep a law, among those that it applies to, and the names of those that do not."""
+    status = {name: found.get(law, {}).get("status", "passed") for name, found in explainers.items()}
+    broken = [name for name, word in status.items() if word == "failed"]
+    applies = sum(word != "not applicable" for word in status.values())
+    count = f"{applies - len(broken)} of {applies}" if applies else "–"
+    return f"{count}; not {', '.join(broken)}" if broken else count
+
+
+def _conformance_setting() -> str:
+    """Versions, day and explainers of the table."""
+    found = json.loads(OUTCOMES.read_text(encoding="utf-8"))
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    explainers = "; ".join(f"{library}: {', '.join(rows)}" for library, rows in found["libraries"].items())
+    return f"{found['date']}, on the CPU, with {versions}. Explainers: {explainers}."
 
 
 def _verdict_rules() -> str:
@@ -134,6 +164,8 @@ _TABLES: dict[str, Callable[[], str]] = {
     "quality": _quality,
     "verdict-rules": _verdict_rules,
     "verdict-study": _verdict_study,
+    "conformance": _conformance,
+    "conformance-setting": _conformance_setting,
     "suites": _suites,
     "commands": command_page.reference,
     "results-columns": _columns(COLUMNS),

@@ -1,7 +1,7 @@
 """The table of methods by name, with the papers' defaults: what the terminal offers and the tests go through."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from probatum.attributions.base import Method, MethodLike
 from probatum.attributions.deconvnet import DeconvNet
@@ -20,6 +20,7 @@ from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.errors import UnknownName
 from probatum.imports import import_object, is_import_path
+from probatum.plugins import registered
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,25 @@ def get_method(name: str) -> Method:
     """Builds a method by name.
 
     Args:
-        name: of the table, which stands for the papers' defaults; or `package.module:name` or `./file.py:name`, a
-            method or a function (model, images, targets) -> maps. Naming one runs the module's code.
+        name: of the table, which stands for the papers' defaults; one that an installed package registers; or
+            `package.module:name` or `./file.py:name`, a method or a function (model, images, targets) -> maps. All but
+            the first run the module's code.
 
     Raises:
         UnknownName: no method has the name; the nearest ones are suggested.
         InvalidInput: the module cannot be imported, or the object is no method.
     """
+    if name in METHODS:
+        return METHODS[name].make()
     if is_import_path(name):
         return as_method(import_object(name))
-    if name not in METHODS:
-        raise UnknownName("method", name, METHODS)
-    return METHODS[name].make()
+    found = registered("methods", METHODS)
+    if name not in found:
+        raise UnknownName("method", name, [*METHODS, *found])
+    method = as_method(found[name].load(), name)
+    if isinstance(method, Explainer) and method.package is None:
+        return replace(method, package=found[name].package, version=found[name].version)
+    return method
 
 
 def as_method(method: MethodLike, title: str = "") -> Method:
@@ -138,5 +146,5 @@ def as_method(method: MethodLike, title: str = "") -> Method:
 
 
 def is_method_name(name: str) -> bool:
-    """True if a name is in the table, or has the form `module:name`, of which nothing is imported."""
-    return name in METHODS or is_import_path(name)
+    """True if a name is in the table, registered, or of the form `module:name`; nothing is imported."""
+    return name in METHODS or is_import_path(name) or name in registered("methods", METHODS)

@@ -76,7 +76,7 @@ class ExternalCall:
         model = self._model(rows)
         images, targets = rows.points.clone(), classes.clone()
         device = self._prepared.device
-        with _seeded(_seed(rows), device), torch.enable_grad(), self._autocast():
+        with seeded(_seed(rows), device), torch.enable_grad(), self._autocast():
             try:
                 found = self._external.call(model, images, targets)
             except Exception as error:
@@ -179,7 +179,7 @@ def _seed(rows: Rows) -> int:
 
 
 @contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seeds the global generators of Python, NumPy and torch; restores them and the default type afterwards."""
     dtype, python = torch.get_default_dtype(), random.getstate()
     numpy = np.random.get_state()  # noqa: NPY002, for it is the global generator that functions from outside use

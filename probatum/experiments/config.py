@@ -8,7 +8,7 @@ from probatum.attributions import METHODS, is_method_name
 from probatum.engine import PRECISIONS, Compute, as_layout
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.limits import check_numbers
-from probatum.metrics import METRICS
+from probatum.metrics import METRICS, is_metric_name
 from probatum.randomization import BATCH_NORM, INITIALIZERS, ORDERS, PRESETS, Identity, initializer, preset
 from probatum.runs.plain_values import parse_dataclass
 
@@ -118,7 +118,6 @@ class CheckConfig:
 
     def __post_init__(self) -> None:
         for kind, names, table in (
-            ("metric", self.metrics or (), METRICS),
             ("randomization preset", (self.preset,), PRESETS),
             ("initializer", (self.initializer,), INITIALIZERS),
             ("kind of stages", (self.stages,), STAGES),
@@ -136,6 +135,9 @@ class CheckConfig:
         for name in self.methods:
             if not is_method_name(name):
                 raise UnknownName("method", name, METHODS)
+        for name in self.metrics or ():
+            if not is_metric_name(name):
+                raise UnknownName("metric", name, METRICS)
         protocol = preset(self.preset)
         how = initializer(self.initializer) if self.initializer else protocol.initializer
         if (self.order or protocol.order) == "logit" and not isinstance(how, Identity):

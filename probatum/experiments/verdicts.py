@@ -20,7 +20,7 @@ from probatum.errors import UnknownName
 from probatum.experiments.intervals import Share, share_interval
 from probatum.experiments.result import SanityResult
 from probatum.experiments.tables import Table
-from probatum.metrics import METRICS, Kind, Metric
+from probatum.metrics import Kind, Metric, get_metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,7 +179,7 @@ class Judgement:
 
 
 def judge(
-    result: SanityResult, metrics: Mapping[str, Metric] = METRICS, controls: Collection[str] | None = None
+    result: SanityResult, metrics: Mapping[str, Metric] | None = None, controls: Collection[str] | None = None
 ) -> Judgement:
     """Judges every method of a sanity check under every metric, at the last stage.
 
@@ -209,7 +209,7 @@ def judge(
 
     Args:
         result: the scores.
-        metrics: the metrics by the names in the result.
+        metrics: the metrics by the names in the result; None looks each up by its name.
         controls: methods that never use the model; None are those that the table of methods marks. Each must score as
             identical maps do, from one image too, or the check itself is broken.
 
@@ -217,8 +217,9 @@ def judge(
         a verdict for each method and metric, and a word on each method.
 
     Raises:
-        KeyError: the result has a metric that is not in `metrics`; give yours with {**METRICS, "mine": metric}.
+        UnknownName: no metric is known by a name in the result; give yours with {**METRICS, "mine": metric}.
     """
+    metrics = {name: get_metric(name) for name in result.metrics} if metrics is None else metrics
     if controls is None:
         controls = [name for name in result.methods if is_control(name)]
     verdicts = tuple(

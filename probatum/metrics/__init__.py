@@ -4,7 +4,7 @@ from probatum.metrics.entropy import EntropyRise, entropy_rise, histogram_entrop
 from probatum.metrics.histograms import HOGCorrelation, hog, hog_pearson, hog_spearman
 from probatum.metrics.inputs import Features, Measure, is_constant
 from probatum.metrics.ranks import Spearman, spearman
-from probatum.metrics.registry import METRICS, Kind, Metric, get_metric
+from probatum.metrics.registry import METRICS, Kind, Metric, get_metric, is_metric_name
 from probatum.metrics.structural import SSIM, SSIM_PRESETS, SSIMPreset, ssim
 from probatum.metrics.vectors import Cosine, Euclidean, Pearson, cosine, euclidean, pearson
 
@@ -32,6 +32,7 @@ __all__ = [
     "hog_pearson",
     "hog_spearman",
     "is_constant",
+    "is_metric_name",
     "pearson",
     "spearman",
     "ssim",

@@ -1,19 +1,20 @@
 """Table of similarity metrics, each with the protocol under which papers report it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
-from probatum.errors import UnknownName
+from probatum.errors import InvalidInput, UnknownName
 from probatum.metrics.entropy import EntropyRise
 from probatum.metrics.histograms import HOGCorrelation
 from probatum.metrics.inputs import Features, Measure, compare, compare_maps, compare_with_all, prepare, score
 from probatum.metrics.ranks import Spearman
 from probatum.metrics.structural import SSIM_PRESETS
 from probatum.metrics.vectors import Cosine, Euclidean, Pearson
+from probatum.plugins import registered
 
 ADEBAYO = "Adebayo et al. 2018, arXiv:1810.03292"
 KOKHLIKYAN = "Kokhlikyan et al. 2021, Investigating sanity checks for saliency maps with image and text classification"
@@ -100,14 +101,26 @@ def get_metric(name: str) -> Metric:
     """Look up a metric.
 
     Args:
-        name: key in `METRICS`.
+        name: key in `METRICS`, or a name that an installed package registers.
 
     Returns:
         The metric.
 
     Raises:
         UnknownName: no such metric; the message suggests similar names.
+        InvalidInput: the package's code cannot be imported, or the object is no `Metric`.
     """
-    if name not in METRICS:
-        raise UnknownName("metric", name, METRICS)
-    return METRICS[name]
+    if name in METRICS:
+        return METRICS[name]
+    found = registered("metrics", METRICS)
+    if name not in found:
+        raise UnknownName("metric", name, [*METRICS, *found])
+    metric = found[name].load()
+    if not isinstance(metric, Metric):
+        raise InvalidInput(f"{name!r} of the package {found[name].package} is a {type(metric).__name__}, not a Metric")
+    return replace(metric, name=name)
+
+
+def is_metric_name(name: str) -> bool:
+    """True if a name is in the table or registered; nothing is imported."""
+    return name in METRICS or name in registered("metrics", METRICS)

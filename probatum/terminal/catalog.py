@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from probatum.plugins import Group, registered
+
 CATALOG = Path(__file__).with_name("catalog.json")
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -27,6 +29,10 @@ class Kind(str, Enum):
     presets = "presets"
     initializers = "initializers"
     suites = "suites"
+    laws = "laws"
+
+
+_GROUPS: dict[Kind, Group] = {Kind.methods: "methods", Kind.metrics: "metrics"}
 
 
 @cache
@@ -36,9 +42,20 @@ def _catalog() -> dict[str, Any]:
 
 
 def table_of(kind: Kind) -> Table:
-    """Columns and rows of one list."""
-    table = _catalog()["tables"][kind.value]
-    return table["columns"], table["rows"]
+    """Columns and rows of one list; the rows of what installed packages register come last."""
+    columns, rows = columns_of(kind), _catalog()["tables"][kind.value]["rows"]
+    group = _GROUPS.get(kind)
+    if group is None:
+        return columns, rows
+    found = registered(group, {row[0] for row in rows}).values()
+    known = [{"name": e.name, "title": e.name, "source": f"{e.package} {e.version}", "module": e.path} for e in found]
+    return columns, [*rows, *([facts.get(column, "") for column in columns] for facts in known)]
+
+
+def columns_of(kind: Kind) -> Sequence[str]:
+    """The heads of the columns of one list."""
+    columns: list[str] = _catalog()["tables"][kind.value]["columns"]
+    return columns
 
 
 def names(kind: Kind) -> list[str]:

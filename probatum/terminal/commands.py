@@ -1,5 +1,6 @@
 """Work of the commands: compute, write into a folder, and show. Imported when a command starts its work."""
 
+import json
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 from probatum.benchmarks import USUAL, BenchConfig
 from probatum.benchmarks.kind import BenchRequest
+from probatum.conformance import NotConforming, check_explainer
 from probatum.data import DATASETS, load_dataset
 from probatum.errors import InvalidInput, ModelError, UnknownName
 from probatum.experiments import CheckConfig
@@ -262,3 +264,16 @@ def _free(folder: Path, asked: dict[str, Any]) -> Path:
     while candidate.exists() and not is_same_run(candidate, asked):
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return candidate
+
+
+def conform(explainers: Sequence[str], laws: Sequence[str], as_json: bool) -> None:
+    """Checks explainers by name against the laws and shows what came; NotConforming where one breaks a law."""
+    found = [check_explainer(name, laws=laws or None, on_fail="report") for name in explainers]
+    if as_json:
+        show(json.dumps([each.to_json() for each in found], ensure_ascii=False, indent=1))
+    else:
+        for each in found:
+            table = each.table()
+            show_table(table.title, table.columns, [[str(cell) for cell in row] for row in table.rows])
+    if broken := [f"{each.title}: {', '.join(law.law for law in each.broken)}" for each in found if each.broken]:
+        raise NotConforming(f"laws are broken by {'; '.join(broken)}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from probatum.attributions import METHODS
 from probatum.benchmarks import SUITES, USUAL
+from probatum.conformance import LAWS
 from probatum.data import DATASETS
 from probatum.engine import PRECISIONS
 from probatum.experiments.config import (
@@ -89,6 +90,10 @@ def tables() -> dict[Kind, Table]:
         Kind.suites: (
             ("name", "title", "minutes", "module"),
             [(n, s.title, str(s.minutes), s.run.__module__) for n, s in SUITES.items()],
+        ),
+        Kind.laws: (
+            ("name", "about", "law"),
+            [(n, each.kind, each.statement) for n, each in LAWS.items()],
         ),
     }
 

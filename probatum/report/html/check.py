@@ -18,7 +18,7 @@ from probatum.experiments.verdicts import (
     Summary,
     judge,
 )
-from probatum.metrics import METRICS, Kind
+from probatum.metrics import Kind, is_metric_name
 from probatum.report.html import charts
 from probatum.report.html.answer import answer_of
 from probatum.report.html.check_words import BADGES, check_warnings, model_warnings, randomization_of, setting_of, story
@@ -186,7 +186,7 @@ def _metric(run: Run, index: int) -> Metric:
 
 def _judgement(run: Run) -> Judgement | None:
     """The verdicts; None for metrics that are not in the table."""
-    if any(name not in METRICS for name in run.result.metrics):
+    if not all(map(is_metric_name, run.result.metrics)):
         return None
     return judge(run.result)
 
