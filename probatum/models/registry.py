@@ -16,6 +16,7 @@ from probatum.models.sources.small import SMALL
 from probatum.models.sources.torchvision import torchvision_names
 from probatum.models.spec import ModelSpec
 from probatum.models.state_files import read_state
+from probatum.plugins import registered
 
 _SOURCES: dict[str, Source] = {
     **{name: SmallSource(name) for name in SMALL},
@@ -32,8 +33,8 @@ def find_source(name: str) -> Source:
     """Return the source of a model.
 
     Args:
-        name: a key of `MODELS`; `timm:NAME`; `hf:NAME` or `hf:FOLDER`; or `package.module:name` or `./file.py:name` for
-            an object of one's own code, which is run, see `OwnSource`.
+        name: a key of `MODELS`; `timm:NAME`; `hf:NAME` or `hf:FOLDER`; or `package.module:name` or `./file.py:name`, or
+            the name that an installed package registers for one of these objects, whose code is run: see `OwnSource`.
 
     Raises:
         UnknownName: no such model.
@@ -45,7 +46,10 @@ def find_source(name: str) -> Source:
         return _LIBRARIES[kind](rest)
     if is_import_path(name):
         return OwnSource(name)
-    raise UnknownName("model", name, MODELS)
+    found = registered("models", _SOURCES)
+    if name in found:
+        return OwnSource(found[name].path)
+    raise UnknownName("model", name, [*MODELS, *found])
 
 
 def model_spec(name: str) -> ModelSpec:

@@ -32,7 +32,7 @@ class Kind(str, Enum):
     laws = "laws"
 
 
-_GROUPS: dict[Kind, Group] = {Kind.methods: "methods", Kind.metrics: "metrics"}
+_GROUPS: dict[Kind, Group] = {Kind.methods: "methods", Kind.metrics: "metrics", Kind.models: "models"}
 
 
 @cache
