@@ -11,11 +11,13 @@ from probatum.attributions import attribute, get_method
 from probatum.errors import InvalidInput, RegistrationWarning, UnknownName
 from probatum.experiments import CheckConfig, sanity_check
 from probatum.metrics import get_metric
+from probatum.models import load_model
 from probatum.plugins import registered
 from probatum.terminal.catalog import Kind, names, table_of
 
 CODE = """
 from dataclasses import replace
+import torch
 from probatum.attributions import Gradient
 from probatum.metrics import METRICS
 
@@ -27,6 +29,9 @@ class Own(Gradient):
 
 own = Own()
 angle = replace(METRICS["cosine"], title="Angle")
+
+def make():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
 """
 
 
@@ -51,7 +56,9 @@ def install(tmp_path, monkeypatch):
 @pytest.fixture
 def friend(install):
     methods = {"squares": "xai_friend:squares", "own-gradient": "xai_friend:own"}
-    install("xai-friend", CODE, methods=methods, metrics={"angle": "xai_friend:angle"})
+    install(
+        "xai-friend", CODE, methods=methods, metrics={"angle": "xai_friend:angle"}, models={"tiny": "xai_friend:make"}
+    )
 
 
 def test_registered_names_are_listed_without_an_import(friend):
@@ -59,6 +66,7 @@ def test_registered_names_are_listed_without_an_import(friend):
     columns, rows = table_of(Kind.methods)
     assert dict(zip(columns, rows[-1], strict=True))["source"] == "xai-friend 1.2"
     assert names(Kind.metrics)[-1] == "angle"
+    assert names(Kind.models)[-1] == "tiny"
     CheckConfig(methods=("squares",), metrics=("angle",))
     assert "xai_friend" not in sys.modules
 
@@ -73,6 +81,13 @@ def test_registered_methods_and_metrics_are_used_by_name(friend):
     result = sanity_check(net, batch, methods=["gradient"], metrics=["angle", "cosine"])
     np.testing.assert_array_equal(result.of("gradient", "angle"), result.of("gradient", "cosine"))
     assert get_metric("angle").name == "angle"
+
+
+def test_registered_models_are_loaded_by_name(friend):
+    model = load_model("tiny", seed=0)
+    assert model(torch.ones(1, 3, 2, 2)).shape == (1, 3)
+    with pytest.raises(UnknownName, match="'tiny'"):
+        load_model("tinny")
 
 
 def test_what_cannot_be_loaded_names_its_package(install):

@@ -28,6 +28,8 @@ from probatum.terminal.output import complain, plain, show, show_table
 
 BANNED = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "tarfile"}
 ARRAY_CALLS = {"np.load", "numpy.load", "np.save", "np.lib.format.read_array"}
+PICKLED_MESSAGES = {"broadcast_object_list", "scatter_object_list", "send_object_list", "recv_object_list"}
+PICKLED_MESSAGES |= {"gather_object", "all_gather_object"}
 NAMED_CODE = {"attributions/registry.py", "models/sources/own.py"}  # methods and models as module:name
 PROCESSES = {"benchmarks/environment.py", "benchmarks/suites/memory.py"}  # git, and the package's own worker
 
@@ -46,7 +48,7 @@ def faults_of(call):
     last = name.rpartition(".")[2]
     if name in ("eval", "exec", "compile", "__import__", "os.system", "os.popen"):
         yield f"{name} executes text"
-    if last in ("extractall", "extract", "unpack_archive") or ("_object" in last and last != "import_object"):
+    if last in ("extractall", "extract", "unpack_archive") or last in PICKLED_MESSAGES:
         yield f"{name} unpacks what it is given"
     if name in ARRAY_CALLS and not says(call, "allow_pickle", False):
         yield f"{name} without allow_pickle=False"
