@@ -1,6 +1,5 @@
 """Work of the commands: compute, write into a folder, and show. Imported when a command starts its work."""
 
-import json
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -270,7 +269,7 @@ def conform(explainers: Sequence[str], laws: Sequence[str], as_json: bool) -> No
     """Checks explainers by name against the laws and shows what came; NotConforming where one breaks a law."""
     found = [check_explainer(name, laws=laws or None, on_fail="report") for name in explainers]
     if as_json:
-        show(json.dumps([each.to_json() for each in found], ensure_ascii=False, indent=1))
+        show_json([each.to_json() for each in found])
     else:
         for each in found:
             table = each.table()
