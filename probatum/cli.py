@@ -196,7 +196,7 @@ def attribute_text(
     precision: Precision = "float32",
     memory_budget: MemoryBudget = None,
 ) -> None:
-    """Score the tokens of sentences: colored here, and as tokens.html, tokens.png and tokens.csv."""
+    """Score the tokens of sentences: colored here, and as report.html, tokens.png and tokens.csv."""
     from probatum.experiments.text.run import TextConfig, read_sentences
     from probatum.terminal import commands
 

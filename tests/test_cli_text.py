@@ -47,7 +47,7 @@ def test_sentences_are_shown_and_kept(here, monkeypatch, capsys):
     assert "[CLS] the plot is n't [ bold ] bad [ / bold ] [SEP]" in " ".join(shown.split())
     assert "2. Integrated Gradients" in shown
     assert sorted(path.name for path in (here / "tokens").iterdir()) == [
-        *("config.json", "tokens.csv", "tokens.html", "tokens.png")
+        *("config.json", "report.html", "tokens.csv", "tokens.png")
     ]
     with open(here / "tokens" / "tokens.csv", newline="", encoding="utf-8") as file:
         assert {row["sentence"] for row in csv.DictReader(file)} == {"0", "1"}

@@ -1,15 +1,13 @@
 """The files in which explained sentences are shown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from probatum.attributions import title_of
-from probatum.experiments.text.run import TEXT_ATTRIBUTION, read_sentence_scores
 from probatum.experiments.text.scores import TextExplanation
 from probatum.report.save import save_figure
 from probatum.report.style import MOST_ROWS
-from probatum.report.tokens import TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.storage import write_whole
+from probatum.report.tokens import TokenMap, tokens_figure
 
 
 def sentence_maps(found: Sequence[TextExplanation]) -> dict[str, list[TokenMap]]:
@@ -22,28 +20,20 @@ def sentence_maps(found: Sequence[TextExplanation]) -> dict[str, list[TokenMap]]
 
 
 def draw_sentences(found: Sequence[TextExplanation], folder: Path, caption: str) -> list[Path]:
-    """Writes `tokens.html` and `tokens.png` into a folder; of many sentences the picture shows the first."""
-    page = folder / "tokens.html"
-    whole = tokens_html(sentence_maps(found), caption=caption)
-    write_whole(page, tokens_page("Explained sentences", whole).encode())
+    """Writes `tokens.png` into a folder; of many sentences it shows the first."""
     shown = max(1, MOST_ROWS // max(1, len(found[0].scores)))
     if shown < len(found):
-        caption = f"{caption}; the first {shown} of {len(found)} sentences, tokens.html has all"
-    return [page, *save_figure(tokens_figure(sentence_maps(found[:shown]), caption=caption), folder / "tokens.png")]
+        caption = f"{caption}; the first {shown} of {len(found)} sentences, report.html has all"
+    return save_figure(tokens_figure(sentence_maps(found[:shown]), caption=caption), folder / "tokens.png")
 
 
-def draw_text(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
-    """Draws the scores that `explain_sentences` stored in a folder: see `draw_sentences`."""
-    found, config = read_sentence_scores(folder), TEXT_ATTRIBUTION.request(folder)
-    if progress is not None:
-        progress("tokens")
-    return draw_sentences(found, folder, f"{config.model}, baseline {config.baseline}, seed {config.seed}")
+def doubts(each: TextExplanation, method: str) -> list[str]:
+    """What makes the scores of a method doubtful."""
+    words = ["sums are rounding only"] * each.is_rounding(method)
+    if abs(each.delta.get(method, 0.0)) > 0.1:
+        words.append(f"{each.delta[method]:+.2f} from complete, take more steps")
+    return words
 
 
 def _note(each: TextExplanation, method: str) -> str:
-    words = [f"{each.class_name} {each.confidence:.2f}"]
-    if each.is_rounding(method):
-        words.append("sums are rounding only")
-    if abs(each.delta.get(method, 0.0)) > 0.1:
-        words.append(f"{each.delta[method]:+.2f} from complete, take more steps")
-    return f"({'; '.join(words)})"
+    return f"({'; '.join([f'{each.class_name} {each.confidence:.2f}', *doubts(each, method)])})"

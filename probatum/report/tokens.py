@@ -99,8 +99,9 @@ def tokens_html(rows: Rows, column_titles: Sequence[str] = (), caption: str = ""
 
 def tokens_page(title: str, body: str) -> str:
     """A whole HTML page round a table of `tokens_html`."""
-    head = f'<meta charset="utf-8"><title>{_escaped(title)}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{_escaped(title)}</title>'
+    main = f"<main>\n<h1>{_escaped(title)}</h1>\n{body}\n</main>"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{main}\n</body></html>\n'
 
 
 def tokens_text(tokens: TokenMap) -> Text:

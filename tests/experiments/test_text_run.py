@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from probatum.experiments.text.run import (
     read_sentences,
 )
 from probatum.models.text import EncoderSizes, TextTraining
-from probatum.report.sentences import draw_sentences, sentence_maps
+from probatum.report.sentences import sentence_maps
+from probatum.report.text_run import draw_text
 
 SENTENCES = ("the film is not good", "a <b>lovely</b> plot")
 METHODS = ("gradient", "integrated-gradients")
@@ -50,12 +52,17 @@ def test_a_folder_of_explanations(quick):
     assert facts["methods"]["integrated-gradients"]["steps"] == 3
     assert "tensor" not in json.dumps(facts)
     assert len(facts["model"]["weights_sha256"]) == 64
-    page, picture = draw_sentences(found, quick, "a caption")
+    picture, page = draw_text(quick)
     assert picture.read_bytes()[:4] == b"\x89PNG"
     shown = page.read_text(encoding="utf-8")
-    assert shown.count(">lovely<") == len(METHODS)
-    assert shown.count(">&lt;<") == 2 * len(METHODS)
+    assert len(re.findall('<span class="token[^>]*><bdi>lovely<', shown)) == len(METHODS)
+    assert len(re.findall('<span class="token[^>]*><bdi>&lt;<', shown)) == 2 * len(METHODS)
     assert "<b>" not in shown
+    strongest = max(found[0].scores["gradient"], key=abs)
+    assert (
+        f'class="token {"for" if strongest > 0 else "against"} s10" title="{strongest:+.3g}"'.replace("-", "−") in shown
+    )
+    assert "probatum attribute-text" in shown
     assert list(sentence_maps(found)) == [
         "1. Gradient",
         "1. Integrated Gradients",

@@ -9,6 +9,8 @@ from probatum.experiments.config import CheckConfig
 from probatum.experiments.levels import store_levels
 from probatum.experiments.run_folder import read_run, write_results
 from probatum.experiments.sanity import SanityResult
+from probatum.experiments.text.run import TextConfig, write_sentence_scores
+from probatum.experiments.text.scores import TextExplanation
 from probatum.runs.files import write_json
 
 METHODS = ("gradient", "smoothgrad", "edge-detector")
@@ -130,6 +132,25 @@ def explanation_folder(folder, names=("one.jpg", "two.jpg"), *, label="cat", pic
         "methods": {name: {"title": TITLES[name], "class": "Method"} for name in METHODS},
     }
     write_json(folder / "config.json", config)
+    return folder
+
+
+def sentences_folder(folder, names=("a fine film", "a dull film"), *, label="positive"):
+    """A folder as `probatum attribute-text` leaves it; each name is a sentence and one of its tokens."""
+    generator = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    methods, found = ("gradient", "integrated-gradients"), []
+    for name in names:
+        scores = {method: generator.normal(size=3) for method in methods}
+        kept, delta = dict.fromkeys(methods, 1.0), {"integrated-gradients": 0.2}
+        found.append(TextExplanation(name, ("[CLS]", name, "[SEP]"), 1, label, 0.9, scores, kept, delta))
+    write_sentence_scores(folder, found)
+    facts = {
+        "model": {"title": "small encoder", "weights_sha256": "0" * 64, "accuracy": 0.9, "class_names": ["no", label]},
+        "methods": {method: {"title": method, "class": "Method"} for method in methods},
+    }
+    config = TextConfig(tuple(names), methods=methods).to_json()
+    write_json(folder / "config.json", {"kind": "text attribution", "config": config, **facts})
     return folder
 
 

@@ -7,7 +7,14 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from report_folders import HOSTILE, check_folder, comparison_folder, explanation_folder, reproduction_folder
+from report_folders import (
+    HOSTILE,
+    check_folder,
+    comparison_folder,
+    explanation_folder,
+    reproduction_folder,
+    sentences_folder,
+)
 
 from probatum.terminal.kinds import write_report
 
@@ -41,6 +48,7 @@ def reports(tmp_path_factory):
         "explanation": explanation_folder(root / "explanation"),
         "comparison": comparison_folder(root / "comparison"),
         "reproduction": reproduction_folder(root / "reproduction"),
+        "sentences": sentences_folder(root / "sentences"),
     }
     return {name: write_report(folder).as_uri() for name, folder in folders.items()}
 
@@ -251,7 +259,7 @@ def test_names_of_markup_are_text(visit, reports):
     assert page.locator("img:not([src^='data:']):not([hidden])").count() == 0
 
 
-@pytest.mark.parametrize("kind", ["check", "hostile", "explanation", "comparison", "reproduction"])
+@pytest.mark.parametrize("kind", ["check", "hostile", "explanation", "comparison", "reproduction", "sentences"])
 def test_a_phone_needs_no_sideways_scrolling(visit, reports, kind):
     page = visit(reports[kind], viewport={"width": 375, "height": 800})
     for opener in page.locator("details").all():
@@ -259,7 +267,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit, reports, kind):
     assert page.evaluate("document.documentElement.scrollWidth") == 375
 
 
-@pytest.mark.parametrize("kind", ["check", "explanation", "comparison", "reproduction"])
+@pytest.mark.parametrize("kind", ["check", "explanation", "comparison", "reproduction", "sentences"])
 def test_axe_finds_nothing(visit, reports, kind):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra 'browser' is not installed")
     page = visit(reports[kind], reduced_motion="reduce")

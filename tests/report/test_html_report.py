@@ -21,6 +21,7 @@ from report_folders import (
     comparison_folder,
     explanation_folder,
     reproduction_folder,
+    sentences_folder,
 )
 
 from probatum.errors import InvalidInput
@@ -39,6 +40,7 @@ FOLDERS = {
     "comparison": comparison_folder,
     "explanation": explanation_folder,
     "reproduction": reproduction_folder,
+    "sentences": sentences_folder,
 }
 PLATES = {f"figures/{name}.png" for name in ("figure1", "figure1-maps", "figure10-curves")}
 PAGES = {"adebayo/report.html", "random-logit/report.html"}  # of a comparison's checks, which lie in its folder

@@ -85,6 +85,8 @@ def test_no_token_is_markup(tokens, title):
         "meta",
         "title",
         "body",
+        "main",
+        "h1",
         "table",
         "thead",
         "tbody",

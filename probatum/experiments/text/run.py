@@ -227,7 +227,7 @@ class TextRun(Computation[list[TextExplanation]]):
 
     def write(self, result: list[TextExplanation]) -> dict[str, Any]:
         """Writes the table of tokens."""
-        write_table(self._run.folder / "tokens.csv", COLUMNS, _rows(result))
+        write_sentence_scores(self._run.folder, result)
         methods = self._methods.items()
         return {
             "model": {
@@ -242,6 +242,11 @@ class TextRun(Computation[list[TextExplanation]]):
 
 def _cell(number: int) -> Cell:
     return Cell(number, number + 1)
+
+
+def write_sentence_scores(folder: Path, found: Sequence[TextExplanation]) -> None:
+    """Writes the scores into `tokens.csv`."""
+    write_table(folder / "tokens.csv", COLUMNS, _rows(found))
 
 
 def read_sentence_scores(folder: Path) -> list[TextExplanation]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from probatum.experiments.text.run import TEXT_ATTRIBUTION as COMPUTED
 from probatum.experiments.text.run import read_sentence_scores
 from probatum.experiments.text.scores import TextExplanation
-from probatum.report.sentences import draw_text, sentence_maps
+from probatum.report.html.sentences import sentences_page
+from probatum.report.sentences import sentence_maps
+from probatum.report.text_run import draw_text
 from probatum.report.tokens import tokens_text
 from probatum.terminal.documents import text_document
 from probatum.terminal.output import is_terminal, show
@@ -21,7 +23,7 @@ def _show(folder: Path) -> None:
     for title, (tokens,) in sentence_maps(found).items():
         show(title)
         show(tokens_text(tokens))
-    show(f"tokens.html, tokens.png and tokens.csv are in {folder}")
+    show(f"report.html, tokens.png and tokens.csv are in {folder}")
 
 
 def _show_scores(found: Sequence[TextExplanation]) -> None:
@@ -33,5 +35,9 @@ def _show_scores(found: Sequence[TextExplanation]) -> None:
 
 
 TEXT_ATTRIBUTION = replace(
-    COMPUTED, draw=draw_text, show=_show, document=lambda folder: text_document(read_sentence_scores(folder))
+    COMPUTED,
+    draw=draw_text,
+    page=sentences_page,
+    show=_show,
+    document=lambda folder: text_document(read_sentence_scores(folder)),
 )
