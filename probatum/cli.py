@@ -441,6 +441,24 @@ for _kind in Kind:
 app.add_typer(_lists, name="list", help="List what there is, and where each is implemented.")
 
 
+@_command(epilog="Example: probatum download mnist sst2 --data-dir DIR")
+@grouped
+def download(
+    report: ReportOptions,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="mnist, fashion-mnist, tiny-imagenet (ten classes), sst2.", autocompletion=one_of(offered("download"))
+        ),
+    ],
+    data_dir: Annotated[Path, typer.Option(help="Folder to put them into.")],
+) -> None:
+    """Download data sets from their publishers; what was interrupted continues."""
+    from probatum.terminal import commands
+
+    commands.download_data(names, data_dir, report)
+
+
 @_command(epilog="Example: probatum info --data-dir DIR")
 def info(
     data_dir: DataDir = None,

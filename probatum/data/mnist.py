@@ -55,7 +55,7 @@ def read_mnist(
     elif missing:
         raise InvalidInput(
             f"{raw} is missing {' and '.join(missing)}; put the official file there, or let "
-            "probatum.data.load_dataset(..., download=True) fetch it"
+            "`probatum download` fetch it"
         )
     with tempfile.TemporaryDirectory() as scratch:
         (images_file, labels_file) = (_unpacked(raw / name, md5, Path(scratch)) for name, md5 in archives)

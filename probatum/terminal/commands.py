@@ -11,6 +11,7 @@ from probatum.benchmarks import USUAL, BenchConfig
 from probatum.benchmarks.kind import BenchRequest
 from probatum.conformance import NotConforming, check_explainer
 from probatum.data import DATASETS, load_dataset
+from probatum.data.download import download
 from probatum.errors import InvalidInput, ModelError, UnknownName
 from probatum.experiments import CheckConfig
 from probatum.experiments.build import choose_device
@@ -32,6 +33,7 @@ from probatum.models import (
 )
 from probatum.models.sources.small import SMALL
 from probatum.reproductions import ReproductionConfig
+from probatum.reproductions.yona2021.studies import DECIDING, OTHER
 from probatum.runs.kinds import Kind, Request, execute
 from probatum.runs.ranks import joined_ranks
 from probatum.runs.resume import is_same_run
@@ -182,6 +184,18 @@ def run_again(folder: Path, out: Path, report: ReportOptions) -> None:
 def compare_runs(first: Path, second: Path, out: Path, report: ReportOptions) -> None:
     """Puts two checks side by side."""
     run(RUN_PAIR, PairRequest(str(first), str(second)), out, report=report)
+
+
+def download_data(names: Sequence[str], data_dir: Path, report: ReportOptions) -> None:
+    """Downloads data sets; of Tiny-ImageNet the ten classes that the reproductions use."""
+    with metered(quiet=report.quiet) as meter:
+        places = download(names, data_dir, classes=(*DECIDING, *OTHER), progress=meter)
+    found = dict(zip(names, map(str, places), strict=True))
+    if report.as_json:
+        show_json({"kind": "download", "folders": found})
+    elif not report.quiet:
+        for name, place in found.items():
+            show(f"{name} is in {place}")
 
 
 def train_network(

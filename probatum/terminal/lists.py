@@ -8,6 +8,7 @@ from probatum.attributions import METHODS
 from probatum.benchmarks import SUITES, USUAL
 from probatum.conformance import LAWS
 from probatum.data import DATASETS
+from probatum.data.download import DOWNLOADS
 from probatum.engine import PRECISIONS
 from probatum.experiments.config import (
     BASELINES,
@@ -115,6 +116,7 @@ def catalog() -> dict[str, Any]:
             "on-error": list(ON_ERROR),
             "last-relu": list(LAST_RELU),
             "text-model": list(RECIPES),
+            "download": list(DOWNLOADS),
             "text-baseline": list(TEXT_BASELINES),
         },
         "defaults": {
