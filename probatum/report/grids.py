@@ -154,7 +154,8 @@ def _laid_over(
     if cell.values.shape != background.shape[:2]:
         raise InvalidInput(f"a map of row {row} is {cell.values.shape} and its photograph {background.shape[:2]}")
     opacity = np.sqrt(np.abs(cell.values))[..., None]
-    return np.asarray((1 - opacity) * background + opacity * colors(cell.values, style))
+    mixed = (1 - opacity) * background + opacity * colors(cell.values, style)
+    return np.asarray(np.clip(mixed, 0.0, 1.0))  # rounding may lead a hair above 1
 
 
 def _same_number(rows: Sequence[object], others: Sequence[object], name: str) -> None:

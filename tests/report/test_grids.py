@@ -170,6 +170,13 @@ def test_overlay_mixes_map_and_photograph(style):
     assert "junco\n0.42" in words(figure)
 
 
+def test_overlay_on_white_stays_in_range():
+    white = np.ones((64, 64, 3)) * np.linspace(0.999, 1, 64)[:, None, None]
+    values = np.linspace(0, 1, 64 * 64).reshape(64, 64)
+    mixed = images(overlay_figure([white], [[values]], ["a"]), "panel")["panel 0 1"].get_array()
+    assert mixed.max() <= 1.0
+
+
 def test_overlay_with_stages():
     photographs = list(np.random.default_rng(4).uniform(size=(3, 8, 8, 3)))
     figure = overlay_figure(photographs, table(3, 11), HOSTILE[:3], column_titles=STAGES[:11], caption="seed 0")

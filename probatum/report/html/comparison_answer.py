@@ -161,7 +161,12 @@ def _verdict(found: Mapping[Outcome, list[str]], judgements: Mapping[str, Judgem
 
 
 def _details(found: Mapping[Outcome, list[str]]) -> list[str]:
-    heads: dict[Outcome, str] = {"sensitive": "Yes", "partly": "Yes where decided", "insensitive": "No"}
+    heads: dict[Outcome, str] = {
+        "sensitive": "Yes",
+        "partly": "Yes where decided",
+        "divided": "It depends on the check",
+        "insensitive": "No",
+    }
     return [f"{head}: {listed(map(title_of, found[outcome]))}." for outcome, head in heads.items() if found[outcome]]
 
 
