@@ -129,6 +129,8 @@ def sanity_check(
         ModelError: what the parts raise; NaN maps among it, unless `on_nan` is "record".
     """
     compute = Compute(precision, channels_last, fold_batch_norm, memory_budget)
+    if preset == "localization":
+        raise InvalidInput("localization randomizes nothing and compares no maps; call localization_check")
     protocol = get_preset(preset or DEFAULT_PRESET)
     if preset is not None and randomizer is not None:
         raise InvalidInput("a preset brings its own randomizer; give one of the two")

@@ -73,6 +73,8 @@ def joint_figure(joint: SanityAndFaithfulness, caption: str | None = None) -> Fi
         axes.grid(visible=True, color=RULE, linewidth=0.5)
         axes.set_axisbelow(True)
         axes.margins(0.06)
+        for spine in axes.spines.values():
+            spine.set(linewidth=0.6, color=FAINT_INK)
         ends = [value for point in joint.points for value in (point.sanity.low, point.sanity.high)]
         axes.set_xlim(min(-0.05, np.nanmin([0.0, *ends]) - 0.05), max(1.05, np.nanmax([1.0, *ends]) + 0.05))
         names = [text.shorten(text.clean(title_of(point.method)), _NAMES - 0.4, TITLE_SIZE) for point in joint.points]

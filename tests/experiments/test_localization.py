@@ -22,7 +22,7 @@ from probatum.attributions import (
 from probatum.data import ImageSet
 from probatum.engine import prepare
 from probatum.errors import InvalidInput, ModelError, UnknownName
-from probatum.experiments import CheckConfig, localization_check
+from probatum.experiments import CheckConfig, localization_check, sanity_check
 from probatum.experiments.build import setup_of, subject_of
 from probatum.experiments.localization import run
 from probatum.experiments.localization.grids import draw_grids
@@ -259,6 +259,8 @@ def test_a_run_resumes_is_read_back_and_has_a_page(small, tmp_path, monkeypatch,
 
 
 def test_what_localization_cannot_be_combined_with_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="localization_check"):
+        sanity_check(Colors(), TEN, methods=["gradient"], preset="localization")
     assert randomization_of(("localization",)) == "adebayo"
     assert randomization_of(("emprt", "shin")) == "emprt"
     with pytest.raises(InvalidInput, match="alone"):
