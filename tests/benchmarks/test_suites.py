@@ -166,7 +166,7 @@ def test_a_configuration_travels_without_paths():
 
 
 def test_what_runs_unasked_takes_at_most_ten_minutes_a_suite():
-    assert set(SUITES) - set(USUAL) == {"cascade-whole", "verdicts-long"}
+    assert set(SUITES) - set(USUAL) == {"cascade-whole", "throughput", "verdicts-long"}
     assert all(0 < SUITES[name].minutes <= 10 for name in USUAL)
 
 
