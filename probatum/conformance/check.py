@@ -108,8 +108,8 @@ def check_explainer(
         UnknownName: a law that does not exist.
         InvalidInput: the explainer is none.
     """
-    subject, expected = _subject(explainer, claims), dict(expected_failed_checks or {})
-    chosen = _laws([*(laws or LAWS), *expected])[: len(laws or LAWS)]
+    subject, chosen = _subject(explainer, claims), _laws(laws or LAWS)
+    expected = {law.name: (expected_failed_checks or {})[law.name] for law in _laws(expected_failed_checks or ())}
     method = subject.method
     package = " ".join(filter(None, (getattr(method, "package", None), getattr(method, "version", None)))) or None
     with torch.random.fork_rng([]):

@@ -72,7 +72,7 @@ class Subject:
         return torch.cat(maps)
 
     def call(self, model: nn.Module, images: Tensor, targets: Tensor) -> Any:
-        """Whatever the explainer returns for these very tensors, of which it must be able to take all at once."""
+        """Whatever the explainer returns for these very tensors, or the first rows where it takes no more at once."""
         if isinstance(self.method, Explainer):
             size = self.method.images_at_once
             return self.method.call(model, images[:size] if len(images) > size else images, targets[:size])

@@ -29,7 +29,12 @@ def global_generators_left(subject: Subject) -> int:
     """The generators of Python, NumPy and torch are left as found: the number of those that moved."""
     require(not (subject.is_external and subject.method.stochastic), "it draws from the global generators by contract")
     model = seeded(ConvNet)
-    states = [torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())]  # noqa: NPY002
+    states = _states()
     subject.call(model, images(), targets())
-    now = [torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())]  # noqa: NPY002
-    return sum(before != after for before, after in zip(states, now, strict=True))
+    return sum(before != after for before, after in zip(states, _states(), strict=True))
+
+
+def _states() -> list[object]:
+    """Of torch, Python and NumPy."""
+    name, key, *rest = np.random.get_state()  # noqa: NPY002, for it is the global generator
+    return [torch.get_rng_state().tolist(), random.getstate(), (name, list(key), rest)]
