@@ -73,10 +73,14 @@ def _verdict(result: LocalizationResult) -> str:
     if result.broken:
         return "A control failed, so this check says nothing."
     tested = [method for method in result.methods if method != result.edges]
-    found = [title_of(method) for method in tested if result.verdict(method, "GridPG").word == LOCALIZES]
+    named = {
+        word: [title_of(method) for method in tested if result.verdict(method, "GridPG").word == word]
+        for word in BADGES
+    }
+    found, rest = named[LOCALIZES], f"{len(named[DOES_NOT])} do not, {len(named[UNDECIDED])} are undecided"
     if not found:
-        return f"None of {count(len(tested), 'method')} was found to point at the right image of a grid."
-    return f"{listed(found)} point{'s' * (len(found) == 1)} at the right image of a grid."
+        return f"None of {count(len(tested), 'method')} was found to point at the right image of a grid: {rest}."
+    return f"{listed(found)} point{'s' * (len(found) == 1)} at the right image of a grid; {rest}."
 
 
 def _warnings(result: LocalizationResult, config: dict[str, Any]) -> list[str]:
