@@ -108,7 +108,7 @@ def _own_scale(panel: Mapping[str, Interval]) -> tuple[float, float]:
 
 
 def _dress(axes: Axes, names: list[str]) -> None:
-    """Names at the left, a faint grid, a line at zero."""
+    """Adds the names at the left, a faint grid and a line at zero."""
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.tick_params(labelsize=SMALL_SIZE, length=0, labelcolor=INK)
     axes.tick_params(axis="y", labelsize=TITLE_SIZE)
@@ -120,7 +120,7 @@ def _dress(axes: Axes, names: list[str]) -> None:
 
 
 def _draw_bar(axes: Axes, row: int, one: Interval, color: str) -> None:
-    """A bar from zero to the mean, and its interval as a line."""
+    """Draws a bar from zero to the mean, and its interval as a line."""
     if np.isnan(one.mean):
         return
     axes.barh(row, float(one.mean), height=0.62, color=color, alpha=0.75, zorder=2)

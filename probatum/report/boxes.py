@@ -139,7 +139,7 @@ def boxes_figure(
 
 
 def _draw(frame: Frame, boxes: Sequence[tuple[float, Box | None]], width: float, style: Line) -> None:
-    """The boxes of one series, and its entry in the legend."""
+    """Draws the boxes of one series, and returns its entry in the legend."""
     tint = tuple(1 - _TINT * (1 - channel) for channel in to_rgb(style.color))
     dot: dict[str, Any] = {"color": style.color, "marker": style.marker, "markersize": 3.0, "markeredgewidth": 0.4}
     dot |= {"markerfacecolor": style.color, "markeredgecolor": "white", "linestyle": "none"}
@@ -189,7 +189,7 @@ def _checked(series: str, scores: Scores, stages: int, quantity: Quantity) -> Fl
 
 
 def _bars(series: str, values: np.ndarray, stages: int) -> Float[np.ndarray, " stages"]:
-    """A reference score for each stage."""
+    """Returns the reference scores; InvalidInput where there is not one for each stage."""
     if values.shape != (stages,) or np.isinf(values).any():
         raise InvalidInput(
             f"the reference of {series!r} is {values.tolist()}; give a number for each of {stages} stages"
@@ -198,7 +198,7 @@ def _bars(series: str, values: np.ndarray, stages: int) -> Float[np.ndarray, " s
 
 
 def _logarithms(values: np.ndarray) -> np.ndarray:
-    """Logarithms to the base 10; NaN of what has none."""
+    """Logarithms to the base 10; NaN for numbers that are not positive."""
     found: np.ndarray = np.log10(np.where(values > 0, values, np.nan))
     return found
 
@@ -227,7 +227,7 @@ def _scale(frame: Frame, shown: Sequence[np.ndarray], quantity: Quantity) -> Non
 
 
 def _note(tables: Mapping[str, np.ndarray], logarithmic: bool) -> str:
-    """Legend of the boxes."""
+    """The sentence below the figure that explains the boxes."""
     sizes = sorted({int((~np.isnan(row)).sum()) for scores in tables.values() for row in scores})
     count = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     mean, of = ("geometric mean", " (of the logarithms)") if logarithmic else ("mean", "")

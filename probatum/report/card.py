@@ -105,5 +105,5 @@ def _text(text: str, x: float) -> str:
 
 
 def _width(text: str) -> float:
-    """Pixels of a text, about."""
+    """Approximate width of a text in pixels."""
     return sum(_NARROW if sign in " ,.:;iljtfr'" else _WIDE if sign in "mwMW" else _USUAL for sign in text)

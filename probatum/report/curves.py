@@ -126,7 +126,7 @@ def _checked(method: str, scores: np.ndarray, stages: int, quantity: str) -> Flo
 
 
 def _note(tables: Mapping[str, np.ndarray], level: float, seed: int, shared_trials: bool) -> str:
-    """Legend of the points and bars."""
+    """The sentence below the figure that explains the points and bars."""
     counts = {scores.shape[1:] for scores in tables.values()}
     images, trials = (
         str(min(sizes)) if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
@@ -168,7 +168,7 @@ def _ceiling_marks(ceiling: Mapping[str, float], height: float) -> list[tuple[st
 
 
 def _short(name: str) -> str:
-    """A name as the legend can show it."""
+    """A name, shortened where the legend has no room for it."""
     return text.wrap(name, _NAME_LENGTH, TITLE_SIZE, 2)
 
 

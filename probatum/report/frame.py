@@ -74,12 +74,12 @@ class Frame:
         return True, [name if stage % step == 0 else "" for stage, name in enumerate(names)]
 
     def _text(self, left: float, bottom: float, words: str, **how: Any) -> None:
-        """Plain text at a point."""
+        """Writes plain text at a point."""
         options: dict[str, Any] = {"parse_math": False, "fontsize": TITLE_SIZE, "linespacing": LINE_SPACING, **how}
         self.figure.text(left / PAGE_WIDTH, bottom / self.height, words, **options)
 
     def _dress(self, stages: int) -> None:
-        """Thin axes at the left and below, and a faint grid."""
+        """Adds thin axes at the left and below, and a faint grid."""
         self.axes.set_xticks(range(stages), labels=[""] * stages)
         self.axes.tick_params(labelsize=TITLE_SIZE, length=2.5, width=0.6, color=FAINT_INK, labelcolor=INK)
         self.axes.grid(visible=True, color=RULE, linewidth=0.5)
@@ -89,7 +89,7 @@ class Frame:
             spine.set(linewidth=0.6, color=FAINT_INK, visible=name in ("left", "bottom"))
 
     def draw_control(self, control: Float[np.ndarray, " stages"]) -> None:
-        """The dashed gray line of the control."""
+        """Draws the scores of the control as a dashed gray line."""
         self.handles += self.axes.plot(
             range(len(control)), control, color="#8c8c8c", linestyle=(0, (4, 2)), linewidth=1.2, zorder=2
         )

@@ -159,6 +159,6 @@ def _laid_over(
 
 
 def _same_number(rows: Sequence[object], others: Sequence[object], name: str) -> None:
-    """One thing for each row of maps."""
+    """Raises InvalidInput where there is not one entry for each row of maps."""
     if len(rows) != len(others):
         raise InvalidInput(f"there are {len(rows)} rows of maps and {len(others)} {name}")

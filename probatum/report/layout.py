@@ -163,13 +163,13 @@ class _Layout:
         return figure
 
     def _text(self, left: float, top: float, words: str, size: float = TITLE_SIZE, **how: Any) -> None:
-        """Plain text at a point."""
+        """Writes plain text at a point."""
         if words:
             options: dict[str, Any] = {"color": INK, "linespacing": LINE_SPACING, **how}
             self.axes.text(left, top, words, fontsize=size, parse_math=False, **options)
 
     def _rectangle(self, left: float, top: float, width: float, height: float, **how: Any) -> None:
-        """A filled rectangle without an outline."""
+        """Draws a filled rectangle without an outline."""
         self.axes.add_patch(Rectangle((left, top), width, height, linewidth=0, **how))
 
     def _draw_cell(self, row: int, column: int, cell: Cell | None) -> None:
@@ -238,7 +238,7 @@ class _Layout:
         self._text(middle, top - 0.03, title, ha="center", va="bottom")
 
     def _draw_key(self, style: MapStyle, right: float) -> None:
-        """A strip of the colors with the numbers at its ends."""
+        """Draws a strip of the colors with the numbers at its ends."""
         lowest, highest = LIMITS[style]
         top, left = self.top + self.grid_height + _PAD, right - _KEY_WIDTH
         self._rectangle(left - 0.005, top - 0.005, _KEY_WIDTH + 0.01, 0.09, facecolor=SEPARATOR, zorder=-1)

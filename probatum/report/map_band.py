@@ -141,5 +141,5 @@ def _show(axes: Axes, cell: Cell | None, place: tuple[float, float, float, float
 
 
 def _write(axes: Axes, left: float, top: float, words: str, **how: Any) -> None:
-    """Plain text at a point."""
+    """Writes plain text at a point."""
     axes.text(left, top, words, fontsize=TITLE_SIZE, color=INK, linespacing=LINE_SPACING, parse_math=False, **how)

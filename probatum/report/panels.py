@@ -45,7 +45,7 @@ def picture(values: Picture, place: str) -> Float[np.ndarray, "_ _ 3"]:
 
 
 def _check(values: np.ndarray, place: str, lowest: float, highest: float, way_out: str) -> None:
-    """Refuse an empty array, NaN, and values outside a range."""
+    """Raises InvalidInput for an empty array, NaN, and values outside a range."""
     if not values.size:
         raise InvalidInput(f"{place} is empty: its shape is {values.shape}")
     if np.isnan(values).any():

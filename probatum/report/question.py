@@ -22,7 +22,7 @@ class Question:
 
     @property
     def words(self) -> str:
-        """The question."""
+        """The question as a sentence."""
         return f"Do these maps depend on {self.subject}?"
 
 

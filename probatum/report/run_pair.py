@@ -90,6 +90,6 @@ def _maps(pair: RunPair, image: str) -> Figure:
 
 
 def _ends(run: Run, image: str, method: str) -> list[Map | None]:
-    """The map of the trained model and that of the last stage."""
+    """The maps of the trained model and of the last stage."""
     maps = reduced(run.result.maps[image][method][[0, -1]], _STYLE)
     return [None if np.isnan(values).any() else values for values in maps]

@@ -60,7 +60,7 @@ def figure_place(folder: Path, name: str) -> Path:
 
 
 def _rendered(figure: Figure, name: str, dpi: int) -> bytes:
-    """The bytes of the file."""
+    """The figure as the bytes of a file."""
     buffer = io.BytesIO()
     with house_style():
         figure.savefig(buffer, format=name, dpi=dpi, metadata=_METADATA[name])

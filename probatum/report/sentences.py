@@ -28,7 +28,7 @@ def draw_sentences(found: Sequence[TextExplanation], folder: Path, caption: str)
 
 
 def doubts(each: TextExplanation, method: str) -> list[str]:
-    """What makes the scores of a method doubtful."""
+    """Reasons to doubt the scores of a method, one sentence each."""
     words = ["sums are rounding only"] * each.is_rounding(method)
     if abs(each.delta.get(method, 0.0)) > 0.1:
         words.append(f"{each.delta[method]:+.2f} from complete, take more steps")

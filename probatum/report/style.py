@@ -54,7 +54,7 @@ def colors(values: Float[np.ndarray, "_ _"], style: MapStyle) -> Float[np.ndarra
 
 
 class Line(NamedTuple):
-    """How the curve of one method looks."""
+    """Color, marker and dashes of the curve of one method."""
 
     color: str
     marker: str

@@ -50,7 +50,7 @@ class Mean:
 
     @property
     def interval(self) -> Interval:
-        """For figures, which show the same numbers."""
+        """The interval, for figures that show the same numbers."""
         return Interval(np.asarray(self.value), np.asarray(self.low), np.asarray(self.high))
 
     @property

@@ -88,7 +88,7 @@ class ReproductionRun(Computation[list[Finding]]):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The files that are read, and the software."""
+        """Configuration, input files and software."""
         return fingerprints(self._asked, self._data) | identity_of_software(self._run.device, (".",))
 
     def compute(self, store: CellStore) -> None:
@@ -117,7 +117,7 @@ class ReproductionRun(Computation[list[Finding]]):
         shutil.rmtree(cells, ignore_errors=True)
 
     def result(self, store: CellStore) -> list[Finding]:
-        """The claims, judged."""
+        """Judges the claims."""
         return _judged(self._run.folder, self._experiments)
 
     def write(self, result: list[Finding]) -> dict[str, Any]:

@@ -16,10 +16,10 @@ Names = Callable[[], Iterable[str]]
 
 
 class Group(TyperGroup):
-    """A group of commands that answers without importing pydantic: see `_decided`."""
+    """A group of commands that starts without importing pydantic; see `_decided`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters; click calls this."""
+        """Returns the parameters, with a default for every switch; called by click."""
         return _decided(super().get_params(ctx))
 
 
@@ -27,11 +27,11 @@ class Command(TyperCommand):
     """A command that shows its help, and completes its line, without importing pydantic."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters; click calls this."""
+        """Returns the parameters, with a default for every switch; called by click."""
         return _decided(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads the words of a line; click calls this. While a line is completed, all values stay texts."""
+        """Reads the words of a line; called by click. While a line is completed, all values stay texts."""
         if not ctx.resilient_parsing:
             return super().parse_args(ctx, args)
         given, ctx.args, _ = self.make_parser(ctx).parse_args(args=args)
@@ -42,7 +42,7 @@ class Command(TyperCommand):
 
 
 def _decided(parameters: list[Any]) -> list[Any]:
-    """Makes false the default of switches that have none, which typer would import pydantic to convert."""
+    """Turns switches off that have no default: typer would import pydantic to convert the missing value."""
     for parameter in parameters:
         if getattr(parameter, "is_flag", False) and parameter.default is None:
             parameter.default = False

@@ -17,7 +17,7 @@ _NUMBERS = [field.name for field in fields(Verdict) if field.name not in ("metho
 
 
 def check_document(run: Run) -> dict[str, Any]:
-    """Model, images and verdicts of a check."""
+    """Model, images and verdicts of a check, as JSON values."""
     model = run.config["model"]
     return {
         "report": str(run.folder / "report.html"),
@@ -28,7 +28,7 @@ def check_document(run: Run) -> dict[str, Any]:
 
 
 def comparison_document(comparison: PresetComparison, folder: Path) -> dict[str, Any]:
-    """The verdicts under each preset."""
+    """The verdicts under each preset, as JSON values."""
     found = {preset: judgement_document(judgement) for preset, judgement in comparison.judgements.items()}
     return {"report": str(folder / "report.html"), "presets": found}
 
@@ -76,7 +76,7 @@ def localization_document(result: LocalizationResult, folder: Path) -> dict[str,
 
 
 def attribution_document(folder: Path) -> dict[str, Any]:
-    """The explained images, and where their maps are."""
+    """The explained images and the files of their maps, as JSON values."""
     config = read_json(folder / "config.json")
     images = [{**facts, "file": str(folder / "maps" / str(facts["file"]))} for facts in config["images"]]
     return {
@@ -87,12 +87,12 @@ def attribution_document(folder: Path) -> dict[str, Any]:
 
 
 def benchmark_document(folder: Path) -> dict[str, Any]:
-    """The records of all suites."""
+    """The records of all suites, as JSON values."""
     return {"records": read_json(folder / "record.json")}
 
 
 def text_document(found: Sequence[TextExplanation]) -> dict[str, Any]:
-    """Each sentence with its class and its tokens' scores."""
+    """Each sentence with its class and its tokens' scores, as JSON values."""
     return {
         "sentences": [
             {
@@ -109,5 +109,5 @@ def text_document(found: Sequence[TextExplanation]) -> dict[str, Any]:
 
 
 def reproduction_document(findings: Sequence[Finding], folder: Path) -> dict[str, Any]:
-    """The scorecard."""
+    """The scorecard of a reproduction, as JSON values."""
     return {"report": str(folder / "report.html"), "findings": [asdict(each) for each in findings]}

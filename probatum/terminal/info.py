@@ -56,7 +56,7 @@ def show_info(facts: dict[str, Any]) -> None:
 
 
 def remedies(facts: dict[str, Any]) -> Iterator[str]:
-    """How to get each missing thing, one sentence each."""
+    """A sentence for each missing package or data set that says how to get it."""
     missing: dict[str, list[str]] = {}
     for name, each in facts["packages"].items():
         if each["version"] is None:

@@ -100,7 +100,7 @@ Out = Annotated[Path | None, typer.Option(help="Folder to make or to continue; e
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """The model that is examined."""
+    """The model to examine."""
 
     model: ModelName = None
     weights: Weights = None
@@ -204,7 +204,7 @@ class ProtocolOptions:
 
 @dataclass(frozen=True)
 class ComputeOptions:
-    """Where and how it is computed."""
+    """The device, and how to compute on it."""
 
     device: Device = "auto"
     precision: Precision = "float32"

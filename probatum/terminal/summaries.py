@@ -48,7 +48,7 @@ def verify_check(run: Run) -> None:
 
 
 def show_explanation(found: Explanation) -> None:
-    """Shows which class of each image was explained."""
+    """Prints the explained class of each image."""
     rows = zip(found.image_names, found.class_names, found.targets, found.confidences, strict=True)
     cells = [(image, name, str(index), f"{confidence:.3f}") for image, name, index, confidence in rows]
     show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
@@ -93,7 +93,7 @@ def partly_guided(run: Run) -> Iterator[str]:
 
 
 def show_skipped(skipped: Sequence[tuple[str, str]]) -> None:
-    """Shows which images were left out."""
+    """Prints the images that were left out."""
     if skipped:
         named = ", ".join(f"{name}: {fault}" for name, fault in skipped[:5]) + ", ..." * (len(skipped) > 5)
         show(f"{len(skipped)} images cannot be read and were left out: {named}")

@@ -94,7 +94,7 @@ def _interval(summary: Summary) -> list[str]:
 
 
 def _shares(summary: Summary) -> str:
-    """The range of the shares that the metrics find."""
+    """The lowest and the highest share that the metrics find, as a text."""
     shares = [verdict.value for verdict in summary.verdicts if verdict.kind != "rise"]
     return f"share {_round(np.nanmin(shares)):>5} to {_round(np.nanmax(shares))}"
 

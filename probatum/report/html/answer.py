@@ -165,7 +165,7 @@ def why_undecided(judgement: Judgement) -> str:
 
 
 def example_options(judgement: Judgement, remedy: str) -> tuple[str, ...]:
-    """The options that follow a remedy, in numbers of this run."""
+    """The options that a remedy recommends, with numbers that suit this run."""
     trials = f"--trials {max(5, 3 * judgement.trials)}"
     examples = {
         MORE_IMAGES: (f"--images {4 * LEAST_IMAGES}",),

@@ -29,12 +29,12 @@ class Scale:
     ticks: tuple[float, ...]
 
     def y(self, score: float) -> float:
-        """Height of a score in a panel."""
+        """The vertical place of a score in a panel."""
         share = (score - self.low) / (self.high - self.low)
         return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 2)
 
     def x(self, score: float, width: float, margin: float) -> float:
-        """Place of a score on a line from `margin` to `width - margin`."""
+        """The horizontal place of a score on a line from `margin` to `width - margin`."""
         share = (score - self.low) / (self.high - self.low)
         return round(margin + min(1.0, max(0.0, share)) * (width - 2 * margin), 2)
 
@@ -114,7 +114,7 @@ def _outline(interval: Interval, places: Sequence[float], scale: Scale) -> str:
 
 
 def stage_places(stages: int) -> list[float]:
-    """Where the stages stand."""
+    """The horizontal places of the stages."""
     if stages == 1:
         return [round((_LEFT + WIDTH - _RIGHT) / 2, 2)]
     step = (WIDTH - _LEFT - _RIGHT - 12) / (stages - 1)

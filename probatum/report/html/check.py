@@ -50,7 +50,7 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """Title and name: several metrics may share a title."""
+        """Title and name of the metric, because several metrics may share a title."""
         return self.title if self.title.lower() == self.name else f"{self.title} ({self.name})"
 
     @property
@@ -60,12 +60,12 @@ class Metric:
 
     @property
     def good(self) -> str:
-        """Which scores speak for a method."""
+        """Says which scores speak for a method."""
         return READINGS[self.kind]
 
     @property
     def reading(self) -> str:
-        """How a score is read, where it is no similarity."""
+        """Explains how to read a score that is no similarity."""
         return {
             "similarity": "",
             "distance": f"{self.title} is a distance: 0 is identical.",
@@ -128,7 +128,7 @@ def check_page(folder: Path, config: dict[str, Any]) -> str:
 
 
 def _commands(config: dict[str, Any]) -> list[tuple[str, str]]:
-    """How to compute the run again."""
+    """The commands that compute the run again."""
     if GIVEN in config:
         call = f"probatum.{config[GIVEN]['call']}(model, images, folder, ...)"
         return [("In Python, with the settings in config.json:", call)]
@@ -192,7 +192,7 @@ def _judgement(run: Run) -> Judgement | None:
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:
-    """An infinite score is none."""
+    """A score, or None where it is infinite."""
     return np.where(np.isfinite(scores), scores, np.nan)
 
 

@@ -31,7 +31,7 @@ class Column:
 
     @property
     def page(self) -> str:
-        """Where its check has its own page, beside this one."""
+        """Path of the page of this preset's check, relative to this page."""
         return f"{self.preset}/report.html"
 
 

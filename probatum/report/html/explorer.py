@@ -46,7 +46,7 @@ class Explorer:
 
     @property
     def pixelated(self) -> bool:
-        """True if maps are so small that their pixels are to be seen."""
+        """True if maps are so small that they are enlarged without smoothing."""
         return self.original_side <= 64
 
     @property

@@ -33,14 +33,14 @@ class Bar:
 
     @property
     def track(self) -> tuple[float, float] | None:
-        """From chance to the ceiling, the way that the share divides."""
+        """Start and length of the track: from chance to the ceiling."""
         if math.isnan(self.chance) or math.isnan(self.ceiling):
             return None
         return min(self.chance, self.ceiling), abs(self.ceiling - self.chance)
 
     @property
     def fill(self) -> tuple[float, float] | None:
-        """From chance to the score, which is the share retained."""
+        """Start and length of the filled part: from chance to the score."""
         if self.track is None or math.isnan(self.score):
             return None
         return min(self.chance, self.score), abs(self.score - self.chance)
@@ -79,6 +79,6 @@ def bar_of(summary: Summary, lowest: float) -> Bar | None:
 
 
 def _place(level: float, ends: Sequence[float]) -> float:
-    """Where a level stands on the axis."""
+    """The horizontal place of a level on the axis."""
     share = (level - ends[0]) / (ends[1] - ends[0])
     return round(MARGIN + min(1.0, max(0.0, share)) * (WIDTH - 2 * MARGIN), 1) if math.isfinite(share) else math.nan

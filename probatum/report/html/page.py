@@ -42,7 +42,7 @@ def json_text(values: Any) -> Markup:
 
 
 def _cleaned(values: Any) -> Any:
-    """These values with every text made plain."""
+    """Copies values, with every text made plain."""
     if isinstance(values, dict):
         return {plain(key): _cleaned(value) for key, value in values.items()}
     if isinstance(values, (list, tuple)):
@@ -51,7 +51,7 @@ def _cleaned(values: Any) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """Every text that enters the page goes through here."""
+    """Makes a text plain; every text that enters the page passes through here."""
     return plain(value) if isinstance(value, str) and not isinstance(value, (DataURI, Markup)) else value
 
 

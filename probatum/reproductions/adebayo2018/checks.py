@@ -111,7 +111,7 @@ def pictures_of(folder: Path) -> list[np.ndarray]:
 
 
 def displayed(pictures: Float[np.ndarray, "image channel height width"]) -> list[np.ndarray]:
-    """Pictures as figures take them."""
+    """Pictures in the form that figures take."""
     return [picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0) for picture in pictures]
 
 

@@ -117,7 +117,7 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 
 def _guided_backprop(folder: Path) -> Figure:
-    """A row for each photograph, a column for each stage."""
+    """Draws Guided Backprop: a row for each photograph, a column for each stage."""
     run = read_run(folder)
     return methods_figure(
         pictures_of(folder),
@@ -131,7 +131,7 @@ def _guided_backprop(folder: Path) -> Figure:
 
 
 def judge(folder: Path) -> list[Finding]:
-    """The claims on ImageNet."""
+    """Judges the claims on ImageNet."""
     facts = read_facts(folder)
     if "missing" in facts:
         return not_computed((*CLAIMS, EDGE_CONTROL), facts["missing"])

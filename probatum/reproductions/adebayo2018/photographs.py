@@ -58,7 +58,7 @@ class ImageNetTask:
 
     @property
     def setting(self) -> Setting:
-        """What replaces the paper's network."""
+        """The network that replaces the paper's."""
         random = {PRETRAINED: "the weights are random: give --weights"} if self.untrained else {}
         other = self.spec.name != PAPER_NETWORK or self.untrained
         stand_in = joined(f"{self.title} instead of a trained Inception v3", self.layer)

@@ -256,7 +256,7 @@ def _side_by_side(path: Path, rows: list[str], style: MapStyle, caption: str) ->
 
 
 def judge(folder: Path) -> list[Finding]:
-    """The claims on the two models."""
+    """Judges the claims on the two models."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     linear = facts["linear"]
     exact = f"no difference beyond rounding ({ROUNDING:g}, in float64)"

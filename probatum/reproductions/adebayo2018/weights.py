@@ -148,7 +148,7 @@ def compute(preset: str, context: Context, folder: Path) -> None:
 
 
 def draw(folder: Path) -> dict[str, Figure]:
-    """Grids and curves of every check."""
+    """Draws the grids and curves of every check."""
     figures: dict[str, Figure] = {}
     for check in read_facts(folder)["checks"]:
         figures |= draw_check(folder / check)
@@ -156,7 +156,7 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 
 def judge_cascading(folder: Path) -> list[Finding]:
-    """The claims on cascading randomization."""
+    """Judges the claims on cascading randomization."""
     runs, setting = _runs(folder)
     cnns = {title: run for title, run in runs.items() if run.config["network"] == "basic_cnn"}
     found = [
@@ -180,7 +180,7 @@ def judge_cascading(folder: Path) -> list[Finding]:
 
 
 def judge_independent(folder: Path) -> list[Finding]:
-    """The claims on independent randomization."""
+    """Judges the claims on independent randomization."""
     runs, setting = _runs(folder)
     found = [
         (EACH_LAYER, rules.each_layer(runs, "gradient")),
@@ -198,6 +198,6 @@ def _runs(folder: Path) -> tuple[dict[str, Run], Setting]:
 
 
 def _accuracy(runs: dict[str, Run]) -> Outcome:
-    """The accuracy of the first CNN, that on digits."""
+    """Judges the test accuracy of the CNN that was trained on digits."""
     title, run = next(iter(runs.items()))
     return above(proportion(f"{title}: test accuracy", run.config["accuracy"], run.config["tested"]), ACCURACY)

@@ -192,7 +192,7 @@ def _network(context: Context, sizes: BiasSizes) -> tuple[nn.Module, str | None,
 
 
 def _enlarged(regions: Bool[Tensor, "image height width"], side: int) -> Bool[Tensor, "image larger larger"]:
-    """The regions in the size of the network's inputs."""
+    """The regions, enlarged to the size of the network's inputs."""
     return F.interpolate(regions[:, None].float(), size=(side, side), mode="nearest-exact")[:, 0] > 0.5
 
 
@@ -271,7 +271,7 @@ MAPS = {
 
 
 def judge(folder: Path) -> list[Finding]:
-    """The findings of section 4.3."""
+    """Judges the claims of section 4.3."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     right = {name: arrays[f"{name}-said"] == arrays["labels"] for name in SHARES}
     one = arrays["labels"] == 0

@@ -99,7 +99,7 @@ def _check(context: Context, subject: Subject, folder: Path) -> tuple[dict[str, 
 
 
 def _head(table: Stages | None, stages: tuple[str, ...]) -> int:
-    """How many stages at the top belong to the classifier."""
+    """The number of stages at the top that belong to the classifier."""
     names = [paths[0] for _, paths in table] if table else list(stages)
     return next((row for row, path in enumerate(names) if path.split(".")[0] not in ("classifier", "fc")), len(names))
 
@@ -219,13 +219,13 @@ def _steps(scores: dict[str, np.ndarray], heads: dict[str, int]) -> tuple[str, b
 
 
 def _mean_over_stages(values: Float[np.ndarray, "stages images"]) -> Float[np.ndarray, " images"]:
-    """The mean of what is defined; NaN where nothing is."""
+    """The mean of the scores that are defined; NaN where none is."""
     count = np.isfinite(values).sum(axis=0)
     return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _both(ends: dict[str, Interval]) -> str:
-    """Both methods of each network at the end."""
+    """The last stage's scores of both methods, for each network, as a text."""
     return "; ".join(
         f"{title} "
         + ", ".join(

@@ -45,7 +45,7 @@ DEPTH = Claim("vgg-below", "Figure 4", "VGG-11's correlations are below AlexNet'
 
 
 def judge(folder: Path) -> list[Finding]:
-    """The findings of section 4.1."""
+    """Judges the claims of section 4.1."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     return [*_judge_training(facts), *_judge_scores(facts, arrays)]
 

@@ -99,7 +99,7 @@ def digits(context: Context, sizes: LabelSizes) -> tuple[ImageSet, ImageSet]:
 def trained(
     context: Context, network: str, key: str, sizes: LabelSizes, train_set: ImageSet, test_set: ImageSet
 ) -> tuple[nn.Module, TrainingReport]:
-    """One of `MODELS`, on the context's device."""
+    """Trains one of `MODELS` on the context's device."""
     labels, again = MODELS[key]
     seed = context.config.seed
     with torch.random.fork_rng(devices=[]):
@@ -250,7 +250,7 @@ def _protocol(facts: dict[str, Any]) -> str:
 
 
 def constants(arrays: dict[str, np.ndarray]) -> str:
-    """How many pairs of each method have a constant map."""
+    """The number of pairs of each method that have a constant map."""
     missing = np.isnan(arrays["scores"][0])  # (network, comparison, method, image)
     return ", ".join(
         f"{title} {int(missing[:, :, m].sum())} of {missing[:, :, m].size} pairs"

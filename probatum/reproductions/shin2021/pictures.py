@@ -111,7 +111,7 @@ def _joined(context: Context, subject: Subject) -> tuple[Tensor, Float[Tensor, "
 
 
 def draw_classes(folder: Path) -> dict[str, Figure]:
-    """Figure 1, or nothing where no network was given."""
+    """Draws figure 1, or nothing where no network was given."""
     facts = read_facts(folder)
     if facts["network"] is None:
         return {}
@@ -130,7 +130,7 @@ def draw_classes(folder: Path) -> dict[str, Figure]:
 
 
 def judge_classes(folder: Path) -> list[Finding]:
-    """The findings of section 3.1."""
+    """Judges the claims of section 3.1."""
     facts = read_facts(folder)
     grains = facts["grains"]
     size = Finding(
@@ -213,7 +213,7 @@ def compute_grid(context: Context, folder: Path) -> None:
 
 
 def draw_grid(folder: Path) -> dict[str, Figure]:
-    """Figure 2."""
+    """Draws figure 2."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     figure = grid_figure(
         arrays["maps"],
@@ -229,7 +229,7 @@ def draw_grid(folder: Path) -> dict[str, Figure]:
 
 
 def judge_grid(folder: Path) -> list[Finding]:
-    """The findings of section 3.2."""
+    """Judges the claims of section 3.2."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     row = min(range(len(facts["noises"])), key=lambda index: abs(facts["noises"][index] - 20))
     few, many = arrays["agreement"][row, 0], arrays["agreement"][row, -1]

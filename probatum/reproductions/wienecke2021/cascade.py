@@ -143,12 +143,12 @@ class AbsoluteGradient(Method):
     title = "Gradient"
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
-        """One point, the image itself."""
+        """States one point, the image itself."""
         return Request(self.value, frozenset({PLAIN}))
 
     @staticmethod
     def value(at: Evaluation) -> Tensor:
-        """|∂ S_c / ∂ x|."""
+        """|∂S_c/∂x|, the absolute gradient."""
         return at.gradient.abs()
 
 

@@ -193,12 +193,12 @@ def _deviation(trained: torch.Tensor, drawn: torch.Tensor) -> float:
 
 
 def draw_table(folder: Path) -> dict[str, Figure]:
-    """The table is `table2_2.md`; there is nothing to draw."""
+    """Draws nothing, because the table is the file `table2_2.md`."""
     return {}
 
 
 def judge_table(folder: Path) -> list[Finding]:
-    """The claims of sections 2.1 and 2.2."""
+    """Judges the claims of sections 2.1 and 2.2."""
     facts = read_facts(folder)
     steps, setting = facts["steps"], Setting.from_json(facts["setting"])
     layers = f"{len(facts['layers'])} layers, {facts['parameters']:,} parameters"
@@ -221,7 +221,7 @@ def judge_table(folder: Path) -> list[Finding]:
 
 
 def compute_gradient(context: Context, folder: Path) -> None:
-    """Figure 1: the Gradient alone."""
+    """Computes figure 1, which has the Gradient alone."""
     model, _, test, facts = trained_cnn(context)
     data = _in_turn(test, context.pick(SIZES).gradient_digits)
     chosen = {"gradient": cascade.AbsoluteGradient()}
@@ -248,7 +248,7 @@ def compute_methods(context: Context, folder: Path) -> None:
 
 
 def _in_turn(test: ImageSet, count: int) -> ImageSet:
-    """Digits 0 to 9 in turn until there are `count`."""
+    """Takes digits 0 to 9 in turn until there are `count` images."""
     classes = len(test.class_names or ())
     each = -(-count // classes)
     some = test.take_per_class(each)
@@ -271,7 +271,7 @@ def draw_gradient(folder: Path) -> dict[str, Figure]:
 
 
 def draw_methods(folder: Path) -> dict[str, Figure]:
-    """Figure 3: a row for each method, a column for each stage."""
+    """Draws figure 3: a row for each method, a column for each stage."""
     run = cascade.stored(folder)
     shown = min(3, len(run.result.maps) - 1)
     figure = grid_figure(
@@ -286,7 +286,7 @@ def draw_methods(folder: Path) -> dict[str, Figure]:
 
 
 def judge_gradient(folder: Path) -> list[Finding]:
-    """The claim of section 2.3."""
+    """Judges the claim of section 2.3."""
     run = cascade.stored(folder)
     scores = cascade.scores_of(run, "gradient", "spearman-abs")
     last = measure("rank correlation with the trained map after the last stage", scores[-1], "image")
@@ -294,7 +294,7 @@ def judge_gradient(folder: Path) -> list[Finding]:
 
 
 def judge_methods(folder: Path) -> list[Finding]:
-    """The claims of section 3.1."""
+    """Judges the claims of section 3.1."""
     run = cascade.stored(folder)
     stages, setting = cascade.columns(run), Setting.from_json(run.config["setting"])
     alike = {

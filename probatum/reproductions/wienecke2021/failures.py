@@ -68,7 +68,7 @@ def _subject(context: Context, count: int) -> tuple[Network, ImageSet]:
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Both failures, each in a folder of its own."""
+    """Computes both failures, each in a folder of its own."""
     sizes = context.pick(SIZES)
     (folder / "guided").mkdir()
     (folder / "nested").mkdir()

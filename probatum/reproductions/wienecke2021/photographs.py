@@ -202,7 +202,7 @@ def compute_overlays(context: Context, folder: Path) -> None:
 
 
 def compute_photograph(context: Context, folder: Path) -> None:
-    """Figure 6: all methods on one photograph."""
+    """Computes figure 6: all methods on one photograph."""
     effort = context.pick(SIZES).photograph
     _compute(context, folder, effort, cascade.methods(effort), keep=effort.images, first=BUCKET)
 
@@ -240,7 +240,7 @@ def draw_overlays(folder: Path) -> dict[str, Figure]:
 
 
 def draw_photograph(folder: Path) -> dict[str, Figure]:
-    """Figure 6: a row for each method, a column for each stage."""
+    """Draws figure 6: a row for each method, a column for each stage."""
     if missing_in(folder):
         return {}
     run = cascade.stored(folder)
@@ -277,7 +277,7 @@ def draw_curves(folder: Path) -> dict[str, Figure]:
 
 
 def judge_overlays(folder: Path) -> list[Finding]:
-    """The claims of section 4.2."""
+    """Judges the claims of section 4.2."""
     if why := missing_in(folder):
         return not_computed((PREDICTED, EDGES), why)
     run = cascade.stored(folder)
@@ -299,7 +299,7 @@ def _judge_junco(run: Run) -> Finding:
 
 
 def judge_photograph(folder: Path) -> list[Finding]:
-    """The claims of section 4.3 that need no failure."""
+    """Judges the claims of section 4.3 that need no failure."""
     if why := missing_in(folder):
         return not_computed((ROWS, BRIGHT), why)
     run = cascade.stored(folder)

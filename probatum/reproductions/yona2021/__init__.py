@@ -75,7 +75,7 @@ def compute(make: Callable[[Context, bool], Study], context: Context, folder: Pa
 
 
 def _nothing(folder: Path) -> list[Finding]:
-    """More examples make no claim of their own."""
+    """Judges nothing, because the figures of further examples make no claim."""
     return []
 
 

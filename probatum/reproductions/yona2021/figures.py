@@ -93,7 +93,7 @@ def draw_half(folder: Path) -> dict[str, Figure]:
 
 
 def draw_study(folder: Path) -> dict[str, Figure]:
-    """Figure 2 or 3, Λ, and the shares."""
+    """Draws figure 2 or 3, Λ, and the shares."""
     stored = Stored(folder)
     return {
         "": draw_models(stored, [(0, GBP), (0, GRADIENT)], by_method=True),
@@ -103,6 +103,6 @@ def draw_study(folder: Path) -> dict[str, Figure]:
 
 
 def draw_examples(method: int, folder: Path) -> dict[str, Figure]:
-    """Figures 4 to 7: more images, one method."""
+    """Draws figures 4 to 7: more images, one method."""
     stored = Stored(folder)
     return {"": draw_models(stored, [(i, method) for i in range(len(stored.facts["shown_names"]))], by_method=False)}

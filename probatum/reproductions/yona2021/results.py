@@ -31,7 +31,7 @@ class Stored:
         return measure(what, scores, "image", "untrained model")
 
     def region_of(self, model: str) -> int:
-        """The region that a model's task is about."""
+        """The region that decides a model's task."""
         return self.regions.index(model) if model in self.regions else 0
 
     def area(self, region: int) -> Float[np.ndarray, "image 1"]:
@@ -50,7 +50,7 @@ class Stored:
         return np.asarray(table[self.arrays["counted"]])
 
     def caption(self, *lines: str) -> str:
-        """The protocol."""
+        """The protocol of the figure, in a sentence."""
         facts = self.facts
         accuracies = ", ".join(f"{name} {value:.3f}" for name, value in facts["accuracies"].items())
         common = f"{facts['images']}. {facts['network']}. Test accuracy: {accuracies}. "

@@ -320,7 +320,7 @@ def _pairs(folder: Path | None, split: str, sizes: YonaSizes, seed: int) -> Regi
 
 
 def _whole(images: UInt8[Tensor, "image 1 28 28"], labels: Int64[Tensor, " image"]) -> RegionTask:
-    """The usual task: what decides about a digit is not stated."""
+    """The usual task of ten digits, for which no region is known to decide."""
     nowhere = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
     return RegionTask(images, labels, nowhere, tuple("0123456789"))
 
