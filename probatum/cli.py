@@ -280,7 +280,9 @@ def reproduce(
     preset: Preset = "quick",
     data_dir: Annotated[
         str | None,
-        typer.Option(help="Folder with MNIST/, FashionMNIST/, tiny-imagenet-200/, imagenet-samples/, sst2/."),
+        typer.Option(
+            help="Folder with MNIST/, FashionMNIST/, tiny-imagenet-200/, imagenet-demo/, imagenet-samples/, sst2/."
+        ),
     ] = None,
     photographs: Annotated[str | None, typer.Option(help="Folder of photographs for the ImageNet experiments.")] = None,
     model: Annotated[

@@ -23,7 +23,9 @@ def pages() -> dict[str, str]:
     overview = [
         "# Reproductions",
         "`probatum reproduce PAPER` reruns the experiments of a paper, draws its figures and judges its claims. Each "
-        "claim is data: what the paper says, its number, ours, a verdict, and the rule that decided it. The scorecards "
+        'claim is data: what the paper says, its number, ours, a verdict, and the rule that decided it. "Undecided" '
+        'means that the interval reaches across the bound of the rule, "not comparable" that what the claim is about '
+        "was replaced. Self-tests, which only a fault of probatum could make fail, are counted apart. The scorecards "
         "below come from quick runs with what the package carries, in minutes on a CPU: digits that it renders, and "
         "small networks trained on them. What takes ImageNet's photographs and a pretrained network is not comparable "
         "there. `--preset paper` runs the papers' own sizes, data and networks.",
@@ -45,7 +47,10 @@ def _counted(card: dict[str, Any] | None) -> str:
 
 
 def _page(paper: Paper, card: dict[str, Any] | None) -> str:
-    experiments = [(f"`{experiment.name}`", experiment.title) for experiment in paper.experiments]
+    experiments = [
+        (f"`{experiment.name}`", ", ".join(experiment.covers) or "–", experiment.title)
+        for experiment in paper.experiments
+    ]
     parts = [
         f"# {paper.title}",
         f"{linked(paper.citation)}. Source: {file_of(paper.module, package=True)}",
@@ -54,7 +59,7 @@ def _page(paper: Paper, card: dict[str, Any] | None) -> str:
         "## Experiments",
         f"```sh\nprobatum reproduce {paper.name}                  # all of them\n"
         f"probatum reproduce {paper.name} {paper.experiments[0].name}\n```",
-        table(("name", "what it shows"), experiments),
+        table(("name", "in the paper", "what it shows"), experiments),
         "## Scorecard",
     ]
     if card is None:

@@ -102,9 +102,11 @@ class ReproductionRun(Computation[list[Finding]]):
                 self._compute(experiment, store.folder)
 
     def _compute(self, experiment: Experiment, cells: Path) -> None:
+        place = f"{experiment.name} ({self._experiments.index(experiment) + 1} of {len(self._experiments)})"
+
         def report(done: int, total: int, what: str) -> None:
             if self._run.progress is not None:
-                self._run.progress(done, total, f"{experiment.name}: {what}")
+                self._run.progress(done, total, f"{place}: {what}")
 
         scratch = self._run.state / experiment.name
         shutil.rmtree(scratch, ignore_errors=True)

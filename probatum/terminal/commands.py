@@ -82,7 +82,11 @@ def run(
         if folder is None:
             folder = Path(ranks.broadcast(str(_free(Path("runs") / default, kind.asked(request)))))
         with (
-            metered(FASTER if kind.name in (CHECK.name, COMPARISON.name, LOCALIZATION.name) else "", report.quiet)
+            metered(
+                FASTER if kind.name in (CHECK.name, COMPARISON.name, LOCALIZATION.name) else "",
+                report.quiet,
+                in_parts=kind.name == REPRODUCTION.name,
+            )
             if ranks.is_main
             else nullcontext() as meter
         ):

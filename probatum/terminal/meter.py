@@ -25,20 +25,24 @@ class Meter:
         bars: Progress | None,
         hint: str = "",
         clock: Callable[[], float] = time.monotonic,
+        *,
+        in_parts: bool = False,
     ) -> None:
-        self._console, self._bars, self._hint, self._clock = console, bars, hint, clock
+        self._console, self._bars, self._hint, self._clock, self._in_parts = console, bars, hint, clock, in_parts
         self._task = bars.add_task("starting", total=None) if bars is not None else None
         self._total: int | None = None
+        self._done = 0
         self._started = self._spoken = clock()
         self._announced = False
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        """Reports `done` of `total` steps; another total starts another estimate."""
+        """Reports `done` of `total` steps; another total, or a count that begins again, starts another estimate."""
         now = self._clock()
-        if total != self._total:
+        if total != self._total or done < self._done:
             self._total, self._started, self._spoken, self._announced = total, now, now, False
             if self._bars is not None and self._task is not None:
                 self._bars.reset(self._task, total=total)
+        self._done = done
         elapsed = now - self._started
         if not self._announced and done and elapsed >= MEASURED_SECONDS:
             self._announced = True
@@ -54,7 +58,7 @@ class Meter:
         """Names the expected time of long work, and how to make it shorter."""
         if seconds < LONG_SECONDS:
             return
-        if what.startswith("training "):
+        if self._in_parts or what.startswith("training "):
             self.say(f"{what} will take about {duration(seconds)}; what follows is estimated afterwards")
         else:
             self.say(f"expected time: about {duration(seconds)}{self._hint and f'; {self._hint}'}")
@@ -69,16 +73,17 @@ class Meter:
 
 
 @contextmanager
-def metered(hint: str = "", quiet: bool = False) -> Iterator[Meter]:
+def metered(hint: str = "", quiet: bool = False, *, in_parts: bool = False) -> Iterator[Meter]:
     """Gives a meter on standard error: a bar on a terminal, a line now and then elsewhere.
 
     Args:
         hint: how to make the work shorter; it follows the expected time of work that takes long.
         quiet: whether the meter shows nothing.
+        in_parts: whether the work has many parts, each with an estimate of its own, so that none speaks of the whole.
     """
     console = Console(stderr=True, highlight=False, quiet=quiet)
     if quiet or not console.is_terminal:
-        yield Meter(console, None, hint)
+        yield Meter(console, None, hint, in_parts=in_parts)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -89,4 +94,4 @@ def metered(hint: str = "", quiet: bool = False) -> Iterator[Meter]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bars:
-        yield Meter(console, bars, hint)
+        yield Meter(console, bars, hint, in_parts=in_parts)

@@ -119,7 +119,11 @@ def verify_comparison(comparison: PresetComparison) -> None:
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """Shows the scorecard, main results first and self-tests last, and how many claims have which verdict."""
-    ordered = sorted(findings, key=lambda finding: ROLES.index(finding.claim.role))
-    rows = [(f.verdict, f.claim.where, f.claim.statement, f.claim.paper, f.ours, f.why) for f in ordered]
-    show_table("scorecard", ("verdict", "where", "claim", "paper", "ours", "why"), rows)
+    width = columns()
+    for finding in sorted(findings, key=lambda finding: ROLES.index(finding.claim.role)):
+        claim = finding.claim
+        test = " (self-test)" if claim.role == "self-test" else ""
+        show(wrapped(f"{finding.verdict}{test}: {claim.where}, {claim.statement}", width))
+        for head, text in (("paper", claim.paper), ("ours", finding.ours), ("why", finding.why)):
+            show(wrapped(f"    {head}: {text}", width))
     show(tally([asdict(finding) for finding in findings]))

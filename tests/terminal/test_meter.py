@@ -58,6 +58,20 @@ def test_a_training_has_a_time_of_its_own(told):
     assert "expected time: about 13 min; fewer --images" in said.getvalue()
 
 
+def test_a_second_part_of_the_same_length_is_estimated_by_itself():
+    clock, said = Clock(), io.StringIO()
+    meter = Meter(Console(file=said, width=200), None, clock=clock, in_parts=True)
+    for begin, part in ((0.0, "figure1 (1 of 2): training A"), (1000.0, "figure1 (1 of 2): maps of A")):
+        clock.now = begin
+        meter(0, 10, part)
+        clock.now = begin + 40.0
+        meter(1, 10, part)
+        clock.now = begin + 990.0
+        meter(10, 10, part)
+    assert said.getvalue().count("will take about 7 min; what follows is estimated afterwards") == 2
+    assert "expected time" not in said.getvalue()
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(45.0, "45 s"), (89.4, "89 s"), (90.0, "2 min"), (3600.0, "60 min"), (10800.0, "3.0 h")]
 )
