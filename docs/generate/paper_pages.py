@@ -48,7 +48,7 @@ def _counted(card: dict[str, Any] | None) -> str:
 
 def _page(paper: Paper, card: dict[str, Any] | None) -> str:
     experiments = [
-        (f"`{experiment.name}`", ", ".join(experiment.covers) or "–", experiment.title)
+        (f"`{experiment.name}`", ", ".join(experiment.numbers) or "–", experiment.title)
         for experiment in paper.experiments
     ]
     parts = [

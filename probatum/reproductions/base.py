@@ -216,6 +216,13 @@ class Experiment:
     inputs: Inputs = Inputs()
 
     @property
+    def numbers(self) -> list[str]:
+        """The paper's figures and tables in their order."""
+        return sorted(
+            self.covers, key=lambda number: (number.split()[0], [int(one) for one in re.findall(r"\d+", number)])
+        )
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names by which it can be asked for: its own, and those of the paper's numbers, such as "figure10"."""
         return (self.name, *(key for key in map(_key, self.covers) if key != _key(self.name)))

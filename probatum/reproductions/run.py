@@ -195,7 +195,13 @@ def _write_scorecard(folder: Path, config: ReproductionConfig, findings: list[Fi
     write_whole(folder / "scorecard.md", scorecard(paper, config, findings).encode("utf-8", "backslashreplace"))
     facts = {"name": paper.name, "title": paper.title, "citation": paper.citation}
     chosen = [
-        {"name": one.name, "title": one.title, "covers": dict(one.covers), "used": _used(folder / one.name)}
+        {
+            "name": one.name,
+            "title": one.title,
+            "covers": dict(one.covers),
+            "numbers": one.numbers,
+            "used": _used(folder / one.name),
+        }
         for one in paper.chosen(config.figures)
     ]
     write_json(folder / "paper.json", facts | {"experiments": chosen})

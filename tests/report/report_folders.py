@@ -177,12 +177,13 @@ def reproduction_folder(folder, text="more than half"):
     ]
     (folder / "scorecard.json").write_text(json.dumps(claims), encoding="utf-8")
     experiments = [
-        {"name": "figure1", "title": "Maps", "covers": {"Figure 2": "maps*"}, "used": "a small network"},
-        {"name": "figure10", "title": "Curves", "covers": {"Figure 10": "*", "Table 2": "x"}, "used": ""},
+        {"name": "figure1", "title": "Maps", "covers": {"Figure 2": "maps*"}, "numbers": ["Figure 2"]},
+        {"name": "figure10", "title": "Curves", "covers": {"Figure 10": "*"}, "numbers": ["Figure 10"]},
     ]
     (folder / "figure10").mkdir()
     write_json(folder / "figure10" / "facts.json", {})
     (folder / "figure10" / "table2.md").write_text("| layer | score |\n|---|---:|\n| conv1 | 0.25 |\n\nNote.\n")
+    experiments = [one | {"used": "a small network"} for one in experiments]
     paper = {"name": "somebody2020", "title": "On maps", "citation": "Somebody (2020)", "experiments": experiments}
     write_json(folder / "paper.json", paper)
     (folder / "figure1").mkdir()

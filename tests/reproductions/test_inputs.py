@@ -98,6 +98,7 @@ def test_the_papers_numbers_that_people_ask_for():
 
     assert names("kokhlikyan2021", "figure10", "table2") == ["figure3"]
     assert names("kokhlikyan2021", "figure7", "table1") == ["table1", "data-randomization"]
+    assert PAPERS["kokhlikyan2021"].chosen(("table2",))[0].numbers[:3] == ["Figure 3", "Figure 8", "Figure 9"]
     assert names("shin2021", "figure3") == ["figures3-4"]
     assert names("adebayo2018", "figure4") == ["imagenet", "cascading"]
     assert names("wienecke2021", "table 2.2") == ["table2_2"]

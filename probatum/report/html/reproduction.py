@@ -91,6 +91,7 @@ def _experiments(
         "title": "More",
         "used": "",
         "covers": {},
+        "numbers": [],
         "claims": [],
         "figures": [],
         "tables": [],
