@@ -285,7 +285,7 @@ def write_labels(folder, smooth, cam, train=0.96, true=0.9, permuted=0.12, slow=
     runs |= {"true-again": runs["true"], "permuted-again": runs["permuted"]}
     training = {"alexnet": runs, "vgg11": runs}
     write_facts(folder, data="MNIST", width=1, tested=10_000, agreement=0.1, training=training)
-    return verdicts(label_findings.judge(folder))
+    return verdicts(label_findings.judge_labels(folder))
 
 
 def test_labels_as_in_the_paper(tmp_path):

@@ -33,7 +33,7 @@ PAPER = Paper(
             "Label randomization",
             labels.compute,
             labels.draw,
-            label_findings.judge,
+            label_findings.judge_labels,
             covers={"Figure 3": "figure3*", "Figure 4": "figure4*"},
             inputs=Inputs(data=("MNIST",)),
         ),

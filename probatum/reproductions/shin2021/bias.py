@@ -142,6 +142,7 @@ def compute(context: Context, folder: Path) -> None:
         data=DATASETS[_source(context)].title,
         shown=int(explained[shown]),
         network=title,
+        used=f"{title}; {DATASETS[_source(context)].title} with stripes",
         train_images=2 * sizes.train_images,
         substitution=""
         if sizes.network == "pretrained"

@@ -51,7 +51,8 @@ def compute(context: Context, folder: Path) -> None:
         facts.append(found)
         arrays |= {f"{subject.name}-{name}": array for name, array in values.items()}
     store_arrays(folder, **arrays)
-    write_facts(folder, preset=context.config.preset, seed=context.config.seed, networks=facts)
+    used = "; ".join(f"{network['title']} on {network['data']}" for network in facts)
+    write_facts(folder, preset=context.config.preset, seed=context.config.seed, networks=facts, used=used)
 
 
 def _check(context: Context, subject: Subject, folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -162,6 +162,7 @@ def compute(context: Context, folder: Path) -> None:
         folder,
         preset=context.config.preset,
         data=DATASETS[test_set.name].title,
+        used=f"AlexNet and VGG-11 of appendix B{_scale(sizes.width)} on {DATASETS[test_set.name].title}",
         seed=context.config.seed,
         width=sizes.width,
         train_images=sizes.train_images,
@@ -193,6 +194,10 @@ def _correlate(metric: str, a: Tensor, b: Tensor) -> np.ndarray:
     chosen = METRICS[metric]
     reduce = get_reduction(chosen.reduction)
     return torch.where(is_constant(a) | is_constant(b), torch.nan, chosen(reduce(a), reduce(b))).numpy()
+
+
+def _scale(width: float) -> str:
+    return "" if width == 1 else f" at {width:g} of the printed widths"
 
 
 def draw(folder: Path) -> dict[str, Figure]:
