@@ -170,11 +170,10 @@ def test_overlay_mixes_map_and_photograph(style):
     assert "junco\n0.42" in words(figure)
 
 
-def test_overlay_on_white_stays_in_range():
+def test_overlay_on_white_stays_in_range(caplog):
     values = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)  # in float32, rounding leads above 1
-    figure = overlay_figure([np.ones((64, 64, 3))], [[values]], ["a"])
-    mixed = images(figure, "panel")["panel 0 1"].get_array()
-    assert mixed.max() <= 1.0
+    overlay_figure([np.ones((64, 64, 3))], [[values]], ["a"])
+    assert not caplog.records  # of matplotlib, which clips and says so
 
 
 def test_overlay_with_stages():
