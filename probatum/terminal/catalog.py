@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from probatum.plugins import Group, registered
+if TYPE_CHECKING:
+    from probatum.plugins import Group
 
 CATALOG = Path(__file__).with_name("catalog.json")
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -32,7 +33,7 @@ class Kind(str, Enum):
     laws = "laws"
 
 
-_GROUPS: dict[Kind, Group] = {Kind.methods: "methods", Kind.metrics: "metrics", Kind.models: "models"}
+_GROUPS: dict[Kind, "Group"] = {Kind.methods: "methods", Kind.metrics: "metrics", Kind.models: "models"}
 
 
 @cache
@@ -47,6 +48,8 @@ def table_of(kind: Kind) -> Table:
     group = _GROUPS.get(kind)
     if group is None:
         return columns, rows
+    from probatum.plugins import registered  # reading the metadata of packages takes as long as the rest
+
     found = registered(group, {row[0] for row in rows}).values()
     known = [{"name": e.name, "title": e.name, "source": f"{e.package} {e.version}", "module": e.path} for e in found]
     return columns, [*rows, *([facts.get(column, "") for column in columns] for facts in known)]
