@@ -3,17 +3,21 @@
 import json
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from probatum.attributions import attribute
 from probatum.cli import main
+from probatum.errors import ModelError
 from probatum.experiments import CheckConfig
-from probatum.experiments.build import set_up
+from probatum.experiments.build import set_up, set_up_again
 from probatum.experiments.check import identity_of, run_check
 from probatum.models import load_model
+from probatum.terminal.options import MethodOptions, chosen_methods
 
 CODE = """
 from torch import nn
@@ -24,6 +28,11 @@ class Net(nn.Sequential):
     def __init__(self, num_classes=4):
         pool = nn.AdaptiveAvgPool2d(1)
         super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, num_classes))
+
+class Smooth(Net):
+    def __init__(self):
+        super().__init__()
+        self[1] = nn.SiLU()
 
 class Wide(nn.Sequential):
     def __init__(self):
@@ -118,3 +127,21 @@ def test_mistakes_are_named_before_anything_is_written(folder, capsys, options, 
     assert error.count("\n") == 1
     assert re.search(named, error)
     assert not (folder / "maps").exists()
+
+
+def test_the_usual_methods_are_those_that_the_model_can_have(folder):
+    assert chosen_methods(MethodOptions()) == {"methods": CheckConfig().methods, "on_refused": "skip"}
+    assert chosen_methods(MethodOptions(methods="gradient")) == {"methods": ("gradient",)}
+    config = CheckConfig(
+        *("photographs", None, 2, "own_net.py:Smooth", "default"), metrics=("ssim",), on_refused="skip", samples=2
+    )
+    said = []
+    setup = set_up(config, say=said.append)
+    assert [name for name, _ in setup.refused] == ["guided-backprop", "guided-grad-cam"]
+    assert set(setup.methods) == set(config.methods) - {"guided-backprop", "guided-grad-cam"}
+    assert [line.partition(" is left out")[0] for line in said] == ["guided-backprop", "guided-grad-cam"]
+    assert list(set_up_again(setup, replace(config, preset="emprt")).methods) == list(setup.methods)
+    for choice in ({"on_refused": "stop"}, {"methods": ("guided-backprop", "edge-detector"), "samples": None}):
+        with pytest.raises(ModelError, match="no ReLU"):
+            refused = set_up(replace(config, **choice))
+            attribute(refused.model, refused.data.images, None, refused.methods)

@@ -36,6 +36,7 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.model_options import class_names_of, running, with_inputs
 from probatum.experiments.options import methods_with_options, set_fields
+from probatum.experiments.refusals import Refusals, fitting_methods
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import QUICK_DIGITS, ModelSpec, TrainingReport, load_model, model_spec, save_checkpoint
 from probatum.models.last_relu import last_relu, without_last_relu
@@ -116,6 +117,7 @@ class Setup(Subject):
         trials: independent randomizations.
         training: what training reached, where the model was trained here.
         last_relu: name of the ReLU that ended the model and was taken out, or None: `model` has its input as outputs.
+        refused: name and reason of each method that was left out because the model cannot have it.
     """
 
     methods: dict[str, Method]
@@ -125,6 +127,7 @@ class Setup(Subject):
     trials: int
     training: TrainingReport | None = None
     last_relu: str | None = None
+    refused: Refusals = ()
 
 
 def set_up(
@@ -141,7 +144,7 @@ def set_up(
         progress: called with (steps done, steps in all, what is being done).
         device: instead of the configuration's.
         trained: where a trained network is stored, or taken from if it is there.
-        say: called with a sentence where the network was trained before.
+        say: called with a sentence where the network was trained before, and for each method that is left out.
 
     Raises:
         InvalidInput, ModelError: data, weights or layers are missing or do not fit together.
@@ -164,7 +167,8 @@ def set_up(
         memory_budget=config.memory_budget,
         skipped=tuple(skipped),
     )
-    return setup_of(config, subject, methods, metrics, training=training)
+    methods, refused = methods_that_fit(config, methods, subject, say=say)
+    return replace(setup_of(config, subject, methods, metrics, training=training), refused=refused)
 
 
 def subject_of(
@@ -286,8 +290,24 @@ def rehearse(
     """Explains one image by an untrained network, so that an option that does not fit is found before the training."""
     model = load_model(spec.name, "none", seed=config.seed).to(image.device)
     prepared = prepare_with(model, config.compute, example=image)
+    if config.on_refused == "skip":
+        fitting_methods(methods, prepared, image, target or 0, say=None)
+        return
     short = {name: set_fields(method, {"samples": 2, "steps": 2})[0] for name, method in methods.items()}
     attribute(prepared, image, target or 0, short)
+
+
+def methods_that_fit(
+    config: CheckConfig,
+    methods: dict[str, Method],
+    subject: Subject,
+    say: Callable[[str], None] | None = None,
+) -> tuple[dict[str, Method], Refusals]:
+    """The methods that a model can have, and the others if they may be skipped: see `fitting_methods`."""
+    if config.on_refused == "stop":
+        return methods, ()
+    prepared, target = subject.prepared(config.compute), int(subject.targets[0])
+    return fitting_methods(methods, prepared.of_images(slice(0, 1)), subject.data.images[:1], target, say)
 
 
 def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
@@ -298,6 +318,8 @@ def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
         config: names the methods, metrics and the randomization.
     """
     methods = configured_methods(config, setup.spec, setup.data.preprocessing)
+    for name, _ in setup.refused:
+        methods.pop(name, None)
     return replace(
         setup,
         methods=resolved(methods, prepare(setup.model), setup.data.images),

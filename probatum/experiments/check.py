@@ -176,6 +176,7 @@ def record(config: CheckConfig, setup: Setup, result: SanityResult) -> dict[str,
             "skipped": [{"name": name, "fault": fault} for name, fault in setup.skipped],
         },
         "methods": {name: {"title": title_of(name)} | describe(method) for name, method in setup.methods.items()},
+        "refused": [{"method": name, "reason": reason} for name, reason in setup.refused],
         "metrics": {
             name: describe(metric) | {"reduction_title": get_reduction(metric.reduction).title}
             for name, metric in setup.metrics.items()

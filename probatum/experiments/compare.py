@@ -236,7 +236,7 @@ def read_comparison(folder: Path) -> PresetComparison:
     results = {preset: read_run(folder / preset).result for preset in request.presets}
     with reading(folder, "comparison of presets"):
         judgements = {preset: judge(result) for preset, result in results.items()}
-    return PresetComparison(request.config.methods, judgements)
+    return PresetComparison(next(iter(results.values())).methods, judgements)
 
 
 def _setups(setup: Setup, configs: Mapping[str, CheckConfig]) -> dict[str, Setup]:
@@ -248,7 +248,7 @@ def _compared(
     configs: Mapping[str, CheckConfig], found: Mapping[str, SanityResult], setups: Mapping[str, Setup]
 ) -> PresetComparison:
     return PresetComparison(
-        next(iter(configs.values())).methods,
+        next(iter(found.values())).methods,
         {name: judge(result, setups[name].metrics) for name, result in found.items()},
     )
 

@@ -54,6 +54,7 @@ class CheckConfig:
         interpolation: of the resizing, "bilinear" or "bicubic".
         train_images: how many images "train" uses.
         methods: names of attribution methods, or `package.module:name` or `./file.py:name` for those of one's own.
+        on_refused: of a method that the model cannot have, as Guided Backprop without a ReLU: "stop", or "skip" it.
         metrics: names of similarity metrics; None are the preset's, or else the usual ones.
         preset: a randomization protocol; `order`, `initializer`, `batch_norm` and `trials` replace its parts.
         stages: "layers", or "blocks" of the module tree; None takes the papers' stages where there is a table of them,
@@ -94,6 +95,7 @@ class CheckConfig:
     interpolation: str | None = None
     train_images: int = 10_000
     methods: tuple[str, ...] = DEFAULT_METHODS
+    on_refused: str = "stop"
     metrics: tuple[str, ...] | None = None
     preset: str = "adebayo"
     stages: str | None = None
@@ -128,6 +130,7 @@ class CheckConfig:
             ("interpolation", (self.interpolation,), INTERPOLATIONS),
             ("way to treat the last ReLU", (self.last_relu,), LAST_RELU),
             ("way to treat an error", (self.on_error,), ON_ERROR),
+            ("way to treat a refused method", (self.on_refused,), ON_ERROR),
         ):
             for name in names:
                 if name is not None and name not in table:

@@ -17,6 +17,7 @@ from probatum.experiments.build import (
     identity_of_subject,
     load_images,
     load_or_train,
+    methods_that_fit,
     preprocessing_of,
     rehearse,
     subject_of,
@@ -248,6 +249,7 @@ def attribution_run(request: Request, run: RunInWork) -> AttributionRun:
         memory_budget=run.memory_budget or config.memory_budget,
         skipped=tuple(skipped),
     )
+    methods, _ = methods_that_fit(config, methods, subject, run.say)
     determining = {**request.to_json(), **identity_of_code(config, subject.model)}
     return AttributionRun(config, subject, methods, run, determining, request.formats)
 

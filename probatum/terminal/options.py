@@ -23,6 +23,13 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def chosen_methods(options: "MethodOptions") -> dict[str, object]:
+    """The methods as settings: those that are named, or the usual ones that the model can have."""
+    if options.methods is None:
+        return {"methods": tuple(defaults("methods")), "on_refused": "skip"}
+    return {"methods": split(options.methods)}
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """The numbers in a list that is separated by commas."""
     try:
@@ -65,6 +72,13 @@ Methods = Annotated[
     str,
     typer.Option(
         help="Methods by name (`probatum list methods`) or of your own (module:name, ./file.py:name), by commas.",
+        autocompletion=some_of(listed(Kind.methods)),
+    ),
+]
+UsualMethods = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Methods by name, separated by commas; else those of {_DEFAULT_METHODS} that the model can have.",
         autocompletion=some_of(listed(Kind.methods)),
     ),
 ]
@@ -128,7 +142,7 @@ class NetworkOptions:
 class MethodOptions:
     """Attribution methods and their hyperparameters."""
 
-    methods: Methods = _DEFAULT_METHODS
+    methods: UsualMethods = None
     layer: Annotated[
         str | None,
         typer.Option(help="Grad-CAM's layer by dotted path; else the last feature map on every path to the logits."),
