@@ -47,9 +47,10 @@ class ReproductionConfig:
         paper: a key of `PAPERS`.
         figures: names of the paper's experiments, or its figures and tables, such as "figure10"; empty for all.
         preset: of `PRESETS`.
-        data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`, `sst2/`. Missing
+        data_dir: a folder with `MNIST/`, `FashionMNIST/`, `tiny-imagenet-200/`, `imagenet-samples/`, `imagenet-demo/`
+            (photographs of the figures of Adebayo et al. and of Wienecke and Hinrichs), `sst2/`. Missing
             data is substituted ("quick") or raises an error ("cpu", "paper").
-        photographs: a folder of photographs for the ImageNet experiments; None uses `imagenet-samples` in `data_dir`.
+        photographs: a folder of photographs for the ImageNet experiments; None uses those in `data_dir`.
         model: a torchvision model instead of the paper's pretrained one.
         weights: of that model: "default", "none" or a checkpoint file.
         text_model: a Hugging Face sentence classifier, by hub name or folder, for the text experiments.

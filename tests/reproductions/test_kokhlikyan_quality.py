@@ -14,8 +14,9 @@ from probatum.report import save_figure
 from probatum.reproductions import PAPERS
 from probatum.reproductions.base import Context, ReproductionConfig, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021 import digits_cnn, local_methods, smooth, table1
-from probatum.reproductions.kokhlikyan2021.judging import geometric_mean, number, ratios, rising, span, unchanged
+from probatum.reproductions.kokhlikyan2021.judging import SCALE, geometric_mean, number, rising, span, unchanged
 from probatum.reproductions.kokhlikyan2021.quality import InfidelityShare
+from probatum.reproductions.setting import Setting
 
 TINY = digits_cnn.DigitSizes(120, 60, TrainingConfig(2, 20, 1e-3), TrainingConfig(1, 20, 1e-3))
 STAGES = ["a", "b", "c", "d"]
@@ -45,7 +46,7 @@ def failed(findings):
 
 
 def facts_of(folder, **change):
-    common = {"trained": True, "substitution": "", "images": ["i"] * IMAGES, "trials": TRIALS, "stages": STAGES}
+    common = {"setting": Setting().to_json(), "images": ["i"] * IMAGES, "trials": TRIALS, "stages": STAGES}
     write_facts(folder, **common | change)
 
 
@@ -119,23 +120,19 @@ def test_kinks_vanish_from_a_smooth_function_alone():
     assert np.isnan(shares[0][2])  # a function that is constant has no slope to compare with
 
 
-def test_ratios_are_geometric_means_over_defined_pairs():
-    base = np.array([[1.0], [10.0], [0.0], [1.0]])
-    found = ratios(np.array([[2.0], [80.0], [5.0], [np.nan]]), base)
-    assert found.mean == pytest.approx(4.0)
-    assert (found.low, found.high) == (pytest.approx(2.0), pytest.approx(8.0))
+def test_a_rise_counts_from_the_stage_on_that_is_named():
+    scores, names = np.ones((5, IMAGES, TRIALS)), ["original", *STAGES]
+    scores[3:] = 4.0
+    assert rising("infidelity", names, scores, 3).verdict == "reproduced"
+    found = rising("infidelity", names, scores, 2)
+    assert found.verdict == "not reproduced"
+    assert ", b 1.00" in found.ours  # the stage that misses it
+    assert rising("infidelity", ["original", "c"], scores[[0, 3]], 3).verdict == "reproduced"  # of fewer the last
+    assert unchanged("infidelity", names, scores).verdict == "not reproduced"
+    assert unchanged("infidelity", names, scores**0.4).verdict == "reproduced"
+    assert span(scores, 2) == "1 → 1 to 4"
     assert geometric_mean(np.array([1.0, 100.0, 0.0, np.nan])) == pytest.approx(10.0)
     assert np.isnan(geometric_mean(np.zeros(2)))
-
-
-def test_a_rise_counts_from_the_stage_on_that_is_named():
-    scores = np.ones((5, IMAGES, TRIALS))
-    scores[3:] = 4.0
-    assert rising(scores, 3) == (pytest.approx(4.0), pytest.approx(4.0), True)
-    assert not rising(scores, 2)[2]
-    assert rising(scores[[0, 3]], 3)[2]  # of fewer stages the last
-    assert unchanged(scores) == (1.0, 4.0)
-    assert span(scores, 2) == "1 → 1 to 4"
 
 
 def test_numbers_are_short():
@@ -159,19 +156,19 @@ def store_smooth(folder, factors=(0.5, 0.5, 0.2), sensitivity=0.5, kinked=(1.0, 
     ("change", "expected"),
     [
         ({}, set()),
-        ({"factors": (1.1, 0.5, 0.2)}, {"smooth-softplus"}),
-        ({"factors": (0.5, 1.0, 0.2)}, {"smooth-logsumexp"}),
-        ({"factors": (0.5, 0.5, 3.0)}, {"smooth-both"}),
-        ({"sensitivity": 1.01}, {"smooth-robust"}),
-        ({"kinked": (0.2, 0.5, 0.1, 0.1)}, {"smooth-function"}),
-        ({"kinked": (0.2, 0.2, 0.1, 0.1)}, {"smooth-function"}),
+        ({"factors": (1.1, 0.5, 0.2)}, {"softplus-local", "softplus-global"}),
+        ({"factors": (0.5, 1.0, 0.2)}, {"logsumexp-local", "logsumexp-global"}),
+        ({"factors": (0.5, 0.5, 3.0)}, {"both-local", "both-global"}),
+        ({"sensitivity": 1.01}, {"robust-local", "robust-global"}),
+        ({"kinked": (0.2, 0.5, 0.1, 0.1)}, {"function-softplus"}),
+        ({"kinked": (0.2, 0.1, 0.1, 0.2)}, {"function-both"}),
     ],
 )
 def test_each_claim_of_the_smooth_networks_can_hold_and_fail(change, expected, tmp_path):
     store_smooth(tmp_path, **change)
     findings = smooth.judge(tmp_path)
-    assert len(findings) == 5
-    assert failed(findings) == expected
+    assert len(findings) == 11
+    assert failed(findings) == {f"smooth-{name}" for name in expected}
     assert all("not given in the paper" in finding.why for finding in findings)
     assert not any("predicted class" in finding.why for finding in findings)
 
@@ -189,13 +186,13 @@ def test_a_network_is_as_smooth_as_its_predictions_allow():
     assert smooth.chosen_sharpness(model, images, 1 - targets, None) == 50.0
 
 
-def test_one_variant_of_ig_alone_does_not_reproduce_a_smooth_network(tmp_path):
+def test_global_and_local_ig_are_judged_apart(tmp_path):
     store_smooth(tmp_path)
     with np.load(tmp_path / "arrays.npz") as stored:
         arrays = dict(stored)
     arrays["scores"][1, 0, 0, 0] = 2.0  # global IG with Softplus
     store_arrays(tmp_path, **arrays)
-    assert failed(smooth.judge(tmp_path)) == {"smooth-softplus"}
+    assert failed(smooth.judge(tmp_path)) == {"smooth-softplus-global"}
 
 
 def test_a_smooth_network_that_predicts_otherwise_is_named(tmp_path):
@@ -220,35 +217,39 @@ def store_table(folder, place=np.s_[:0], score=0.0, **change):
     ("place", "score", "expected"),
     [
         (np.s_[:0], 0.0, set()),
-        (np.s_[0, 0, 4], 0.9, {"table1-infidelity-rises"}),
-        (np.s_[1, 0, 3], 1.0, {"table1-infidelity-rises"}),
+        (np.s_[0, 0, 4], 0.9, {"table1-infidelity-rises-global"}),
+        (np.s_[1, 0, 3], 1.0, {"table1-infidelity-rises-local"}),
         (np.s_[1, 0, 2], 0.01, set()),  # before the third layer
-        (np.s_[1, 0, 1], 1.0, {"table1-first-layer-falls"}),
-        (np.s_[0, 1, 2], 2.3, {"table1-sensitivity-unchanged"}),
+        (np.s_[1, 0, 1], 1.0, {"table1-first-layer-falls-local"}),
+        (np.s_[0, 1, 2], 2.3, {"table1-sensitivity-unchanged-global"}),
         (np.s_[0, 1, 2], 1.0, {"table1-global-more-sensitive"}),
     ],
 )
 def test_each_claim_of_the_table_can_hold_and_fail(place, score, expected, tmp_path):
     store_table(tmp_path, place, score)
     findings = table1.judge(tmp_path)
-    assert len(findings) == 4
+    assert len(findings) == 7
     assert failed(findings) == expected
 
 
-def test_another_network_is_named_and_random_weights_are_not_judged(tmp_path):
-    store_table(tmp_path, substitution="X instead of Inception v3")
-    assert all("judged on X instead of Inception v3" in finding.why for finding in table1.judge(tmp_path))
-    store_table(tmp_path, trained=False)
-    assert set(verdicts(table1.judge(tmp_path)).values()) == {"not comparable"}
+def test_infidelity_is_not_judged_without_batch_norm(tmp_path):
+    setting = Setting(("X instead of Inception v3",), {SCALE[-1]: "X has none"})
+    store_table(tmp_path, setting=setting.to_json())
+    findings = table1.judge(tmp_path)
+    open_ = {name for name, verdict in verdicts(findings).items() if verdict == "not comparable"}
+    assert open_ == {
+        f"table1-{name}-{m}" for name in ("infidelity-rises", "first-layer-falls") for m in ("local", "global")
+    }
+    assert all(("judged on X" in f.why) == (f.claim.name not in open_) for f in findings)
 
 
 def test_a_stage_of_zero_maps_is_counted_and_proves_nothing(tmp_path):
     store_table(tmp_path, np.s_[:, :, 4], np.nan)
     findings = table1.judge(tmp_path)
-    assert failed(findings) == {"table1-infidelity-rises", "table1-global-more-sensitive"}
+    assert not failed(findings)
+    open_ = {name for name, verdict in verdicts(findings).items() if verdict == "undecided"}
+    assert {"table1-infidelity-rises-local", "table1-global-more-sensitive"} <= open_
     assert all("72 of 360 scores were undefined" in finding.why for finding in findings)
-    store_table(tmp_path, np.s_[:, :, 1:], np.nan)
-    assert "table1-sensitivity-unchanged" in failed(table1.judge(tmp_path))
 
 
 # ---- figure 6
@@ -274,9 +275,9 @@ def store_methods(folder, quality=(np.s_[:0], 0.0), similarity=(np.s_[:0], 0.0),
     ("change", "expected"),
     [
         ({}, set()),
-        ({"similarity": (np.s_[2, 1, -1], 0.2)}, {"local-methods-sensitive"}),
+        ({"similarity": (np.s_[2, 1, -1], 0.2)}, {"local-deeplift-sensitive"}),
         ({"similarity": (np.s_[2, 1, 0], 0.9)}, set()),  # before the last stage
-        ({"similarity": (np.s_[7, 1, -1], 0.05)}, {"local-modified-gradients-fail"}),
+        ({"similarity": (np.s_[7, 1, -1], 0.05)}, {"local-guided-grad-cam-fails"}),
         ({"quality": (np.s_[5, 0, 3], 0.9)}, {"local-infidelity-rises"}),
         ({"quality": (np.s_[5, 1, 1], 0.4)}, {"local-sensitivity-unchanged"}),
     ],
@@ -284,7 +285,7 @@ def store_methods(folder, quality=(np.s_[:0], 0.0), similarity=(np.s_[:0], 0.0),
 def test_each_claim_of_the_local_methods_can_hold_and_fail(change, expected, tmp_path):
     store_methods(tmp_path, **change)
     findings = local_methods.judge(tmp_path)
-    assert len(findings) == 4
+    assert len(findings) == 10
     assert failed(findings) == expected
 
 

@@ -20,12 +20,16 @@ class DigitSizes:
         test_images: number of test images that measure accuracy; None for all.
         true: training on true labels.
         permuted: training on permuted labels.
+        memorized: training images whose permuted labels are learned; None for all.
+        trainings: of each kind, from other initial weights.
     """
 
     train_images: int | None
     test_images: int | None
     true: TrainingConfig
     permuted: TrainingConfig
+    memorized: int | None = None
+    trainings: int = 3
 
 
 MEMORIZED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
@@ -42,6 +46,14 @@ SIZES = {
         1000,
         TrainingConfig(8, 50, 1e-3, schedule="linear"),
         TrainingConfig(80, 50, 1e-3, monitor="train", target_accuracy=MEMORIZED),
+        memorized=300,
+    ),
+    "cpu": DigitSizes(
+        20_000,
+        2000,
+        TrainingConfig(8, 50, 1e-3, schedule="linear"),
+        TrainingConfig(150, 50, 1e-3, monitor="train", target_accuracy=MEMORIZED),
+        memorized=2000,
     ),
 }
 """The paper does not describe its network or training; these are from Adebayo et al. 2018, which it follows."""
@@ -75,16 +87,16 @@ def trained_cnn(
     context: Context,
     digits: Digits,
     config: TrainingConfig,
-    labels: Int64[Tensor, " image"],
+    labels: Int64[Tensor, " some"],
     *,
     start: int,
     what: str,
 ) -> tuple[nn.Module, TrainingReport]:
-    """Train the basic CNN from the initial weights of seed `start`."""
+    """Train the basic CNN from the initial weights of seed `start` on as many images as there are labels."""
     model = load_model("basic_cnn", "none", seed=start).to(context.device)
     report = train_once(
         model,
-        digits.train.images,
+        digits.train.images[: len(labels)],
         labels,
         digits.test.images,
         labels_of(digits.test),

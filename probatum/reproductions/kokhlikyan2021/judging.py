@@ -1,53 +1,65 @@
 """From judged claims to findings that name every substitution, and the statistics that rules use."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from probatum.report import Interval, bootstrap_interval
 from probatum.reproductions.base import Claim, Finding
-from probatum.reproductions.findings import joined, verdict
+from probatum.reproductions.rules import Mean, Outcome, above, all_of, between, ratio
+from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting, conclude
+
+BATCH_NORM = "batch norm"
+BERT = "BERT"
+STEPS = "50 steps of IG"
+POINTS = "161 points of a line"
+IMAGES = (PRETRAINED, PHOTOGRAPHS)
+"""What every claim on Inception v3 is about."""
+SCALE = (*IMAGES, BATCH_NORM)
+"""What claims on infidelity under randomization are about: without batch norm it follows the scale of the logit."""
 
 
 class Judged(NamedTuple):
-    """A claim, our number in words, True if its rule is met, and the rule."""
+    """A claim and what its rule says."""
 
     claim: Claim
-    ours: str
-    holds: bool
-    rule: str
+    outcome: Outcome
 
 
 def findings(facts: dict[str, Any], judged: Sequence[Judged], note: str = "") -> list[Finding]:
-    """Make the findings of an experiment on the network that its facts describe.
+    """Make the findings of an experiment in the setting that its facts describe.
 
     Args:
-        facts: with `trained` and `substitution`.
+        facts: with `setting`.
         judged: the claims.
-        note: added to all rules.
+        note: added to all reasons.
     """
-    found = []
-    for claim, ours, holds, why in judged:
-        judgement = verdict(holds)
-        if not facts["trained"]:
-            judgement, why = "not comparable", "the network has random weights, so nothing learned is destroyed"
-        elif facts["substitution"]:
-            why = f"{why}; judged on {facts['substitution']}"
-        found.append(Finding(claim, ours, judgement, joined(why, note)))
-    return found
+    setting = Setting.from_json(facts["setting"])
+    return [conclude(claim, outcome, setting, note) for claim, outcome in judged]
 
 
-def ratios(scores: Float[np.ndarray, "*stages image trial"], base: Float[np.ndarray, "image trial"]) -> Interval:
-    """Geometric mean over images and trials of scores / base, with its 95 % bootstrap interval.
+def smaller(**sizes: tuple[int, int]) -> dict[str, str]:
+    """Sizes below the paper's, for `Setting`: of steps and points, (ours, theirs)."""
+    known = {"steps": (STEPS, "{} steps"), "points": (POINTS, "{} points")}
+    return {known[key][0]: known[key][1].format(ours) for key, (ours, theirs) in sizes.items() if ours < theirs}
 
-    Pairs in which a score is undefined or 0 have no ratio and are left out.
+
+def worst(what: str, stages: Sequence[str], means: Callable[[str, int], Mean], first: int, *, high: bool) -> Mean:
+    """The mean at the stage, from row `first` on, whose interval reaches furthest against the rule.
+
+    Args:
+        what: is measured.
+        stages: names of the rows.
+        means: of a description and a row.
+        first: row from which on the rule has to hold; the last one where there are fewer.
+        high: True if high values break the rule.
     """
-    pairs = (scores > 0) & (base > 0)  # False for NaN
-    logarithms = np.log(np.where(pairs, scores, np.nan)) - np.log(np.where(pairs, base, np.nan))
-    mean, low, high = (np.exp(values) for values in bootstrap_interval(logarithms))
-    return Interval(mean, low, high)
+    rows = range(min(first, len(stages) - 1), len(stages))
+    found = [means(f"{what}, {stages[row]}", row) for row in rows]
+    if high:
+        return max(found, key=lambda mean: np.nan_to_num(mean.high, nan=np.inf))
+    return min(found, key=lambda mean: np.nan_to_num(mean.low, nan=-np.inf))
 
 
 def counted(facts: dict[str, Any], trials: int | None = None) -> str:
@@ -96,29 +108,21 @@ UNCHANGED = 2.0
 """Factor within which a score counts as almost unchanged; the paper's increase by at most 1.6."""
 
 
-def rising(scores: Float[np.ndarray, "stage image trial"], first: int) -> tuple[float, float, bool]:
-    """Return the smallest and largest ratio to the trained network from row `first` on, and True if all exceed 1.
+def rising(what: str, stages: Sequence[str], scores: Float[np.ndarray, "stage image trial"], first: int) -> Outcome:
+    """The score is above that of the trained network, row 0, at every stage from row `first` on."""
 
-    Row 0 is the trained network; with fewer rows only the last one counts. A ratio exceeds 1 if its interval does.
-    """
-    found = ratios(scores[min(first, len(scores) - 1) :], scores[0])
-    return float(found.mean.min()), float(found.mean.max()), bool((found.low > 1).all())
+    def of(words: str, row: int) -> Mean:
+        return ratio(words, scores[row], scores[0], "image", "trial")
 
-
-def unchanged(scores: Float[np.ndarray, "stage image trial"]) -> tuple[float, float]:
-    """Return the smallest and largest mean of any stage over images and trials, relative to the trained network, row 0.
-
-    Stages without a defined score are left out; both are NaN if no stage has one.
-    """
-    means = defined_mean(scores)
-    found = means[1:] / means[0]
-    found = found[~np.isnan(found)]
-    return (float(found.min()), float(found.max())) if found.size else (float("nan"), float("nan"))
+    return above(worst(f"{what} / that of the trained network", stages, of, first, high=False), 1.0)
 
 
-def flat_rule(which: str) -> str:
-    """Write the rule of `unchanged`."""
-    return (
-        f"rule: the mean over images and trials is between 1/{UNCHANGED:g} and {UNCHANGED:g} times the trained "
-        f"network's at every stage, for {which}"
-    )
+def unchanged(what: str, stages: Sequence[str], scores: Float[np.ndarray, "stage image trial"]) -> Outcome:
+    """The score stays within a factor of `UNCHANGED` of the trained network's, row 0, at every stage."""
+
+    def of(words: str, row: int) -> Mean:
+        return ratio(words, scores[row], scores[0], "image", "trial")
+
+    title = f"{what} / that of the trained network"
+    ends = [worst(title, stages, of, 1, high=high) for high in (False, True)]
+    return all_of(between(mean, 1 / UNCHANGED, UNCHANGED) for mean in ends)

@@ -1,6 +1,6 @@
 """Figure 2: the logit along five input dimensions and the quality of IG, for smooth and non-smooth networks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,17 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
-from probatum.reproductions.findings import estimate
 from probatum.reproductions.kokhlikyan2021.judging import (
+    IMAGES,
+    POINTS,
+    STEPS,
     Judged,
     counted,
     defined_mean,
     findings,
     geometric_mean,
     number,
-    ratios,
+    smaller,
     undefined_note,
 )
 from probatum.reproductions.kokhlikyan2021.quality import (
@@ -50,6 +52,7 @@ from probatum.reproductions.kokhlikyan2021.quality import (
 )
 from probatum.reproductions.kokhlikyan2021.subjects import Subject, load_subject, network_of
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES, ig_variants
+from probatum.reproductions.rules import Outcome, below, fact, ratio
 
 NETWORKS = {"trained": "trained network", "randomized": "network with all layers Xavier-randomized"}
 SHARPNESS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -94,7 +97,8 @@ class SmoothSizes:
 
 PHOTOGRAPH_SIZES = {
     "paper": SmoothSizes(images=10, trials=10, steps=50),
-    "quick": SmoothSizes(images=3, trials=1, steps=8, samples=20, points=31),
+    "cpu": SmoothSizes(images=10, trials=1, steps=50, points=161),
+    "quick": SmoothSizes(images=5, trials=1, steps=8, samples=20, points=31),
 }
 DIGIT_SIZES = SmoothSizes(images=10, trials=1, steps=20, points=201)
 
@@ -104,6 +108,8 @@ def compute(context: Context, folder: Path) -> None:
     config = context.config
     sizes = context.pick(PHOTOGRAPH_SIZES) if network_of(context) else DIGIT_SIZES
     subject = load_subject(context, sizes.images)
+    small = smaller(steps=(sizes.steps, 50), points=(sizes.points, 161))
+    subject = replace(subject, setting=replace(subject.setting, smaller=small))
     images = subject.data.images.to(context.device)
     targets = subject.probabilities(images, config.memory_budget).argmax(1)
     dimensions = chosen_dimensions(subject, images[:1], targets[:1], config.memory_budget)
@@ -260,29 +266,40 @@ def _protocol(facts: dict[str, Any]) -> str:
     )
 
 
-def _claim(name: str, statement: str, paper: str) -> Claim:
-    return Claim(f"smooth-{name}", "Figure 2, section 3", statement, paper)
+def _claim(name: str, statement: str, paper: str, *about: str) -> Claim:
+    return Claim(f"smooth-{name}", "Figure 2, section 3", statement, paper, (*IMAGES, *about))
 
 
-SMOOTHER = _claim(
-    "function",
-    "With Softplus, LogSumExp or both, the logit along five input dimensions becomes smoother.",
-    "seen by eye",
-)
-LOWER = {
-    1: _claim("softplus", "Softplus instead of ReLU lowers the infidelity of IG.", "drops significantly"),
-    2: _claim("logsumexp", "LogSumExp instead of MaxPool lowers the infidelity of IG.", "a similar phenomenon"),
-    3: _claim("both", "Softplus and LogSumExp together lower the infidelity of IG.", "significantly improves"),
+_NAMES = {1: ("softplus", "Softplus instead of ReLU"), 2: ("logsumexp", "LogSumExp instead of MaxPool"),
+          3: ("both", "Softplus and LogSumExp together")}  # fmt: skip
+_PAPER = {1: "drops significantly", 2: "a similar phenomenon", 3: "significantly improves"}
+SMOOTHER = {
+    variant: _claim(
+        f"function-{name}", f"{what}: the logit along five input dimensions becomes smoother.", "seen by eye", POINTS
+    )
+    for variant, (name, what) in _NAMES.items()
 }
-ROBUST = _claim(
-    "robust", "Softplus and LogSumExp together make explanations more robust: max-sensitivity decreases.", "more robust"
-)
+LOWER = {
+    (variant, method): _claim(
+        f"{name}-{method}", f"{what}: the infidelity of {IG_TITLES[method]} is lower.", _PAPER[variant], STEPS
+    )
+    for variant, (name, what) in _NAMES.items()
+    for method in ("local", "global")
+}
+ROBUST = {
+    method: _claim(
+        f"robust-{method}",
+        f"Softplus and LogSumExp together: the max-sensitivity of {IG_TITLES[method]} is lower.",
+        "more robust",
+    )
+    for method in ("local", "global")
+}
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judge the five claims, on the trained network."""
+    """Judge the claims on figure 2, on the trained network."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
-    judged = [_smoother(arrays), *(_lower(arrays, variant) for variant in LOWER), _robust(arrays)]
+    judged = [*_smoother(arrays), *_lower(arrays), *_robust(arrays)]
     count = len(facts["images"])
     changed = ", ".join(
         f"{variant.title} {count - same} of {count}"
@@ -298,47 +315,38 @@ def judge(folder: Path) -> list[Finding]:
     return findings(facts, judged, "; ".join(filter(None, notes)))
 
 
-def _smoother(arrays: dict[str, np.ndarray]) -> Judged:
+def _smoother(arrays: dict[str, np.ndarray]) -> list[Judged]:
     jumps = kinks(arrays["profiles"])[:, 0]  # (variant,) of the trained networks
-    return Judged(
-        SMOOTHER,
-        ", ".join(f"{number(float(jumps[v]))} ({variant.title})" for v, variant in enumerate(VARIANTS)),
-        bool((jumps[1:] <= 0.9 * jumps[0]).all()),
-        "rule: the squared jumps of the slope, in units of the mean squared slope, are at least a tenth less for each "
-        "of the three",
+    rule = (
+        "along the five input values that figure 2 shows, the squared jumps of the slope, in units of the mean squared "
+        "slope, are at least a tenth less"
     )
+    return [
+        Judged(claim, fact(jumps[v] <= 0.9 * jumps[0], f"{number(float(jumps[0]))} → {number(float(jumps[v]))}", rule))
+        for v, claim in SMOOTHER.items()
+    ]
 
 
-def _lower(arrays: dict[str, np.ndarray], variant: int) -> Judged:
-    words, holds = [], []
-    for method, title in ((1, "local"), (0, "global")):
-        scores = arrays["scores"][:, method]  # (variant, metric, state, image, trial)
-        trained = ratios(scores[variant, 0, 0, :, :1], scores[0, 0, 0, :, :1])
-        before, after = (geometric_mean(scores[v, METRICS.index(SHARE), 0]) for v in (0, variant))
-        share = f"share of the response {number(before)} → {number(after)}"
-        words.append(f"{title} × {estimate(trained, number)} ({share})")
-        holds.append(bool(trained.high < 1))
-    return Judged(
-        LOWER[variant],
-        "; ".join(words),
-        all(holds),
-        "rule: the geometric mean over images of infidelity / infidelity of the trained network with ReLU and MaxPool "
-        "is below 1 with its 95 % interval, for local and for global IG",
-    )
+def _against_the_original(arrays: dict[str, np.ndarray], metric: str, variant: int, method: str) -> Outcome:
+    """The score of a trained variant is below that of the network with ReLU and MaxPool."""
+    scores = arrays["scores"][:, list(IG_TITLES).index(method), METRICS.index(metric), 0, :, 0]  # (variant, image)
+    what = f"{TITLES[metric].lower()} / that with ReLU and MaxPool"
+    return below(ratio(what, scores[variant], scores[0], "image"), 1.0)
 
 
-def _robust(arrays: dict[str, np.ndarray]) -> Judged:
-    k = METRICS.index("max-sensitivity")
-    both = {
-        title: ratios(arrays["scores"][3, m, k, 0, :, :1], arrays["scores"][0, m, k, 0, :, :1])
-        for m, title in ((1, "local"), (0, "global"))
-    }
-    return Judged(
-        ROBUST,
-        "; ".join(f"{title} × {estimate(ratio, number)}" for title, ratio in both.items()),
-        all(bool(ratio.high < 1) for ratio in both.values()),
-        "rule: the geometric mean over images of the ratio is below 1 with its 95 % interval, for local and global IG",
-    )
+def _lower(arrays: dict[str, np.ndarray]) -> list[Judged]:
+    judged = []
+    for (variant, method), claim in LOWER.items():
+        shares = arrays["scores"][:, list(IG_TITLES).index(method), METRICS.index(SHARE), 0]
+        before, after = (geometric_mean(shares[v]) for v in (0, variant))
+        outcome = _against_the_original(arrays, "infidelity", variant, method)
+        share = f"; share of the response {number(before)} → {number(after)}"
+        judged.append(Judged(claim, replace(outcome, ours=outcome.ours + share)))
+    return judged
+
+
+def _robust(arrays: dict[str, np.ndarray]) -> list[Judged]:
+    return [Judged(c, _against_the_original(arrays, "max-sensitivity", 3, method)) for method, c in ROBUST.items()]
 
 
 SMOOTH = Experiment(

@@ -12,8 +12,12 @@ from probatum.experiments.build import preprocessing_of
 from probatum.models import load_model, model_spec
 from probatum.randomization import StagePlan, automatic_stages, stages_from_table
 from probatum.reproductions.base import Context
+from probatum.reproductions.findings import joined
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
 from probatum.reproductions.kokhlikyan2021.digits_cnn import load_digits, trained_cnn
+from probatum.reproductions.kokhlikyan2021.judging import BATCH_NORM, SCALE
+from probatum.reproductions.networks import before_last_relu
+from probatum.reproductions.setting import PRETRAINED, Setting
 from probatum.runs.fingerprint import weights_hash
 
 INCEPTION_STAGES = (
@@ -37,7 +41,7 @@ class Subject:
         plan: its stages.
         data: on the CPU.
         trained: False if the weights are random.
-        substitution: network and data used instead of Inception v3 on photographs; "" if none.
+        setting: what replaced Inception v3 on photographs.
         layer: of Grad-CAM; None for the one that it finds.
         class_names: of the network's classes, or None.
     """
@@ -47,7 +51,7 @@ class Subject:
     plan: StagePlan
     data: ImageSet
     trained: bool
-    substitution: str
+    setting: Setting
     layer: str | None = None
     class_names: tuple[str, ...] | None = field(default=None, repr=False)
 
@@ -62,7 +66,7 @@ class Subject:
             "preset": context.config.preset,
             "network": self.title,
             "trained": self.trained,
-            "substitution": self.substitution,
+            "setting": self.setting.to_json(),
             "weights_sha256": weights_hash(self.model),
             "images": list(self.data.image_names),
             "seed": context.config.seed,
@@ -110,14 +114,22 @@ def _photographs(context: Context, name: str, count: int) -> Subject:
     plan = stages_from_table(model, table, images=first) if table else automatic_stages(model, first)
     trained = config.weights != "none"
     weights = {"default": "torchvision's weights", "none": "random weights"}.get(config.weights, "given weights")
-    instead = "" if name == "inception_v3" else f"{spec.title} instead of Inception v3"
+    model, layer = before_last_relu(model, data.images)
+    lacks = {} if trained else {PRETRAINED: "the weights are random: give --weights"}
+    if not any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+        lacks[BATCH_NORM] = (
+            f"{spec.title} has none: under Xavier the scale of its logits, and so infidelity, changes by orders of "
+            "magnitude; give --model inception_v3"
+        )
+    stand_in = joined(f"{spec.title} instead of Inception v3", layer)
+    setting = Setting(() if name == "inception_v3" else (stand_in,), lacks)
     return Subject(
         f"{spec.title} ({weights}) on {data.name}",
         model,
         plan,
         data,
         trained,
-        instead,
+        setting,
         spec.grad_cam_layer,
         spec.class_names,
     )
@@ -145,7 +157,10 @@ def _digits(context: Context, count: int) -> Subject:
         stages_from_table(model, spec.stages),
         data,
         True,
-        f"the basic CNN on {digits.title} instead of Inception v3 on photographs",
+        Setting(
+            (f"the basic CNN on {digits.title} instead of Inception v3 on photographs",),
+            dict.fromkeys(SCALE, "a small CNN on digits was used: give --model inception_v3, or another network"),
+        ),
         spec.grad_cam_layer,
         data.class_names,
     )

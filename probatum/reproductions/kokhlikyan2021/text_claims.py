@@ -7,12 +7,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from probatum.experiments.text.cascade import METRICS
-from probatum.report import bootstrap_interval
 from probatum.reproductions.base import Claim, Finding, read_facts, stored_arrays
-from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, number
+from probatum.reproductions.kokhlikyan2021.judging import Judged, findings, worst
+from probatum.reproductions.kokhlikyan2021.text_subject import TEXT
+from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
+from probatum.reproductions.rules import Mean, Outcome, above, all_of, below, between, fact, measure, ratio
 
 NEAR_ZERO = 0.2
-"""A median within ± this is close to zero: unrelated scores of ten words correlate by about ±1/√10 = ±0.3."""
+"""A mean within ± this is close to zero: unrelated scores of ten words correlate by about ±1/√10 = ±0.3."""
 ABOVE_CHANCE = 0.1
 FLAT = 0.9
 """A |cosine| with equal scores for all tokens above which scores hardly distinguish words."""
@@ -27,15 +29,18 @@ def chance_cosine(directions: Int[np.ndarray, "*any"]) -> Float[np.ndarray, "*an
 
 
 def _claim(name: str, where: str, statement: str, paper: str) -> Claim:
-    return Claim(f"text-{name}", where, statement, paper)
+    return Claim(f"text-{name}", where, statement, paper, TEXT)
 
 
-COSINE = _claim(
-    "cosine-zero",
-    "Figure 3, section 3",
-    "For text the median cosine of both variants of IG is close to zero from the first randomized layer on.",
-    "close to zero",
-)
+COSINE = {
+    key: _claim(
+        f"cosine-zero-{key}",
+        "Figure 3, section 3",
+        f"For text the cosine of {title} is close to zero from the first randomized layer on.",
+        "medians close to zero",
+    )
+    for key, title in IG_TITLES.items()
+}
 DISSIMILAR = _claim(
     "dissimilar",
     "Figure 3, section 3",
@@ -48,63 +53,63 @@ MULTIPLIER = _claim(
     "Unlike for images, global IG keeps no more similarity than local IG.",
     "both are sensitive to the parameters",
 )
-EUCLIDEAN = _claim(
-    "euclidean",
-    "Figure 8, appendix B",
-    "By Euclidean distance, explanations are dissimilar directly after the first layer, for global and local IG.",
-    "seen by eye",
-)
-MEAN = _claim(
-    "ten-sentences",
-    "Figure 9, appendix B",
-    "The mean cosine of ten sentences behaves like that of one: close to zero for both variants.",
-    "patterns similar to those of one sentence",
-)
-RANKS = _claim(
-    "spearman-zero",
-    "Figure 11, appendix B",
-    "The median rank correlation is close to zero for both variants.",
-    "close to zero, with more variance than for images",
-)
-INFIDELITY = _claim(
-    "infidelity-low",
-    "Figure 3, table 2",
-    "Infidelity stays low or decreases when layers are randomized, for both variants.",
-    "0.1 to 1.5 times the original",
-)
-SENSITIVITY = _claim(
-    "sensitivity-low",
-    "Figure 3, table 2",
-    "Max-sensitivity stays low or decreases when layers are randomized, for both variants.",
-    "0.8 to 1.0 times the original",
-)
+EUCLIDEAN = {
+    key: _claim(
+        f"euclidean-{key}",
+        "Figure 8, appendix B",
+        f"By Euclidean distance, explanations of {title} are dissimilar directly after the first layer.",
+        "seen by eye",
+    )
+    for key, title in IG_TITLES.items()
+}
+RANKS = {
+    key: _claim(
+        f"spearman-zero-{key}",
+        "Figure 11, appendix B",
+        f"The rank correlation of {title} is close to zero.",
+        "medians close to zero, with more variance than for images",
+    )
+    for key, title in IG_TITLES.items()
+}
+INFIDELITY = {
+    key: _claim(
+        f"infidelity-low-{key}",
+        "Figure 3, table 2",
+        f"Infidelity of {title} stays low or decreases when layers are randomized.",
+        "0.1 to 1.5 times the original",
+    )
+    for key, title in IG_TITLES.items()
+}
+SENSITIVITY = {
+    key: _claim(
+        f"sensitivity-low-{key}",
+        "Figure 3, table 2",
+        f"Max-sensitivity of {title} stays low or decreases when layers are randomized.",
+        "0.8 to 1.0 times the original",
+    )
+    for key, title in IG_TITLES.items()
+}
+UNITS = ("sentence", "trial")
 
 
 def judge(folder: Path) -> list[Finding]:
-    """Judge the eight claims."""
+    """Judge the claims on text under randomization."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
-    scores = {key: arrays["scores"][:, METRICS.index(key)] for key in METRICS}  # (method, stage, sentence, trial)
-    quality = arrays["quality"]
-    judged = [
-        _medians(COSINE, np.median(scores["cosine"], axis=(2, 3)), "of the cosine over sentences and trials"),
-        _dissimilar(scores["cosine"], arrays["directions"]),
-        _multiplier(scores["cosine"]),
-        _euclidean(scores["euclidean"]),
-        _medians(
-            MEAN, np.median(scores["cosine"].mean(axis=2), axis=2), "over trials of the cosine's mean over sentences"
-        ),
-        _medians(
-            RANKS,
-            np.median(scores["spearman"], axis=(2, 3)),
-            "of the rank correlation over sentences and trials",
-            f" (standard deviation {scores['spearman'].std(axis=(2, 3)).mean():.2f})",
-        ),
-        _low(INFIDELITY, quality[:, 0], "infidelity is a square of logits and grows with their scale", NOTHING),
-        _low(SENSITIVITY, quality[:, 1], "relative to the length of the scores"),
-    ]
+    live = np.where(arrays["constant"][:, None] > 0, np.nan, arrays["scores"])
+    scores = {key: live[:, METRICS.index(key)] for key in METRICS}  # (method, stage, sentence, trial)
+    quality, stages = arrays["quality"], facts["stages"]
+    judged = [_dissimilar(stages, scores["cosine"], arrays["directions"]), _multiplier(scores["cosine"])]
+    for m, key in enumerate(IG_TITLES):
+        judged += [
+            Judged(COSINE[key], _near_zero("cosine", stages, scores["cosine"][m])),
+            Judged(RANKS[key], _near_zero("rank correlation", stages, scores["spearman"][m])),
+            Judged(EUCLIDEAN[key], _far("distance of scores of length 1", stages, scores["euclidean"][m])),
+            Judged(INFIDELITY[key], _low("infidelity", stages, quality[m, 0], NOTHING)),
+            Judged(SENSITIVITY[key], _low("max-sensitivity", stages, quality[m, 1])),
+        ]
     notes = []
     if constant := int((arrays["constant"] > 0).sum()):
-        notes.append(f"{constant} of {arrays['constant'].size} comparisons had constant scores")
+        notes.append(f"{constant} of {arrays['constant'].size} comparisons had constant scores, left out")
     if undefined := int(np.isnan(quality).sum()):
         notes.append(f"{undefined} of {quality.size} infidelities and max-sensitivities are undefined")
     for variant, flatness in zip(("global", "local"), arrays["flatness"].mean(axis=1), strict=True):
@@ -116,70 +121,49 @@ def judge(folder: Path) -> list[Finding]:
     return findings(facts, judged, "; ".join(notes))
 
 
-def _medians(claim: Claim, medians: Float[np.ndarray, "method stage"], what: str, more: str = "") -> Judged:
-    furthest = [float(row[np.abs(row).argmax()]) for row in medians]
-    return Judged(
-        claim,
-        f"median furthest from zero: global {furthest[0]:.2f}, local {furthest[1]:.2f}{more}",
-        bool((np.abs(medians) <= NEAR_ZERO).all()),
-        f"rule: the median {what} lies within ±{NEAR_ZERO} at every stage, for both",
-    )
+def _furthest(
+    what: str, stages: list[str], scores: Float[np.ndarray, "stage sentence trial"], *, high: bool, first: int = 0
+) -> Mean:
+    """The mean over sentences and trials at the stage whose interval reaches furthest against the rule."""
+    return worst(what, stages, lambda words, row: measure(words, scores[row], *UNITS), first, high=high)
 
 
-def _dissimilar(cosines: Float[np.ndarray, "method stage sentence trial"], directions: np.ndarray) -> Judged:
-    """Judge absolute cosines, since cosines near +1 and −1 can also have a median of zero."""
-    sizes, chance = np.abs(cosines).mean(axis=3), chance_cosine(directions)  # (method, stage, sentence)
-    excess = (sizes - chance[:, None]).mean(axis=2)
-    held = (excess <= ABOVE_CHANCE).all(axis=0)  # (stage,)
-    missed = np.flatnonzero(~held).max(initial=-1) + 1  # stages up to the last at which the rule is missed
-    since = f"from stage {missed + 1} of {len(held)} on" if missed < len(held) else "not even at the last stage"
-    return Judged(
-        DISSIMILAR,
-        f"mean |cosine| after the first stage: global {sizes[0, 0].mean():.2f}, local {sizes[1, 0].mean():.2f}; of "
-        f"random directions: {chance[0].mean():.2f}, {chance[1].mean():.2f}; the rule is met {since}",
-        bool(held.all()),
-        f"rule: the mean |cosine| is at most {ABOVE_CHANCE} above that of random directions in as many words at every "
-        "stage, for both; absolute values, since cosines of +1 and −1 in turn have a median of zero",
-    )
+def _near_zero(what: str, stages: list[str], scores: Float[np.ndarray, "stage sentence trial"]) -> Outcome:
+    """Judge the mean at the stages where it is lowest and highest."""
+    ends = [_furthest(what, stages, scores, high=high) for high in (False, True)]
+    return all_of(between(mean, -NEAR_ZERO, NEAR_ZERO) for mean in ends)
+
+
+def _far(what: str, stages: list[str], scores: Float[np.ndarray, "stage sentence trial"]) -> Outcome:
+    """Judge the distance at the stage where it is least; that of unrelated scores is √2."""
+    return above(_furthest(what, stages, scores, high=False), 1.0)
+
+
+def _dissimilar(
+    stages: list[str], cosines: Float[np.ndarray, "method stage sentence trial"], directions: np.ndarray
+) -> Judged:
+    """Judge absolute cosines above chance, since cosines of +1 and −1 in turn have a mean of zero."""
+    excess = np.abs(cosines) - chance_cosine(directions)[:, None, :, None]
+    what = "|cosine| of {} less that of random directions in as many words"
+    ends = [_furthest(what.format(t), stages, excess[m], high=True) for m, t in enumerate(IG_TITLES.values())]
+    return Judged(DISSIMILAR, all_of(below(mean, ABOVE_CHANCE) for mean in ends))
 
 
 def _multiplier(cosines: Float[np.ndarray, "method stage sentence trial"]) -> Judged:
-    gaps = (np.abs(cosines[0]) - np.abs(cosines[1])).mean(axis=0)  # (sentence, trial)
-    mean, low, high = (float(end) for end in bootstrap_interval(gaps))
-    return Judged(
-        MULTIPLIER,
-        f"mean |cosine|, global less local: {mean:+.2f} [{low:+.2f}, {high:+.2f}]",
-        high <= ABOVE_CHANCE,
-        f"rule: the 95 % interval of the difference, over all stages, ends at or below {ABOVE_CHANCE}",
-    )
-
-
-def _euclidean(distances: Float[np.ndarray, "method stage sentence trial"]) -> Judged:
-    medians = np.median(distances, axis=(2, 3))
-    return Judged(
-        EUCLIDEAN,
-        f"median after the first stage: global {medians[0, 0]:.2f}, local {medians[1, 0]:.2f}; least at any stage: "
-        f"{medians[0].min():.2f}, {medians[1].min():.2f}",
-        bool((medians >= 1).all()),
-        "rule: the median distance of the scores, which have length 1, is at least 1 at every stage, for both; that of "
-        "unrelated scores is √2",
-    )
+    gaps = np.nanmean(np.abs(cosines[0]) - np.abs(cosines[1]), axis=0)  # (sentence, trial)
+    gap = measure("|cosine| over all stages, global less local", gaps, *UNITS)
+    return Judged(MULTIPLIER, below(gap, ABOVE_CHANCE))
 
 
 def _low(
-    claim: Claim, scores: Float[np.ndarray, "method stage sentence trial"], unit: str, least: float = 0.0
-) -> Judged:
-    means = np.nanmean(scores, axis=(2, 3))
-    ratios = means[:, 1:] / means[:, :1]
-    ours = [
-        f"{variant} {number(row.min())} to {number(row.max())} times the original's {number(mean)}"
-        for variant, row, mean in zip(("global", "local"), ratios, means[:, 0], strict=True)
-    ]
-    return Judged(
-        claim,
-        ", ".join(ours),
-        bool(((ratios <= LOW) | (means[:, 1:] <= least)).all()),
-        f"rule: the mean over sentences and trials is at most {LOW} times that of the trained classifier"
-        + (f", or at most {least:g} (rounding error)," if least else "")
-        + f" at every stage, for both; {unit}",
-    )
+    what: str, stages: list[str], scores: Float[np.ndarray, "stage sentence trial"], least: float = 0.0
+) -> Outcome:
+    """Judge the ratio to the trained classifier's where it is highest; scores up to `least` are rounding error."""
+    means = np.nanmean(scores, axis=(1, 2))
+    rows = [0, *(row for row in range(1, len(means)) if means[row] > least)]
+    if len(rows) == 1:
+        return fact(True, f"{what} at most {means[1:].max():.1e}", f"it is at most {least:g}, the rounding error")
+    title = f"{what} / that of the trained classifier"
+    names = [["original", *stages][row] for row in rows]
+    kept = scores[rows]
+    return below(worst(title, names, lambda words, row: ratio(words, kept[row], kept[0], *UNITS), 1, high=True), LOW)

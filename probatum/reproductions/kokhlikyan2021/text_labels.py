@@ -46,7 +46,7 @@ class TextLabelSizes:
         sentences: number of explained sentences.
         words: maximum number of words per sentence.
         steps: of IG.
-        permuted: number of training sentences whose permuted labels the small encoder memorizes; BERT uses all.
+        permuted: number of training sentences whose permuted labels are memorized; 0 is all.
         shown: number of sentences in the figure.
     """
 
@@ -59,6 +59,7 @@ class TextLabelSizes:
 
 SIZES = {
     "paper": TextLabelSizes(sentences=10, words=40, steps=50, permuted=0),
+    "cpu": TextLabelSizes(sentences=10, words=40, steps=50, permuted=2000),
     "quick": TextLabelSizes(sentences=10, words=12, steps=50, permuted=1000),
 }
 
@@ -68,8 +69,8 @@ def compute(context: Context, folder: Path) -> None:
     config = context.config
     sizes = context.pick(SIZES)
     data = load_text_data(context)
-    tuned = config.preset == "paper"
-    networks = tuned_berts(context, data) if tuned else small_encoders(context, data, sizes.permuted)
+    train = small_encoders if config.substitutes else tuned_berts
+    networks = train(context, data, sizes.permuted)
     sentences = sentences_of(data, sizes.sentences, sizes.words, config.seed)
     methods = methods_of(networks.true, sizes.steps)
     how: dict[str, Any] = {"seed": config.seed, "memory_budget": config.memory_budget}
@@ -101,12 +102,11 @@ def compute(context: Context, folder: Path) -> None:
         folder,
         preset=config.preset,
         classifier=networks.title,
-        substitution=networks.substitution,
-        trained=True,
+        setting=networks.setting.to_json(),
         data=data.key,
         accuracy=networks.accuracy,
         memorized=networks.memorized,
-        memorized_sentences=len(data.train) if tuned else min(sizes.permuted, len(data.train)),
+        memorized_sentences=min(sizes.permuted or len(data.train), len(data.train)),
         training_sentences=len(data.train),
         agreement=networks.agreement,
         sentences=list(sentences),

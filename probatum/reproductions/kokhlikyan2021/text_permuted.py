@@ -8,7 +8,14 @@ from probatum.models import TrainingReport
 from probatum.models.text import TextModel
 from probatum.randomization import permute_labels
 from probatum.reproductions.base import Context
-from probatum.reproductions.kokhlikyan2021.text_subject import BERT, TextData, small_encoder, tuned_bert
+from probatum.reproductions.kokhlikyan2021.text_subject import (
+    BERT,
+    TextData,
+    small_encoder,
+    text_setting,
+    tuned_bert,
+)
+from probatum.reproductions.setting import Setting
 
 MEMORIZED = 0.95  # of the permuted labels, as in Adebayo et al. 2018
 MEMORIZING = replace(FINE_TUNING, epochs=50, monitor="train", target_accuracy=MEMORIZED)
@@ -20,7 +27,7 @@ class Classifiers:
 
     Args:
         title: for captions.
-        substitution: classifiers used instead of the paper's; "" if none.
+        setting: what replaced the paper's.
         true: trained on the true labels.
         again: trained on the true labels, from other initial weights.
         permuted: trained on permuted labels.
@@ -30,7 +37,7 @@ class Classifiers:
     """
 
     title: str
-    substitution: str
+    setting: Setting
     true: TextModel
     again: TextModel
     permuted: TextModel
@@ -53,33 +60,35 @@ def small_encoders(context: Context, data: TextData, permuted_sentences: int) ->
     )
     return _classifiers(
         f"{true.title} on {data.title}",
-        f"a {true.title} on {data.title} instead of BERT on SST-2",
+        text_setting(f"a {true.title}", data, small=True),
         (true, again, permuted),
         (report, by_heart),
         agreement,
     )
 
 
-def tuned_berts(context: Context, data: TextData) -> Classifiers:
-    """Fine-tune BERT, or the given checkpoint, three times."""
+def tuned_berts(context: Context, data: TextData, permuted_sentences: int) -> Classifiers:
+    """Fine-tune BERT, or the given checkpoint, three times; at last on permuted labels, of some sentences or all."""
     source = context.config.text_model or BERT
-    permuted = permute_labels(data.train.labels, context.config.seed)
-    shuffled = replace(data.train, labels=permuted.labels, decisive=None)
+    memorized = data.train.subset(range(min(permuted_sentences or len(data.train), len(data.train))))
+    permuted = permute_labels(memorized.labels, context.config.seed)
+    shuffled = replace(memorized, labels=permuted.labels, decisive=None)
     true, report = tuned_bert(context, source, data)
     again, _ = tuned_bert(context, source, data, again=1)
     other, by_heart = tuned_bert(context, source, replace(data, train=shuffled, test=shuffled), MEMORIZING)
-    instead = f"{true.title}, fine-tuned further, instead of BERT" if context.config.text_model else ""
+    instead = f"{true.title}, fine-tuned further," if context.config.text_model else ""
+    setting = text_setting(instead, data, small=False)
     return _classifiers(
-        f"{true.title} on {data.title}", instead, (true, again, other), (report, by_heart), permuted.agreement
+        f"{true.title} on {data.title}", setting, (true, again, other), (report, by_heart), permuted.agreement
     )
 
 
 def _classifiers(
     title: str,
-    substitution: str,
+    setting: Setting,
     models: tuple[TextModel, TextModel, TextModel],
     reports: tuple[TrainingReport, TrainingReport],
     agreement: float,
 ) -> Classifiers:
     accuracy, memorized = (report.best_accuracy for report in reports)
-    return Classifiers(title, substitution, *models, accuracy, memorized, agreement)
+    return Classifiers(title, setting, *models, accuracy, memorized, agreement)

@@ -14,9 +14,13 @@ from probatum.models import TrainingReport
 from probatum.models.text import TextModel, TextTraining, load_text_classifier
 from probatum.reproductions.base import Context
 from probatum.reproductions.kokhlikyan2021.variants import ig_variants
+from probatum.reproductions.setting import Setting
 
 BERT = "google-bert/bert-base-uncased"
 """The paper fine-tunes "BERT" of Hugging Face with default settings, without naming the checkpoint."""
+BERT_CLAIM, SST2 = "BERT", "SST-2"
+TEXT = (BERT_CLAIM, SST2)
+"""What every claim on text is about."""
 SENTENCE = "it is such a fantastic movie"
 """The sentence of the paper's figures 10 and 12."""
 
@@ -46,13 +50,13 @@ class TextSubject:
         title: of the classifier with its data, for captions.
         model: in eval mode, on its device.
         accuracy: on the test sentences; None if it was not trained here.
-        substitution: classifier and data used instead of BERT, fine-tuned on SST-2; "" if none.
+        setting: what replaced BERT, fine-tuned on SST-2.
     """
 
     title: str
     model: TextModel
     accuracy: float | None
-    substitution: str
+    setting: Setting
 
 
 def load_text_data(context: Context) -> TextData:
@@ -74,13 +78,32 @@ def load_text_subject(context: Context, data: TextData) -> TextSubject:
         model = load_text_classifier(config.text_model).to(context.device)
         title, accuracy, name = f"{model.title}, as given", None, f"the given classifier {model.title}"
     else:
-        tuned = config.preset == "paper"
+        tuned = not config.substitutes
         model, report = tuned_bert(context, BERT, data) if tuned else small_encoder(context, data, config.seed)
         accuracy = report.best_accuracy
         title = f"{'BERT' if tuned else model.title} (test accuracy {accuracy:.3f})"
         name = "" if tuned else f"a {model.title}"
-    substitution = f"{name} on {data.title} instead of BERT on SST-2" if name else ""
-    return TextSubject(f"{title} on {data.title}", model, accuracy, substitution)
+    small = config.text_model is None and config.substitutes
+    return TextSubject(f"{title} on {data.title}", model, accuracy, text_setting(name, data, small=small))
+
+
+def text_setting(name: str, data: TextData, *, small: bool) -> Setting:
+    """What replaced BERT on SST-2.
+
+    Args:
+        name: of the classifier with an article; "" for BERT.
+        data: that it was trained on.
+        small: True for the small encoder, which a claim about BERT cannot be judged on.
+    """
+    lacks = {}
+    if small:
+        lacks[BERT_CLAIM] = (
+            "a small encoder was used, whose pooling by the mean makes local IG nearly the same for all tokens: give "
+            "--text-model FOLDER, or --preset cpu"
+        )
+    if data.key != "sst2":
+        lacks[SST2] = f"{data.title} were used: give sst2/ in the folder of --data-dir"
+    return Setting((f"{name} on {data.title} instead of BERT on SST-2",) if name else (), lacks)
 
 
 def tuned_bert(

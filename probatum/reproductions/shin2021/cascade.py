@@ -14,11 +14,13 @@ from probatum.experiments.levels import store_levels
 from probatum.maps import get_reduction
 from probatum.models.stages import Stages
 from probatum.randomization import automatic_stages, preset, stages_from_table
-from probatum.report import Interval, curves_figure, grid_figure
+from probatum.report import curves_figure, grid_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
-from probatum.reproductions.findings import estimate, mean_over_images, verdict
-from probatum.reproductions.shin2021.setting import METHODS, METRICS, SAMPLES, methods, sentence
+from probatum.reproductions.rules import Mean, above, all_of, between, fact, measure
+from probatum.reproductions.setting import Setting, conclude
+from probatum.reproductions.shin2021.setting import METHODS, METRICS, SAMPLES, mean_of_defined, methods, sentence
 from probatum.reproductions.shin2021.subjects import (
+    IMAGES,
     Subject,
     digit_subjects,
     photograph_subjects,
@@ -34,7 +36,7 @@ class CascadeSizes:
     digits: int
 
 
-SIZES = {"paper": CascadeSizes(20, 20), "quick": CascadeSizes(4, 20)}
+SIZES = {"paper": CascadeSizes(20, 20), "cpu": CascadeSizes(20, 20), "quick": CascadeSizes(6, 20)}
 
 
 def compute(context: Context, folder: Path) -> None:
@@ -93,8 +95,7 @@ def _check(context: Context, subject: Subject, folder: Path) -> tuple[dict[str, 
         "stages": list(result.stages),
         "head": _head(subject.stages, result.stages),
         "shown": subject.class_names[result.targets[0]],
-        "substitution": subject.substitution,
-        "comparable": subject.comparable,
+        "setting": subject.setting.to_json(),
     }
     return facts, arrays
 
@@ -115,7 +116,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         protocol = (
             f"Preset {facts['preset']}: {network['title']} on {network['data']}, randomized once with N(0, 0.01²) from "
             f"the output down, seed {facts['seed']}; maps of the predicted class, SmoothGrad n = {SAMPLES}, σ = 20/255."
-        ) + sentence(network["substitution"])
+        ) + sentence("; ".join(network["setting"]["stand_ins"]))
         figures[f"figure5-{name}"] = grid_figure(
             arrays[f"{name}-maps"],
             list(METHODS.values()),
@@ -130,107 +131,93 @@ def draw(folder: Path) -> dict[str, Figure]:
             metric_title=METRICS["magnitude"].title,
             column_titles=network["stages"],
             ceiling={"SmoothGrad": float(arrays[f"{name}-ceiling"][0].mean())},
-            caption=f"Figure 6. {protocol}",
+            caption=f"Figure 6. {protocol} Images with a map at each stage: {_live(scores[:, 0])}.",
         )
     return figures
 
 
-RANDOM = Claim(
-    "towards-0",
+def _live(scores: Float[np.ndarray, "method stages images"]) -> str:
+    """How many images have a map at each stage, for each method."""
+    counts = np.isfinite(scores).sum(axis=2)
+    each = (f"{title} {', '.join(map(str, row))}" for title, row in zip(METHODS.values(), counts, strict=True))
+    return f"{'; '.join(each)} of {scores.shape[2]}"
+
+
+RANDOM = {
+    method: Claim(
+        f"towards-0-{method}",
+        "Figure 6",
+        f"With all layers randomized the correlation of {title} approaches 0.",
+        "close to 0 at the last layer",
+        IMAGES,
+    )
+    for method, title in METHODS.items()
+}
+LATE = {
+    "smoothgrad": Claim(
+        "smoothgrad-late",
+        "Figure 5",
+        "SmoothGrad deteriorates more with the convolutions than with the classifier.",
+        "severe from the convolutions on, by eye",
+        IMAGES,
+    ),
+    "grad-cam": Claim(
+        "grad-cam-late",
+        "Figure 5",
+        "Grad-CAM deteriorates more with the convolutions than with the classifier.",
+        "slightly, then greatly, by eye",
+        IMAGES,
+    ),
+}
+BELOW = Claim(
+    "grad-cam-below", "Figure 6", "Grad-CAM deteriorates more than SmoothGrad.", "lower SRC", IMAGES, "main result"
+)
+DEEPER = Claim(
+    "vgg-lower",
     "Figure 6",
-    "With all layers randomized the correlation of both methods approaches 0.",
-    "close to 0 at the last layer",
+    "At the end SmoothGrad is closer to 0 with VGG-11 than with AlexNet.",
+    "closer",
+    (*IMAGES, "AlexNet and VGG-11"),
 )
-LATE = Claim(
-    "grad-cam-late",
-    "Figure 5",
-    "Grad-CAM deteriorates slightly with the classifier's layers and greatly with the convolutions.",
-    "seen by eye",
-)
-SMOOTH = Claim(
-    "smoothgrad-late", "Figure 5", "SmoothGrad's deterioration becomes severe from the convolutions on.", "seen by eye"
-)
-BELOW = Claim("grad-cam-below", "Figure 6", "Grad-CAM deteriorates more than SmoothGrad.", "lower SRC")
-DEEPER = Claim("vgg-lower", "Figure 6", "At the end SmoothGrad is closer to 0 with VGG-11 than with AlexNet.", "closer")
 
 
 def judge(folder: Path) -> list[Finding]:
-    """The findings of section 4.2; a mean is over the maps that are not constant."""
+    """The findings of section 4.2; methods are compared on the maps that are constant under neither."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     networks = facts["networks"]
     scores = {network["title"]: arrays[f"{network['name']}-scores"][:, 0] for network in networks}
-    heads = {network["title"]: network["head"] for network in networks}
-    ends = {title: mean_over_images(values[:, -1]) for title, values in scores.items()}
-    comparable = all(network["comparable"] for network in networks)
-    comparable &= all(bool(np.isfinite(end.mean).all()) for end in ends.values())
-    note = "".join(sentence(words) for words in sorted({network["substitution"] for network in networks}))
-
-    def finding(claim: Claim, ours: str, held: bool, rule: str) -> Finding:
-        return Finding(claim, ours, verdict(held) if comparable else "not comparable", f"rule: {rule}.{note}")
-
-    missing = sum(int(np.isnan(values[:, -1]).sum()) for values in scores.values())
-    count = sum(values[:, -1].size for values in scores.values())
-    differences = {
-        title: mean_over_images(_mean_over_stages(values[0] - values[1])) for title, values in scores.items()
-    }
-    steps = "mean SRC falls by more over the convolutions than over the classifier"
-    findings = [
-        finding(
-            RANDOM,
-            f"{_both(ends)}; {missing} of {count} maps constant, left out",
-            all((abs(end.mean) <= 0.2).all() for end in ends.values()),
-            "mean SRC of magnitudes after the last stage within 0.2 of 0 for both methods",
-        ),
-        finding(LATE, *_steps({title: values[1] for title, values in scores.items()}, heads), steps),
-        finding(SMOOTH, *_steps({title: values[0] for title, values in scores.items()}, heads), steps),
-        finding(
-            BELOW,
-            ", ".join(f"{title} {estimate(one)} less" for title, one in differences.items()),
-            all(float(one.low) > 0 for one in differences.values()),
-            "the 95 % interval of SmoothGrad less Grad-CAM, mean over stages, paired by image, is above 0",
-        ),
-    ]
+    setting = _setting_of_all(networks)
+    findings = []
+    for row, method in enumerate(METHODS):
+        ends = (measure(f"{title}: SRC after the last stage", one[row, -1], "image") for title, one in scores.items())
+        findings.append(conclude(RANDOM[method], all_of(between(end, -0.2, 0.2) for end in ends), setting))
+        heads = {network["title"]: network["head"] for network in networks}
+        later = (_later(title, one[row], heads[title]) for title, one in scores.items())
+        findings.append(conclude(LATE[method], all_of(above(mean, 0.0) for mean in later), setting))
+    less = (
+        measure(f"{title}: mean SRC over stages, SmoothGrad less Grad-CAM", mean_of_defined(one[0] - one[1]), "image")
+        for title, one in scores.items()
+    )
+    findings.append(conclude(BELOW, all_of(above(mean, 0.0) for mean in less), setting))
     if len(networks) == 2:
         first, second = (abs(values[0, -1]) for values in scores.values())
-        closer = mean_over_images(first - second)
-        findings.append(
-            finding(
-                DEEPER,
-                f"{estimate(closer)} closer, {_both(ends)}",
-                float(closer.low) > 0,
-                "the 95 % interval of |SRC| of AlexNet less that of VGG-11, paired by image, is above 0",
-            )
-        )
+        outcome = above(measure(f"|SRC| at the end, {' less '.join(scores)}", first - second, "image"), 0.0)
     else:
-        findings.append(Finding(DEEPER, _both(ends), "not comparable", f"it takes AlexNet and VGG-11.{note}"))
-    return findings
+        outcome = fact(False, "one network", "|SRC| of AlexNet less that of VGG-11 is above 0")
+    return [*findings, conclude(DEEPER, outcome, setting)]
 
 
-def _steps(scores: dict[str, np.ndarray], heads: dict[str, int]) -> tuple[str, bool]:
-    """Write the scores after the classifier and at the end; True if the convolutions lose more than the classifier."""
-    parts, held = [], True
-    for title, values in scores.items():
-        whole = mean_over_images(
-            np.concatenate([np.ones_like(values[:1]), values])
-        )  # (1 + stage,), from the trained network
-        after, end = (Interval(*(part[stage] for part in whole)) for stage in (heads[title], -1))
-        held &= bool(after.mean - end.mean > 1 - after.mean)
-        parts.append(f"{title} {estimate(after)} after the classifier, {estimate(end)} at the end")
-    return "; ".join(parts), held
+def _setting_of_all(networks: list[dict[str, Any]]) -> Setting:
+    """What was replaced in any of the networks."""
+    each = [Setting.from_json(network["setting"]) for network in networks]
+    lacks = {thing: why for setting in each for thing, why in setting.lacks.items()}
+    if len(networks) != 2:
+        lacks[DEEPER.about[-1]] = "one network was given: leave --model out"
+    return Setting(tuple(dict.fromkeys(one for setting in each for one in setting.stand_ins)), lacks)
 
 
-def _mean_over_stages(values: Float[np.ndarray, "stages images"]) -> Float[np.ndarray, " images"]:
-    """The mean of the scores that are defined; NaN where none is."""
-    count = np.isfinite(values).sum(axis=0)
-    return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
-
-
-def _both(ends: dict[str, Interval]) -> str:
-    """The last stage's scores of both methods, for each network, as a text."""
-    return "; ".join(
-        f"{title} "
-        + ", ".join(
-            f"{name} {estimate(Interval(*(part[row] for part in end)))}" for row, name in enumerate(METHODS.values())
-        )
-        for title, end in ends.items()
-    )
+def _later(title: str, values: Float[np.ndarray, "stages images"], head: int) -> Mean:
+    """By how much the convolutions lower the SRC more than the classifier, whose stages are the first `head`."""
+    after, end = values[head - 1], values[-1]
+    what = f"{title}: fall of SRC over the convolutions less that over the classifier"
+    return measure(what, 2 * after - end - 1, "image")

@@ -56,6 +56,16 @@ class LabelSizes:
 _PAPER = TrainingConfig(250, 16, 0.001, "sgd", 0.9, monitor="train", target_accuracy=0.95)
 SIZES = {
     "paper": LabelSizes(1.0, 200, 100, 10_000, {"alexnet": _PAPER, "vgg11": _PAPER}),
+    "cpu": LabelSizes(
+        0.25,
+        200,
+        100,
+        1_000,
+        {
+            "alexnet": TrainingConfig(250, 16, 5e-4, "adam", monitor="train", target_accuracy=0.95),
+            "vgg11": TrainingConfig(250, 16, 2e-4, "adam", monitor="train", target_accuracy=0.95),
+        },
+    ),
     "quick": LabelSizes(
         0.125,
         200,
@@ -68,21 +78,22 @@ SIZES = {
     ),
 }
 
+TRAININGS = 3
 MODELS = {
-    "true": ("true labels", 0),
-    "permuted": ("permuted labels", 0),
-    "true-again": ("true labels, other first weights", 1),
-    "permuted-again": ("permuted labels, other first weights", 1),
+    f"{labels}-{turn}": (f"{labels} labels, {turn + 1} of {TRAININGS}", turn)
+    for turn in range(TRAININGS)
+    for labels in ("true", "permuted")
 }
 """The trained networks: their labels, and what is added to the seed of first weights, order of images and dropout."""
 
 COMPARED = {
-    "permuted": "true | permuted labels",
-    "permuted-again": "true | permuted labels, other first weights",
-    "true-again": "true | true labels, other first weights",
+    "true | permuted labels": ("permuted", 0),
+    "true | permuted labels, other first weights": ("permuted", 1),
+    "true | true labels, other first weights": ("true", 1),
 }
-"""With which network that of the true labels is compared. The first is the paper's, whose appendix has one seed: both
-networks begin with the same weights. The other two tell what the labels do from what the first weights do."""
+"""With which labels, and training how much later, each network of true labels is compared. The first is the paper's,
+whose appendix has one seed: both networks begin with the same weights. The other two tell what the labels do from what
+the first weights do."""
 
 
 def digits(context: Context, sizes: LabelSizes) -> tuple[ImageSet, ImageSet]:
@@ -132,7 +143,7 @@ def compute(context: Context, folder: Path) -> None:
     labels = labels_of(test_set)
     chosen = test_set.subset(range(sizes.explained))
     shown = int((labels_of(chosen) == SHOWN).nonzero()[0])
-    scores = np.empty((len(METRICS), len(NETWORKS), len(COMPARED), len(METHODS), sizes.explained))
+    scores = np.empty((len(METRICS), len(NETWORKS), len(COMPARED), TRAININGS, len(METHODS), sizes.explained))
     ceiling = np.empty((len(METRICS), len(NETWORKS), sizes.explained))
     drawn = np.empty((len(NETWORKS), len(MODELS), len(METHODS), *chosen.images.shape[2:]), dtype=np.float32)
     networks = {}
@@ -145,17 +156,19 @@ def compute(context: Context, folder: Path) -> None:
             training[key] = {"epochs": len(report.history), "train": report.best_accuracy, "test": tested}
             table = methods(MNIST_RGB_64, LAYERS[network])
             maps[key] = _explained(context, model, chosen, table, f"{TITLES[network]}, {MODELS[key][0]}")
-            if key == "true":
+            if key == "true-0":
                 smooth = {"smoothgrad": table["smoothgrad"]}
                 again = _explained(context, model, chosen, smooth, f"{TITLES[network]}, noise ceiling", seed=1)
                 for index, metric in enumerate(METRICS):
-                    ceiling[index, row] = _correlate(metric, maps["true"]["smoothgrad"], again["smoothgrad"])
+                    ceiling[index, row] = _correlate(metric, maps[key]["smoothgrad"], again["smoothgrad"])
             for method, name in enumerate(METHODS):
                 drawn[row, column, method] = get_reduction("abs-normalized")(maps[key][name][shown : shown + 1])[0, 0]
-        for column, key in enumerate(COMPARED):
-            for method, name in enumerate(METHODS):
-                for index, metric in enumerate(METRICS):
-                    scores[index, row, column, method] = _correlate(metric, maps["true"][name], maps[key][name])
+        for column, (kind, later) in enumerate(COMPARED.values()):
+            for turn in range(TRAININGS):
+                true, other = maps[f"true-{turn}"], maps[f"{kind}-{(turn + later) % TRAININGS}"]
+                for method, name in enumerate(METHODS):
+                    for index, metric in enumerate(METRICS):
+                        scores[index, row, column, turn, method] = _correlate(metric, true[name], other[name])
         networks[network] = training
     store_arrays(folder, scores=scores, ceiling=ceiling, maps=drawn, picture=chosen.pictures()[shown].numpy())
     write_facts(
@@ -203,7 +216,7 @@ def _scale(width: float) -> str:
 def draw(folder: Path) -> dict[str, Figure]:
     """Figure 3, the maps of one digit, and Figure 4, the correlations over all of them."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
-    pairs = [(n, m) for n in range(len(NETWORKS)) for m, key in enumerate(MODELS) if not key.endswith("again")]
+    pairs = [(n, m) for n in range(len(NETWORKS)) for m, key in enumerate(MODELS) if key.endswith("-0")]
     names, keys = list(NETWORKS), list(MODELS)
     maps = grid_figure(
         [[arrays["maps"][n, m, method] for n, m in pairs] for method in range(len(METHODS))],
@@ -219,9 +232,10 @@ def draw(folder: Path) -> dict[str, Figure]:
         limits=(-1.0, 1.0),
         hollow=("SmoothGrad, signed values",),
         reference=(0.0, "unrelated maps"),
-        caption=f"Figure 4. {_protocol(facts)} Dots: mean over {arrays['scores'].shape[-1]} test images; bars: the "
-        "range of 95 % of the images (2.5th to 97.5th percentile). Noise ceiling: SmoothGrad of the network of true "
-        f"labels against itself under other noise. Left out, for one map is constant: {constants(arrays)}.",
+        caption=f"Figure 4. {_protocol(facts)} Dots: mean over {TRAININGS} pairs of trainings and "
+        f"{arrays['scores'].shape[-1]} test images; bars: the range of 95 % of the scores (2.5th to 97.5th "
+        "percentile). Noise ceiling: SmoothGrad of a network of true labels against itself under other noise. Left "
+        f"out, for one map is constant: {constants(arrays)}.",
     )
     return {"figure3": maps, "figure4": dots}
 
@@ -230,12 +244,12 @@ def _rows(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, Interval]]:
     """The rows of Figure 4."""
     rows = {}
     for n, network in enumerate(NETWORKS):
-        for c, title in enumerate(COMPARED.values()):
-            magnitude, signed = arrays["scores"][:, n, c]
+        for c, title in enumerate(COMPARED):
+            magnitude, signed = arrays["scores"][:, n, c]  # (training, method, image)
             rows[f"{TITLES[network]}: {title}"] = {
-                "SmoothGrad": percentile_range(magnitude[0]),
-                "SmoothGrad, signed values": percentile_range(signed[0]),
-                "Grad-CAM": percentile_range(magnitude[1]),
+                "SmoothGrad": percentile_range(magnitude[:, 0].ravel()),
+                "SmoothGrad, signed values": percentile_range(signed[:, 0].ravel()),
+                "Grad-CAM": percentile_range(magnitude[:, 1].ravel()),
             }
         magnitude, signed = arrays["ceiling"][:, n]
         rows[f"{TITLES[network]}: noise ceiling"] = {
@@ -255,9 +269,9 @@ def _protocol(facts: dict[str, Any]) -> str:
 
 
 def constants(arrays: dict[str, np.ndarray]) -> str:
-    """The number of pairs of each method that have a constant map."""
-    missing = np.isnan(arrays["scores"][0])  # (network, comparison, method, image)
+    """How many pairs of each method have a constant map."""
+    missing = np.isnan(arrays["scores"][0])  # (network, comparison, training, method, image)
     return ", ".join(
-        f"{title} {int(missing[:, :, m].sum())} of {missing[:, :, m].size} pairs"
+        f"{title} {int(missing[..., m, :].sum())} of {missing[..., m, :].size} pairs"
         for m, title in enumerate(METHODS.values())
     )

@@ -54,6 +54,13 @@ def percentile_range(scores: Float[np.ndarray, " images"]) -> Interval:
     return Interval(np.asarray(center), np.asarray(low), np.asarray(high))
 
 
+def mean_of_defined(values: Float[np.ndarray, "rows *columns"]) -> Float[np.ndarray, "*columns"]:
+    """The mean over the rows that are defined; NaN where none is."""
+    count = np.isfinite(values).sum(axis=0)
+    means: Float[np.ndarray, "*columns"] = np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
+    return means
+
+
 def sentence(words: str) -> str:
     """Words as a further sentence of a caption or a reason; nothing where there are none."""
     return f" {words[0].upper()}{words[1:]}." if words else ""

@@ -11,8 +11,14 @@ from probatum.experiments.build import preprocessing_of
 from probatum.models import load_model, model_spec
 from probatum.models.stages import STAGES, Stages
 from probatum.reproductions.base import Context
+from probatum.reproductions.findings import joined
+from probatum.reproductions.networks import before_last_relu
+from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting
 from probatum.reproductions.shin2021 import labels
 from probatum.reproductions.shin2021.setting import LAYERS, NETWORKS, TITLES
+
+IMAGES = (PRETRAINED, PHOTOGRAPHS)
+"""What claims on the pretrained networks are about."""
 
 SHOWN = "broccoli"  # the photograph of Figures 2 and 5, where it is among the given ones
 
@@ -29,8 +35,7 @@ class Subject:
         class_names: of the network's classes.
         stages: (name, module paths) from the output to the input, or None: layer by layer.
         layer: that Grad-CAM reads, or None: the one that it finds.
-        substitution: networks and images used instead of the paper's, in words; "" if none.
-        comparable: False if the weights are random, or digits replace the photographs.
+        setting: what replaced the paper's networks and images.
     """
 
     name: str
@@ -40,8 +45,7 @@ class Subject:
     class_names: tuple[str, ...]
     stages: Stages | None
     layer: str | None
-    substitution: str
-    comparable: bool
+    setting: Setting
 
 
 def wants_photographs(context: Context) -> bool:
@@ -64,19 +68,21 @@ def photograph_subjects(context: Context, count: int) -> list[Subject]:
         if spec.channels != 3 or spec.class_names is None:
             raise InvalidInput(f"{spec.title} takes no photographs; give --model alexnet, vgg11 or squeezenet1_0, say")
         random = config.weights == "none"
-        notes = [f"{spec.title} instead of AlexNet and VGG-11"] if name not in NETWORKS else []
-        notes += ["the weights are random"] if random else []
+        data = load_photographs(files, preprocessing_of(spec))
+        loaded = load_model(name, config.weights, seed=config.seed).to(context.device)
+        model, behind = before_last_relu(loaded, data.images)
+        stand_ins = (joined(f"{spec.title} instead of AlexNet and VGG-11", behind),) if name not in NETWORKS else ()
+        lacks = {PRETRAINED: "the weights are random: give --weights"} if random else {}
         subjects.append(
             Subject(
                 name=name,
                 title=f"{spec.title} with random weights" if random else spec.title,
-                model=load_model(name, config.weights, seed=config.seed).to(context.device),
-                data=load_photographs(files, preprocessing_of(spec)),
+                model=model,
+                data=data,
                 class_names=spec.class_names,
                 stages=spec.stages,
                 layer=spec.grad_cam_layer,
-                substitution="; ".join(notes),
-                comparable=not random,
+                setting=Setting(stand_ins, lacks),
             )
         )
     return subjects
@@ -87,22 +93,21 @@ def digit_subjects(context: Context, count: int) -> list[Subject]:
     sizes = context.pick(labels.SIZES)
     train_set, test_set = labels.digits(context, sizes)
     title = DATASETS[train_set.name].title
-    substitution = (
+    stand_in = (
         f"AlexNet and VGG-11 of appendix B at {sizes.width:g} of the printed widths, trained on {sizes.train_images} "
-        f"images of {title}, instead of pretrained networks, and test digits instead of photographs; "
-        "give --model and --weights to use a pretrained network"
+        f"images of {title}, instead of pretrained networks, and test digits instead of photographs"
     )
+    missing = "small networks were trained on digits: give --model, --weights and --photographs or --data-dir"
     return [
         Subject(
             name=name,
             title=TITLES[name],
-            model=labels.trained(context, name, "true", sizes, train_set, test_set)[0],
+            model=labels.trained(context, name, "true-0", sizes, train_set, test_set)[0],
             data=replace(test_set.subset(range(count)), name=title),
             class_names=test_set.class_names or (),
             stages=STAGES[name],
             layer=LAYERS[name],
-            substitution=substitution,
-            comparable=False,
+            setting=Setting((stand_in,), dict.fromkeys(IMAGES, missing)),
         )
         for name in NETWORKS
     ]

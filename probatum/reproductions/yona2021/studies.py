@@ -70,6 +70,7 @@ class YonaSizes:
 # The paper states the 250 training images of a class, of the 500 that Tiny-ImageNet has; the rest are our choice.
 SIZES = {
     "paper": YonaSizes(60_000, 10_000, 20, 5, 10_000, 2_000, 250, 20, 500, 10, 6),
+    "cpu": YonaSizes(60_000, 10_000, 10, 3, 5_000, 1_000, 250, 6, 200, 10, 4),
     "quick": YonaSizes(16_000, 2_000, 6, 3, 2_500, 500, 250, 8, 100, 10, 4),
 }
 
@@ -143,7 +144,8 @@ def half_study(context: Context, examples: bool) -> Study:
             "titles": {"digit": "Digit model", "half": "Half-digit model"},
             "targets": "the logit that each model predicts",
             "weights": "2/3 (digits) and 1/3 (halved digits)",
-            "region_rule": "the bottom half of the image, which the second task may delete",
+            "region_rule": "the bottom half of the image, which the second task may delete (as section 4.1 says; the "
+            "caption of Figure 1 says the top half)",
             "tested": len(test),
             "setting": _digits_setting(root, len(images)).to_json(),
         },
