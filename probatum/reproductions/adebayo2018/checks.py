@@ -24,6 +24,7 @@ from probatum.report import curves_figure, grid_figure
 from probatum.report.style import MapStyle
 from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS, title_of_method
 from probatum.reproductions.base import Context
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import live_counts, live_scores
 from probatum.runs.files import read_arrays, write_arrays, write_json
 from probatum.runs.fingerprint import weights_hash
@@ -98,11 +99,6 @@ def panel(
 ) -> Float[np.ndarray, "*stage height width"]:
     """One of the versions that `reduced` stored."""
     return np.asarray(maps[..., 0 if style == "abs-normalized" else 1, :, :], dtype=np.float32)
-
-
-def drawable(panels: Float[np.ndarray, "stage height width"]) -> list[np.ndarray | None]:
-    """The maps of a row; None, drawn as a hatched cell, for a constant one, which shows nothing."""
-    return [None if values.min() == values.max() else values for values in panels]
 
 
 def pictures_of(folder: Path) -> list[np.ndarray]:

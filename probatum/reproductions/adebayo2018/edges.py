@@ -13,7 +13,7 @@ from probatum.maps import REDUCTIONS, get_reduction
 from probatum.metrics import SSIM, Metric, get_metric, is_constant
 from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.bars import bars_figure
-from probatum.reproductions.adebayo2018.checks import displayed, drawable, panel, read_panels, titles_of, write_panels
+from probatum.reproductions.adebayo2018.checks import displayed, panel, read_panels, titles_of, write_panels
 from probatum.reproductions.adebayo2018.photographs import imagenet_task
 from probatum.reproductions.adebayo2018.rules import PAIR_REASON
 from probatum.reproductions.adebayo2018.setting import (
@@ -36,6 +36,7 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import Mean, above, measure
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting, conclude
 

@@ -10,11 +10,12 @@ from probatum.maps import REDUCTIONS
 from probatum.randomization import PRESETS, automatic_stages, stages_from_table
 from probatum.report import methods_figure
 from probatum.reproductions.adebayo2018 import rules
-from probatum.reproductions.adebayo2018.checks import draw_check, drawable, panel, pictures_of, stored_check
+from probatum.reproductions.adebayo2018.checks import draw_check, panel, pictures_of, stored_check
 from probatum.reproductions.adebayo2018.photographs import imagenet_task
 from probatum.reproductions.adebayo2018.setting import PAIR, SIZES, methods_for
 from probatum.reproductions.base import Claim, Context, Finding, Role, read_facts, write_facts
 from probatum.reproductions.findings import not_computed
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting, conclude
 
 WHERE = "cascading randomization of Inception v3"

@@ -31,7 +31,7 @@ from probatum.metrics import get_metric, is_constant
 from probatum.randomization import permute_labels
 from probatum.report import bootstrap_interval, grid_figure
 from probatum.report.bars import bars_figure
-from probatum.reproductions.adebayo2018.checks import STYLES, drawable, panel, reduced
+from probatum.reproductions.adebayo2018.checks import STYLES, panel, reduced
 from probatum.reproductions.adebayo2018.rules import PAIR_REASON
 from probatum.reproductions.adebayo2018.setting import (
     CONTROL,
@@ -59,6 +59,7 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import Mean, Outcome, above, all_of, between, fact, measure
 from probatum.reproductions.setting import Setting, conclude
 

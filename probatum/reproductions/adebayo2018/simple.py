@@ -27,7 +27,7 @@ from probatum.randomization import stream
 from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.bars import bars_figure
 from probatum.report.style import MapStyle
-from probatum.reproductions.adebayo2018.checks import displayed, drawable, panel, read_panels, titles_of, write_panels
+from probatum.reproductions.adebayo2018.checks import displayed, panel, read_panels, titles_of, write_panels
 from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, STRUCTURE, likeness
 from probatum.reproductions.adebayo2018.photographs import SHOWN_FIRST, photograph_files
 from probatum.reproductions.adebayo2018.setting import CONTROL, SIZES, datasets, load_small
@@ -40,6 +40,7 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import above, fact, measure, ratio
 from probatum.reproductions.setting import conclude
 from probatum.runs.cache import train_once

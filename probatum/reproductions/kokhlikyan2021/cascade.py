@@ -29,7 +29,8 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
-from probatum.reproductions.kokhlikyan2021.judging import IMAGES, Judged, findings, worst
+from probatum.reproductions.hatching import drawable
+from probatum.reproductions.kokhlikyan2021.judging import IMAGES, Judged, findings, over_images, worst
 from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES, ig_variants
 from probatum.reproductions.rules import Mean, above, all_of, below, between, measure, ratio
@@ -134,7 +135,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for style in STYLES:
         band = MapBand(
-            {title: list(arrays[f"{key}-{style}"]) for key, title in IG_TITLES.items()},
+            {title: drawable(arrays[f"{key}-{style}"]) for key, title in IG_TITLES.items()},
             style=style,
             image=np.clip(picture, 0, 1),
             image_title=f"{facts['explained']} ({facts['confidence']:.2f})",
@@ -157,7 +158,7 @@ def _boxes(
 ) -> Figure:
     """Draw box plots of one metric, over images and trials or over trials of the mean over images."""
     k, count = METRICS.index(metric), len(facts["images"])
-    scores = arrays["scores"][:, k]  # (method, stage, image, trial)
+    scores = np.where(arrays["constant"] > 0, np.nan, arrays["scores"][:, k])  # (method, stage, image, trial)
     reduction = get_reduction(get_metric(metric).reduction).title
     over = (
         f"of the mean over {count} images, {facts['trials']} trials"
@@ -165,15 +166,9 @@ def _boxes(
         else (f"{count} images × {facts['trials']} trials")
     )
     return boxes_figure(
-        {
-            title: scores[m].mean(axis=1, keepdims=True) if mean else scores[m]
-            for m, title in enumerate(IG_TITLES.values())
-        },
+        {title: over_images(scores[m])[:, None] if mean else scores[m] for m, title in enumerate(IG_TITLES.values())},
         metric_title=f"{get_metric(metric).title} ({metric})",
         column_titles=facts["stages"],
-        undefined=None
-        if mean
-        else {title: (arrays["constant"][m] > 0).sum(axis=(1, 2)) for m, title in enumerate(IG_TITLES.values())},
         reference={
             title: arrays["cross_image_similarity"][m, k].mean(axis=1) for m, title in enumerate(IG_TITLES.values())
         },

@@ -62,6 +62,15 @@ def worst(what: str, stages: Sequence[str], means: Callable[[str, int], Mean], f
     return min(found, key=lambda mean: np.nan_to_num(mean.low, nan=-np.inf))
 
 
+def over_images(scores: Float[np.ndarray, "*leading image trial"]) -> Float[np.ndarray, "*leading trial"]:
+    """The mean over the images that have a score; NaN where none has."""
+    count = np.isfinite(scores).sum(axis=-2)
+    means: Float[np.ndarray, "*leading trial"] = np.where(
+        count > 0, np.nansum(scores, axis=-2) / np.maximum(count, 1), np.nan
+    )
+    return means
+
+
 def counted(facts: dict[str, Any], trials: int | None = None) -> str:
     """Write the number of images and trials; by default those of the facts."""
     images, trials = len(facts["images"]), trials or facts["trials"]

@@ -30,6 +30,7 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
 from probatum.reproductions.kokhlikyan2021.digits_cnn import (
     MEMORIZED,
@@ -205,7 +206,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     figures = {
         "" if style == "abs-normalized" else style: methods_figure(
             [arrays["pictures"][image] for image, _ in rows],
-            [list(arrays[style][network, image]) for image, network in rows],
+            [drawable(arrays[style][network, image]) for image, network in rows],
             [("True labels", "Permuted labels")[network] for _, network in rows],
             list(METHODS.values()),
             style=style,
@@ -213,13 +214,13 @@ def draw(folder: Path) -> dict[str, Figure]:
         )
         for style in STYLES
     }
+    live = np.where(arrays["constant"][:, :, None], np.nan, arrays["scores"])
     for k, key in enumerate(METRICS):
         metric = get_metric(key)
         figures[key.removesuffix("-adebayo-issue")] = boxes_figure(
-            {_capital(NETWORKS[n]): _by_method(arrays["scores"][:, n - 1, k]) for n in (AGAIN, PERMUTED)},
+            {_capital(NETWORKS[n]): _by_method(live[:, n - 1, k]) for n in (AGAIN, PERMUTED)},
             metric_title=f"{metric.title} ({key})",
             column_titles=list(METHODS.values()),
-            undefined={_capital(NETWORKS[n]): arrays["constant"][:, n - 1].sum(axis=(0, 2)) for n in (AGAIN, PERMUTED)},
             caption=f"Maps of a network trained as given in the legend, compared with those of one trained on the true "
             f"labels. {_protocol(facts)}; compared maps: {get_reduction(metric.reduction).title}.",
         )

@@ -40,6 +40,7 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.kokhlikyan2021.cascade import cross_image_similarity
 from probatum.reproductions.kokhlikyan2021.judging import (
     IMAGES,
@@ -203,7 +204,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for style in STYLES:
         figures["" if style == "abs-normalized" else style] = grid_figure(
-            [list(arrays[f"{key}-{style}"]) for key in METHODS],
+            [drawable(arrays[f"{key}-{style}"]) for key in METHODS],
             list(METHODS.values()),
             stages,
             style=style,
@@ -220,12 +221,12 @@ def draw(folder: Path) -> dict[str, Figure]:
             quantity=quantity,
             caption=f"{counted(facts)}; the trained network is scored once. {_protocol(facts)}",
         )
+    live = np.where(arrays["constant"][:, None] > 0, np.nan, arrays["scores"])  # (method, metric, stage, image, trial)
     for k, (name, metric) in enumerate(zip(("ssim", RANK_ABS), SIMILARITIES, strict=True)):
         figures[name] = boxes_figure(
-            {title: arrays["scores"][m, k] for m, title in enumerate(METHODS.values())},
+            {title: live[m, k] for m, title in enumerate(METHODS.values())},
             metric_title=f"{get_metric(metric).title} ({metric})",
             column_titles=facts["stages"],
-            undefined={title: (arrays["constant"][m] > 0).sum(axis=(1, 2)) for m, title in enumerate(METHODS.values())},
             reference={
                 title: arrays["cross_image_similarity"][m, k].mean(axis=1) for m, title in enumerate(METHODS.values())
             },

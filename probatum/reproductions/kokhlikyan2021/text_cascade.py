@@ -25,6 +25,7 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
+from probatum.reproductions.kokhlikyan2021.judging import over_images
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
 from probatum.reproductions.kokhlikyan2021.text_claims import chance_cosine, judge
 from probatum.reproductions.kokhlikyan2021.text_subject import (
@@ -127,13 +128,14 @@ def draw(folder: Path) -> dict[str, Figure]:
     trials, count = facts["trials"], len(facts["sentences"])
     figures = {"": tokens_figure(_rows(facts, arrays), list(IG_TITLES.values()), _protocol(facts))}
     one = f"the sentence shown, {trials} trials"
+    live = np.where(
+        arrays["constant"][:, None] > 0, np.nan, arrays["scores"]
+    )  # (method, metric, stage, sentence, trial)
     for key in METRICS:
-        figures[key] = _similarities(facts, arrays, key, arrays["scores"][:, METRICS.index(key), :, :1], one)
-    cosines = arrays["scores"][:, METRICS.index("cosine")]
-    mean = cosines.mean(axis=2, keepdims=True)
-    figures["cosine-mean"] = _similarities(
-        facts, arrays, "cosine", mean, f"mean over {count} sentences, {trials} trials"
-    )
+        figures[key] = _similarities(facts, key, live[:, METRICS.index(key), :, :1], one)
+    cosines = live[:, METRICS.index("cosine")]
+    mean = over_images(cosines)[:, :, None]
+    figures["cosine-mean"] = _similarities(facts, "cosine", mean, f"mean over {count} sentences, {trials} trials")
     figures["cosine-abs"] = boxes_figure(
         dict(zip(IG_TITLES.values(), np.abs(cosines), strict=True)),
         metric_title="|cosine similarity|",
@@ -162,20 +164,13 @@ def draw(folder: Path) -> dict[str, Figure]:
     return figures
 
 
-def _similarities(
-    facts: dict[str, Any], arrays: dict[str, np.ndarray], metric: str, scores: np.ndarray, over: str
-) -> Figure:
+def _similarities(facts: dict[str, Any], metric: str, scores: np.ndarray, over: str) -> Figure:
     """Draw box plots of scores (method, stage, sentence, trial)."""
-    sentences = scores.shape[2]
     return boxes_figure(
         dict(zip(IG_TITLES.values(), scores, strict=True)),
         metric_title=get_metric(metric).title,
         column_titles=facts["stages"],
         quantity="distance" if metric == "euclidean" else "similarity",
-        undefined={
-            title: (arrays["constant"][m, :, :sentences] > 0).sum(axis=(1, 2))
-            for m, title in enumerate(IG_TITLES.values())
-        },
         caption=f"{over[0].upper()}{over[1:]}; {_protocol(facts)}",
     )
 

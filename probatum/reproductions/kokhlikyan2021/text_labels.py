@@ -134,13 +134,13 @@ def draw(folder: Path) -> dict[str, Figure]:
     facts, arrays = read_facts(folder), stored_arrays(folder)
     titles = list(IG_TITLES.values())
     figures = {"": tokens_figure(_rows(facts, arrays), titles, _protocol(facts))}
+    live = np.where(arrays["constant"][:, :, None] > 0, np.nan, arrays["scores"])  # (network, method, metric, sentence)
     for k, key in enumerate(METRICS):
         figures[key] = boxes_figure(
-            {name: arrays["scores"][network, :, k] for network, name in enumerate(NETWORKS)},
+            {name: live[network, :, k] for network, name in enumerate(NETWORKS)},
             metric_title=get_metric(key).title,
             column_titles=titles,
             quantity="distance" if key == "euclidean" else "similarity",
-            undefined={name: (arrays["constant"][n] > 0).sum(axis=1) for n, name in enumerate(NETWORKS)},
             caption="Scores of a classifier trained as given in the legend, compared with those of one trained on true "
             f"labels; {_protocol(facts)}",
         )

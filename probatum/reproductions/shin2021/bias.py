@@ -22,6 +22,7 @@ from probatum.models.shin import WideAlexNet
 from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.dots import dots_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import above, below, measure
 from probatum.reproductions.setting import Setting, conclude
 from probatum.reproductions.shin2021.setting import LAYERS, METHODS, SAMPLES, methods
@@ -253,7 +254,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     said = {name: CLASSES[int(arrays[f"{name}-said"][0, facts["shown"]])] for name in SHARES}
     maps = methods_figure(
         [picture] * len(METHODS),
-        [[arrays[f"{name}-maps"][row] for name in SHARES] for row in range(len(METHODS))],
+        [drawable(arrays[f"{name}-maps"][row] for name in SHARES) for row in range(len(METHODS))],
         list(METHODS.values()),
         [f"{name} network: {said[name]}" for name in SHARES],
         photograph_title=f"test image: {CLASSES[int(arrays['labels'][facts['shown']])]}",

@@ -16,6 +16,7 @@ from probatum.models.stages import Stages
 from probatum.randomization import automatic_stages, preset, stages_from_table
 from probatum.report import curves_figure, grid_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import Mean, above, all_of, between, fact, measure
 from probatum.reproductions.setting import Setting, conclude
 from probatum.reproductions.shin2021.setting import METHODS, METRICS, SAMPLES, mean_of_defined, methods, sentence
@@ -118,7 +119,7 @@ def draw(folder: Path) -> dict[str, Figure]:
             f"the output down, seed {facts['seed']}; maps of the predicted class, SmoothGrad n = {SAMPLES}, σ = 20/255."
         ) + sentence("; ".join(network["setting"]["stand_ins"]))
         figures[f"figure5-{name}"] = grid_figure(
-            arrays[f"{name}-maps"],
+            [drawable(row) for row in arrays[f"{name}-maps"]],
             list(METHODS.values()),
             ["Original", *network["stages"]],
             image=np.clip(arrays[f"{name}-picture"], 0, 1),

@@ -18,6 +18,7 @@ from probatum.randomization import permute_labels
 from probatum.report import Interval, grid_figure
 from probatum.report.dots import dots_figure
 from probatum.reproductions.base import Context, read_facts, store_arrays, stored_arrays, write_facts
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.shin2021.setting import (
     LAYERS,
     METHODS,
@@ -219,7 +220,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     pairs = [(n, m) for n in range(len(NETWORKS)) for m, key in enumerate(MODELS) if key.endswith("-0")]
     names, keys = list(NETWORKS), list(MODELS)
     maps = grid_figure(
-        [[arrays["maps"][n, m, method] for n, m in pairs] for method in range(len(METHODS))],
+        [drawable(arrays["maps"][n, m, method] for n, m in pairs) for method in range(len(METHODS))],
         list(METHODS.values()),
         [f"{TITLES[names[n]]}, {MODELS[keys[m]][0]}" for n, m in pairs],
         image=np.clip(arrays["picture"][0], 0, 1),

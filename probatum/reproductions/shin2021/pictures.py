@@ -16,6 +16,7 @@ from probatum.metrics.effects import region_share
 from probatum.report import grid_figure, overlay_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.findings import not_computed
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import Outcome, above, all_of, fact, measure
 from probatum.reproductions.setting import Setting, conclude
 from probatum.reproductions.shin2021.setting import METRICS, NETWORKS, TITLES, mean_of_defined, noise_std, sentence
@@ -144,7 +145,7 @@ def draw_classes(folder: Path) -> dict[str, Figure]:
     names = facts["classes"]
     figure = overlay_figure(
         list(np.clip(arrays["pictures"], 0, 1)),
-        [list(row) for row in arrays["maps"]],
+        [drawable(row) for row in arrays["maps"]],
         [f"{names[2 * row]} | {names[2 * row + 1]}" for row in range(len(arrays["pictures"]))],
         column_titles=["class of the left half", "class of the right half"],
         caption=f"Figure 1. Preset {facts['preset']}: {facts['network']} on {facts['data']}, the middle halves of two "
@@ -258,7 +259,7 @@ def draw_grid(folder: Path) -> dict[str, Figure]:
     """Draws figure 2."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     figure = grid_figure(
-        arrays["maps"],
+        [drawable(row) for row in arrays["maps"]],
         [f"σ = {noise}" for noise in facts["noises"]],
         [f"n = {n}" for n in facts["samples"]],
         image=np.clip(arrays["picture"], 0, 1),

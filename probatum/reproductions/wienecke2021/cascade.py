@@ -20,6 +20,7 @@ from probatum.metrics import get_metric
 from probatum.models import PAPER_MNIST, QUICK_DIGITS, ModelSpec, TrainingConfig
 from probatum.randomization import Randomizer, automatic_stages, preset, stages_from_table
 from probatum.reproductions.base import Context
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import Mean, live_scores, measure
 from probatum.runs.files import read_arrays, write_arrays, write_json
 from probatum.runs.fingerprint import weights_hash
@@ -270,8 +271,8 @@ def explained(run: Run, index: int) -> str:
 
 
 def panels(run: Run, method: str) -> list[list[np.ndarray | None]]:
-    """The kept maps of a method as a figure takes them; a constant map, which reduces to zeros, leaves its cell out."""
-    return [[image if image.any() else None for image in row] for row in maps_of(run, method)]
+    """The kept maps of a method as a figure takes them."""
+    return [drawable(row) for row in maps_of(run, method)]
 
 
 def likeness(run: Run, one: str, other: str) -> np.ndarray:

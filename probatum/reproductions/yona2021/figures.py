@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from probatum.experiments.effects import REDUCTIONS
 from probatum.report import Interval, methods_figure
 from probatum.report.dots import dots_figure
+from probatum.reproductions.hatching import drawable
 from probatum.reproductions.yona2021.results import GBP, GRADIENT, Stored
 
 
@@ -20,7 +21,7 @@ def draw_models(stored: Stored, pairs: list[tuple[int, int]], *, by_method: bool
     shown = "" if by_method else f" of {stored.methods[pairs[0][1]]}"
     return methods_figure(
         [pictures[image] for image, _ in pairs],
-        [[panels[method, model, image] for model in range(panels.shape[1])] for image, method in pairs],
+        [drawable(panels[method, :, image]) for image, method in pairs],
         [stored.methods[method] if by_method else stored.facts["shown_names"][image] for image, method in pairs],
         ["Random model", *(titles[name] for name in stored.trained)],
         photograph_title="Image",
