@@ -329,7 +329,7 @@ def test_the_smooth_networks_on_digits(tmp_path):
     assert facts["same_class"][0] == 2
     names = {"", "randomized", "infidelity", "infidelity-share", "max-sensitivity"}
     assert_drawn(smooth.SMOOTH, tmp_path, names)
-    assert len(smooth.judge(tmp_path)) == 5
+    assert len(smooth.judge(tmp_path)) == 11
 
 
 def test_the_table_on_digits(tmp_path):
@@ -344,7 +344,7 @@ def test_the_table_on_digits(tmp_path):
     np.testing.assert_allclose(np.array(rows[2][1:], dtype=float), means[:, :, 1].T.ravel(), rtol=1e-12)
     assert "basic CNN" in (tmp_path / "table1.md").read_text(encoding="utf-8")
     assert_drawn(table1.TABLE1, tmp_path, {"", "infidelity-share", "max-sensitivity"})
-    assert len(table1.judge(tmp_path)) == 4
+    assert len(table1.judge(tmp_path)) == 7
 
 
 def test_the_local_methods_on_digits(tmp_path):
@@ -356,7 +356,7 @@ def test_the_local_methods_on_digits(tmp_path):
     assert facts["estimator"] == "joint"
     names = {"", "diverging", "infidelity", "infidelity-share", "max-sensitivity", "ssim", "spearman-abs"}
     assert_drawn(local_methods.LOCAL_METHODS, tmp_path, names)
-    assert len(local_methods.judge(tmp_path)) == 4
+    assert len(local_methods.judge(tmp_path)) == 10
 
 
 @pytest.mark.parametrize("module", [smooth, table1, local_methods], ids=["figure2", "table1", "figure6"])
