@@ -8,7 +8,8 @@ Differs from the paper:
     2. Grad-CAM is shown twice: as PAIR's `saliency` had it, which the authors used and whose sum begins with ones, and
        as published.
     3. The randomized networks are asked for the class that the trained one predicts; the authors' notebooks ask each
-       for the class that it predicts itself. Accuracy is that on test images, theirs that on 5,000 validation images.
+       for the class that it predicts itself. Accuracy is that on test images, theirs that on the first 5,000 training
+       images, which they hold back; we train on the first 55,000.
     4. The integral of Integrated Gradients is the midpoint sum.
     5. Photographs are resized and cropped for torchvision's networks; the authors squash them to 299 × 299 pixels in
        [−1, 1], where the zero baseline is gray.

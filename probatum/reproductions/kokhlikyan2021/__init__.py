@@ -1,4 +1,13 @@
-"""Kokhlikyan et al. 2021: effects of the multiplier x − x₀ and of smooth networks on maps of images and text."""
+"""Kokhlikyan et al. 2021: effects of the multiplier x − x₀ and of smooth networks on maps of images and text.
+
+Differs from the paper:
+    1. Means over images and trials are judged, with their intervals, where the paper shows medians.
+    2. The networks on digits are trained three times each.
+    3. Claims on infidelity under randomization are judged on networks with batch norm alone: without it, Xavier changes
+       the scale of the logits by orders of magnitude, and infidelity with its square.
+    4. Claims on text are judged on a BERT alone: the small encoder of the preset "quick" pools by the mean, so that its
+       local IG is nearly the same for all tokens.
+"""
 
 from probatum.reproductions.base import Paper
 from probatum.reproductions.kokhlikyan2021.cascade import CASCADE

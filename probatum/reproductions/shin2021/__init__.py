@@ -1,4 +1,12 @@
-"""Shin and Nemeth 2021, "Exploring Visual Explanations for CNNs": SmoothGrad and Grad-CAM on AlexNet and VGG-11."""
+"""Shin and Nemeth 2021, "Exploring Visual Explanations for CNNs": SmoothGrad and Grad-CAM on AlexNet and VGG-11.
+
+Differs from the paper:
+    1. Every training is repeated three times, where the paper has one: which features a network of 200 or 400 images
+       learns depends on its first weights.
+    2. The presets "quick" and "cpu" train networks of an eighth and a quarter of the printed widths with Adam, not SGD.
+    3. The photographs of secretaries and CEOs are not public; digits with stripes take their place.
+    4. "Works best", of the noise σ, is taken to mean that most of the map lies where the class is.
+"""
 
 from probatum.reproductions.base import Experiment, Inputs, Paper
 from probatum.reproductions.shin2021 import bias, cascade, label_findings, labels, pictures

@@ -1,9 +1,11 @@
 """Wienecke & Hinrichs 2021: cascading randomization re-implemented, on a basic CNN and on ResNet-18.
 
 Differs from the paper:
-    1. Its two failures on ResNet-18, Guided Backprop and Integrated Gradients-SG, work; `failures` shows it.
-    2. A constant map, whose SSIM was NaN there, becomes zeros where it is drawn, takes no part in means, and is counted
-       in every figure.
+    1. Its two failures on ResNet-18, Guided Backprop and Integrated Gradients-SG, work; `failures` shows it, on a
+       ResNet-18 with random weights if no trained one is given.
+    2. A constant map, whose SSIM was NaN there, is hatched where it is drawn, takes no part in means, and is counted in
+       every figure. Methods are compared on the photographs of which all of them have a map.
+    3. A network that ends in a ReLU, as SqueezeNet does, is explained in front of it.
 """
 
 from probatum.reproductions.base import Experiment, Inputs, Paper
