@@ -13,7 +13,7 @@ from probatum.report.html.reproduction import reproduction_page
 from probatum.report.html.write import write_page
 from probatum.report.save import figure_place, save_figure
 from probatum.report.scorecard import ROLES, tally
-from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig, read_facts
+from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig
 from probatum.reproductions.inputs import DATA, PHOTOGRAPHS, fingerprints, present_data, require_inputs
 from probatum.reproductions.papers import PAPERS
 from probatum.runs.cells import CellStore
@@ -209,7 +209,8 @@ def _write_scorecard(folder: Path, config: ReproductionConfig, findings: list[Fi
 
 def _used(folder: Path) -> str:
     """Networks and data that an experiment used, in words, where its facts tell."""
-    return str(read_facts(folder).get("used", "")) if (folder / "facts.json").is_file() else ""
+    files = [folder / name for name in ("facts.json", "config.json")]
+    return next((str(read_json(file).get("used", "")) for file in files if file.is_file()), "")
 
 
 def scorecard(paper: Paper, config: ReproductionConfig, findings: list[Finding]) -> str:

@@ -119,6 +119,7 @@ def compute(context: Context, folder: Path) -> None:
     write_facts(
         folder,
         title=title,
+        used=f"{title}, {len(images)} images",
         setting=setting.to_json(),
         images=len(images),
         rows=[f"{names[target] if names else target} ({share:.2f})" for target, share in found],

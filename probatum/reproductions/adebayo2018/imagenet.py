@@ -105,7 +105,8 @@ def compute(context: Context, folder: Path) -> None:
         class_names=task.spec.class_names or (),
         facts={"title": task.title, "protocol": protocol},
     )
-    write_facts(folder, check=task.spec.name, setting=task.setting.to_json())
+    used = f"{task.title} on {len(task.photographs)} photographs"
+    write_facts(folder, check=task.spec.name, setting=task.setting.to_json(), used=used)
 
 
 def draw(folder: Path) -> dict[str, Figure]:

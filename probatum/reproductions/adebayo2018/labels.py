@@ -49,6 +49,7 @@ from probatum.reproductions.adebayo2018.setting import (
     title_of,
     title_of_method,
     trained,
+    used_on,
 )
 from probatum.reproductions.base import (
     Claim,
@@ -161,7 +162,13 @@ def compute(context: Context, folder: Path) -> None:
         f"{context.config.seed}"
     )
     store_arrays(folder, **arrays)
-    write_facts(folder, conditions=conditions, setting=setting_of(names, sizes.memorized).to_json(), protocol=protocol)
+    write_facts(
+        folder,
+        conditions=conditions,
+        setting=setting_of(names, sizes.memorized).to_json(),
+        used=used_on(names),
+        protocol=protocol,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -224,6 +224,11 @@ def setting_of(names: list[str], images: int | None) -> Setting:
     return Setting(tuple(stand_ins), {MNIST_DIGITS: digits} if "digits" in names else {}, smaller)
 
 
+def used_on(names: list[str]) -> str:
+    """The small networks and their data, as headings name them."""
+    return f"a CNN and an MLP on {' and '.join(DATASETS[name].title for name in names)}"
+
+
 def load_small(context: Context, name: str, split: str, count: int | None) -> ImageSet:
     """Images of a small data set in [0, 1], where black is zero as in the paper's code.
 

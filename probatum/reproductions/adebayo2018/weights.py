@@ -22,6 +22,7 @@ from probatum.reproductions.adebayo2018.setting import (
     setting_of,
     title_of,
     trained,
+    used_on,
 )
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
 from probatum.reproductions.rules import Outcome, above, proportion
@@ -144,7 +145,7 @@ def compute(preset: str, context: Context, folder: Path) -> None:
                 },
             )
     checks = [f"{network}-{dataset}" for dataset in names for network in NETWORKS]
-    write_facts(folder, checks=checks, setting=setting_of(names, sizes.train_images).to_json())
+    write_facts(folder, checks=checks, setting=setting_of(names, sizes.train_images).to_json(), used=used_on(names))
 
 
 def draw(folder: Path) -> dict[str, Figure]:

@@ -65,6 +65,7 @@ class Subject:
         return {
             "preset": context.config.preset,
             "network": self.title,
+            "used": self.title,
             "trained": self.trained,
             "setting": self.setting.to_json(),
             "weights_sha256": weights_hash(self.model),

@@ -89,6 +89,7 @@ def compute(context: Context, folder: Path) -> None:
         folder,
         preset=config.preset,
         classifier=subject.title,
+        used=subject.title,
         setting=subject.setting.to_json(),
         sentences=list(sentences),
         explained=[explanation.class_name for explanation in found.trained],

@@ -102,6 +102,7 @@ def compute(context: Context, folder: Path) -> None:
         folder,
         preset=config.preset,
         classifier=networks.title,
+        used=networks.title,
         setting=networks.setting.to_json(),
         data=data.key,
         accuracy=networks.accuracy,

@@ -105,6 +105,7 @@ def _compute_nested(context: Context, folder: Path, net: Network, data: ImageSet
     write_facts(
         folder,
         network=net.title,
+        used=net.title,
         images=list(some.image_names),
         samples=effort.nested,
         steps=effort.steps,

@@ -168,6 +168,7 @@ def about(net: Network, data: ImageSet, layer: str = "") -> dict[str, Any]:
         "trained": net.trained,
         "setting": net.setting(layer).to_json(),
         "data_title": f"{photographs} of {data.name}",
+        "used": f"{net.title} on {photographs} of {data.name}",
     }
 
 
