@@ -1,7 +1,7 @@
 """The terminal: each command reads options, builds a configuration and calls one function, which it then imports."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import probatum
-from probatum.terminal import catalog, verdict_commands
+from probatum.terminal import catalog, list_commands, verdict_commands
 from probatum.terminal.allocator import keep_freed_memory
 from probatum.terminal.catalog import Kind
 from probatum.terminal.completion import Command, Group, figures_of_paper, listed, offered, one_of, some_of
@@ -38,7 +38,7 @@ from probatum.terminal.options import (
     grouped,
     split,
 )
-from probatum.terminal.output import show, show_json, show_table
+from probatum.terminal.output import show, show_json
 
 app = typer.Typer(
     name="probatum",
@@ -423,25 +423,7 @@ def conform(
     commands.conform(explainers, split(laws or ""), as_json)
 
 
-def _command_that_lists(kind: Kind) -> Callable[[bool], None]:
-    def show_list(
-        as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
-    ) -> None:
-        columns, rows = catalog.table_of(kind)
-        if as_json:
-            show_json([dict(zip(columns, row, strict=True)) for row in rows])
-        else:
-            show_table(kind.value, columns, rows)
-
-    return show_list
-
-
-# A command for each list, not one with an argument: typer would import a library to check its value.
-_lists = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None, epilog="Example: probatum list methods")
-for _kind in Kind:
-    _columns = ", ".join(catalog.columns_of(_kind))
-    _lists.command(_kind.value, cls=Command, help=f"Columns: {_columns}.")(_command_that_lists(_kind))
-app.add_typer(_lists, name="list", help="List what there is, and where each is implemented.")
+app.add_typer(list_commands.app)
 
 
 @_command(epilog="Example: probatum download mnist sst2 --data-dir DIR")

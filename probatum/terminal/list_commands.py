@@ -1,0 +1,87 @@
+"""`probatum list`: what there is, one command for each list, and the stages of a model."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from probatum.terminal import catalog
+from probatum.terminal.catalog import Kind
+from probatum.terminal.completion import Command, Group, listed, offered, one_of
+from probatum.terminal.output import show_json, show_table
+
+# A command for each list, not one with an argument: typer would import a library to check its value.
+app = typer.Typer(
+    name="list",
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="List what there is, and where each is implemented.",
+    epilog="Example: probatum list methods",
+)
+
+
+def _command_that_lists(kind: Kind) -> Callable[[bool], None]:
+    def show_list(
+        as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+    ) -> None:
+        columns, rows = catalog.table_of(kind)
+        if as_json:
+            show_json([dict(zip(columns, row, strict=True)) for row in rows])
+        else:
+            show_table(kind.value, columns, rows)
+
+    return show_list
+
+
+for _kind in Kind:
+    _columns = ", ".join(catalog.columns_of(_kind))
+    app.command(_kind.value, cls=Command, help=f"Columns: {_columns}.")(_command_that_lists(_kind))
+
+
+@app.command(cls=Command, epilog="Example: probatum list stages ./net.py:make --input-size 64 --mean 0.5 --std 0.5")
+def stages(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model by name; yours as ./file.py:name or package.module:name, whose code then runs.",
+            autocompletion=one_of(listed(Kind.models)),
+        ),
+    ],
+    weights: Annotated[
+        str | None,
+        typer.Option(help="'none' (random), 'default' (published, or those of your own model), or a checkpoint."),
+    ] = None,
+    stages: Annotated[
+        str | None, typer.Option(help="blocks or layers, as in check.", autocompletion=one_of(offered("stages")))
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Grad-CAM's layer, as in check.")] = None,
+    input_size: Annotated[int | None, typer.Option(help="As in check, like the next three.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Per channel.")] = None,
+    std: Annotated[str | None, typer.Option(help="Per channel.")] = None,
+    interpolation: Annotated[
+        str | None, typer.Option(help="Of the resizing.", autocompletion=one_of(offered("interpolation")))
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show what a check of a model will work with: stages, Grad-CAM's layer, guided ReLUs, methods that are refused.
+
+    One image passes through the model; nothing is trained.
+    """
+    from probatum.experiments.config import CheckConfig
+    from probatum.experiments.model_facts import model_facts, weights_to_look_at
+    from probatum.terminal.model_lines import show_facts
+    from probatum.terminal.options import numbers
+
+    config = CheckConfig(
+        model=model,
+        weights=weights or weights_to_look_at(model),
+        stages=stages,
+        layer=layer,
+        input_size=input_size,
+        mean=numbers(mean) if mean else None,
+        std=numbers(std) if std else None,
+        interpolation=interpolation,
+    )
+    facts = model_facts(config)
+    show_json(facts.to_json()) if as_json else show_facts(facts)
