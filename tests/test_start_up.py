@@ -101,9 +101,9 @@ def test_the_figures_of_each_paper_are_known(paper):
 def test_every_field_of_a_check_is_an_option():
     groups = (options.NetworkOptions, options.MethodOptions, options.ProtocolOptions, options.ComputeOptions)
     grouped = {field.name: field.default for group in groups for field in fields(group)}
-    own = {"data", "data_dir", "images", "seed", "on_error"}
+    own = {"data", "data_dir", "images", "seed", "on_error", "on_refused"}
     assert {field.name for field in fields(CheckConfig)} == set(grouped) | own
-    assert options.split(grouped["methods"]) == DEFAULT_METHODS
+    assert options.chosen_methods(options.MethodOptions()) == {"methods": DEFAULT_METHODS, "on_refused": "skip"}
     for field in fields(CheckConfig):
         if field.name in grouped and field.name not in ("methods", "model", "weights"):
             assert grouped[field.name] == field.default, field.name

@@ -90,14 +90,13 @@ def test_logits_and_gradients_at_the_same_points_share_a_forward_pass():
 
     model, x = seeded(Counting), images()
     found = run(
-        prepare(model),
+        prepare(model, chunk=5),
         x,
         2,
         {
             "logit": Request(lambda at: at.logit.expand_as(at.points), frozenset({LOGIT})),
             "gradient": Request(lambda at: at.gradient, frozenset({PLAIN})),
         },
-        chunk=5,
     )
     assert calls.count(5) == 1
     assert torch.equal(found["gradient"], Gradient()(model, x, 2))
