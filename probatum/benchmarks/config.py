@@ -12,10 +12,12 @@ from probatum.attributions import GradCAM
 from probatum.data import ImageSet, load_dataset, load_photographs
 from probatum.data.shipped import SHIPPED, shipped_photographs
 from probatum.engine import PreparedModel, prepare
+from probatum.engine.external import LogitsOf
 from probatum.errors import InvalidInput
 from probatum.experiments.build import choose_device, preprocessing_of
 from probatum.experiments.limits import check_numbers
 from probatum.models import ModelSpec, load_model, model_spec
+from probatum.models.registry import find_source
 
 QUICK_SIZE = 96  # pixels of an image in a quick run, for networks that take any size
 _FULL_SIZE = ("vit_", "swin", "maxvit", "inception")  # networks of one size, or whose last maps would be 1 × 1
@@ -27,7 +29,8 @@ class BenchConfig:
 
     Args:
         model: a model by name.
-        weights: "none" (random: the time is the same), "default" (published) or a checkpoint file.
+        weights: "none" (random: the time is the same; of your own code those that it makes), "default" (published) or a
+            checkpoint file.
         batch: images in one call.
         device: "auto", or a torch device.
         rounds: windows of each contestant.
@@ -58,6 +61,10 @@ class BenchConfig:
     def chosen_device(self) -> torch.device:
         """The device; InvalidInput where CUDA is asked for and there is none."""
         return choose_device(self.device)
+
+    def weights_of(self, model: str) -> str:
+        """The weights to load a model with."""
+        return "default" if self.weights == "none" and find_source(model).own_code else self.weights
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; of a file or folder only the name, for records travel."""
@@ -111,9 +118,11 @@ class Subject:
         """Loads what a configuration names; `model` and `batch` are the suite's proposals."""
         spec = model_spec(config.model or model)
         device = config.chosen_device
-        network = load_model(spec.name, config.weights, seed=config.seed).requires_grad_(False).to(device)
+        network = load_model(spec.name, config.weights_of(spec.name), seed=config.seed).requires_grad_(False).to(device)
         images = many_images(spec, config.batch or batch, config.quick, config.data_dir).to(device)
         with torch.no_grad():
+            if not isinstance(network(images[:1]), Tensor):  # such as Hugging Face's outputs
+                network = LogitsOf(prepare(network), network)
             targets = torch.cat([network(part).argmax(1) for part in torch.split(images, 16)])
         return cls(spec, network, images, targets)
 

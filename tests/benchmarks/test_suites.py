@@ -182,3 +182,31 @@ def test_a_short_cascade_leaves_no_layer_out():
 def test_lines_of_missing_rivals(no_rivals):
     (line,) = absent([CAPTUM])
     assert "pip install captum" in line
+
+
+NET = """
+import torch
+from torch import nn
+
+preprocessing = {"input_size": 32, "mean": [0.5] * 3, "std": [0.25] * 3}
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu, self.head = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(4, 5)
+
+    def forward(self, images):
+        return {"logits": self.head(self.relu(self.conv(images)).mean((2, 3)))}
+"""
+
+
+def test_a_model_of_ones_own_is_timed(code_folder, no_rivals):
+    (code_folder / "net.py").write_text(NET)
+    config = BenchConfig(model="./net.py:Net", batch=2, rounds=1, quick=True, threads=1, device="cpu")
+    subject = Subject.load(config, "resnet18", 8)
+    assert subject.images.shape == (2, 3, 96, 96)
+    assert subject.model(subject.images).shape == (2, 5)  # logits, whatever the module returns
+    found = well_made(run_suite("methods", config))
+    assert {entry.who for entry in found.entries} == {"probatum", "bare"}
+    assert not any("failed" in line for line in found.lines)

@@ -149,7 +149,7 @@ def _subject(config: BenchConfig, case: EstimatorCase, arena: Arena) -> Subject:
         )
         model, _ = load_or_train(training, spec, lambda done, total, what: arena.progress(what))
     else:
-        model = load_model(name, config.weights, seed=config.seed)
+        model = load_model(name, config.weights_of(name), seed=config.seed)
     model = model.eval().requires_grad_(False).to(device)
     images = real_images(spec, config.batch or case.images, config.data_dir, small=config.quick).images.to(device)
     with torch.no_grad():
