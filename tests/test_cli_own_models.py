@@ -109,11 +109,12 @@ def test_attribution_with_inputs_of_the_users_choice(folder):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (["--classes", "photographs"], "one class a line"),
+        (["--classes", "photographs"], "photographs has no sub-folders"),
         (["--classes", "two.txt"], "2 classes.*7 logits"),
         (["--model", "own_net.py:Wide", "--weights", "default"], "own_net.py:Wide fails on an image of 3×16×16"),
         (["--mean", "a,b,c"], "'a,b,c'"),
         (["--mean", "0.5"], "mean has 1 and std 3"),
+        (["--mean", "0.5", "--std", "0.5"], "1×16×16: .*--mean and --std, with a value for each channel"),
         (["--model", "own_net.py:Nett"], "'Net'"),
         (["--interpolation", "cubic"], "bicubic"),
     ],

@@ -35,7 +35,8 @@ def running(spec: ModelSpec, images: Tensor) -> Iterator[None]:
     except Exception as error:  # code of any kind
         shape = "×".join(map(str, images.shape[1:]))
         raise ModelError(
-            f"{spec.title} fails on an image of {shape}: {described(error)}; images of another size need --input-size"
+            f"{spec.title} fails on an image of {shape}: {described(error)}; --input-size sets "
+            "the size, and --mean and --std, with a value for each channel, the number of channels"
         ) from error
 
 
@@ -88,6 +89,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     """
     if path.is_dir():
         names = sorted(each.name for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
+        if not names:
+            raise InvalidInput(f"{path} has no sub-folders, one a class; or name a text file with one class a line")
     else:
         try:
             names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]

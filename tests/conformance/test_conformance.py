@@ -194,6 +194,12 @@ def test_expected_failures():
         check_explainer(Occlusion(), laws=["equal-image"])
 
 
+def test_a_function_alone_need_not_be_random():
+    (outcome,) = check_explainer(Explainer(gradient), laws=["randomness-as-declared"]).outcomes
+    assert outcome.status == "not applicable"
+    assert "stochastic=False" in outcome.words
+
+
 def test_checks_become_tests():
     mark = parametrize_with_checks(
         [explainer(gradient)], expected_failed_checks=lambda method: {"weights-left": "why"}
