@@ -245,7 +245,7 @@ class ReportOptions:
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """Lets a command take groups of options, each field of a dataclass as an option of its own, and `--config`."""
-    hints = get_type_hints(command, include_extras=True)
+    hints = inspect.get_annotations(command, eval_str=True)  # get_type_hints of Python 3.10 adds None to the types
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
