@@ -97,8 +97,19 @@ def _function(call: Callable[..., Any]) -> Any:
 @functools.cache
 def _distribution(module: str) -> str | None:
     """The installed distribution that a module belongs to; None for one's own files and for what several have."""
-    found = metadata.packages_distributions().get(module.partition(".")[0], [])
-    return found[0] if len(set(found)) == 1 else None
+    top = module.partition(".")[0]
+    found = set(metadata.packages_distributions().get(top, []))
+    if not found and _installed(top):  # Python 3.10 knows only the packages that list their modules
+        return top
+    return found.pop() if len(found) == 1 else None
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except (metadata.PackageNotFoundError, ValueError):
+        return False
+    return True
 
 
 def _version(package: str | None) -> str | None:
