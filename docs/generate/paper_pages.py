@@ -28,7 +28,8 @@ def pages() -> dict[str, str]:
         "was replaced. Self-tests, which only a fault of probatum could make fail, are counted apart. The scorecards "
         "below come from quick runs with what the package carries, in minutes on a CPU: digits that it renders, and "
         "small networks trained on them. What takes ImageNet's photographs and a pretrained network is not comparable "
-        "there. `--preset paper` runs the papers' own sizes, data and networks.",
+        "there. The kept runs are older than the present claims, which state one thing each; a new run judges more. "
+        "`--preset paper` runs the papers' own sizes, data and networks, `--preset cpu` what two cores do in hours.",
         table(("", "paper", "source", "the kept quick run"), rows),
     ]
     return {"papers/index.md": "\n\n".join(overview)} | {
