@@ -230,8 +230,9 @@ def _numbers(verdict: Verdict) -> tuple[object, ...]:
     return (*map(repr, numbers), verdict.live, verdict.comparisons)
 
 
-def read_comparison(folder: Path) -> PresetComparison:
+def read_comparison(folder: Path | str) -> PresetComparison:
     """Judges the stored scores of a comparison again; InvalidInput where the folder or one of its runs is not whole."""
+    folder = Path(folder)
     request = COMPARISON.request(folder)
     results = {preset: read_run(folder / preset).result for preset in request.presets}
     with reading(folder, "comparison of presets"):

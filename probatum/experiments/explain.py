@@ -283,8 +283,9 @@ def _record(found: Explanation, subject: Subject, methods: Mapping[str, Method])
     }
 
 
-def read_explanation(folder: Path) -> Explanation:
+def read_explanation(folder: Path | str) -> Explanation:
     """Reads what `explain` wrote; InvalidInput where the folder holds no complete maps."""
+    folder = Path(folder)
     with reading(folder, "complete maps of probatum attribute"):
         values = read_json(folder / "config.json")
         images, methods = values["images"], list(values["methods"])

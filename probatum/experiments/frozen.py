@@ -114,8 +114,9 @@ def write_verdicts(frozen: FrozenVerdicts, path: Path) -> None:
     )
 
 
-def read_verdicts(path: Path) -> FrozenVerdicts:
+def read_verdicts(path: Path | str) -> FrozenVerdicts:
     """Reads what `write_verdicts` wrote; InvalidInput where it is not that."""
+    path = Path(path)
     with reading(path, "frozen verdicts; `probatum verdicts freeze RUN` writes some"):
         values = read_json(path)
         verdicts = {str(name): _verdict(each) for name, each in values["verdicts"].items()}

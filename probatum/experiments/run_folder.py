@@ -87,7 +87,7 @@ class Run:
     result: SanityResult
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path | str) -> Run:
     """Reads a run folder.
 
     Args:
@@ -99,6 +99,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         InvalidInput: the folder holds no complete run.
     """
+    folder = Path(folder)
     try:
         return _read_run(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:

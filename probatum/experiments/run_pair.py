@@ -164,8 +164,9 @@ class PairRun(Computation[RunPair]):
         return {"changed": list(result.changed), "differences": [list(each) for each in result.differences]}
 
 
-def read_pair(folder: Path) -> RunPair:
+def read_pair(folder: Path | str) -> RunPair:
     """Reads the two runs of a folder that `probatum compare` made; InvalidInput where it is not whole."""
+    folder = Path(folder)
     RUN_PAIR.request(folder)
     return RunPair(*(read_run(folder / side) for side in SIDES))
 

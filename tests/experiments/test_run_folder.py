@@ -30,7 +30,7 @@ def result():
 def test_results_round_trip(result, tmp_path):
     write_json(tmp_path / "config.json", {"kept_images": list(result.maps)})
     write_results(tmp_path, result)
-    again = read_run(tmp_path).result
+    again = read_run(str(tmp_path)).result
     assert again.methods == result.methods
     assert again.metrics == result.metrics
     assert again.stages == result.stages
