@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# What one CUDA machine is worth, in at most ten minutes and in the order of value. Each part has a limit in seconds and
-# leaves its record as soon as it ends, so that a run that is cut off keeps what was measured.
+# What one CUDA machine is worth, in at most ten minutes and in the order of value. Each part has a limit in seconds, 590
+# in all, and leaves its record as soon as it ends, so that a run that is cut off keeps what was measured.
 # Usage: benchmarks/gpu.sh OUT. SMALL=1 runs the same commands on the CPU in tiny form; PYTHON chooses the interpreter.
 set -uo pipefail
 out=$(mkdir -p "${1:?give the folder to write into}" && cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-# Small files alone come back from some machines: records and tables are packed after each part.
 export PYTHONUNBUFFERED=1
 
 if [ "${SMALL:-0}" = 1 ]; then
@@ -33,15 +32,15 @@ bench() { # SECONDS NAME, then the words of the command
     part "$limit" "$name" "$python" -m probatum bench "$@" "${machine[@]}" --out "$out/$name"
 }
 
-part 120 tests "$python" -m pytest -q -p no:cacheprovider -m cuda tests
+part 90 tests "$python" -m pytest -q -p no:cacheprovider -m cuda tests
 for batch in "${batches[@]}"; do
     for model in "${models[@]}"; do
-        bench 60 "throughput-$model-$batch" throughput --model "$model" --batch "$batch" --rounds "$rounds"
+        bench 45 "throughput-$model-$batch" throughput --model "$model" --batch "$batch" --rounds "$rounds"
     done
 done
-bench 60 panel panel --model resnet50 --batch "$panel" --rounds 1
-bench 60 metrics metrics --batch "$maps" --rounds 1
-[ "$maps" -lt 128 ] || bench 60 metrics-alone metrics --batch 4096 --rounds "$rounds" # without the loops
-bench 60 check-resnet50 check --model resnet50 --batch "$checked" --rounds 1
-bench 60 check-inception_v3 check --model inception_v3 --batch "$checked" --rounds 1
+bench 50 panel panel --model resnet50 --batch "$panel" --rounds 1
+bench 40 metrics metrics --batch "$maps" --rounds 1
+[ "$maps" -lt 128 ] || bench 30 metrics-alone metrics --batch 4096 --rounds "$rounds" # without the loops
+bench 55 check-resnet50 check --model resnet50 --batch "$checked" --rounds 1
+bench 55 check-inception_v3 check --model inception_v3 --batch "$checked" --rounds 1
 exit "$failed"

@@ -24,6 +24,12 @@ def is_import_path(text: str) -> bool:
     return bool(colon) and named and all(part.isidentifier() for part in name.split("."))
 
 
+def refuse_bare_file(text: str) -> None:
+    """Raises InvalidInput where a text names a Python file, but no object in it."""
+    if text.endswith(".py"):
+        raise InvalidInput(f"{text} is a file; name the object in it: {text}:NAME")
+
+
 def import_object(path: str) -> Any:
     """Imports a module, which runs its code, and returns an object of it.
 

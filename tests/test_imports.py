@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from probatum.attributions import get_method, is_method_name
 from probatum.errors import InvalidInput, UnknownName
 from probatum.imports import import_object, is_import_path
+from probatum.models.registry import find_source
 
 CODE = """
 from dataclasses import dataclass
@@ -95,3 +97,9 @@ def test_a_text_of_another_form_is_refused(path):
     assert not is_import_path(path)
     with pytest.raises(InvalidInput, match=r"package\.module:name"):
         import_object(path)
+
+
+@pytest.mark.parametrize("named", [find_source, get_method, is_method_name])
+def test_a_file_without_the_name_of_an_object_is_told_how_to_name_one(named):
+    with pytest.raises(InvalidInput, match=r"\./net\.py:NAME"):
+        named("./net.py")

@@ -19,7 +19,7 @@ from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.errors import UnknownName
-from probatum.imports import import_object, is_import_path
+from probatum.imports import import_object, is_import_path, refuse_bare_file
 from probatum.plugins import registered
 
 
@@ -122,6 +122,7 @@ def get_method(name: str) -> Method:
         return METHODS[name].make()
     if is_import_path(name):
         return as_method(import_object(name))
+    refuse_bare_file(name)
     found = registered("methods", METHODS)
     if name not in found:
         raise UnknownName("method", name, [*METHODS, *found])
@@ -147,4 +148,7 @@ def as_method(method: MethodLike, title: str = "") -> Method:
 
 def is_method_name(name: str) -> bool:
     """True if a name is in the table, registered, or of the form `module:name`; nothing is imported."""
-    return name in METHODS or is_import_path(name) or name in registered("methods", METHODS)
+    if name in METHODS or is_import_path(name):
+        return True
+    refuse_bare_file(name)
+    return name in registered("methods", METHODS)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.imports import is_import_path
+from probatum.imports import is_import_path, refuse_bare_file
 from probatum.models.checkpoints import known_state, load_state, other_classes
 from probatum.models.seeding import seeded
 from probatum.models.sources import HuggingFaceSource, OwnSource, SmallSource, Source, TimmSource, TorchvisionSource
@@ -38,6 +38,7 @@ def find_source(name: str) -> Source:
 
     Raises:
         UnknownName: no such model.
+        InvalidInput: a file without the name of an object in it.
     """
     if name in _SOURCES:
         return _SOURCES[name]
@@ -46,6 +47,7 @@ def find_source(name: str) -> Source:
         return _LIBRARIES[kind](rest)
     if is_import_path(name):
         return OwnSource(name)
+    refuse_bare_file(name)
     found = registered("models", _SOURCES)
     if name in found:
         return OwnSource(found[name].path)
