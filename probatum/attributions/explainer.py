@@ -99,17 +99,17 @@ def _distribution(module: str) -> str | None:
     """The installed distribution that a module belongs to; None for one's own files and for what several have."""
     top = module.partition(".")[0]
     found = set(metadata.packages_distributions().get(top, []))
-    if not found and _installed(top):  # Python 3.10 knows only the packages that list their modules
-        return top
+    if not found:  # Python 3.10 knows only the packages that list their modules
+        return _installed_name(top)
     return found.pop() if len(found) == 1 else None
 
 
-def _installed(package: str) -> bool:
+def _installed_name(package: str) -> str | None:
+    """The name as the installed package spells it: `xai-friend` for xai_friend."""
     try:
-        metadata.version(package)
+        return metadata.metadata(package)["Name"]
     except (metadata.PackageNotFoundError, ValueError):
-        return False
-    return True
+        return None
 
 
 def _version(package: str | None) -> str | None:
