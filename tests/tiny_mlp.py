@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from probatum.experiments import build
+from probatum.experiments.build import model as building
 from probatum.models import load_checkpoint, model_spec
 
 # Of scripts that run in processes of their own and import this file.
 ENVIRONMENT = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-PLACES = {  # what to put into `probatum.experiments.build`
+PLACES = {  # what to put into `probatum.experiments.build.model`
     "model_spec": lambda name: replace(model_spec(name), stages=None),
     "load_model": lambda name, weights, classes=10, seed=0: _tiny(weights, seed),
 }
@@ -30,4 +30,4 @@ def _tiny(weights: str, seed: int) -> nn.Module:
 def use() -> None:
     """Puts it in place for good."""
     for name, value in PLACES.items():
-        setattr(build, name, value)
+        setattr(building, name, value)

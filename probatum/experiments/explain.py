@@ -14,6 +14,7 @@ from probatum.experiments.build import (
     Subject,
     choose_device,
     configured_methods,
+    configured_spec,
     identity_of_subject,
     load_images,
     load_or_train,
@@ -25,10 +26,10 @@ from probatum.experiments.build import (
 )
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.map_formats import require_formats, write_maps
-from probatum.experiments.model_options import class_names_of, identity_of_code, with_inputs
+from probatum.experiments.model_options import class_names_of, identity_of_code
 from probatum.experiments.run_folder import map_file
 from probatum.experiments.sanity import block_size
-from probatum.models import ModelSpec, model_spec
+from probatum.models import ModelSpec
 from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell, CellStore
 from probatum.runs.files import read_arrays, read_json, reading, write_arrays
@@ -234,7 +235,7 @@ class AttributionRun(Computation[Explanation]):
 def attribution_run(request: Request, run: RunInWork) -> AttributionRun:
     """Loads or trains what a request names."""
     config = request.config
-    spec, skipped = with_inputs(model_spec(config.model), config), list[tuple[str, str]]()
+    spec, skipped = configured_spec(config), list[tuple[str, str]]()
     data = _load(request, spec, skipped)
     methods = configured_methods(config, spec, data.preprocessing)
     if will_train(config, run.weights):

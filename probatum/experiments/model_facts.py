@@ -9,11 +9,11 @@ from probatum.data.shipped import shipped_photographs
 from probatum.engine import all_logits, prepare
 from probatum.engine.coverage import relu_coverage
 from probatum.errors import ModelError
-from probatum.experiments.build import configured_stages, preprocessing_of, subject_of
+from probatum.experiments.build import configured_spec, configured_stages, preprocessing_of, subject_of
 from probatum.experiments.config import CheckConfig
-from probatum.experiments.model_options import class_names_of, with_inputs
+from probatum.experiments.model_options import class_names_of
 from probatum.experiments.refusals import Refusals, refusals
-from probatum.models import load_model, model_spec
+from probatum.models import load_model
 from probatum.models.last_relu import last_relu, without_last_relu
 from probatum.models.registry import find_source
 from probatum.models.spec import ModelSpec
@@ -83,7 +83,7 @@ def model_facts(config: CheckConfig) -> ModelFacts:
     Raises:
         InvalidInput, ModelError: the model cannot be loaded, or does not take an image.
     """
-    spec = with_inputs(model_spec(config.model), config)
+    spec = configured_spec(config)
     images = example_image(spec)
     weights = "none" if config.weights == "train" else config.weights
     model = load_model(spec.name, weights, seed=config.seed).eval()

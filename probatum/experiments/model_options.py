@@ -1,4 +1,4 @@
-"""From a configuration to its model: inputs as asked for, names of the classes, the code that a run depends on."""
+"""Facts about a configured model: errors of its code, recorded weights, names of the classes, its code."""
 
 import hashlib
 import json
@@ -18,11 +18,6 @@ from probatum.models import ModelSpec
 from probatum.models.registry import find_source
 from probatum.runs.files import read_json, reading
 from probatum.runs.fingerprint import fingerprint
-
-
-def with_inputs(spec: ModelSpec, config: CheckConfig) -> ModelSpec:
-    """The metadata of a model with the preprocessing that is asked for."""
-    return spec.with_inputs(config.input_size, config.mean, config.std, config.interpolation)
 
 
 @contextmanager

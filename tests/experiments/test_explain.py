@@ -11,8 +11,8 @@ from stopping import stop_at
 
 from probatum.cli import main
 from probatum.errors import InvalidInput, ProbatumError
-from probatum.experiments import CheckConfig, build, run_check, sanity
-from probatum.experiments import explain as explaining
+from probatum.experiments import CheckConfig, run_check, sanity
+from probatum.experiments.build import model as building
 from probatum.experiments.explain import ATTRIBUTION, Request, explain
 
 REQUEST = Request(
@@ -25,9 +25,7 @@ REQUEST = Request(
 def _small(monkeypatch):
     monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)  # 3 blocks
     for name, value in tiny_mlp.PLACES.items():
-        monkeypatch.setattr(build, name, value)
-        if hasattr(explaining, name):
-            monkeypatch.setattr(explaining, name, value)
+        monkeypatch.setattr(building, name, value)
 
 
 @pytest.fixture
@@ -35,7 +33,7 @@ def untrained(monkeypatch):
     def never(*arguments, **named):
         raise AssertionError("it was trained first")
 
-    monkeypatch.setattr(build, "train_once", never)
+    monkeypatch.setattr(building, "train_once", never)
 
 
 def contents(folder):

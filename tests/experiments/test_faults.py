@@ -18,7 +18,8 @@ from torch import nn
 from probatum import cli, storage
 from probatum.attributions import METHODS, DeepLIFT, EdgeDetector, Gradient, SmoothGrad
 from probatum.errors import ModelError
-from probatum.experiments import CheckConfig, build, judge, read_run, run_check, sanity, sanity_check
+from probatum.experiments import CheckConfig, judge, read_run, run_check, sanity, sanity_check
+from probatum.experiments.build import model as building
 from probatum.experiments.result import Failure
 from probatum.experiments.run_folder import write_results
 from probatum.randomization import Moments, Randomizer, automatic_stages
@@ -45,7 +46,7 @@ COMMAND = [
 def small(monkeypatch):
     monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
     for name, value in tiny_mlp.PLACES.items():
-        monkeypatch.setattr(build, name, value)
+        monkeypatch.setattr(building, name, value)
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ class Hungry(nn.Module):
 
 
 def test_where_memory_runs_out_the_check_goes_on_with_smaller_chunks(small, tmp_path, monkeypatch):
-    load = build.load_model
-    monkeypatch.setattr(build, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
+    load = building.load_model
+    monkeypatch.setattr(building, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
     expected = run_check(CONFIG, tmp_path / "roomy")
     assert max(Hungry.calls) > 13
     monkeypatch.setattr(Hungry, "most", 13)
@@ -93,9 +94,9 @@ def test_where_memory_runs_out_the_check_goes_on_with_smaller_chunks(small, tmp_
 
 
 def test_a_row_that_never_fits_ends_the_check_and_leaves_nothing(here, monkeypatch, capsys):
-    load = build.load_model
+    load = building.load_model
     monkeypatch.setattr(Hungry, "most", 0)
-    monkeypatch.setattr(build, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
+    monkeypatch.setattr(building, "load_model", lambda *arguments, **options: Hungry(load(*arguments, **options)))
     assert run(*COMMAND) == 1
     error = capsys.readouterr().err
     assert "one row does not fit in memory" in error
@@ -246,8 +247,8 @@ class _BlowsUp(nn.Module):
 
 @pytest.mark.parametrize(("limit", "code"), [(0.12, 0), (-10.0, 1)])
 def test_the_terminal_counts_failures_and_draws_what_is_left(limit, code, here, monkeypatch, capsys):
-    load = build.load_model
-    monkeypatch.setattr(build, "load_model", lambda *arguments, **o: _BlowsUp(load(*arguments, **o), limit))
+    load = building.load_model
+    monkeypatch.setattr(building, "load_model", lambda *arguments, **o: _BlowsUp(load(*arguments, **o), limit))
     assert run(*COMMAND, "--keep-maps", "5") == code
     shown = capsys.readouterr()
     words = " ".join(shown.out.split())  # lines are broken at the width of the terminal

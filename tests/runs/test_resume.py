@@ -17,7 +17,8 @@ from stopping import stop_at
 
 from probatum import cli
 from probatum.errors import InvalidInput, ModelError
-from probatum.experiments import CheckConfig, build, compare_presets, read_run, run_check, sanity, set_up
+from probatum.experiments import CheckConfig, compare_presets, read_run, run_check, sanity, set_up
+from probatum.experiments.build import model as building
 from probatum.runs import identity
 from probatum.runs.cells import CellStore
 from probatum.runs.resume import requested
@@ -44,7 +45,7 @@ COMMAND = [
 def _small(monkeypatch):
     monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)  # 3 blocks, and so 9 cells
     for name, value in tiny_mlp.PLACES.items():
-        monkeypatch.setattr(build, name, value)
+        monkeypatch.setattr(building, name, value)
 
 
 @pytest.fixture
@@ -228,7 +229,7 @@ def test_a_trained_network_is_not_trained_again(tmp_path, monkeypatch):
             run_check(config, tmp_path / "run")
     assert (tmp_path / "run" / "unfinished" / "weights.pt").is_file()  # what an earlier command left stays
     shutil.copytree(tmp_path / "run", tmp_path / "other")
-    monkeypatch.setattr(build, "train_once", never)
+    monkeypatch.setattr(building, "train_once", never)
     run_check(config, tmp_path / "run")
     assert (tmp_path / "run" / "weights.pt").is_file()
     assert read_run(tmp_path / "run").config["model"]["test_accuracy"] > 0

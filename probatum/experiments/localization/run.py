@@ -12,13 +12,13 @@ from probatum.attributions import title_of
 from probatum.data import DATASETS
 from probatum.engine import prepare
 from probatum.errors import InvalidInput
-from probatum.experiments.build import choose_device, will_train
+from probatum.experiments.build import choose_device, configured_spec, untrained, will_train
 from probatum.experiments.check import explained, identity_of, set_up_together
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.localization.result import CHANCE, COLUMNS, SETTINGS, LocalizationResult
 from probatum.experiments.localization.work import LEAST_CONFIDENCE, ROUNDS, localization_work, pooled_features
 from probatum.experiments.options import set_fields
-from probatum.models import load_model, model_spec, save_checkpoint
+from probatum.models import save_checkpoint
 from probatum.models.disconnected import join_cells
 from probatum.progress import Progress
 from probatum.runs.cells import CellStore
@@ -203,10 +203,10 @@ class LocalizationRun(Computation[LocalizationResult]):
 
 def _require_pooling(config: CheckConfig) -> None:
     """Raises ModelError before a network is trained that localization refuses afterwards."""
-    spec = model_spec(config.model)
+    spec = configured_spec(config)
     side = spec.input_size or 224  # of a network that takes any size
     image = torch.rand((1, spec.channels or 3, side, side), generator=torch.Generator().manual_seed(0))
-    pooled_features(prepare(load_model(spec.name, "none", seed=config.seed)), image)
+    pooled_features(prepare(untrained(config, spec)), image)
 
 
 def read_localization(folder: Path) -> LocalizationResult:

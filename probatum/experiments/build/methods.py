@@ -1,0 +1,111 @@
+"""From a configuration to its methods and metrics."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from probatum.attributions import Black, Method, SmoothGrad, attribute
+from probatum.attributions.base import MethodsLike
+from probatum.data import ImageSet, Preprocessing
+from probatum.engine import prepare_with
+from probatum.errors import InvalidInput
+from probatum.experiments.build.model import untrained
+from probatum.experiments.build.subject import Subject
+from probatum.experiments.config import CheckConfig
+from probatum.experiments.options import methods_with_options, set_fields
+from probatum.experiments.refusals import Refusals, fitting_methods
+from probatum.metrics import HOGCorrelation, Metric, get_metric
+from probatum.models import ModelSpec
+from probatum.randomization import Smoothing, preset
+
+
+def configured_methods(
+    config: CheckConfig, spec: ModelSpec, preprocessing: Preprocessing, methods: MethodsLike | None = None
+) -> dict[str, Method]:
+    """The methods of a check with its options, smoothed where the preset says so.
+
+    Args:
+        config: names the options, and the methods where none are given.
+        spec: of the model.
+        preprocessing: of the images, which tells the value of black.
+        methods: instead of those that the configuration names.
+
+    Raises:
+        InvalidInput: an option that fits none of the methods.
+    """
+    smoothing = preset(config.preset).smoothing
+    baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
+    given = {"layer": config.layer, "layout": config.layout, "steps": config.steps, "baseline": baseline}
+    usual: dict[str, Any] = {"layer": spec.grad_cam_layer}
+    # A preset that smooths has noise samples of its own, whatever the methods have.
+    (given if smoothing is None else usual)["samples"] = config.samples
+    chosen = methods_with_options(config.methods if methods is None else methods, given, usual)
+    if smoothing is None:
+        return chosen
+    smoothing = replace(smoothing, samples=config.samples or smoothing.samples)
+    return {name: smoothed(method, smoothing) for name, method in chosen.items()}
+
+
+def smoothed(method: Method, smoothing: Smoothing) -> Method:
+    """A method averaged over noisy copies of the image, whatever the method is.
+
+    SmoothGrad and SmoothGrad² of independent noise twice are the same with the two variances added, so their own noise
+    grows; what is left out is that the second noise would be scaled by the range of the noisy image.
+
+    Raises:
+        InvalidInput: the method is a variance over noise, whose average over noise is none.
+    """
+    if not isinstance(method, SmoothGrad):
+        return SmoothGrad(method, smoothing.samples, smoothing.noise_fraction)
+    if method.statistic == "variance" or method.noise_std is not None:
+        raise InvalidInput(
+            "VarGrad and noise in the units of the input cannot be smoothed; leave them out of --methods"
+        )
+    return replace(
+        method,
+        samples=max(method.samples, smoothing.samples),
+        noise_fraction=math.hypot(method.noise_fraction, smoothing.noise_fraction),
+    )
+
+
+def rehearse(
+    config: CheckConfig, spec: ModelSpec, methods: dict[str, Method], image: Tensor, target: int | None = None
+) -> None:
+    """Explains one image by an untrained network, so that an option that does not fit is found before the training."""
+    prepared = prepare_with(untrained(config, spec).to(image.device), config.compute, example=image)
+    if config.on_refused == "skip":
+        fitting_methods(methods, prepared, image, target or 0, say=None)
+        return
+    short = {name: set_fields(method, {"samples": 2, "steps": 2})[0] for name, method in methods.items()}
+    attribute(prepared, image, target or 0, short)
+
+
+def methods_that_fit(
+    config: CheckConfig,
+    methods: dict[str, Method],
+    subject: Subject,
+    say: Callable[[str], None] | None = None,
+) -> tuple[dict[str, Method], Refusals]:
+    """The methods that a model can have, and the others if they may be skipped: see `fitting_methods`."""
+    if config.on_refused == "stop":
+        return methods, ()
+    prepared, target = subject.prepared(config.compute), int(subject.targets[0])
+    return fitting_methods(methods, prepared.of_images(slice(0, 1)), subject.data.images[:1], target, say)
+
+
+def configured_metrics(config: CheckConfig, data: ImageSet) -> dict[str, Metric]:
+    """The metrics of a check, fit for the size of the images."""
+    return {name: configured_metric(name, data.images.shape[2:]) for name in config.chosen_metrics}
+
+
+def configured_metric(name: str, size: torch.Size) -> Metric:
+    """A metric of the table; HOG cells shrink from 16 pixels so that at least seven fit along a small image."""
+    metric = get_metric(name)
+    if isinstance(metric.measure, HOGCorrelation):
+        cell = max(1, min(metric.measure.cell_size, min(size) // 7))
+        return replace(metric, measure=replace(metric.measure, cell_size=cell))
+    return metric
