@@ -8,12 +8,15 @@ from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
 from probatum.attributions.explainer import Explainer
 from probatum.attributions.grad_cam import PAIR_OFFSET, GradCAM
+from probatum.attributions.grad_cam_plus_plus import GradCAMPlusPlus
 from probatum.attributions.gradient import Gradient
 from probatum.attributions.gradient_shap import GradientSHAP
 from probatum.attributions.guided_backprop import GuidedBackprop
 from probatum.attributions.guided_grad_cam import GuidedGradCAM
+from probatum.attributions.hires_cam import HiResCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
+from probatum.attributions.layer_cam import LayerCAM
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.registry import (
     METHODS,
@@ -40,12 +43,15 @@ __all__ = [
     "Explainer",
     "Given",
     "GradCAM",
+    "GradCAMPlusPlus",
     "Gradient",
     "GradientSHAP",
     "GuidedBackprop",
     "GuidedGradCAM",
+    "HiResCAM",
     "InputXGradient",
     "IntegratedGradients",
+    "LayerCAM",
     "MapBatch",
     "Mean",
     "Method",

@@ -1,33 +1,21 @@
 """Grad-CAM: where the feature maps of a layer speak for a class."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from probatum.attributions.base import Method
-from probatum.engine import (
-    Evaluation,
-    FeatureMap,
-    LayerGradient,
-    PreparedModel,
-    Request,
-    Tokens,
-    as_layout,
-    find_feature_map,
-)
+from probatum.attributions.class_activation import ClassActivationMap
+from probatum.engine import Evaluation, FeatureMap
 from probatum.errors import InvalidInput
 
 PAIR_OFFSET = 1.0
 """What PAIR's `saliency` at commit 333d307a adds to the sum of the feature maps; commit 1f6fc55 took it out."""
 
-_INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}  # by the number of axes of space
-
 
 @dataclass(frozen=True)
-class GradCAM(Method):
+class GradCAM(ClassActivationMap):
     """The feature maps A_k of a layer, weighted by their mean gradients, rectified and enlarged to the image.
 
         α_k = mean_{ij} ∂ S_c / ∂ A_k,ij        M = upsample( ReLU( offset + Σ_k α_k A_k ) )
@@ -55,9 +43,6 @@ class GradCAM(Method):
     Differs from the paper: tokens, channels behind, and one or three axes of space are read as well.
     """
 
-    layer: str | nn.Module | None = None
-    relu: bool = True
-    layout: str | Tokens = "auto"
     offset: float = 0.0
     title = "Grad-CAM"
 
@@ -65,39 +50,10 @@ class GradCAM(Method):
         if not math.isfinite(self.offset):
             raise InvalidInput(f"offset is {self.offset}; it must be finite")
 
-    def resolve(self, prepared: PreparedModel, images: Tensor) -> "GradCAM":
-        """This method with the layer and the layout that it takes."""
-        found = self.feature_map(prepared, images)
-        return replace(self, layer=found.path, layout=found.layout)
-
-    def request(self, prepared: PreparedModel, images: Tensor) -> Request:
-        """One point, the image itself."""
-        feature_map = self.feature_map(prepared, images)
-        return Request(lambda at: self.value(at, feature_map), frozenset({LayerGradient(feature_map.path)}))
-
-    def feature_map(self, prepared: PreparedModel, images: Tensor) -> FeatureMap:
-        """The layer that is meant, and its layout."""
-        if not 3 <= images.ndim <= 5:
-            raise InvalidInput(
-                f"{self.title} needs images with one to three axes of space, such as (batch, channel, height, width), "
-                f"got {tuple(images.shape)}"
-            )
-        return find_feature_map(prepared, images, self.layer, as_layout(self.layout))
-
-    def path(self, prepared: PreparedModel, images: Tensor) -> str:
-        """The layer that is meant."""
-        return self.feature_map(prepared, images).path
-
     def value(self, at: Evaluation, feature_map: FeatureMap) -> Float[Tensor, "rows 1 *space"]:
         """The enlarged map of each row."""
         activation, gradient = feature_map.read(at)
         space = tuple(range(2, activation.ndim))
         weights = gradient.mean(space, keepdim=True)  # (rows, channel, 1, 1)
         cam = self.offset + (weights * activation).sum(1, keepdim=True)  # (rows, 1, layer height, layer width)
-        return enlarge(cam.relu() if self.relu else cam, at)
-
-
-def enlarge(cam: Float[Tensor, "rows 1 *space"], at: Evaluation) -> Float[Tensor, "rows 1 *larger"]:
-    """Interpolates maps of a layer's size to that of the images."""
-    size = at.points.shape[2:]
-    return F.interpolate(cam, size=size, mode=_INTERPOLATION[len(size)], align_corners=False)
+        return self.enlarged(cam, at)

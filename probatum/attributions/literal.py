@@ -21,17 +21,21 @@ from torch.overrides import TorchFunctionMode
 
 from probatum.attributions.base import Method
 from probatum.attributions.baselines import Baselines, as_baseline, as_distribution
+from probatum.attributions.class_activation import ClassActivationMap
 from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
 from probatum.attributions.grad_cam import GradCAM
+from probatum.attributions.grad_cam_plus_plus import GradCAMPlusPlus
 from probatum.attributions.gradient import Gradient
 from probatum.attributions.gradient_shap import GradientSHAP
 from probatum.attributions.guided_backprop import GuidedBackprop
 from probatum.attributions.guided_grad_cam import GuidedGradCAM
+from probatum.attributions.hires_cam import HiResCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
+from probatum.attributions.layer_cam import LayerCAM
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.engine import GivenBaselines, NoisyBaselines, find_layer, image_keys, prepare
@@ -145,17 +149,51 @@ def deconvnet(method: DeconvNet, problem: Problem, x: Tensor) -> Tensor:
 @literal.register(GradCAM)
 def grad_cam(method: GradCAM, problem: Problem, x: Tensor) -> Tensor:
     """The sum of the feature maps, each times its mean gradient; rectified, and enlarged to the image."""
+    features, slopes = _features(method, problem, x)
+    cam = torch.full_like(features[0], method.offset)
+    for feature, slope in zip(features, slopes, strict=True):
+        cam += slope.mean() * feature
+    return _enlarged(cam, method, x)
+
+
+def _features(method: ClassActivationMap, problem: Problem, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The feature maps A_k of the layer and ∂ S_c / ∂ A_k: (channel, height, width) each."""
     maps: list[Tensor] = []
     path = method.path(prepare(problem.model), x[None])
     hook = find_layer(problem.model, path).register_forward_hook(lambda layer, inputs, output: _kept(output, maps))
     logit = problem.logit(x.clone().requires_grad_())
     hook.remove()
-    (slopes,) = torch.autograd.grad(logit, maps)
-    cam = torch.full_like(maps[0][0, 0], method.offset)
-    for feature, slope in zip(maps[0][0].detach(), slopes[0], strict=True):
-        cam += slope.mean() * feature
+    return maps[0][0].detach(), torch.autograd.grad(logit, maps)[0][0]
+
+
+def _enlarged(cam: Tensor, method: ClassActivationMap, x: Tensor) -> Tensor:
     cam = cam.relu() if method.relu else cam
     return F.interpolate(cam[None, None], size=x.shape[1:], mode="bilinear", align_corners=False)[0]
+
+
+@literal.register(GradCAMPlusPlus)
+def grad_cam_plus_plus(method: GradCAMPlusPlus, problem: Problem, x: Tensor) -> Tensor:
+    """The sum of the feature maps, each times Σ_ij α_ij ReLU(g_ij), α = g² / (2 g² + Σ A · g³) where g is not zero."""
+    features, slopes = _features(method, problem, x)
+    cam = torch.zeros_like(features[0])
+    for feature, g in zip(features, slopes, strict=True):
+        alpha = torch.where(g == 0, 0.0, g**2 / (2 * g**2 + feature.sum() * g**3))
+        cam += (alpha * g.relu()).sum() * feature
+    return _enlarged(cam, method, x)
+
+
+@literal.register(HiResCAM)
+def hires_cam(method: HiResCAM, problem: Problem, x: Tensor) -> Tensor:
+    """The sum over the channels of features times gradients."""
+    cam = sum(feature * slope for feature, slope in zip(*_features(method, problem, x), strict=True))
+    return _enlarged(torch.as_tensor(cam), method, x)
+
+
+@literal.register(LayerCAM)
+def layer_cam(method: LayerCAM, problem: Problem, x: Tensor) -> Tensor:
+    """The sum over the channels of features times positive gradients."""
+    cam = sum(feature * slope.relu() for feature, slope in zip(*_features(method, problem, x), strict=True))
+    return _enlarged(torch.as_tensor(cam), method, x)
 
 
 @literal.register(GuidedGradCAM)

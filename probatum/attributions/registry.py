@@ -10,12 +10,15 @@ from probatum.attributions.deeplift_shap import DeepLiftSHAP
 from probatum.attributions.edge_detector import EdgeDetector
 from probatum.attributions.explainer import Explainer
 from probatum.attributions.grad_cam import GradCAM
+from probatum.attributions.grad_cam_plus_plus import GradCAMPlusPlus
 from probatum.attributions.gradient import Gradient
 from probatum.attributions.gradient_shap import GradientSHAP
 from probatum.attributions.guided_backprop import GuidedBackprop
 from probatum.attributions.guided_grad_cam import GuidedGradCAM
+from probatum.attributions.hires_cam import HiResCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
+from probatum.attributions.layer_cam import LayerCAM
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.errors import UnknownName
@@ -64,6 +67,9 @@ METHODS: dict[str, MethodEntry] = {
     "guided-backprop": MethodEntry("Guided Backprop", GuidedBackprop, "Springenberg et al. 2014, arXiv:1412.6806"),
     "deconvnet": MethodEntry("DeconvNet", DeconvNet, "Zeiler & Fergus 2014, arXiv:1311.2901"),
     "grad-cam": MethodEntry("Grad-CAM", GradCAM, "Selvaraju et al. 2017, arXiv:1610.02391"),
+    "grad-cam-plus-plus": MethodEntry("Grad-CAM++", GradCAMPlusPlus, "Chattopadhay et al. 2018, arXiv:1710.11063"),
+    "hires-cam": MethodEntry("HiResCAM", HiResCAM, "Draelos & Carin 2020, arXiv:2011.08891"),
+    "layer-cam": MethodEntry("LayerCAM", LayerCAM, "Jiang et al. 2021, doi:10.1109/TIP.2021.3089943"),
     "guided-grad-cam": MethodEntry("Guided Grad-CAM", GuidedGradCAM, "Selvaraju et al. 2017, arXiv:1610.02391"),
     "integrated-gradients": MethodEntry(
         "Integrated Gradients", IntegratedGradients, "Sundararajan et al. 2017, arXiv:1703.01365"

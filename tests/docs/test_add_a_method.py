@@ -12,7 +12,7 @@ from nets import ConvNet, images, seeded
 from probatum.attributions import registry
 
 THE_FILE, FROM_PYTHON, ROW, LAWS_ROW, ITS_TEST = python_blocks("add-a-method.md")
-NAME = "hires-cam"
+NAME = "xgrad-cam"
 LAWS = (
     test_laws.test_computed_together_equals_computed_alone,
     test_laws.test_only_noisy_methods_depend_on_the_seed,
@@ -22,10 +22,10 @@ LAWS = (
 @pytest.fixture
 def method(monkeypatch):
     """The class, where its file would be."""
-    module = ModuleType("probatum.attributions.hires_cam")
+    module = ModuleType("probatum.attributions.xgrad_cam")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(compile(THE_FILE, "hires_cam.py", "exec"), vars(module))
-    return module.HiResCAM
+    exec(compile(THE_FILE, "xgrad_cam.py", "exec"), vars(module))
+    return module.XGradCAM
 
 
 @pytest.fixture
@@ -33,21 +33,21 @@ def listed(method, monkeypatch):
     """The method in the table of the laws, by the page's own line."""
     monkeypatch.setitem(table.METHODS, NAME, None)  # so that the row is taken out again
     monkeypatch.setitem(table.POINTS, NAME, 1)
-    exec(LAWS_ROW, {"METHODS": table.METHODS, "HiResCAM": method})
+    exec(LAWS_ROW, {"METHODS": table.METHODS, "XGradCAM": method})
     return table.METHODS[NAME]
 
 
 def test_its_use_from_python(method):
     names = {"model": seeded(ConvNet), "images": images(2, (2, 16, 14))}  # SSIM needs 11 pixels
     exec(FROM_PYTHON, names)
-    assert list(names["panel"]) == ["HiResCAM", "Grad-CAM", "SmoothGrad"]
+    assert list(names["panel"]) == ["XGrad-CAM", "Grad-CAM", "SmoothGrad"]
     assert all(maps.shape == (2, 1, 16, 14) for maps in names["panel"].values())
     assert names["result"].methods == (NAME,)
 
 
 def test_its_row_in_the_registry(method, monkeypatch):
     monkeypatch.setitem(registry.METHODS, NAME, None)
-    exec(ROW, {"METHODS": registry.METHODS, "MethodEntry": registry.MethodEntry, "HiResCAM": method})
+    exec(ROW, {"METHODS": registry.METHODS, "MethodEntry": registry.MethodEntry, "XGradCAM": method})
     assert registry.get_method(NAME) == method()
     assert registry.METHODS[NAME].title == method.title
 

@@ -19,6 +19,9 @@ METHODS_IN_WORDS: dict[str, str] = {
     "deconvnet": "The signal passed back by ReLUs that ignore which inputs were active.",
     "grad-cam": "The feature maps of a late layer, weighted by their gradients and enlarged to the image: a coarse map "
     "of regions.",
+    "grad-cam-plus-plus": "Grad-CAM with weights that count each place where a feature map speaks for the class.",
+    "hires-cam": "The features of a late layer, each times its own gradient: places that the class's logit is made of.",
+    "layer-cam": "The features of a late layer, each times its own gradient where that is positive.",
     "guided-grad-cam": "Guided Backprop times Grad-CAM: sharp edges inside the regions of Grad-CAM.",
     "integrated-gradients": f"{_IG}, times the image minus the baseline. The map sums to the change of the logit.",
     "integrated-gradients-local": f"{_IG}, {_LOCAL}.",
