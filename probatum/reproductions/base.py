@@ -159,13 +159,17 @@ class Context:
         """Device of the models."""
         return choose_device(self.config.device)
 
-    def data_folder(self, name: str) -> Path | None:
-        """Return a sub-folder of the data folder, or None if missing; InvalidInput unless the preset is "quick"."""
+    def data_folder(self, name: str, *, optional: bool = False) -> Path | None:
+        """Return a sub-folder of the data folder, or None if missing.
+
+        Raises:
+            InvalidInput: it is missing and not optional, and the preset is not "quick".
+        """
         root = self.config.data_dir
         folder = Path(root) / name if root and name not in self.absent else None
         if folder is not None and os.path.isdir(folder):
             return folder
-        if not self.config.substitutes:
+        if not (optional or self.config.substitutes):
             raise InvalidInput(
                 f"the preset {self.config.preset!r} needs the folder {name}/ in the folder of --data-dir"
             )
@@ -181,12 +185,14 @@ class Inputs:
 
     Args:
         data: folders of the data folder, keys of `probatum.reproductions.inputs.DATA`.
+        paper_data: folders that the preset "paper" alone needs; the others read them where they are there.
         photographs: True if photographs are explained.
         networks: pretrained ones of torchvision; `--model` replaces them.
         text: a checkpoint of Hugging Face; `--text-model` replaces it.
     """
 
     data: tuple[str, ...] = ()
+    paper_data: tuple[str, ...] = ()
     photographs: bool = False
     networks: tuple[str, ...] = ()
     text: str | None = None

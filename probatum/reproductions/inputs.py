@@ -46,7 +46,7 @@ def _missing_files(config: ReproductionConfig, experiments: Sequence[Experiment]
         yield f"the folder of photographs {config.photographs}, which does not exist"
     if config.weights not in ("default", "none") and not Path(config.weights).is_file():
         yield f"the weights {config.weights}, which do not exist"
-    for name in _all(experiments, "data") if not config.substitutes else ():
+    for name in _needed_data(config, experiments):
         if config.data_dir is None or not (root / name).is_dir():
             yield f"{name}/ in the folder of --data-dir ({DATA[name]})"
     explained = any(experiment.inputs.photographs for experiment in experiments) and _wants_networks(config)
@@ -54,15 +54,21 @@ def _missing_files(config: ReproductionConfig, experiments: Sequence[Experiment]
         yield "photographs (--photographs DIR, or imagenet-samples/ in the folder of --data-dir)"
 
 
+def _needed_data(config: ReproductionConfig, experiments: Sequence[Experiment]) -> list[str]:
+    """Folders of the data folder that nothing replaces."""
+    needed = [] if config.substitutes else _all(experiments, "data")
+    return needed + (_all(experiments, "paper_data") if config.preset == "paper" else [])
+
+
 def _missing_networks(config: ReproductionConfig, experiments: Sequence[Experiment]) -> Iterator[str]:
     if _wants_networks(config) and config.weights != "none":
         for name in dict.fromkeys(config.model or one for one in _all(experiments, "networks")):
             yield from _failure(partial(load_model, name, config.weights), "give --weights FILE")
     checkpoint = next((one.inputs.text for one in experiments if one.inputs.text), None)
+    head = ("negative", "positive")  # for a checkpoint that has none and is to be fine-tuned
     if checkpoint is not None and config.text_model is not None:
-        yield from _failure(partial(load_text_classifier, config.text_model), "give another --text-model")
+        yield from _failure(partial(load_text_classifier, config.text_model, head), "give another --text-model")
     elif checkpoint is not None and not config.substitutes:
-        head = ("negative", "positive")
         yield from _failure(partial(load_text_classifier, checkpoint, head), "give --text-model FOLDER")
 
 
@@ -91,7 +97,7 @@ def _photographs(config: ReproductionConfig) -> list[Path]:
 
 def present_data(config: ReproductionConfig, experiments: Sequence[Experiment]) -> list[str]:
     """The folders of the data folder that the experiments read and that exist."""
-    names = _all(experiments, "data")
+    names = _all(experiments, "data") + _all(experiments, "paper_data")
     names += PHOTOGRAPHS if any(experiment.inputs.photographs for experiment in experiments) else ()
     root = Path(config.data_dir or "")
     return [name for name in names if config.data_dir is not None and (root / name).is_dir()]

@@ -1,10 +1,14 @@
 """Running a reproduction: experiments into a folder, figures and scorecard from it."""
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from probatum.errors import UnknownName
 from probatum.experiments.build import choose_device
@@ -18,10 +22,13 @@ from probatum.reproductions.inputs import DATA, PHOTOGRAPHS, fingerprints, prese
 from probatum.reproductions.papers import PAPERS
 from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, reading, write_json
-from probatum.runs.identity import identity_of_software
+from probatum.runs.identity import identity_of_software, software
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.resume import Parts, RunInWork
 from probatum.storage import sync, sync_all, write_whole
+
+MADE = "made.json"
+"""File of each experiment: when, with which software and in what time it was computed."""
 
 
 def get_paper(name: str) -> Paper:
@@ -112,7 +119,9 @@ class ReproductionRun(Computation[list[Finding]]):
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         absent = frozenset({*DATA, *PHOTOGRAPHS}.difference(self._data))
+        begun = time.monotonic()
         experiment.compute(Context(self._config, report, cells, absent), scratch)
+        write_json(scratch / MADE, _how_made(time.monotonic() - begun, self._run.device))
         sync_all(scratch)
         scratch.rename(self._run.folder / experiment.name)
         sync(self._run.folder)
@@ -126,6 +135,17 @@ class ReproductionRun(Computation[list[Finding]]):
         """Writes the scorecard."""
         _write_scorecard(self._run.folder, self._asked, result)
         return {}
+
+
+def _how_made(seconds: float, device: torch.device) -> dict[str, Any]:
+    """How an experiment was made, for those who read its results; the time is that of the last session alone."""
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "seconds": seconds,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "software": software(),
+    }
 
 
 def redraw_reproduction(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:

@@ -16,6 +16,7 @@ from probatum.errors import InvalidInput
 from probatum.experiments import sanity_check
 from probatum.reproductions import ReproductionConfig, papers, read_reproduction, run_reproduction
 from probatum.reproductions.base import Claim, Experiment, Finding, Paper, store_arrays, stored_arrays
+from probatum.reproductions.run import MADE
 
 IMAGES = torch.linspace(-1, 1, 3 * 2 * 8 * 8, dtype=torch.float64).reshape(3, 2, 8, 8)
 CONFIG = ReproductionConfig("somebody2020", device="cpu")
@@ -58,7 +59,9 @@ def _paper(monkeypatch):
 
 
 def contents(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files but those of measured times."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != MADE)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_finished_experiments_and_stored_parts_stay(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from scipy.stats import special_ortho_group
 
 from probatum.data.sentence_set import SentenceSet
 from probatum.errors import InvalidInput
+from probatum.experiments.text.cascade import METRICS
 from probatum.experiments.text.models import TextRecipe
 from probatum.models.text import EncoderSizes, TextTraining
 from probatum.report import save_figure
@@ -23,6 +24,7 @@ from probatum.reproductions.kokhlikyan2021 import (
     text_subject,
 )
 from probatum.reproductions.kokhlikyan2021.quality_table import HEADER, write_quality_table
+from probatum.reproductions.kokhlikyan2021.text_label_claims import AGAIN
 from probatum.reproductions.setting import Setting
 
 SHAPE = (2, 3, 4, 5, 6)  # method, metric, stage, sentence, trial
@@ -43,7 +45,9 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setitem(
         text_cascade.SIZES, "quick", text_cascade.TextCascadeSizes(sentences=3, words=5, trials=2, steps=3)
     )
-    monkeypatch.setitem(text_labels.SIZES, "quick", text_labels.TextLabelSizes(3, 5, 3, permuted=8, shown=2))
+    monkeypatch.setitem(
+        text_labels.SIZES, "quick", text_labels.TextLabelSizes(3, 5, 3, permuted=8, trainings=2, shown=2)
+    )
     recipe = replace(RECIPE, training=replace(RECIPE.training, monitor="train", target_accuracy=0.95))
     monkeypatch.setattr(text_permuted, "memorizing", lambda *_: recipe)
     folder = tmp_path / "results"
@@ -182,16 +186,16 @@ def test_scores_that_do_not_tell_words_apart_are_named(tmp_path):
 
 
 def store_labels(folder, accuracy=0.9, memorized=0.96, again=0.8, permuted=0.1, quality=1.0, memorized_sentences=90):
-    scores = np.zeros((2, 2, 3, 6))
-    scores[0, :, 0], scores[1, :, 0] = again, permuted
-    goodness = np.ones((2, 2, 2, 6))
-    goodness[1, 1] = quality
-    store_arrays(folder, scores=scores, constant=np.zeros((2, 2, 6), np.int8), quality=goodness)
+    scores = np.zeros((3, 2, 2, 3, 6))
+    scores[:, 0, :, 0], scores[:, 1, :, 0] = again, permuted
+    goodness = np.ones((3, 2, 2, 2, 6))
+    goodness[:, 1, 1] = quality
+    store_arrays(folder, scores=scores, constant=np.zeros((3, 2, 2, 6), np.int8), quality=goodness)
     write_facts(
         folder,
         data="sst2",
-        accuracy=accuracy,
-        memorized=memorized,
+        accuracy=[0.95, accuracy, 0.95],
+        memorized=[0.99, memorized, 0.99],
         memorized_sentences=memorized_sentences,
         training_sentences=90,
         setting=Setting().to_json(),
@@ -274,8 +278,10 @@ def test_the_label_randomization(tiny):
     assert len(findings) == 8
     assert {finding.verdict for finding in findings} == {"not comparable"}
     with np.load(tiny / "arrays.npz") as stored:
-        assert stored["scores"].shape == (2, 2, 3, 3)
-        assert stored["quality"].shape == (2, 2, 2, 3)
+        assert stored["scores"].shape == (2, 2, 2, 3, 3)  # two trainings
+        assert stored["quality"].shape == (2, 2, 2, 2, 3)
+        # The yardstick of a training is another one, whose maps are not its own.
+        assert (stored["scores"][:, AGAIN, :, METRICS.index("cosine")] < 1 - 1e-6).all()
     assert ">film</span>" in (tiny / "figure12.html").read_text(encoding="utf-8")
 
 
@@ -314,7 +320,6 @@ def test_the_paper_preset_fine_tunes_bert(tiny, tmp_path, monkeypatch):
     folder = tmp_path / "data" / "sst2"
     folder.mkdir(parents=True)
     monkeypatch.setattr(text_subject, "BERT", save_bert(tmp_path / "tiny-bert"))
-    monkeypatch.setattr(text_permuted, "BERT", text_subject.BERT)
     monkeypatch.setattr(text_permuted, "MEMORIZING", replace(text_permuted.MEMORIZING, epochs=1))
     monkeypatch.setitem(text_cascade.SIZES, "paper", replace(text_cascade.SIZES["quick"], trials=1))
     monkeypatch.setitem(text_labels.SIZES, "paper", replace(text_labels.SIZES["quick"], permuted=0))

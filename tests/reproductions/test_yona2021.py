@@ -25,6 +25,7 @@ TINY = studies.YonaSizes(
     explained=6,
     untrained=4,
     examples=2,
+    trainings=2,
 )
 CONFIG = ReproductionConfig(paper="yona2021", device="cpu")
 
@@ -159,7 +160,10 @@ JUDGES = {"half": verdicts.judge_half, "shapes": verdicts.judge_shapes, "pairs":
 
 def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(0.52, 0.9), share=0.8, others=0.5,
            accuracy=1.0, area=0.4, setting=PAPERS_OWN) -> dict[str, str]:  # fmt: skip
-    """Verdicts on hand-made scores of 20 images and 3 untrained models; `effect` is (Guided Backprop, Gradient)."""
+    """Verdicts on hand-made scores of 3 trainings, 20 images and 3 untrained models.
+
+    `effect` is (Guided Backprop, Gradient).
+    """
     noise = np.random.default_rng(0)
 
     def around(value, *shape):
@@ -168,12 +172,13 @@ def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(
     trained, regions = TRAINED[study], REGIONS[study]
     store_arrays(
         folder,
-        effect=np.stack([[around(value, 20, 3) for value in effect]] * 2),
-        effect_floor=around(floor, 2, 2, 20, 3),
-        distance=np.stack([np.stack([np.stack([around(value, 20, 3) for value in distance])] * 2)] * 2),
-        distance_floor=around(floor, 2, 2, 20, 3),
-        share=np.stack([np.stack([around(others if name == "start" else share, len(regions), 20)
-                                  for name in trained])] * 2),
+        effect=np.stack([np.stack([around(value, 3, 20, 3) for value in effect], axis=1)] * 2, axis=1),
+        effect_floor=around(floor, 3, 2, 2, 20, 3),
+        distance=np.stack([np.stack([np.stack([around(v, 3, 20, 3) for v in distance], axis=1)] * 2, axis=1)] * 2,
+                          axis=1),
+        distance_floor=around(floor, 3, 2, 2, 20, 3),
+        share=np.stack([np.stack([around(others if name == "start" else share, 3, len(regions), 20)
+                                  for name in trained], axis=1)] * 2, axis=1),
         untrained_share=around(others, 2, len(regions), 20, 3),
         area=np.full((len(regions), 20), area),
         counted=np.ones(20, dtype=bool),
@@ -183,7 +188,7 @@ def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(
         trained=trained,
         regions=regions,
         methods=["Guided Backprop", "Gradient"],
-        accuracies=dict.fromkeys((*trained, study), accuracy),
+        accuracies={key: [1.0, accuracy, 1.0] for key in (*trained, study)},
         tested=2000,
         setting=setting.to_json(),
     )

@@ -1,7 +1,7 @@
 """Sentence classifiers: a small encoder to train, and models of Hugging Face."""
 
 from probatum.models.text.encoder import EmbeddingClassifier, EncoderSizes, TextClassifier
-from probatum.models.text.hugging_face import HuggingFaceClassifier, load_text_classifier
+from probatum.models.text.hugging_face import HuggingFaceClassifier, is_classifier, load_text_classifier
 from probatum.models.text.model import TextModel, make_text_model
 from probatum.models.text.naive_bayes import naive_bayes_start
 from probatum.models.text.tokenizer import Encoded, Tokenizer, WordTokenizer
@@ -17,6 +17,7 @@ __all__ = [
     "TextTraining",
     "Tokenizer",
     "WordTokenizer",
+    "is_classifier",
     "load_text_classifier",
     "make_text_model",
     "naive_bayes_start",

@@ -130,6 +130,25 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
     return TextModel(Path(where).name, network, found, names, _stages(model))
 
 
+def is_classifier(source: str) -> bool:
+    """True if a checkpoint was saved as a sequence classifier, and so has a head that needs no fine-tuning.
+
+    Raises:
+        ModelError: transformers is not installed, or the checkpoint has no configuration.
+    """
+    try:
+        transformers = importlib.import_module("transformers")
+    except ImportError as error:
+        raise ModelError("Hugging Face models need transformers: pip install 'probatum[text]'") from error
+    folder = Path(source).expanduser()
+    where, local = (str(folder), True) if folder.is_dir() else (source, False)
+    try:
+        config = transformers.AutoConfig.from_pretrained(where, local_files_only=local, trust_remote_code=False)
+    except Exception as error:  # many kinds, each with a long message
+        raise ModelError(f"{source} has no configuration that transformers can read") from error
+    return any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
+
+
 @contextmanager
 def quiet(transformers: Any) -> Iterator[None]:
     """Suppress progress bars, advice and connection retries while a model loads."""

@@ -23,8 +23,8 @@ from functools import partial
 from probatum.reproductions.adebayo2018 import edges, imagenet, labels, simple, weights
 from probatum.reproductions.base import Experiment, Inputs, Paper
 
-_SMALL = Inputs(data=("MNIST", "FashionMNIST"))
-_EVERYTHING = Inputs(data=("MNIST", "FashionMNIST"), photographs=True, networks=("inception_v3",))
+_SMALL = Inputs(data=("MNIST",), paper_data=("FashionMNIST",))
+_EVERYTHING = Inputs(data=("MNIST",), photographs=True, networks=("inception_v3",))
 
 PAPER = Paper(
     name="adebayo2018",

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from probatum.attributions import METHODS
 from probatum.experiments.run_folder import read_run
 from probatum.maps import REDUCTIONS
-from probatum.randomization import PRESETS, automatic_stages, stages_from_table
+from probatum.randomization import PRESETS, automatic_stages, stages_from_table, usual_stages
 from probatum.report import methods_figure
 from probatum.reproductions.adebayo2018 import rules
 from probatum.reproductions.adebayo2018.checks import draw_check, panel, pictures_of, stored_check
@@ -87,7 +87,7 @@ def compute(context: Context, folder: Path) -> None:
     if table is not None:
         plan = stages_from_table(task.model, table)
     else:
-        plan = automatic_stages(task.model, task.photographs.images[:1].to(context.device))
+        plan = usual_stages(automatic_stages(task.model, task.photographs.images[:1].to(context.device)))
     protocol = (
         f"each layer's own initializer, running statistics of batch norm kept; explained is the class that the trained "
         f"network predicts{', ' + task.layer if task.layer else ''}; {sizes.photograph_points}; "

@@ -58,18 +58,18 @@ INITIALIZERS: dict[str, Initializer] = {"pytorch": Reset(), "adebayo": AuthorsWe
 
 @dataclass(frozen=True)
 class Points:
-    """Number of noise samples and path steps; IG-SmoothGrad has its own."""
+    """Number of noise samples and path steps; IG-SmoothGrad has its own, and one of the estimators of `SmoothGrad`."""
 
     samples: int = 50
     steps: int = 50
     nested_samples: int = 25
     nested_steps: int = 50
+    estimator: Literal["nested", "joint"] = "nested"
 
     def __str__(self) -> str:
-        return (
-            f"SmoothGrad {self.samples} samples, IG {self.steps} steps, "
-            f"IG-SmoothGrad {self.nested_samples} × {self.nested_steps}"
-        )
+        joint = f"{self.nested_samples} samples (joint estimator)"
+        nested = joint if self.estimator == "joint" else f"{self.nested_samples} × {self.nested_steps}"
+        return f"SmoothGrad {self.samples} samples, IG {self.steps} steps, IG-SmoothGrad {nested}"
 
 
 @dataclass(frozen=True)
@@ -135,20 +135,20 @@ SIZES = {
     "cpu": AdebayoSizes(
         train_images=55_000,
         test_images=2000,
-        training=TrainingConfig(epochs=15, batch_size=50, learning_rate=1e-4),
+        training=TrainingConfig(epochs=3, batch_size=50, learning_rate=5e-4, schedule="linear"),
         weights="adebayo",
-        memorized=2000,
+        memorized=1000,
         label_trainings=3,
-        memorizing=TrainingConfig(epochs=200, batch_size=50, learning_rate=1e-4, monitor="train", target_accuracy=0.95),
-        true_labels=TrainingConfig(epochs=50, batch_size=50, learning_rate=1e-4),
-        per_class=5,
+        memorizing=TrainingConfig(epochs=100, batch_size=20, learning_rate=5e-4, monitor="train", target_accuracy=0.95),
+        true_labels=TrainingConfig(epochs=15, batch_size=20, learning_rate=5e-4),
+        per_class=4,
         trials=3,
-        filters=100,
-        photographs=10,
+        filters=50,
+        photographs=8,
         drawn=1,
         photographs_drawn=3,
-        points=Points(),
-        photograph_points=Points(15, 15, 5, 5),
+        points=Points(25, 25, 25, estimator="joint"),
+        photograph_points=Points(15, 15, 15, estimator="joint"),
     ),
     "quick": AdebayoSizes(
         train_images=6000,
@@ -185,7 +185,9 @@ def methods_for(network: str, points: Points) -> dict[str, Method]:
         "guided-grad-cam-pair": GuidedGradCAM(layer, offset=PAIR_OFFSET),
         "guided-grad-cam": GuidedGradCAM(layer),
         "integrated-gradients": IntegratedGradients(points.steps),
-        "integrated-gradients-sg": SmoothGrad(IntegratedGradients(points.nested_steps), samples=points.nested_samples),
+        "integrated-gradients-sg": SmoothGrad(
+            IntegratedGradients(points.nested_steps), samples=points.nested_samples, estimator=points.estimator
+        ),
         CONTROL: EdgeDetector(),
     }
     if network == "mlp":  # it has no feature maps
@@ -202,10 +204,11 @@ def datasets(context: Context) -> list[str]:
     """Return MNIST, or rendered digits if it is not given, and Fashion-MNIST if it is given.
 
     Raises:
-        InvalidInput: the preset "paper" without one of the two.
+        InvalidInput: the preset "paper" without one of the two, or "cpu" without MNIST.
     """
     digits = "mnist" if context.data_folder("MNIST") else "digits"
-    return [digits] + ["fashion-mnist"] * (context.data_folder("FashionMNIST") is not None)
+    fashion = context.data_folder("FashionMNIST", optional=context.config.preset != "paper")
+    return [digits] + ["fashion-mnist"] * (fashion is not None)
 
 
 def setting_of(names: list[str], images: int | None) -> Setting:

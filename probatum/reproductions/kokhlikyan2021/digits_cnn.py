@@ -49,11 +49,11 @@ SIZES = {
         memorized=300,
     ),
     "cpu": DigitSizes(
-        20_000,
+        4000,
         2000,
-        TrainingConfig(8, 50, 1e-3, schedule="linear"),
-        TrainingConfig(150, 50, 1e-3, monitor="train", target_accuracy=MEMORIZED),
-        memorized=2000,
+        TrainingConfig(4, 50, 1e-3, schedule="linear"),
+        TrainingConfig(100, 50, 1e-3, monitor="train", target_accuracy=MEMORIZED),
+        memorized=400,
     ),
 }
 """The paper does not describe its network or training; these are from Adebayo et al. 2018, which it follows."""

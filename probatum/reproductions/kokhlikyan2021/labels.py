@@ -68,7 +68,7 @@ class LabelSizes:
 
 SIZES = {
     "paper": LabelSizes(per_class=10, steps=50, samples=25),
-    "cpu": LabelSizes(per_class=5, steps=50, samples=10),
+    "cpu": LabelSizes(per_class=3, steps=25, samples=5),
     "quick": LabelSizes(per_class=2, steps=20, samples=10),
 }
 

@@ -10,7 +10,7 @@ from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput
 from probatum.experiments.build import preprocessing_of
 from probatum.models import load_model, model_spec
-from probatum.randomization import StagePlan, automatic_stages, stages_from_table
+from probatum.randomization import StagePlan, automatic_stages, stages_from_table, usual_stages
 from probatum.reproductions.base import Context
 from probatum.reproductions.findings import joined
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
@@ -112,7 +112,7 @@ def _photographs(context: Context, name: str, count: int) -> Subject:
     model = load_model(name, config.weights, seed=config.seed).to(context.device)
     table = INCEPTION_STAGES if name == "inception_v3" else spec.stages
     first = data.images[:1].to(context.device)
-    plan = stages_from_table(model, table, images=first) if table else automatic_stages(model, first)
+    plan = stages_from_table(model, table, images=first) if table else usual_stages(automatic_stages(model, first))
     trained = config.weights != "none"
     weights = {"default": "torchvision's weights", "none": "random weights"}.get(config.weights, "given weights")
     model, layer = before_last_relu(model, data.images)

@@ -9,7 +9,7 @@ from probatum.experiments.text.cascade import METRICS
 from probatum.reproductions.base import Claim, Finding, read_facts, stored_arrays
 from probatum.reproductions.kokhlikyan2021.judging import Judged, findings
 from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORIZED
-from probatum.reproductions.kokhlikyan2021.text_subject import TEXT
+from probatum.reproductions.kokhlikyan2021.text_subject import ALL_SENTENCES, TEXT
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
 from probatum.reproductions.rules import above, between, fact, measure, ratio
 
@@ -20,11 +20,16 @@ MUCH = 3.0
 """Factor, up or down, beyond which quality counts as changed."""
 
 
-def _claim(name: str, statement: str, paper: str) -> Claim:
-    return Claim(f"text-labels-{name}", "Figure 12, appendix B", statement, paper, TEXT)
+UNITS = ("training", "sentence")
 
 
-LEARNT = _claim("learnt", "The classifiers learn the true labels.", "trained; accuracy not stated")
+def _claim(name: str, statement: str, paper: str, about: tuple[str, ...] = TEXT) -> Claim:
+    return Claim(f"text-labels-{name}", "Figure 12, appendix B", statement, paper, about)
+
+
+LEARNT = _claim(
+    "learnt", "The classifiers learn the true labels.", "trained; accuracy not stated", (*TEXT, ALL_SENTENCES)
+)
 BY_HEART = _claim("memorized", "The classifiers memorize the permuted labels.", "trained; accuracy not stated")
 DIFFERENT = {
     key: _claim(
@@ -50,25 +55,22 @@ def judge(folder: Path) -> list[Finding]:
     """Judge the claims on text under permuted labels."""
     facts, arrays = read_facts(folder), stored_arrays(folder)
     needed = LEARNT_SHARE[facts["data"]]
-    learnt = facts["accuracy"] >= needed and facts["memorized"] >= MEMORIZED
-    live = np.where(arrays["constant"][:, :, None] > 0, np.nan, arrays["scores"])
-    cosines = live[:, :, METRICS.index("cosine")]  # (network, method, sentence)
-    quality = arrays["quality"]  # (network, method, metric, sentence)
+    right, by_heart = min(facts["accuracy"]) >= needed, min(facts["memorized"]) >= MEMORIZED
+    live = np.where(arrays["constant"][:, :, :, None] > 0, np.nan, arrays["scores"])
+    cosines = live[:, :, :, METRICS.index("cosine")]  # (training, network, method, sentence)
+    quality = arrays["quality"]  # (training, network, method, metric, sentence)
+    trainings = f"{len(facts['accuracy'])} trainings"
     judged = [
         Judged(
             LEARNT,
-            fact(
-                facts["accuracy"] >= needed,
-                f"{facts['accuracy']:.3f} of test sentences",
-                f"at least {needed}",
-            ),
+            fact(right, f"{span(facts['accuracy'])} of test sentences ({trainings})", f"all at least {needed}"),
         ),
         Judged(
             BY_HEART,
             fact(
-                facts["memorized"] >= MEMORIZED,
-                f"{facts['memorized']:.3f} of {facts['memorized_sentences']} permuted training labels",
-                f"at least {MEMORIZED}",
+                by_heart,
+                f"{span(facts['memorized'])} of {facts['memorized_sentences']} permuted training labels ({trainings})",
+                f"all at least {MEMORIZED}",
             ),
         ),
     ]
@@ -76,13 +78,19 @@ def judge(folder: Path) -> list[Finding]:
         what = (
             "cosine with the scores under true labels, of a second training on true labels less that of permuted ones"
         )
-        gap = measure(what, cosines[AGAIN, m] - cosines[PERMUTED, m], "sentence")
+        gap = measure(what, cosines[:, AGAIN, m] - cosines[:, PERMUTED, m], *UNITS)
         judged.append(Judged(DIFFERENT[key], above(gap, 0.0)))
         for k, metric in enumerate(("infidelity", "max-sensitivity")):
-            change = ratio(f"{metric} under permuted / true labels", quality[1, m, k], quality[0, m, k], "sentence")
+            before, after = quality[:, 0, m, k], quality[:, 1, m, k]
+            change = ratio(f"{metric} under permuted / true labels", after, before, *UNITS)
             judged.append(Judged(SAME_QUALITY[key, metric], between(change, 1 / MUCH, MUCH)))
-    one = "one training of each kind: the intervals are over sentences alone"
-    return findings(facts, judged, "; ".join([one, *_notes(facts, arrays, learnt)]))
+    return findings(facts, judged, "; ".join(_notes(facts, arrays, right and by_heart)))
+
+
+def span(shares: list[float]) -> str:
+    """The lowest and the highest of several shares."""
+    ends = [f"{end:.3f}" for end in (min(shares), max(shares))]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _notes(facts: dict[str, Any], arrays: dict[str, np.ndarray], learnt: bool) -> list[str]:

@@ -24,7 +24,7 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
-from probatum.reproductions.kokhlikyan2021.text_label_claims import PERMUTED, judge
+from probatum.reproductions.kokhlikyan2021.text_label_claims import PERMUTED, judge, span
 from probatum.reproductions.kokhlikyan2021.text_permuted import small_encoders, tuned_berts
 from probatum.reproductions.kokhlikyan2021.text_subject import (
     BERT,
@@ -47,6 +47,7 @@ class TextLabelSizes:
         words: maximum number of words per sentence.
         steps: of IG.
         permuted: number of training sentences whose permuted labels are memorized; 0 is all.
+        trainings: of each kind, from other initial weights and with other permutations.
         shown: number of sentences in the figure.
     """
 
@@ -54,49 +55,57 @@ class TextLabelSizes:
     words: int
     steps: int
     permuted: int
+    trainings: int = 3
     shown: int = 3
 
 
 SIZES = {
     "paper": TextLabelSizes(sentences=10, words=40, steps=50, permuted=0),
-    "cpu": TextLabelSizes(sentences=10, words=40, steps=50, permuted=2000),
+    "cpu": TextLabelSizes(sentences=8, words=30, steps=20, permuted=150),
     "quick": TextLabelSizes(sentences=10, words=12, steps=50, permuted=1000),
 }
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Train on true labels from two initializations and on permuted labels, and compare the three token scores."""
+    """Train on true and on permuted labels, and compare the token scores with those of true labels.
+
+    The second classifier of true labels, the yardstick, is that of the next training.
+    """
     config = context.config
     sizes = context.pick(SIZES)
     data = load_text_data(context)
     train = small_encoders if config.substitutes else tuned_berts
-    networks = train(context, data, sizes.permuted)
+    networks = train(context, data, sizes.permuted, sizes.trainings)
     sentences = sentences_of(data, sizes.sentences, sizes.words, config.seed)
-    methods = methods_of(networks.true, sizes.steps)
+    methods = methods_of(networks.pairs[0].true, sizes.steps)
     how: dict[str, Any] = {"seed": config.seed, "memory_budget": config.memory_budget}
-    tests = [  # [PAD] is the same vector in all three: it is the zero vector, and fine-tuning never moves it
-        text_label_test(networks.true, other, sentences, methods, **how)
-        for other in (networks.again, networks.permuted)
-    ]
-    targets = [explanation.target for explanation in tests[PERMUTED].true]
-    quality = [
-        text_quality(
-            model,
-            sentences,
-            methods,
-            targets,
-            metrics=QUALITY,
-            progress=context.progress,
-            **how,
-        ).scores[:, :, 0, :, 0]
-        for model in (networks.true, networks.permuted)
-    ]
-    store_arrays(
+    turns = []
+    for turn, pair in enumerate(networks.pairs):
+        tests = [  # [PAD] is the same vector in all three: it is the zero vector, and fine-tuning never moves it
+            text_label_test(pair.true, other, sentences, methods, **how)
+            for other in (networks.again(turn), pair.permuted)
+        ]
+        targets = [explanation.target for explanation in tests[PERMUTED].true]
+        quality = [
+            text_quality(
+                model,
+                sentences,
+                methods,
+                targets,
+                metrics=QUALITY,
+                progress=context.progress,
+                **how,
+            ).scores[:, :, 0, :, 0]
+            for model in (pair.true, pair.permuted)
+        ]
+        turns.append((tests, quality))
+    first = turns[0][0][PERMUTED]
+    store_arrays(  # (training, network, method, metric, sentence), but for what is shown
         folder,
-        scores=np.stack([test.scores for test in tests]),
-        constant=np.stack([test.constant for test in tests]),
-        quality=np.stack(quality),
-        **{f"shown-{row}": _shown(tests[PERMUTED], row) for row in range(sizes.shown)},
+        scores=np.stack([[test.scores for test in tests] for tests, _ in turns]),
+        constant=np.stack([[test.constant for test in tests] for tests, _ in turns]),
+        quality=np.stack([quality for _, quality in turns]),
+        **{f"shown-{row}": _shown(first, row) for row in range(sizes.shown)},
     )
     write_facts(
         folder,
@@ -105,18 +114,15 @@ def compute(context: Context, folder: Path) -> None:
         used=networks.title,
         setting=networks.setting.to_json(),
         data=data.key,
-        accuracy=networks.accuracy,
-        memorized=networks.memorized,
+        accuracy=[pair.accuracy for pair in networks.pairs],
+        memorized=[pair.memorized for pair in networks.pairs],
         memorized_sentences=min(sizes.permuted or len(data.train), len(data.train)),
         training_sentences=len(data.train),
-        agreement=networks.agreement,
+        agreement=networks.pairs[0].agreement,
         sentences=list(sentences),
-        explained=[explanation.class_name for explanation in tests[PERMUTED].true],
-        confidences=[
-            [explanation.confidence for explanation in side]
-            for side in (tests[PERMUTED].true, tests[PERMUTED].permuted)
-        ],
-        tokens=[list(explanation.tokens) for explanation in tests[PERMUTED].true[: sizes.shown]],
+        explained=[explanation.class_name for explanation in first.true],
+        confidences=[[explanation.confidence for explanation in side] for side in (first.true, first.permuted)],
+        tokens=[list(explanation.tokens) for explanation in first.true[: sizes.shown]],
         steps=sizes.steps,
         seed=config.seed,
     )
@@ -135,10 +141,10 @@ def draw(folder: Path) -> dict[str, Figure]:
     facts, arrays = read_facts(folder), stored_arrays(folder)
     titles = list(IG_TITLES.values())
     figures = {"": tokens_figure(_rows(facts, arrays), titles, _protocol(facts))}
-    live = np.where(arrays["constant"][:, :, None] > 0, np.nan, arrays["scores"])  # (network, method, metric, sentence)
+    live = np.where(arrays["constant"][:, :, :, None] > 0, np.nan, arrays["scores"])
     for k, key in enumerate(METRICS):
         figures[key] = boxes_figure(
-            {name: live[network, :, k] for network, name in enumerate(NETWORKS)},
+            {name: np.moveaxis(live[:, network, :, k], 0, -1) for network, name in enumerate(NETWORKS)},
             metric_title=get_metric(key).title,
             column_titles=titles,
             quantity="distance" if key == "euclidean" else "similarity",
@@ -147,7 +153,10 @@ def draw(folder: Path) -> dict[str, Figure]:
         )
     for k, key in enumerate(QUALITY):
         figures[key] = boxes_figure(
-            {name: arrays["quality"][n, :, k] for n, name in enumerate(("True labels", "Permuted labels"))},
+            {
+                name: np.moveaxis(arrays["quality"][:, n, :, k], 0, -1)
+                for n, name in enumerate(("True labels", "Permuted labels"))
+            },
             metric_title=get_quality(key).title,
             column_titles=titles,
             quantity="magnitude" if key == "infidelity" else "distance",
@@ -160,7 +169,7 @@ def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
     """Return every shown sentence with the scores of global and local IG, for both classifiers."""
 
     def cell(row: int, network: int, method: int) -> TokenMap:
-        infidelity, sensitivity = arrays["quality"][network, method, :, row]
+        infidelity, sensitivity = arrays["quality"][0, network, method, :, row]
         note = f"infid. {infidelity:.2g}, max-sens. {sensitivity:.2g}"
         return TokenMap(tuple(facts["tokens"][row]), arrays[f"shown-{row}"][network, method], note)
 
@@ -178,9 +187,10 @@ def _protocol(facts: dict[str, Any]) -> str:
             : len(facts["tokens"])
         ]
     )
+    trainings = f"{len(facts['accuracy'])} trainings, of which the first is shown"
     return (
-        f"{facts['classifier']}, preset {facts['preset']}: test accuracy {facts['accuracy']:.3f} (true labels), "
-        f"{facts['memorized']:.3f} of {facts['memorized_sentences']} permuted training labels, of which "
+        f"{facts['classifier']}, preset {facts['preset']}, {trainings}: test accuracy {span(facts['accuracy'])} (true "
+        f"labels), {span(facts['memorized'])} of {facts['memorized_sentences']} permuted training labels, of which "
         f"{facts['agreement']:.0%} are true by chance; explained is the class that the first predicts, in the "
         f"sentences shown {sure} (probability under true and permuted labels); {len(facts['sentences'])} sentences; IG "
         f"of {facts['steps']} steps from [PAD] on embeddings, summed over their dimensions and scaled to length 1; "

@@ -11,7 +11,7 @@ from probatum.experiments.text.models import RECIPES, load_sentences, trained_te
 from probatum.experiments.text.scores import text_baseline
 from probatum.experiments.text.tuning import FINE_TUNING, fine_tuned_text_model
 from probatum.models import TrainingReport
-from probatum.models.text import TextModel, TextTraining, load_text_classifier
+from probatum.models.text import TextModel, TextTraining, is_classifier, load_text_classifier
 from probatum.reproductions.base import Context
 from probatum.reproductions.kokhlikyan2021.variants import ig_variants
 from probatum.reproductions.setting import Setting
@@ -21,6 +21,11 @@ BERT = "google-bert/bert-base-uncased"
 BERT_CLAIM, SST2 = "BERT", "SST-2"
 TEXT = (BERT_CLAIM, SST2)
 """What every claim on text is about."""
+SST2_TRAINING = 6920  # sentences
+ALL_SENTENCES = f"{SST2_TRAINING:,} training sentences"
+"""What a claim on accuracy is about besides."""
+TRAINING_SENTENCES = {"paper": None, "cpu": 1200, "quick": None}
+"""Sentences of SST-2 on which a checkpoint is fine-tuned; None is all."""
 SENTENCE = "it is such a fantastic movie"
 """The sentence of the paper's figures 10 and 12."""
 
@@ -64,27 +69,46 @@ def load_text_data(context: Context) -> TextData:
     key = "sentences" if context.data_folder("sst2") is None else "sst2"
     title = {"sentences": "made sentences", "sst2": "SST-2"}[key]
     folder, seed = context.config.data_dir, context.config.seed
-    return TextData(key, title, *(load_sentences(key, split, folder, seed) for split in ("train", "test")))
+    train, test = (load_sentences(key, split, folder, seed) for split in ("train", "test"))
+    most = context.pick(TRAINING_SENTENCES)
+    return TextData(key, title, train if most is None else train.subset(range(min(most, len(train)))), test)
 
 
 def load_text_subject(context: Context, data: TextData) -> TextSubject:
-    """Load the given classifier, fine-tune BERT in the preset "paper", or else train the small encoder.
+    """Load the given classifier, fine-tune BERT or a checkpoint without a head, or else train the small encoder.
+
+    The presets "cpu" and "paper" fine-tune BERT where no checkpoint is given.
 
     Raises:
         InvalidInput, ModelError: the given classifier, or BERT, cannot be loaded.
     """
     config = context.config
-    if config.text_model is not None:
+    if config.text_model is not None and is_classifier(config.text_model):
         model = load_text_classifier(config.text_model).to(context.device)
-        title, accuracy, name = f"{model.title}, as given", None, f"the given classifier {model.title}"
+        setting = text_setting(f"the given classifier {model.title}", data, small=False)
+        return TextSubject(f"{model.title}, as given, on {data.title}", model, None, setting)
+    if config.text_model is not None or not config.substitutes:
+        model, report = tuned_bert(context, source_of(context), data)
+        title = "BERT" if config.text_model is None else model.title
+        setting = text_setting(tuned_name(context, model.title), data, small=False)
     else:
-        tuned = not config.substitutes
-        model, report = tuned_bert(context, BERT, data) if tuned else small_encoder(context, data, config.seed)
-        accuracy = report.best_accuracy
-        title = f"{'BERT' if tuned else model.title} (test accuracy {accuracy:.3f})"
-        name = "" if tuned else f"a {model.title}"
-    small = config.text_model is None and config.substitutes
-    return TextSubject(f"{title} on {data.title}", model, accuracy, text_setting(name, data, small=small))
+        model, report = small_encoder(context, data, config.seed)
+        title, setting = model.title, text_setting(f"a {model.title}", data, small=True)
+    accuracy = report.best_accuracy
+    return TextSubject(f"{title} (test accuracy {accuracy:.3f}) on {data.title}", model, accuracy, setting)
+
+
+def source_of(context: Context) -> str:
+    """The checkpoint that is fine-tuned: the given one, or BERT."""
+    return context.config.text_model or BERT
+
+
+def tuned_name(context: Context, title: str) -> str:
+    """A checkpoint that was fine-tuned here, as settings name it; "" for BERT."""
+    source = context.config.text_model
+    if source is None:
+        return ""
+    return f"{title}, fine-tuned further," if is_classifier(source) else f"{title}, fine-tuned,"
 
 
 def text_setting(name: str, data: TextData, *, small: bool) -> Setting:
@@ -103,7 +127,9 @@ def text_setting(name: str, data: TextData, *, small: bool) -> Setting:
         )
     if data.key != "sst2":
         lacks[SST2] = f"{data.title} were used: give sst2/ in the folder of --data-dir"
-    return Setting((f"{name} on {data.title} instead of BERT on SST-2",) if name else (), lacks)
+    count = len(data.train)
+    smaller = {ALL_SENTENCES: f"{count:,}"} if data.key == "sst2" and count < SST2_TRAINING else {}
+    return Setting((f"{name} on {data.title} instead of BERT on SST-2",) if name else (), lacks, smaller)
 
 
 def tuned_bert(

@@ -3,7 +3,7 @@
 Differs from the paper:
     1. Every training is repeated three times, where the paper has one: which features a network of 200 or 400 images
        learns depends on its first weights.
-    2. The presets "quick" and "cpu" train networks of an eighth and a quarter of the printed widths with Adam, not SGD.
+    2. The presets "quick" and "cpu" train networks of an eighth of the printed widths with Adam, not SGD.
     3. The photographs of secretaries and CEOs are not public; digits with stripes take their place.
     4. "Works best", of the noise σ, is taken to mean that most of the map lies where the class is.
 """

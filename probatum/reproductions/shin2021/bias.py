@@ -70,11 +70,11 @@ SIZES = {
     ),
     "cpu": BiasSizes(
         "pretrained",
-        Preprocessing(IMAGENET.mean, IMAGENET.std, resize=224),
-        175,
+        Preprocessing(IMAGENET.mean, IMAGENET.std, resize=128),
         100,
-        50,
-        TrainingConfig(10, 8, 0.001, "sgd", 0.9),
+        100,
+        30,
+        TrainingConfig(5, 8, 0.001, "sgd", 0.9),
     ),
     "quick": BiasSizes(
         "narrow",

@@ -13,7 +13,7 @@ from probatum.experiments import sanity_check
 from probatum.experiments.levels import store_levels
 from probatum.maps import get_reduction
 from probatum.models.stages import Stages
-from probatum.randomization import automatic_stages, preset, stages_from_table
+from probatum.randomization import automatic_stages, preset, stages_from_table, usual_stages
 from probatum.report import curves_figure, grid_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.hatching import drawable
@@ -37,7 +37,7 @@ class CascadeSizes:
     digits: int
 
 
-SIZES = {"paper": CascadeSizes(20, 20), "cpu": CascadeSizes(20, 20), "quick": CascadeSizes(6, 20)}
+SIZES = {"paper": CascadeSizes(20, 20), "cpu": CascadeSizes(10, 20), "quick": CascadeSizes(6, 20)}
 
 
 def compute(context: Context, folder: Path) -> None:
@@ -64,7 +64,7 @@ def _check(context: Context, subject: Subject, folder: Path) -> tuple[dict[str, 
     plan = (
         stages_from_table(subject.model, subject.stages, images=images)
         if subject.stages
-        else automatic_stages(subject.model, images)
+        else usual_stages(automatic_stages(subject.model, images))
     )
     result = sanity_check(
         subject.model,

@@ -58,13 +58,13 @@ _PAPER = TrainingConfig(250, 16, 0.001, "sgd", 0.9, monitor="train", target_accu
 SIZES = {
     "paper": LabelSizes(1.0, 200, 100, 10_000, {"alexnet": _PAPER, "vgg11": _PAPER}),
     "cpu": LabelSizes(
-        0.25,
+        0.125,
         200,
-        100,
+        50,
         1_000,
         {
-            "alexnet": TrainingConfig(250, 16, 5e-4, "adam", monitor="train", target_accuracy=0.95),
-            "vgg11": TrainingConfig(250, 16, 2e-4, "adam", monitor="train", target_accuracy=0.95),
+            "alexnet": TrainingConfig(150, 16, 1e-3, "adam", monitor="train", target_accuracy=0.95),
+            "vgg11": TrainingConfig(150, 16, 5e-4, "adam", monitor="train", target_accuracy=0.95),
         },
     ),
     "quick": LabelSizes(

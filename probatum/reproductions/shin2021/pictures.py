@@ -50,7 +50,7 @@ class PictureSizes:
 
 SIZES = {
     "paper": PictureSizes(10, 4, 20, (1, 5, 10, 20, 50), (0, 10, 20, 32, 50, 64)),
-    "cpu": PictureSizes(10, 4, 20, (1, 5, 20), (0, 10, 20, 32, 50)),
+    "cpu": PictureSizes(8, 4, 8, (1, 5, 15), (0, 10, 32, 64)),
     "quick": PictureSizes(5, 4, 10, (1, 5, 20), (0, 10, 32, 64)),
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from probatum.experiments.run_folder import write_results
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
 from probatum.models import PAPER_MNIST, QUICK_DIGITS, ModelSpec, TrainingConfig
-from probatum.randomization import Randomizer, automatic_stages, preset, stages_from_table
+from probatum.randomization import Randomizer, automatic_stages, preset, stages_from_table, usual_stages
 from probatum.reproductions.base import Context
 from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import Mean, live_scores, measure
@@ -50,12 +50,15 @@ class Effort:
         samples: noise samples of SmoothGrad and of Gradient ⊙ Input-SG.
         steps: path steps of Integrated Gradients.
         nested: noise samples of Integrated Gradients-SG, each with `steps` steps.
+        estimator: of Integrated Gradients-SG: "joint" draws noise and a point of the path together, one call of the
+            model a sample; see `SmoothGrad`.
     """
 
     images: int
     samples: int = 50
     steps: int = 50
     nested: int = 50
+    estimator: Literal["nested", "joint"] = "nested"
 
 
 @dataclass(frozen=True)
@@ -106,15 +109,15 @@ SIZES = {
     "cpu": WieneckeSizes(
         train_images=None,
         test_images=10_000,
-        training=PAPER_MNIST,
+        training=TrainingConfig(epochs=3, batch_size=64, learning_rate=1e-3, schedule="linear"),
         gradient_digits=100,
-        digits=Effort(50),
-        overlays=Effort(5, samples=20),
-        photograph=Effort(5, samples=15, steps=15, nested=4),
-        curves=Effort(20, samples=15, steps=15, nested=4),
-        guided=20,
-        nested=Effort(2),
-        budget="512 MiB",
+        digits=Effort(50, estimator="joint"),
+        overlays=Effort(5, samples=10),
+        photograph=Effort(4, samples=10, steps=10, nested=10, estimator="joint"),
+        curves=Effort(12, samples=10, steps=10, nested=10, estimator="joint"),
+        guided=10,
+        nested=Effort(1, steps=25, nested=25),
+        budget="256 MiB",
     ),
     "quick": WieneckeSizes(
         train_images=10_000,
@@ -157,8 +160,8 @@ def methods(effort: Effort) -> dict[str, Method]:
     """The seven methods with Captum's defaults, which the paper kept but for those of the noise."""
     path = IntegratedGradients(effort.steps, rule="gauss-legendre")
 
-    def smooth(method: Method, samples: int) -> Method:
-        return SmoothGrad(method, samples, noise_std=NOISE_STD)
+    def smooth(method: Method, samples: int, estimator: Literal["nested", "joint"] = "nested") -> Method:
+        return SmoothGrad(method, samples, noise_std=NOISE_STD, estimator=estimator)
 
     made: tuple[Method, ...] = (
         AbsoluteGradient(),
@@ -167,14 +170,17 @@ def methods(effort: Effort) -> dict[str, Method]:
         smooth(InputXGradient(), effort.samples),
         GuidedBackprop(),
         path,
-        smooth(path, effort.nested),
+        smooth(path, effort.nested, effort.estimator),
     )
     return dict(zip(TITLES, made, strict=True))
 
 
 def cascading(context: Context, model: nn.Module, spec: ModelSpec, images: Tensor) -> Randomizer:
     """The paper's cascade over the stages of a network."""
-    plan = stages_from_table(model, spec.stages, images=images) if spec.stages else automatic_stages(model, images)
+    if spec.stages:
+        plan = stages_from_table(model, spec.stages, images=images)
+    else:
+        plan = usual_stages(automatic_stages(model, images))
     return preset("wienecke").randomizer(model, plan, context.config.seed)
 
 

@@ -10,10 +10,10 @@ Differs from the paper:
        the ImageNet class itself; the paper does not tell which it shows.
     3. The bottom half of digits is deleted, as section 4.1 says; the caption of Figure 1 says the top half.
     4. All networks on digits have ten logits, so that one untrained model has the architecture of all of them.
+    5. Every network is trained three times; it trains each once.
 """
 
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,25 @@ from probatum.experiments.effects import Effects, measure_effects
 from probatum.reproductions.base import Context, Experiment, Finding, Inputs, Paper, store_arrays, write_facts
 from probatum.reproductions.yona2021 import figures, verdicts
 from probatum.reproductions.yona2021.results import GBP, GRADIENT
-from probatum.reproductions.yona2021.studies import Study, half_study, pairs_study, shapes_study
+from probatum.reproductions.yona2021.studies import SIZES, Study, half_study, pairs_study, shapes_study
 
-INPUTS: dict[Callable[[Context, bool], Study], Inputs] = {
+Make = Callable[[Context, bool, int], Study]
+"""Makes one training of a study: takes the context, if examples are wanted, and the number of the training from 0."""
+
+INPUTS: dict[Make, Inputs] = {
     half_study: Inputs(data=("MNIST",)),
     shapes_study: Inputs(data=("MNIST",)),
     pairs_study: Inputs(data=("tiny-imagenet-200",), networks=("resnet18",)),
 }
+SCORES = ("distance", "distance_floor", "effect", "effect_floor", "share")
 METHODS = {"Guided Backprop": GuidedBackprop(), "Gradient": Gradient()}
 
 
-def compute(make: Callable[[Context, bool], Study], context: Context, folder: Path, *, examples: bool) -> None:
+def compute(make: Make, context: Context, folder: Path, *, examples: bool) -> None:
     """Trains the models of a study, or loads them, and stores the scores and maps of all methods.
+
+    Scores are those of several trainings, from other first weights and in other orders of the images. All explain the
+    same images; maps are shown of the first.
 
     Args:
         make: trains the models.
@@ -44,19 +51,18 @@ def compute(make: Callable[[Context, bool], Study], context: Context, folder: Pa
         folder: receives `facts.json` and `arrays.npz`.
         examples: whether more examples are wanted instead of many scores.
     """
-    study = make(context, examples)
-    found = measure_effects(
-        study.trained,
-        study.untrained,
-        study.images,
-        study.weights,
-        study.regions,
-        METHODS,
-        shown=study.shown,
-        memory_budget=context.config.memory_budget,
-        progress=context.progress,
-    )
-    arrays = {field.name: getattr(found, field.name) for field in fields(Effects)}
+    trainings = 1 if examples else context.pick(SIZES).trainings
+    study = make(context, examples, 0)
+    found, accuracies = [_measured(context, study)], [study.accuracies]
+    for turn in range(1, trainings):
+        other = make(context, examples, turn)
+        found.append(_measured(context, other))
+        accuracies.append(other.accuracies)
+    arrays = {
+        name: np.stack([getattr(one, name) for one in found]) for name in SCORES
+    }  # the training is the first axis
+    arrays["panels"] = found[0].panels
+    arrays["untrained_share"] = found[0].untrained_share
     arrays["pictures"] = study.pictures[: study.shown].numpy()
     arrays["area"] = np.stack([region.float().mean((1, 2)).cpu().numpy() for region in study.regions.values()])
     arrays["counted"] = study.counted.numpy()
@@ -64,6 +70,7 @@ def compute(make: Callable[[Context, bool], Study], context: Context, folder: Pa
     write_facts(
         folder,
         **study.facts,
+        accuracies={name: [one[name] for one in accuracies] for name in study.accuracies},
         used=f"{study.facts['network']}; {study.facts['images']}",
         trained=list(study.trained),
         regions=list(study.regions),
@@ -75,12 +82,26 @@ def compute(make: Callable[[Context, bool], Study], context: Context, folder: Pa
     )
 
 
+def _measured(context: Context, study: Study) -> Effects:
+    return measure_effects(
+        study.trained,
+        study.untrained,
+        study.images,
+        study.weights,
+        study.regions,
+        METHODS,
+        shown=study.shown,
+        memory_budget=context.config.memory_budget,
+        progress=context.progress,
+    )
+
+
 def _nothing(folder: Path) -> list[Finding]:
     """Judges nothing, because the figures of further examples make no claim."""
     return []
 
 
-def _examples(number: int, title: str, make: Callable[[Context, bool], Study], method: int) -> Experiment:
+def _examples(number: int, title: str, make: Make, method: int) -> Experiment:
     return Experiment(
         f"figure{number}",
         title,
@@ -92,7 +113,7 @@ def _examples(number: int, title: str, make: Callable[[Context, bool], Study], m
     )
 
 
-def _study(number: int, title: str, make: Callable[[Context, bool], Study], draw: Any, judge: Any) -> Experiment:
+def _study(number: int, title: str, make: Make, draw: Any, judge: Any) -> Experiment:
     return Experiment(
         f"figure{number}",
         title,

@@ -43,7 +43,7 @@ def draw_effects(stored: Stored) -> Figure:
             for m, method in enumerate(stored.methods):
                 rows[title][method] = stored.mean("", stored.scores(own, r, m, *place)).interval
                 rows[title][f"{method}, untrained instead"] = stored.mean("", stored.scores(floor, r, m)).interval
-    counted, untrained = stored.scores("effect", 0, 0).shape
+    trainings, counted, untrained = stored.scores("effect", 0, 0).shape
     tables = [stored.arrays[name] for name in ("effect", "effect_floor", "distance", "distance_floor")]
     undefined = sum(int(np.isnan(table).sum()) for table in tables)
     return dots_figure(
@@ -53,7 +53,8 @@ def draw_effects(stored: Stored) -> Figure:
         hollow=[f"{method}, untrained instead" for method in stored.methods],
         caption=stored.caption(
             f"Λ: equation 1, its tasks weighted {stored.facts['weights']}. White dots: other untrained models instead "
-            f"of the trained ones. Means over {counted} images and {untrained} untrained models with 95 % intervals; "
+            f"of the trained ones. Means over {trainings} trainings, {counted} images and {untrained} untrained models "
+            "with 95 % intervals over trainings and images; "
             f"{undefined} scores take no part, for a map is zero."
         ),
     )
@@ -73,7 +74,8 @@ def draw_regions(stored: Stored) -> Figure:
         axis_title="share of the map's magnitude inside the region",
         limits=(0.0, 1.0),
         caption=stored.caption(
-            f"Regions: {stored.facts['region_rule']}. Means with 95 % intervals over images, and over untrained models."
+            f"Regions: {stored.facts['region_rule']}. Means with 95 % intervals over trainings and "
+            "images; of the random model and the area over images."
         ),
     )
 

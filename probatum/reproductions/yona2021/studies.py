@@ -20,6 +20,8 @@ from probatum.models import TrainingConfig, load_model, model_spec
 from probatum.models.pairs import load_pretrained, make_pair_cnn
 from probatum.preprocessing import IMAGENET
 from probatum.reproductions.base import Context
+from probatum.reproductions.findings import joined
+from probatum.reproductions.networks import before_last_relu
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting
 from probatum.runs.cache import train_once
 
@@ -52,6 +54,7 @@ class YonaSizes:
         explained: images with scores.
         untrained: random models.
         examples: images of Figures 4 to 7.
+        trainings: of every network.
     """
 
     train: int
@@ -65,13 +68,14 @@ class YonaSizes:
     explained: int
     untrained: int
     examples: int
+    trainings: int = 3
 
 
 # The paper states the 250 training images of a class, of the 500 that Tiny-ImageNet has; the rest are our choice.
 SIZES = {
     "paper": YonaSizes(60_000, 10_000, 20, 5, 10_000, 2_000, 250, 20, 500, 10, 6),
-    "cpu": YonaSizes(60_000, 10_000, 10, 3, 5_000, 1_000, 250, 6, 200, 10, 4),
-    "quick": YonaSizes(16_000, 2_000, 6, 3, 2_500, 500, 250, 8, 100, 10, 4),
+    "cpu": YonaSizes(12_000, 2_000, 5, 2, 1_500, 500, 250, 5, 100, 8, 4),
+    "quick": YonaSizes(6_000, 2_000, 5, 2, 1_000, 500, 250, 5, 100, 8, 4),
 }
 
 
@@ -92,6 +96,7 @@ class Study:
         counted: (image,) False for images that are shown but not scored.
         shown: how many of the first images the figures show.
         shown_names: their row titles.
+        accuracies: test accuracy of each trained model.
         facts: for captions and verdicts.
     """
 
@@ -104,10 +109,11 @@ class Study:
     counted: Bool[Tensor, " image"]
     shown: int
     shown_names: tuple[str, ...]
+    accuracies: Mapping[str, float]
     facts: dict[str, Any]
 
 
-def half_study(context: Context, examples: bool) -> Study:
+def half_study(context: Context, examples: bool, turn: int = 0) -> Study:
     """Section 4.1: a model of the digits and one of the halved digits.
 
     The tasks are equally likely, the first shows every digit whole and the second every other one, so by Bayes' rule
@@ -118,10 +124,10 @@ def half_study(context: Context, examples: bool) -> Study:
     (images, labels), (test, test_labels) = (_digits(root, split, sizes, seed) for split in ("train", "test"))
     halved, test_halved = half_digits(images, 2 * seed), half_digits(test, 2 * seed + 1)
     digit, digit_accuracy = _trained_cnn(
-        context, _whole(images, labels), _whole(test, test_labels), 0.99, "the CNN on digits"
+        context, _whole(images, labels), _whole(test, test_labels), 0.99, "the CNN on digits", turn
     )
     half, half_accuracy = _trained_cnn(
-        context, halved, test_halved, None, "the CNN on halved digits", passes=sizes.half_epochs
+        context, halved, test_halved, None, "the CNN on halved digits", turn, passes=sizes.half_epochs
     )
     pixels = test[: sizes.explained].clone()
     pixels[1, :, pixels.shape[2] // 2 :] = 0  # shown between two whole digits, as in Figure 1
@@ -137,10 +143,10 @@ def half_study(context: Context, examples: bool) -> Study:
         counted=counted,
         shown=min(3, len(pixels)),
         shown_names=("whole", "halved", "whole")[: len(pixels)],
+        accuracies={"digit": digit_accuracy, "half": half_accuracy},
         facts={
             "images": f"Digits: {source}, {len(images)} for training",
             "network": "Basic CNN with ten logits in every task",
-            "accuracies": {"digit": digit_accuracy, "half": half_accuracy},
             "titles": {"digit": "Digit model", "half": "Half-digit model"},
             "targets": "the logit that each model predicts",
             "weights": "2/3 (digits) and 1/3 (halved digits)",
@@ -152,13 +158,13 @@ def half_study(context: Context, examples: bool) -> Study:
     )
 
 
-def shapes_study(context: Context, examples: bool) -> Study:
+def shapes_study(context: Context, examples: bool, turn: int = 0) -> Study:
     """Section 4.2 on digits: a model of the shape and one of the digit, on the same images."""
     sizes, seed = context.pick(SIZES), context.config.seed
     source, root = _digit_source(context)
     (shapes, digits), (test_shapes, test_digits) = (_shapes(root, split, sizes, seed) for split in ("train", "test"))
-    digit, digit_accuracy = _trained_cnn(context, digits, test_digits, 0.99, "the CNN on digits with shapes")
-    shape, shape_accuracy = _trained_cnn(context, shapes, test_shapes, 0.99, "the CNN on shapes")
+    digit, digit_accuracy = _trained_cnn(context, digits, test_digits, 0.99, "the CNN on digits with shapes", turn)
+    shape, shape_accuracy = _trained_cnn(context, shapes, test_shapes, 0.99, "the CNN on shapes", turn)
     count = sizes.examples if examples else sizes.explained
     rows = (test_shapes.labels > 0).nonzero()[1 if examples else 0 :, 0][:count]  # Figure 2 shows the first
     pixels = test_shapes.images[rows]
@@ -177,10 +183,10 @@ def shapes_study(context: Context, examples: bool) -> Study:
         counted=torch.ones(len(pixels), dtype=torch.bool),
         shown=shown,
         shown_names=tuple(names[:shown]),
+        accuracies={"digit": digit_accuracy, "shape": shape_accuracy},
         facts={
             "images": f"Digits: {source}, {len(shapes)} for training; test images with a shape",
             "network": "Basic CNN with ten logits in every task",
-            "accuracies": {"digit": digit_accuracy, "shape": shape_accuracy},
             "titles": {"digit": "Digit model", "shape": "Shape model"},
             "targets": "the logit that each model predicts",
             "weights": "1/2 (digit) and 1/2 (shape)",
@@ -191,7 +197,7 @@ def shapes_study(context: Context, examples: bool) -> Study:
     )
 
 
-def pairs_study(context: Context, examples: bool) -> Study:
+def pairs_study(context: Context, examples: bool, turn: int = 0) -> Study:
     """Section 4.2 on photographs: a network fine-tuned on pairs, beside itself before that.
 
     The paper does not say of which logit the pretrained network is explained: "start" is the network with the new last
@@ -207,14 +213,15 @@ def pairs_study(context: Context, examples: bool) -> Study:
     name = context.config.model or context.pick({"quick": None, "cpu": "resnet18", "paper": "resnet18"})
     if name is not None and not set(DECIDING.values()) <= set(model_spec(name).class_names or ()):
         raise InvalidInput(f"{model_spec(name).title} is no ImageNet classifier; give --model resnet18, say")
+    own = seed + turn
     pretrained: nn.Module | None = None
     model: nn.Module
     if folder is None or name is None:
-        name, model, network = None, make_pair_cnn(preprocessing.channels, 5, seed), "Pair CNN, from scratch"
+        name, model, network = None, make_pair_cnn(preprocessing.channels, 5, own), "Pair CNN, from scratch"
     elif context.config.weights == "none":
-        model, network = load_model(name, "none", 5, seed), f"{model_spec(name).title}, from scratch"
+        model, network = load_model(name, "none", 5, own), f"{model_spec(name).title}, from scratch"
     else:
-        pretrained, model = load_pretrained(name, context.config.weights, 5, seed)
+        pretrained, model = load_pretrained(name, context.config.weights, 5, own)
         network = f"{model_spec(name).title}, pretrained on ImageNet"
     config = TrainingConfig(
         epochs=sizes.pair_epochs,
@@ -222,26 +229,31 @@ def pairs_study(context: Context, examples: bool) -> Study:
         learning_rate=1e-4 if pretrained else 1e-3,
         schedule="linear",
         target_accuracy=0.77 if pretrained else None,
-        seed=seed,
+        seed=own,
     )
     start = deepcopy(model) if pretrained else None
-    accuracy = _train(context, model, task, test, preprocessing, config, "the network on pairs")
+    accuracy = _train(context, model, task, test, preprocessing, config, f"the network on pairs, {turn + 1}")
     rows = slice(1, 1 + sizes.examples) if examples else slice(0, sizes.explained)  # Figure 3 shows the first
     pixels, labels = test.images[rows], test.labels[rows].to(context.device)
-    trained = {"pairs": Subject(model, labels)}
+    images = preprocessing.apply(pixels).to(context.device)
+
+    def explained(network: nn.Module, classes: Tensor) -> Subject:
+        return Subject(before_last_relu(network.to(context.device), images)[0], classes)
+
+    behind = before_last_relu(model, images)[1]
+    trained = {"pairs": explained(model, labels)}
     if pretrained is not None and start is not None and name is not None:
-        known = Subject(pretrained.to(context.device), _imagenet_labels(name, labels))
-        trained = {"start": Subject(start.to(context.device), labels), **trained, "imagenet": known}
+        known = explained(pretrained, _imagenet_labels(name, labels))
+        trained = {"start": explained(start, labels), **trained, "imagenet": known}
     titles = {"start": "Pretrained model", "pairs": "Fine-tuned model" if pretrained else "Trained model"}
     titles["imagenet"] = "Pretrained, ImageNet class"
     shown = sizes.examples if examples else 1
     return Study(
         trained=trained,
         untrained=tuple(
-            Subject(_untrained_network(name, preprocessing.channels, seed, k).to(context.device), labels)
-            for k in range(sizes.untrained)
+            explained(_untrained_network(name, preprocessing.channels, seed, k), labels) for k in range(sizes.untrained)
         ),
-        images=preprocessing.apply(pixels).to(context.device),
+        images=images,
         pictures=pixels / 255,
         weights=torch.tensor([[float(key == "pairs") for key in trained]], device=context.device).expand(
             len(pixels), -1
@@ -250,13 +262,13 @@ def pairs_study(context: Context, examples: bool) -> Study:
         counted=torch.ones(len(pixels), dtype=torch.bool),
         shown=shown,
         shown_names=tuple(test.class_names[label] for label in labels[:shown].tolist()),
+        accuracies={"pairs": accuracy},
         facts={
             "images": f"Pairs of {'Tiny-ImageNet photographs' if folder else 'rendered digits, 0-4 beside 5-9'}, "
             f"{len(task)} for training, {pixels.shape[2]}x{pixels.shape[3]} pixels",
             "network": network,
-            "accuracies": {"pairs": accuracy},
             "titles": {key: titles[key] for key in trained},
-            "targets": "the logit of the true class",
+            "targets": joined("the logit of the true class", behind),
             "weights": "1 (one task)",
             "region_rule": "the half of the image that decides the label",
             "tested": len(test),
@@ -328,14 +340,20 @@ def _whole(images: UInt8[Tensor, "image 1 28 28"], labels: Int64[Tensor, " image
 
 
 def _trained_cnn(
-    context: Context, task: RegionTask, test: RegionTask, target: float | None, what: str, passes: int | None = None
+    context: Context,
+    task: RegionTask,
+    test: RegionTask,
+    target: float | None,
+    what: str,
+    turn: int,
+    passes: int | None = None,
 ) -> tuple[nn.Module, float]:
     """The basic CNN and its test accuracy, trained until this reaches the target, or for some passes.
 
     A pass is a training of its own that goes on from the last: `train` keeps the first of the best epochs, and halved
     digits are told without error after one, while their maps still change.
     """
-    seed = context.config.seed
+    seed = context.config.seed + turn
     model = load_model("basic_cnn", "none", 10, seed)
     config = TrainingConfig(
         epochs=1 if passes else context.pick(SIZES).epochs,
@@ -347,7 +365,7 @@ def _trained_cnn(
     )
     accuracy = 0.0
     for number in range(passes or 1):
-        accuracy = _train(context, model, task, test, MNIST, replace(config, seed=seed + number), what)
+        accuracy = _train(context, model, task, test, MNIST, replace(config, seed=seed + number), f"{what}, {turn + 1}")
     return model, accuracy
 
 

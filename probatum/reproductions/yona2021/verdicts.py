@@ -19,9 +19,10 @@ _TRAINED = (PHOTOGRAPHS, PRETRAINED)
 
 
 def _accuracy(model: str, bound: float, stored: Stored) -> Outcome:
-    """The test accuracy, in the best epoch on these very images, lies above a bound."""
-    share, count = float(stored.facts["accuracies"][model]), int(stored.facts["tested"])
-    return above(proportion("test accuracy in the best epoch", share, count), bound)
+    """The test accuracy of every training, in the best epoch on these very images, lies above a bound."""
+    reached: list[float] = stored.facts["accuracies"][model]
+    what = f"test accuracy in the best epoch of the worst of {len(reached)} trainings"
+    return above(proportion(what, min(reached), int(stored.facts["tested"])), bound)
 
 
 def _excess(stored: Stored, name: str, method: int, *place: int) -> np.ndarray:
