@@ -3,11 +3,14 @@
 from typing import Any
 
 import api_pages
+import equations
 import fact_tables
 import method_pages
+import metric_pages
 import paper_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 _MADE: dict[str, str] = {}  # path and text of each generated page
 
@@ -27,15 +30,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fills tables of facts into written pages."""
-    return fact_tables.fill(markdown)
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Puts tables of facts into written pages, the facts of a method behind its text, and sets the equations."""
+    text = fact_tables.fill(markdown)
+    for room in (method_pages, metric_pages):
+        text = room.fill(page.file.src_uri, text)
+    return equations.typeset(text)
 
 
 def _listed(entry: Any) -> Any:
     if not isinstance(entry, dict):
         return entry
     ((title, target),) = entry.items()
-    if isinstance(target, str) and target.endswith("/"):
-        return {title: [path for path in _MADE if path.startswith(target)]}
+    if isinstance(target, list):
+        return {title: [_listed(each) for each in target]}
+    if target.endswith("/"):
+        paths = (*_MADE, *method_pages.written(), *metric_pages.written())
+        return {title: [path for path in paths if path.startswith(target)]}
     return entry

@@ -1,4 +1,7 @@
-"""A page for each class of methods, from the table of methods: what its docstring says, its entries, its pictures."""
+"""What the package says of each class of methods, behind the text of its page.
+
+The pages themselves are written by hand, `docs/methods/*.md`: intuition, equation, use.
+"""
 
 import inspect
 import json
@@ -8,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 
+import method_facts
 from markup import file_of, first_line, linked, table
 
 from probatum.attributions import METHODS, MethodEntry
@@ -30,11 +34,22 @@ def page_of(method: type) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Path and text of every page, the overview first."""
+    """Path and text of the overview."""
+    return {"methods/index.md": _overview()}
+
+
+def written() -> list[str]:
+    """Paths of the pages, in the order of the table."""
+    return [page_of(method) for method in grouped()]
+
+
+def fill(path: str, text: str) -> str:
+    """The text of a page with the facts behind it; the text itself where the page is none of a method."""
+    method = {page_of(each): each for each in grouped()}.get(path)
+    if method is None:
+        return text
     facts = json.loads((FIGURES / "facts.json").read_text(encoding="utf-8"))
-    return {"methods/index.md": _overview()} | {
-        page_of(method): _page(method, entries, facts) for method, entries in grouped().items()
-    }
+    return "\n\n".join((text.rstrip(), *_facts(method, grouped()[method], facts)))
 
 
 def _overview() -> str:
@@ -72,12 +87,13 @@ def _kind(method: type, entry: MethodEntry) -> str:
     return "control" if entry.control else "seeded" if getattr(method, "stochastic", False) else ""
 
 
-def _page(method: type, entries: dict[str, MethodEntry], facts: dict[str, dict[str, object]]) -> str:
+def _facts(method: type, entries: dict[str, MethodEntry], facts: dict[str, dict[str, object]]) -> list[str]:
     path = f"{method.__module__}.{method.__qualname__}"
     parts = [
-        f"# {getattr(method, 'title', method.__name__)}",
+        *_measured(entries),
+        "## Reference",
         f"Source: {file_of(method.__module__)}",
-        f"::: {path}\n    options:\n      members: false\n      heading_level: 2",
+        f"::: {path}\n    options:\n      members: false\n      heading_level: 3",
         *_code(method),
         "## In the table of methods",
     ]
@@ -88,7 +104,32 @@ def _page(method: type, entries: dict[str, MethodEntry], facts: dict[str, dict[s
             f"```python\n{_expression(entry.make())}\n```",
             _figure(name, entry, facts),
         ]
-    return "\n\n".join(parts)
+    return parts
+
+
+def _measured(entries: dict[str, MethodEntry]) -> list[str]:
+    """The verdicts of the study, and what the method costs."""
+    verdicts = [row for name in entries for row in method_facts.verdicts(name)]
+    costs = [row for entry in entries.values() for row in method_facts.costs(entry.title)]
+    judge_it = f"The study holds no verdict on it yet: `probatum check --methods {next(iter(entries))}` judges it."
+    parts = [
+        "## Does it pass?",
+        "The words of [the study of verdicts](../verdicts.md#how-far-verdicts-can-be-trusted), with the "
+        "[share](../concepts.md#share-retained) that random weights leave of the map under each metric:"
+        if verdicts
+        else judge_it,
+    ]
+    if verdicts:
+        columns = list(dict.fromkeys(column for row in verdicts for column in row))
+        parts.append(table(columns, [[row.get(column, "–") for column in columns] for row in verdicts]))
+    if costs:
+        parts += [
+            "## What it costs",
+            table(("maps of", "time, in units of the bare model's passes", "time of Captum, in the same units"), costs),
+            f"From the record `{method_facts.methods_record()}`; the bare model makes the same number of forward "
+            "passes and input gradients and nothing else. [Benchmarks](../benchmarks.md) has the protocol.",
+        ]
+    return parts
 
 
 def _code(method: type) -> list[str]:
