@@ -71,6 +71,11 @@ def draw(name: str, maps: list[Tensor], titles: list[str], class_name: str, setu
         photograph_title=class_name,
     )
     (path,) = save_figure(figure, FOLDER / name, ["png"], dpi=DPI)
+    compress(path)
+
+
+def compress(path: Path) -> None:
+    """Writes a picture again with few colors."""
     picture, content = Image.open(path).convert("RGB"), io.BytesIO()
     picture.quantize(COLORS, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
     path.write_bytes(content.getvalue())
