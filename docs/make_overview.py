@@ -2,7 +2,7 @@
 
     python docs/make_overview.py --weights squeezenet1_0.pth    # ImageNet weights of torchvision's SqueezeNet 1.0
 
-The photograph is `chelsea.png` of scikit-image, CC0 by its photographer Stéfan van der Walt. The verdicts and shares are
+The photograph is `chelsea.png` of scikit-image, CC0 by its photographer Stéfan van der Walt. Verdicts and shares are
 those of the newest record of `probatum bench verdicts`.
 """
 
