@@ -50,8 +50,9 @@ class Stored:
 
     def scores(self, name: str, *place: int) -> Float[np.ndarray, "training image untrained"]:
         """The scores of one method and reduction, of the images that count."""
-        table: np.ndarray = self.arrays[name][(slice(None), *place)][:, self.arrays["counted"]]
-        return table
+        all_trainings: tuple[slice | int, ...] = (slice(None), *place)
+        table: np.ndarray = self.arrays[name][all_trainings]
+        return table[:, self.arrays["counted"]]
 
     def share(self, method: int, model: int | None, region: int) -> Float[np.ndarray, "training image model"]:
         """The shares of one region; `model` None is all untrained ones, which no training changes."""
