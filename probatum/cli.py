@@ -12,7 +12,16 @@ import probatum
 from probatum.terminal import catalog, list_commands, verdict_commands
 from probatum.terminal.allocator import keep_freed_memory
 from probatum.terminal.catalog import Kind
-from probatum.terminal.completion import Command, Group, figures_of_paper, listed, offered, one_of, some_of
+from probatum.terminal.completion import (
+    Command,
+    Group,
+    figures_of_paper,
+    listed,
+    offered,
+    one_of,
+    some_of,
+    variants_of_paper,
+)
 from probatum.terminal.ending import one_line, stoppable
 from probatum.terminal.options import (
     ComputeOptions,
@@ -52,6 +61,9 @@ app = typer.Typer(
 _command = partial(app.command, cls=Command)
 
 _TEXT_METHODS = ",".join(catalog.defaults("text-methods"))
+_VARIANTS = "; ".join(
+    f"of {paper} {', '.join(found)}" for paper in catalog.names(Kind.papers) if (found := catalog.variants(paper))
+)
 _MINUTES = ", ".join(f"{name} ({minutes} min)" for name, _, minutes, _ in catalog.table_of(Kind.suites)[1])
 
 
@@ -298,6 +310,13 @@ def reproduce(
     text_model: Annotated[
         str | None, typer.Option(help="Hugging Face sentence classifier, by name or folder, for experiments on text.")
     ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"A variant of the protocol, repeatable: {_VARIANTS}.",
+            autocompletion=variants_of_paper,
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     memory_budget: MemoryBudget = None,
@@ -322,6 +341,7 @@ def reproduce(
         device=device,
         seed=seed,
         memory_budget=memory_budget,
+        variants=tuple(variant or ()),
     )
     commands.reproduce(config, out, report)
 

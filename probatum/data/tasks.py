@@ -5,6 +5,7 @@ and positions of its shapes; those here are ours.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -42,28 +43,35 @@ class RegionTask:
         return len(self.images)
 
 
-def half_digits(images: UInt8[Tensor, "image channel height width"], seed: int = 0) -> RegionTask:
-    """Delete the bottom half of a random half of the images; the task is to tell which images were halved.
+Half = Literal["top", "bottom"]
 
-    The choice for image i depends only on (seed, i). The region is the bottom half of every image.
 
-    Differs from the paper: section 4.1 deletes the bottom half, but the caption of Figure 1 says the top half; here it
-    is the bottom half.
+def half_digits(
+    images: UInt8[Tensor, "image channel height width"], seed: int = 0, deleted: Half = "bottom"
+) -> RegionTask:
+    """Delete one half of a random half of the images; the task is to tell which images were halved.
+
+    The choice for image i depends only on (seed, i). The region is that half of every image.
+
+    Differs from the paper: section 4.1 deletes the bottom half, but the caption of Figure 1 says the top half.
 
     Args:
         images: pixels; not changed.
         seed: at least 0.
+        deleted: the "bottom" half or the "top" half.
 
     Returns:
         A task with the classes "whole" and "half".
     """
     halved = torch.tensor([bool(_stream(seed, _HALF, index).random() < 0.5) for index in range(len(images))])
-    bottom = torch.zeros(images.shape[2:], dtype=torch.bool)
-    bottom[images.shape[2] // 2 :] = True
+    region = torch.zeros(images.shape[2:], dtype=torch.bool)
+    middle = images.shape[2] // 2
+    region[middle:] = deleted == "bottom"
+    region[:middle] = deleted == "top"
     return RegionTask(
-        images=images.masked_fill(halved[:, None, None, None] & bottom, 0),
+        images=images.masked_fill(halved[:, None, None, None] & region, 0),
         labels=halved.long(),
-        regions=bottom.expand(len(images), -1, -1),
+        regions=region.expand(len(images), -1, -1),
         class_names=("whole", "half"),
     )
 

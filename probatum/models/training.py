@@ -26,6 +26,7 @@ class TrainingConfig:
         learning_rate: of the first step.
         optimizer: "adam", or "sgd" with `momentum`.
         momentum: used only by "sgd".
+        weight_decay: L2 regularization λ: λ/2 ‖w‖² is added to the loss, over all parameters.
         schedule: "constant", or "linear": the learning rate falls linearly to 0 over all epochs.
         monitor: the images, "test" or "train", on which accuracy is measured in eval mode after every epoch. It selects
             the best weights and is compared with `target_accuracy`. Use "train" for memorization.
@@ -41,6 +42,7 @@ class TrainingConfig:
     learning_rate: float
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: float = 0.9
+    weight_decay: float = 0.0
     schedule: Literal["constant", "linear"] = "constant"
     monitor: Literal["test", "train"] = "test"
     target_accuracy: float | None = None
@@ -53,6 +55,8 @@ class TrainingConfig:
             raise InvalidInput(f"learning_rate is {self.learning_rate}; it must be above 0")
         if not 0 <= self.momentum < 1:
             raise InvalidInput(f"momentum is {self.momentum}; it must be in [0, 1)")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise InvalidInput(f"weight_decay is {self.weight_decay}; it must be at least 0")
         if self.target_accuracy is not None and not 0 <= self.target_accuracy <= 1:
             raise InvalidInput(f"target_accuracy is {self.target_accuracy}; it must be in 0..1")
         for name, choices in (
@@ -234,8 +238,10 @@ def _optimizer(parameters: list[nn.Parameter], config: TrainingConfig) -> torch.
         fused = all(
             parameter.device.type in ("cpu", "cuda") for parameter in parameters
         )  # saves a quarter of the time per step
-        return torch.optim.Adam(parameters, lr=config.learning_rate, fused=fused)
-    return torch.optim.SGD(parameters, lr=config.learning_rate, momentum=config.momentum)
+        return torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
+    return torch.optim.SGD(
+        parameters, lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
+    )
 
 
 @contextmanager

@@ -57,6 +57,7 @@ class ReproductionConfig:
         device: "auto", or a torch device.
         seed: of all random numbers.
         memory_budget: for activations, such as "2 GiB".
+        variants: of the protocol, by the names that `Paper.variants` lists.
     """
 
     paper: str
@@ -70,6 +71,7 @@ class ReproductionConfig:
     device: str = "auto"
     seed: int = 0
     memory_budget: str | None = None
+    variants: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -83,7 +85,7 @@ class ReproductionConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
-        return asdict(self) | {"figures": list(self.figures)}
+        return asdict(self) | {"figures": list(self.figures), "variants": list(self.variants)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ReproductionConfig":
@@ -153,6 +155,10 @@ class Context:
     def pick(self, values: Mapping[str, T]) -> T:
         """Return the value of the chosen preset; "cpu" has that of "quick" where it has none of its own."""
         return values[self.config.preset if self.config.preset in values else "quick"]
+
+    def wants(self, variant: str) -> bool:
+        """Return True if a variant of the protocol was asked for."""
+        return variant in self.config.variants
 
     @property
     def device(self) -> torch.device:
@@ -251,6 +257,7 @@ class Paper:
         citation: authors, year, identifier.
         experiments: in the order of the paper.
         module: the module that reproduces it.
+        variants: of the protocol that can be asked for by name, with what each changes.
     """
 
     name: str
@@ -258,6 +265,7 @@ class Paper:
     citation: str
     experiments: tuple[Experiment, ...]
     module: str
+    variants: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

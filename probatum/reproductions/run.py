@@ -1,7 +1,6 @@
 """Running a reproduction: experiments into a folder, figures and scorecard from it."""
 
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from probatum.report.html.write import write_page
 from probatum.report.save import figure_place, save_figure
 from probatum.report.scorecard import ROLES, tally
 from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig
+from probatum.reproductions.forecast import WholeClock, reference_seconds
 from probatum.reproductions.inputs import DATA, PHOTOGRAPHS, fingerprints, present_data, require_inputs
 from probatum.reproductions.papers import PAPERS
 from probatum.runs.cells import CellStore
@@ -77,6 +77,10 @@ class ReproductionRun(Computation[list[Finding]]):
         self._run = run
         self._experiments = _chosen(config)
         self._asked = config
+        known = get_paper(config.paper).variants
+        for variant in config.variants:
+            if variant not in known:
+                raise UnknownName(f"variant of {config.paper}", variant, known)
         require_inputs(config, self._experiments)
         self._data = self._data_at_the_start()
         budget = run.memory_budget
@@ -100,28 +104,30 @@ class ReproductionRun(Computation[list[Finding]]):
 
     def compute(self, store: CellStore) -> None:
         """Computes the experiments that are not finished."""
-        run = self._run
+        run, config = self._run, self._asked
         there = [experiment.name for experiment in self._experiments if (run.folder / experiment.name).is_dir()]
         if there and run.say is not None:
             run.say(f"continuing: of {len(self._experiments)} experiments {', '.join(there)} are there")
+        missing = [experiment.name for experiment in self._experiments if experiment.name not in there]
+        clock = WholeClock(reference_seconds(config.paper, config.preset, missing), run.device)
         for experiment in self._experiments:
-            if experiment.name not in there:
-                self._compute(experiment, store.folder)
+            if experiment.name in missing:
+                self._compute(experiment, store.folder, clock)
 
-    def _compute(self, experiment: Experiment, cells: Path) -> None:
-        place = f"{experiment.name} ({self._experiments.index(experiment) + 1} of {len(self._experiments)})"
+    def _compute(self, experiment: Experiment, cells: Path, clock: WholeClock) -> None:
+        place = f"{experiment.name} ({self._experiments.index(experiment) + 1} of {len(self._experiments)}"
+        clock.begin(experiment.name)
 
         def report(done: int, total: int, what: str) -> None:
             if self._run.progress is not None:
-                self._run.progress(done, total, f"{place}: {what}")
+                self._run.progress(done, total, f"{place}{clock.words()}): {what}")
 
         scratch = self._run.state / experiment.name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         absent = frozenset({*DATA, *PHOTOGRAPHS}.difference(self._data))
-        begun = time.monotonic()
         experiment.compute(Context(self._config, report, cells, absent), scratch)
-        write_json(scratch / MADE, _how_made(time.monotonic() - begun, self._run.device))
+        write_json(scratch / MADE, _how_made(clock.end(), self._run.device))
         sync_all(scratch)
         scratch.rename(self._run.folder / experiment.name)
         sync(self._run.folder)
@@ -146,6 +152,17 @@ def _how_made(seconds: float, device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "software": software(),
     }
+
+
+def read_made(folder: Path) -> dict[str, Any]:
+    """Reads when, with which software and in what time an experiment was made.
+
+    Raises:
+        InvalidInput: the folder holds no complete experiment.
+    """
+    with reading(folder, "experiment of probatum"):
+        made: dict[str, Any] = read_json(folder / MADE)
+    return made
 
 
 def redraw_reproduction(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
@@ -233,12 +250,16 @@ def _used(folder: Path) -> str:
     return next((str(read_json(file).get("used", "")) for file in files if file.is_file()), "")
 
 
+def _variants(config: ReproductionConfig) -> str:
+    return f", variants {', '.join(f'`{name}`' for name in config.variants)}" if config.variants else ""
+
+
 def scorecard(paper: Paper, config: ReproductionConfig, findings: list[Finding]) -> str:
     """The scorecard as a Markdown table: the paper's claim, its number, ours, a verdict."""
     lines = [
         f"# {paper.title}",
         "",
-        f"{paper.citation}. Preset `{config.preset}`, seed {config.seed}.",
+        f"{paper.citation}. Preset `{config.preset}`, seed {config.seed}{_variants(config)}.",
         "",
         f"{tally([asdict(finding) for finding in findings])}.",
         "",

@@ -68,9 +68,18 @@ def names(kind: Kind) -> list[str]:
 
 def figures(paper: str) -> list[str]:
     """The names of a paper's figures; none where there is no such paper."""
+    return _of_paper(paper, "figures")
+
+
+def variants(paper: str) -> list[str]:
+    """The variants of a paper's protocol; none where there is no such paper."""
+    return _of_paper(paper, "variants")
+
+
+def _of_paper(paper: str, what: str) -> list[str]:
     columns, rows = table_of(Kind.papers)
-    column = columns.index("figures")
-    return [name for row in rows if row[0] == paper for name in row[column].split(", ")]
+    column = columns.index(what)
+    return [name for row in rows if row[0] == paper for name in row[column].split(", ") if name]
 
 
 def choices(option: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from probatum.terminal.catalog import Kind, choices, figures, names
+from probatum.terminal.catalog import Kind, choices, figures, names, variants
 
 Names = Callable[[], Iterable[str]]
 
@@ -72,6 +72,13 @@ def figures_of_paper(context: typer.Context, incomplete: str) -> list[str]:
     """Completes a figure of the paper that is named before it."""
     given = context.params.get("figures") or ()
     found = figures(str(context.params.get("paper")))
+    return [name for name in found if name.startswith(incomplete) and name not in given]
+
+
+def variants_of_paper(context: typer.Context, incomplete: str) -> list[str]:
+    """Completes a variant of the paper that is named before it."""
+    given = context.params.get("variant") or ()
+    found = variants(str(context.params.get("paper")))
     return [name for name in found if name.startswith(incomplete) and name not in given]
 
 

@@ -64,8 +64,8 @@ def tables() -> dict[Kind, Table]:
             [(n, s.title, f"{s.sizes[0]}", f"{s.sizes[1]}", s.where) for n, s in DATASETS.items()],
         ),
         Kind.papers: (
-            ("name", "title", "citation", "figures", "module"),
-            [(n, p.title, p.citation, ", ".join(p.names), p.module) for n, p in PAPERS.items()],
+            ("name", "title", "citation", "figures", "variants", "module"),
+            [(n, p.title, p.citation, ", ".join(p.names), ", ".join(p.variants), p.module) for n, p in PAPERS.items()],
         ),
         Kind.presets: (
             ("name", "order", "initializer", "batch norm", "trials", "metrics", "methods", "source"),

@@ -29,6 +29,16 @@ def test_half_digits_lose_the_bottom_half_and_nothing_else(digits):
     assert abs(int(halved.sum()) - 150) < 4 * np.sqrt(300) / 2
 
 
+def test_half_digits_can_lose_the_top_half(digits):
+    images, _ = digits
+    bottom, top = half_digits(images, seed=3), half_digits(images, seed=3, deleted="top")
+    halved = top.labels.bool()
+    assert torch.equal(top.labels, bottom.labels)
+    assert not top.images[halved][:, :, :14].any()
+    assert torch.equal(top.images[halved][:, :, 14:], images[halved][:, :, 14:])
+    assert torch.equal(top.regions, ~bottom.regions)
+
+
 def test_half_digits_do_not_depend_on_their_number(digits):
     images, _ = digits
     assert torch.equal(half_digits(images[:50], 1).labels, half_digits(images, 1).labels[:50])

@@ -46,7 +46,9 @@ def test_learns_an_easy_task():
 
 
 def test_equals_a_plain_loop_with_sgd():
-    config = TrainingConfig(epochs=2, batch_size=7, learning_rate=0.1, optimizer="sgd", momentum=0.5, schedule="linear")
+    config = TrainingConfig(
+        epochs=2, batch_size=7, learning_rate=0.1, optimizer="sgd", momentum=0.5, weight_decay=0.01, schedule="linear"
+    )
     images, labels = (part[:20] for part in task(20, 2))
     images = images.double()
     model, replica = (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).double() for _ in range(2))
@@ -64,7 +66,7 @@ def test_equals_a_plain_loop_with_sgd():
             )
             with torch.no_grad():
                 for index, (parameter, gradient) in enumerate(zip(replica.parameters(), gradients, strict=True)):
-                    velocity[index] = 0.5 * velocity[index] + gradient
+                    velocity[index] = 0.5 * velocity[index] + gradient + 0.01 * parameter
                     parameter -= 0.1 * (1 - step / 6) * velocity[index]
             step += 1
         states.append(weights(replica))

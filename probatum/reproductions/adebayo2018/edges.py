@@ -22,6 +22,7 @@ from probatum.reproductions.adebayo2018.setting import (
     SIZES,
     datasets,
     load_small,
+    load_split,
     methods_for,
     title_of,
     title_of_method,
@@ -84,9 +85,9 @@ def compute(context: Context, folder: Path) -> None:
     if isinstance(task, str):
         dataset = datasets(context)[0]
         title = title_of("basic_cnn", dataset)
-        training = load_small(context, dataset, "train", sizes.train_images)
+        training, held_back = load_split(context, dataset, sizes.train_images)
         test = load_small(context, dataset, "test", sizes.test_images)
-        model, _ = trained(context, "basic_cnn", training, test, sizes.training, title)
+        model, _ = trained(context, "basic_cnn", training, held_back, sizes.training, title)
         explained = test.take_per_class(sizes.per_class)
         # The first image of every class comes first, so that those drawn are of different classes.
         data = explained.subset(sorted(range(len(explained)), key=lambda row: row % sizes.per_class))

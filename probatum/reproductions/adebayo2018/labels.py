@@ -44,12 +44,14 @@ from probatum.reproductions.adebayo2018.setting import (
     AdebayoSizes,
     datasets,
     load_small,
+    load_split,
     methods_for,
     setting_of,
     title_of,
     title_of_method,
     trained,
     used_on,
+    weights_of,
 )
 from probatum.reproductions.base import (
     Claim,
@@ -132,9 +134,8 @@ def compute(context: Context, folder: Path) -> None:
     conditions: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for dataset in names:
-        training = load_small(context, dataset, "train", sizes.memorized)
-        test = load_small(context, dataset, "test", sizes.test_images)
-        explained = test.take_per_class(sizes.per_class)
+        training, test = load_split(context, dataset, sizes.memorized)
+        explained = load_small(context, dataset, "test", sizes.test_images).take_per_class(sizes.per_class)
         for network in NETWORKS:
             pairs = [_pair(context, network, dataset, training, test, turn) for turn in range(sizes.label_trainings)]
             found = [_compare(context, sizes, network, pair.true, pair.other, explained) for pair in pairs]
@@ -158,8 +159,8 @@ def compute(context: Context, folder: Path) -> None:
                 }
             )
     protocol = (
-        f"first weights {sizes.weights}, others for each network; {sizes.points}; preset {context.config.preset}, seed "
-        f"{context.config.seed}"
+        f"first weights {weights_of(context)}, others for each network; {sizes.points}; "
+        f"preset {context.config.preset}, seed {context.config.seed}"
     )
     store_arrays(folder, **arrays)
     write_facts(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from probatum.data import ImageSet, load_photographs
+from probatum.data import ImageSet, Preprocessing, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments.build import preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
@@ -22,6 +22,9 @@ SHOWN_FIRST = {
     "ILSVRC2012_val_00032239": "terrier",
 }
 """The photographs of the paper's figures, which come first where they are among the given ones."""
+
+INCEPTION = Preprocessing((0.5,) * 3, (0.5,) * 3, resize=299, keep_ratio=False)
+"""Of the authors' photographs: both sides squashed to 299 pixels, values in [−1, 1]."""
 
 MISSING_NETWORK = (
     "no pretrained network was given; take --model inception_v3, which torchvision downloads, or any other with "
@@ -83,7 +86,8 @@ def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
     spec = model_spec(config.model or PAPER_NETWORK)
     if spec.channels != 3:
         raise InvalidInput(f"{spec.title} takes no photographs; give --model inception_v3 or another of torchvision's")
-    photographs = load_photographs(files[:count], preprocessing_of(spec))
+    preprocessing = INCEPTION if context.wants("inception-preprocessing") else preprocessing_of(spec)
+    photographs = load_photographs(files[:count], preprocessing)
     loaded = load_model(spec.name, config.weights, seed=config.seed).to(context.device)
     model, layer = before_last_relu(loaded, photographs.images)
     return ImageNetTask(spec, model, photographs, config.weights == "none", layer)

@@ -52,6 +52,19 @@ class AuthorsWeights(Initializer):
         return TruncatedNormal(self.std)(module, name, trained, generator)
 
 
+HELD_BACK = 5000  # of the training images
+L2 = 0.001
+VARIANTS = {
+    "initializer-adebayo": "small networks begin with the authors' weights, truncated N(0, 0.1²) and biases of 0.1, "
+    "and are re-drawn with them, as in the presets cpu and paper",
+    "initializer-pytorch": "small networks begin and are re-drawn with PyTorch's initializers, as in the preset quick",
+    "l2": f"small networks are trained with L2 regularization of {L2}, an option of the authors' script",
+    "validation-split": f"small networks are tested on the first {HELD_BACK:,} training images and trained on the next "
+    "ones, as by the authors' script; the explained digits are test images as before",
+    "inception-preprocessing": "photographs are squashed to 299 × 299 pixels in [−1, 1], as the authors' Inception v3 "
+    "takes them",
+}
+"""Of the protocol: where the paper, its code and its appendix leave a choice."""
 INITIALIZERS: dict[str, Initializer] = {"pytorch": Reset(), "adebayo": AuthorsWeights()}
 """First weights of the small networks, and what their layers are re-drawn with."""
 
@@ -242,10 +255,29 @@ def load_small(context: Context, name: str, split: str, count: int | None) -> Im
     return load_dataset(name, split, count, context.config.data_dir, context.config.seed, preprocessing=UNIT_RANGE)
 
 
+def load_split(context: Context, name: str, count: int | None) -> tuple[ImageSet, ImageSet]:
+    """Training images of a small data set, at most `count`, and the images on which accuracy is measured.
+
+    These are test images; with the variant "validation-split", the first 5,000 of the training images.
+    """
+    if not context.wants("validation-split"):
+        test_images = context.pick(SIZES).test_images
+        return load_small(context, name, "train", count), load_small(context, name, "test", test_images)
+    whole = load_small(context, name, "train", None)
+    stop = len(whole) if count is None else min(len(whole), HELD_BACK + count)
+    return whole.subset(range(HELD_BACK, stop)), whole.subset(range(HELD_BACK))
+
+
+def weights_of(context: Context) -> str:
+    """The first weights of the small networks, a key of `INITIALIZERS`: those of a variant, or else of the preset."""
+    asked = [name for name in INITIALIZERS if context.wants(f"initializer-{name}")]
+    return asked[0] if asked else context.pick(SIZES).weights
+
+
 def untrained(context: Context, network: str, seed: int) -> nn.Module:
     """A small network before its training."""
     model = load_model(network, "none", seed=seed)
-    chosen = context.pick(SIZES).weights
+    chosen = weights_of(context)
     if chosen != "pytorch":
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -275,7 +307,7 @@ def trained(
         training.labels,
         test.images,
         test.labels,
-        replace(config, seed=seed),
+        replace(config, seed=seed, weight_decay=L2 if context.wants("l2") else 0.0),
         what=what,
         progress=context.progress,
     )

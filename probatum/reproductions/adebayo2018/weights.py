@@ -18,11 +18,13 @@ from probatum.reproductions.adebayo2018.setting import (
     TRAINING_IMAGES,
     datasets,
     load_small,
+    load_split,
     methods_for,
     setting_of,
     title_of,
     trained,
     used_on,
+    weights_of,
 )
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
 from probatum.reproductions.rules import Outcome, above, proportion
@@ -112,16 +114,15 @@ def compute(preset: str, context: Context, folder: Path) -> None:
     """Trains both networks on each data set and checks all methods on them, under a randomization protocol."""
     sizes, names = context.pick(SIZES), datasets(context)
     for dataset in names:
-        training = load_small(context, dataset, "train", sizes.train_images)
-        test = load_small(context, dataset, "test", sizes.test_images)
-        explained = test.take_per_class(sizes.per_class)
+        training, test = load_split(context, dataset, sizes.train_images)
+        explained = load_small(context, dataset, "test", sizes.test_images).take_per_class(sizes.per_class)
         for network in NETWORKS:
             title = title_of(network, dataset)
             model, report = trained(context, network, training, test, sizes.training, title)
             accuracy = report.best_accuracy
             protocol = (
-                f"test accuracy {accuracy:.3f}; layers re-drawn by the initializer {sizes.weights}; explained is the "
-                f"class that the trained network predicts; {sizes.points}; "
+                f"test accuracy {accuracy:.3f}; layers re-drawn by the initializer {weights_of(context)}; "
+                f"explained is the class that the trained network predicts; {sizes.points}; "
                 f"preset {context.config.preset}, seed {context.config.seed}"
             )
             stored_check(
@@ -130,7 +131,7 @@ def compute(preset: str, context: Context, folder: Path) -> None:
                 model,
                 explained,
                 methods_for(network, sizes.points),
-                replace(PRESETS[preset], initializer=INITIALIZERS[sizes.weights]).randomizer(
+                replace(PRESETS[preset], initializer=INITIALIZERS[weights_of(context)]).randomizer(
                     model, stages_from_table(model, model_spec(network).stages or ()), context.config.seed
                 ),
                 trials=sizes.trials,

@@ -113,7 +113,7 @@ SIZES = {
         gradient_digits=100,
         digits=Effort(50, estimator="joint"),
         overlays=Effort(5, samples=10),
-        photograph=Effort(4, samples=10, steps=10, nested=10, estimator="joint"),
+        photograph=Effort(5, samples=10, steps=10, nested=10, estimator="joint"),
         curves=Effort(12, samples=10, steps=10, nested=10, estimator="joint"),
         guided=10,
         nested=Effort(1, steps=25, nested=25),
@@ -335,7 +335,9 @@ def caption(run: Run, shown: Collection[str]) -> str:
         parts.append(f"IG: {made['integrated-gradients']['steps']} steps from zero")
     if "integrated-gradients-sg" in made:
         nested = made["integrated-gradients-sg"]
-        parts.append(f"IG-SG: {nested['samples']} × {nested['method']['steps']}, {noise}")
+        joint = nested["estimator"] == "joint"
+        points = "points, noise and path drawn jointly" if joint else f"× {nested['method']['steps']}"
+        parts.append(f"IG-SG: {nested['samples']} {points}, {noise}")
     constant = run.result.constant[[run.result.methods.index(name) for name in shown]] > 0
     parts.append(f"constant maps: {int(constant.sum())} of {constant.size}")
     return "; ".join([*parts, f"preset {config['preset']}, seed {config['seed']}"])

@@ -8,7 +8,8 @@ Differs from the paper:
        training.
     2. Figure 3 explains the pretrained network under its new last layer, as fine-tuning begins, and a fourth column for
        the ImageNet class itself; the paper does not tell which it shows.
-    3. The bottom half of digits is deleted, as section 4.1 says; the caption of Figure 1 says the top half.
+    3. The bottom half of digits is deleted, as section 4.1 says; the caption of Figure 1 says the top half, as the
+       variant "top-half" has it.
     4. All networks on digits have ten logits, so that one untrained model has the architecture of all of them.
     5. Every network is trained three times; it trains each once.
 """
@@ -145,4 +146,5 @@ PAPER = Paper(
         _examples(7, "pairs of photographs, Guided Backprop: more examples", pairs_study, GBP),
     ),
     module="probatum.reproductions.yona2021",
+    variants={"top-half": "the top half of digits is deleted, as the caption of Figure 1 says"},
 )

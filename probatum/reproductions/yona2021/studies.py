@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
 from probatum.data import MNIST, Preprocessing, read_mnist, render_digits
-from probatum.data.tasks import RegionTask, half_digits, image_pairs, shapes_on_digits
+from probatum.data.tasks import Half, RegionTask, half_digits, image_pairs, shapes_on_digits
 from probatum.data.tiny_imagenet import read_tiny_imagenet
 from probatum.errors import InvalidInput
 from probatum.experiments.effects import Subject
@@ -122,7 +122,8 @@ def half_study(context: Context, examples: bool, turn: int = 0) -> Study:
     sizes, seed = context.pick(SIZES), context.config.seed
     source, root = _digit_source(context)
     (images, labels), (test, test_labels) = (_digits(root, split, sizes, seed) for split in ("train", "test"))
-    halved, test_halved = half_digits(images, 2 * seed), half_digits(test, 2 * seed + 1)
+    deleted: Half = "top" if context.wants("top-half") else "bottom"
+    halved, test_halved = half_digits(images, 2 * seed, deleted), half_digits(test, 2 * seed + 1, deleted)
     digit, digit_accuracy = _trained_cnn(
         context, _whole(images, labels), _whole(test, test_labels), 0.99, "the CNN on digits", turn
     )
@@ -130,7 +131,7 @@ def half_study(context: Context, examples: bool, turn: int = 0) -> Study:
         context, halved, test_halved, None, "the CNN on halved digits", turn, passes=sizes.half_epochs
     )
     pixels = test[: sizes.explained].clone()
-    pixels[1, :, pixels.shape[2] // 2 :] = 0  # shown between two whole digits, as in Figure 1
+    pixels[1].masked_fill_(test_halved.regions[1], 0)  # shown between two whole digits, as in Figure 1
     counted = torch.arange(len(pixels)) != 1
     weights = torch.where(counted[:, None], torch.tensor([2 / 3, 1 / 3]), torch.tensor([0.0, 1.0]))
     return Study(
@@ -139,7 +140,7 @@ def half_study(context: Context, examples: bool, turn: int = 0) -> Study:
         images=MNIST.apply(pixels).to(context.device),
         pictures=pixels / 255,
         weights=weights.to(context.device),
-        regions={"bottom half": test_halved.regions[: len(pixels)].to(context.device)},
+        regions={f"{deleted} half": test_halved.regions[: len(pixels)].to(context.device)},
         counted=counted,
         shown=min(3, len(pixels)),
         shown_names=("whole", "halved", "whole")[: len(pixels)],
@@ -150,8 +151,8 @@ def half_study(context: Context, examples: bool, turn: int = 0) -> Study:
             "titles": {"digit": "Digit model", "half": "Half-digit model"},
             "targets": "the logit that each model predicts",
             "weights": "2/3 (digits) and 1/3 (halved digits)",
-            "region_rule": "the bottom half of the image, which the second task may delete (as section 4.1 says; the "
-            "caption of Figure 1 says the top half)",
+            "region_rule": f"the {deleted} half of the image, which the second task may delete (section 4.1 says the "
+            "bottom half, the caption of Figure 1 the top half)",
             "tested": len(test),
             "setting": _digits_setting(root, len(images)).to_json(),
         },
