@@ -21,7 +21,6 @@ def run(*arguments: object) -> int:
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
     recipe = TextRecipe(EncoderSizes(dimensions=8, heads=2, hidden=8), TextTraining(epochs=1, batch_size=512))
     monkeypatch.setitem(text_models.RECIPES, "sentences", recipe)
     return tmp_path

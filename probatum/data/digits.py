@@ -76,11 +76,17 @@ def render_digits(
         raise UnknownName("split", split, _SPLITS)
     if count < 1 or seed < 0:
         raise InvalidInput(f"count is {count} and seed is {seed}; count must be at least 1 and seed at least 0")
+    return torch.tensor(_rendered(count, split, seed)), torch.arange(count, dtype=torch.int64) % 10
+
+
+@functools.lru_cache(maxsize=4)  # for experiments and checks one after another
+def _rendered(count: int, split: str, seed: int) -> UInt8[ndarray, "image 1 28 28"]:
+    """Renders the images; do not change them, for they are kept."""
     images = np.empty((count, 1, _SIDE, _SIDE), dtype=np.uint8)
     for index in range(count):
         rng = np.random.default_rng([seed, _SPLITS.index(split), index])
         images[index, 0] = _render(index % 10, _draw_style(rng), rng)
-    return torch.from_numpy(images), torch.arange(count, dtype=torch.int64) % 10
+    return images
 
 
 def _draw_style(rng: np.random.Generator) -> _Style:

@@ -29,7 +29,6 @@ METHODS = ("gradient", "integrated-gradients")
 
 @pytest.fixture
 def quick(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
     recipe = TextRecipe(EncoderSizes(dimensions=8, heads=2, hidden=8), TextTraining(epochs=1, batch_size=512))
     monkeypatch.setitem(text_models.RECIPES, "sentences", recipe)
     (tmp_path / "out").mkdir()

@@ -44,8 +44,7 @@ TINY = replace(
 
 
 @pytest.fixture
-def context(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+def context(whole_run, monkeypatch):
     monkeypatch.setitem(setting.SIZES, "quick", TINY)
     return Context(ReproductionConfig("adebayo2018", device="cpu"))
 

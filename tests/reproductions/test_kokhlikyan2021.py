@@ -28,8 +28,7 @@ SHAPE = (2, len(cascade.METRICS), len(STAGES), 10, 3)  # method, metric, stage, 
 
 
 @pytest.fixture(autouse=True)
-def tiny(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+def tiny(monkeypatch):
     monkeypatch.setitem(digits_cnn.SIZES, "quick", TINY)
     monkeypatch.setattr(cascade, "DIGIT_SIZES", cascade.CascadeSizes(images=3, trials=2, steps=2))
     monkeypatch.setitem(cascade.PHOTOGRAPH_SIZES, "quick", cascade.CascadeSizes(images=2, trials=1, steps=1))
@@ -193,7 +192,7 @@ def assert_drawn(experiment, folder, names):
     assert first == second
 
 
-def test_the_cascade_on_digits(tmp_path):
+def test_the_cascade_on_digits(whole_run, tmp_path):
     calls = []
     config = ReproductionConfig("kokhlikyan2021", figures=("figure1",))
     cascade.compute(Context(config, lambda *facts: calls.append(facts)), tmp_path)
@@ -212,7 +211,7 @@ def test_the_cascade_on_digits(tmp_path):
         assert stored["scores"].shape == (2, 4, 4, 3, 2)
 
 
-def test_the_label_randomization(tmp_path):
+def test_the_label_randomization(whole_run, tmp_path):
     labels.compute(context(), tmp_path)
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert facts["images"] == 10
@@ -236,7 +235,7 @@ def photographs(folder, count):
     return str(folder)
 
 
-def test_a_network_with_random_weights_is_called_that(tmp_path):
+def test_a_network_with_random_weights_is_called_that(whole_run, tmp_path):
     folder = tmp_path / "results"
     folder.mkdir()
     options = {"model": "squeezenet1_1", "weights": "none", "photographs": photographs(tmp_path / "photographs", 3)}

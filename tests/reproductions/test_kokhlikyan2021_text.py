@@ -38,8 +38,7 @@ MADE = SentenceSet(
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+def tiny(whole_run, tmp_path, monkeypatch):
     monkeypatch.setitem(text_subject.RECIPES, "sentences", RECIPE)
     monkeypatch.setattr(text_subject, "load_sentences", lambda *_: MADE)
     monkeypatch.setitem(

@@ -2,10 +2,12 @@
 
 import csv
 import json
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from attributions.unchecked import unchecked
 
 from probatum.attributions import IntegratedGradients, SmoothGrad
 from probatum.metrics.quality import Case, Infidelity
@@ -23,18 +25,29 @@ STAGES = ["a", "b", "c", "d"]
 IMAGES, TRIALS = 6, 2
 
 
-@pytest.fixture(autouse=True)
-def tiny(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(digits_cnn.SIZES, "quick", TINY)
-    monkeypatch.setattr(smooth, "DIGIT_SIZES", smooth.SmoothSizes(images=2, trials=2, steps=2, samples=3, points=21))
-    monkeypatch.setattr(table1, "DIGIT_SIZES", table1.TableSizes(images=2, trials=2, steps=2, samples=3))
+@pytest.fixture(scope="module", autouse=True)
+def _tiny():
     sizes = local_methods.MethodSizes(2, 1, 2, 2, "joint", 2, infidelity_samples=2)
-    monkeypatch.setattr(local_methods, "DIGIT_SIZES", sizes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(digits_cnn.SIZES, "quick", TINY)
+        patch.setattr(smooth, "DIGIT_SIZES", smooth.SmoothSizes(images=2, trials=2, steps=2, samples=3, points=21))
+        patch.setattr(table1, "DIGIT_SIZES", table1.TableSizes(images=2, trials=2, steps=2, samples=3))
+        patch.setattr(local_methods, "DIGIT_SIZES", sizes)
+        yield
 
 
-def context(**options):
-    return Context(ReproductionConfig("kokhlikyan2021", **options))
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """The folder of an experiment on digits, and what was told of its progress; computed once."""
+
+    @cache
+    def compute(module):
+        folder, calls = tmp_path_factory.mktemp("digits"), []
+        with unchecked():
+            module.compute(Context(ReproductionConfig("kokhlikyan2021"), lambda *each: calls.append(each)), folder)
+        return folder, calls
+
+    return compute
 
 
 def verdicts(findings):
@@ -314,10 +327,9 @@ def stored(folder):
         return facts, dict(arrays)
 
 
-def test_the_smooth_networks_on_digits(tmp_path):
-    calls = []
-    smooth.compute(Context(ReproductionConfig("kokhlikyan2021"), lambda *each: calls.append(each)), tmp_path)
-    facts, arrays = stored(tmp_path)
+def test_the_smooth_networks_on_digits(computed):
+    folder, calls = computed(smooth)
+    facts, arrays = stored(folder)
     assert arrays["scores"].shape == (4, 2, 3, 2, 2, 2)
     assert np.isfinite(arrays["scores"]).all()
     assert arrays["profiles"].shape == (4, 2, 5, 21)
@@ -328,45 +340,45 @@ def test_the_smooth_networks_on_digits(tmp_path):
     assert any(what.startswith("Softplus, LogSumExp") for _, _, what in calls)
     assert facts["same_class"][0] == 2
     names = {"", "randomized", "infidelity", "infidelity-share", "max-sensitivity"}
-    assert_drawn(smooth.SMOOTH, tmp_path, names)
-    assert len(smooth.judge(tmp_path)) == 11
+    assert_drawn(smooth.SMOOTH, folder, names)
+    assert len(smooth.judge(folder)) == 11
 
 
-def test_the_table_on_digits(tmp_path):
-    table1.compute(context(), tmp_path)
-    facts, arrays = stored(tmp_path)
+def test_the_table_on_digits(computed):
+    folder, _ = computed(table1)
+    facts, arrays = stored(folder)
     assert facts["stages"] == ["linear2", "linear1", "conv2", "conv1"]
     assert arrays["scores"].shape == (2, 3, 5, 2, 2)
-    with (tmp_path / "table1.csv").open(encoding="utf-8") as file:
+    with (folder / "table1.csv").open(encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert [row[0] for row in rows[1:]] == ["Original", *facts["stages"]]
     means = arrays["scores"][:, :2].mean(axis=(3, 4))  # (method, metric, stage)
     np.testing.assert_allclose(np.array(rows[2][1:], dtype=float), means[:, :, 1].T.ravel(), rtol=1e-12)
-    assert "basic CNN" in (tmp_path / "table1.md").read_text(encoding="utf-8")
-    assert_drawn(table1.TABLE1, tmp_path, {"", "infidelity-share", "max-sensitivity"})
-    assert len(table1.judge(tmp_path)) == 7
+    assert "basic CNN" in (folder / "table1.md").read_text(encoding="utf-8")
+    assert_drawn(table1.TABLE1, folder, {"", "infidelity-share", "max-sensitivity"})
+    assert len(table1.judge(folder)) == 7
 
 
-def test_the_local_methods_on_digits(tmp_path):
-    local_methods.compute(context(), tmp_path)
-    facts, arrays = stored(tmp_path)
+def test_the_local_methods_on_digits(computed):
+    folder, _ = computed(local_methods)
+    facts, arrays = stored(folder)
     assert arrays["scores"].shape == (8, 2, 4, 2, 1)
     assert arrays["quality"].shape == (8, 3, 5, 2, 1)
     assert arrays["guided-grad-cam-abs-normalized"].shape == (5, 28, 28)
     assert facts["estimator"] == "joint"
     names = {"", "diverging", "infidelity", "infidelity-share", "max-sensitivity", "ssim", "spearman-abs"}
-    assert_drawn(local_methods.LOCAL_METHODS, tmp_path, names)
-    assert len(local_methods.judge(tmp_path)) == 10
+    assert_drawn(local_methods.LOCAL_METHODS, folder, names)
+    assert len(local_methods.judge(folder)) == 10
 
 
 @pytest.mark.parametrize("module", [smooth, table1, local_methods], ids=["figure2", "table1", "figure6"])
-def test_stored_parts_change_nothing(module, tmp_path):
+def test_stored_parts_change_nothing(module, computed, whole_run, tmp_path):
     # Smooth networks share their weights and much of their text with the network that they were made from.
-    config, cells = ReproductionConfig("kokhlikyan2021"), tmp_path / "cells"
-    for name, where in (("plain", None), ("stored", cells), ("continued", cells)):
+    plain = stored_arrays(computed(module)[0])
+    for name in ("stored", "continued"):
         (tmp_path / name).mkdir()
-        module.compute(Context(config, cells=where), tmp_path / name)
-    arrays = [stored_arrays(tmp_path / name) for name in ("plain", "stored", "continued")]
-    for name, values in arrays[0].items():
-        for other in arrays[1:]:
-            np.testing.assert_array_equal(other[name], values)
+        module.compute(Context(ReproductionConfig("kokhlikyan2021"), cells=tmp_path / "cells"), tmp_path / name)
+        found = stored_arrays(tmp_path / name)
+        assert found.keys() == plain.keys()
+        for key, values in plain.items():
+            np.testing.assert_array_equal(found[key], values)

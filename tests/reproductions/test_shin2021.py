@@ -25,9 +25,8 @@ def context(**options):
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """Everything small: networks of a few channels, a dozen digits, photographs of 64 pixels, a cache of its own."""
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+def tiny(whole_run, monkeypatch):
+    """Everything small: networks of a few channels, a dozen digits and photographs of 64 pixels."""
     monkeypatch.setattr(setting, "SAMPLES", 2)
     recipes = {"alexnet": ONE_EPOCH, "vgg11": ONE_EPOCH}
     monkeypatch.setitem(labels.SIZES, "quick", labels.LabelSizes(1 / 32, 20, 10, 20, recipes))

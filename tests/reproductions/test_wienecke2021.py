@@ -34,9 +34,8 @@ def small_spec(name):
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """Everything small: a few digits, photographs of 64 pixels, two points a method, a cache of its own."""
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+def tiny(whole_run, monkeypatch):
+    """Everything small: a few digits, photographs of 64 pixels, two points a method."""
     few = Effort(2, samples=2, steps=2, nested=2)
     sizes = replace(
         SIZES["quick"],

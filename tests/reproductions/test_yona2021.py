@@ -31,8 +31,7 @@ CONFIG = ReproductionConfig(paper="yona2021", device="cpu")
 
 
 @pytest.fixture
-def tiny(monkeypatch, tmp_path):
-    monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path / "cache"))
+def tiny(whole_run, monkeypatch, tmp_path):
     monkeypatch.setitem(studies.SIZES, "quick", TINY)
     return tmp_path
 
