@@ -2,6 +2,7 @@
 
 from probatum.attributions.base import Method, attribute, attribute_variants, resolved
 from probatum.attributions.baselines import Black, Blurred, Given, Mean, Zero
+from probatum.attributions.conservative_propagation import ConservativePropagation
 from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
@@ -36,6 +37,7 @@ __all__ = [
     "PAIR_OFFSET",
     "Black",
     "Blurred",
+    "ConservativePropagation",
     "DeconvNet",
     "DeepLIFT",
     "DeepLiftSHAP",

@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 from probatum.attributions.base import Method
 from probatum.attributions.baselines import Baselines, as_baseline, as_distribution
 from probatum.attributions.class_activation import ClassActivationMap
+from probatum.attributions.conservative_propagation import ConservativePropagation
 from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
@@ -144,6 +145,37 @@ def deconvnet(method: DeconvNet, problem: Problem, x: Tensor) -> Tensor:
     """The gradient, where each ReLU passes 1[R_out > 0] · R_out."""
     with _Replacing(relu=_DeconvolutionReLU.apply):
         return problem.gradient(x)
+
+
+class _HoldingConstants(TorchFunctionMode):
+    """Calls of layer norm, softmax, attention and activations, with their norms, weights and slopes held constant."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = getattr(func, "__name__", "").strip("_"), kwargs or {}
+        if name == "layer_norm":
+            x, shape, weight, bias, epsilon = args
+            axes = tuple(range(-len(shape), 0))
+            deviation = (x.var(axes, correction=0, keepdim=True) + epsilon).sqrt()
+            return (x - x.mean(axes, keepdim=True)) / deviation.detach() * weight + bias
+        if name == "scaled_dot_product_attention":
+            query, key, value = args
+            weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
+            return weights.detach() @ value
+        if name == "softmax":
+            return func(*args, **kwargs).detach()
+        if name in ("gelu", "silu", "tanh"):
+            x = args[0]
+            slope = func(x, *args[1:], **kwargs) / x
+            return x * slope.detach()
+        return func(*args, **kwargs)
+
+
+@literal.register(ConservativePropagation)
+def conservative_propagation(method: ConservativePropagation, problem: Problem, x: Tensor) -> Tensor:
+    """The product x ⊙ ∂ S_c / ∂ x with constants held, for networks of the calls above and linear ones."""
+    with _HoldingConstants():
+        signal = problem.gradient(x)
+    return x * signal if method.multiply_by_inputs else signal
 
 
 @literal.register(GradCAM)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from probatum.attributions.base import Method, MethodLike
+from probatum.attributions.conservative_propagation import ConservativePropagation
 from probatum.attributions.deconvnet import DeconvNet
 from probatum.attributions.deeplift import DeepLIFT
 from probatum.attributions.deeplift_shap import DeepLiftSHAP
@@ -51,6 +52,7 @@ class MethodEntry:
 _SMILKOV = "Smilkov et al. 2017, arXiv:1706.03825"
 _SHRIKUMAR = "Shrikumar et al. 2017, arXiv:1704.02685"
 _LUNDBERG = "Lundberg & Lee 2017, arXiv:1705.07874"
+_ALI = "Ali et al. 2022, arXiv:2202.07304; Achtibat et al. 2024, arXiv:2402.05602"
 _ERION = "Lundberg & Lee 2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670"
 
 METHODS: dict[str, MethodEntry] = {
@@ -97,6 +99,10 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "gradient-shap": MethodEntry("GradientSHAP", GradientSHAP, _ERION),
     "gradient-shap-local": MethodEntry("GradientSHAP (local)", lambda: GradientSHAP(multiply_by_inputs=False), _ERION),
+    "conservative-propagation": MethodEntry("Conservative Propagation", ConservativePropagation, _ALI),
+    "conservative-propagation-local": MethodEntry(
+        "Conservative Propagation (local)", lambda: ConservativePropagation(multiply_by_inputs=False), _ALI
+    ),
     "occlusion": MethodEntry("Occlusion", Occlusion, "Zeiler & Fergus 2014, arXiv:1311.2901"),
     "edge-detector": MethodEntry("Edge Detector", EdgeDetector, "Sobel & Feldman 1968", control=True),
 }

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from probatum.attributions import (
+    ConservativePropagation,
     DeepLIFT,
     DeepLiftSHAP,
     Explainer,
@@ -104,7 +105,7 @@ def _linear(method: Method) -> Literal["local", "global"] | None:
         return inner if method.statistic == "mean" and inner == "local" else None
     if isinstance(method, Gradient):
         return "local"
-    if isinstance(method, (IntegratedGradients, DeepLIFT)):
+    if isinstance(method, (IntegratedGradients, DeepLIFT, ConservativePropagation)):
         return "global" if method.multiply_by_inputs else "local"
     if isinstance(method, (DeepLiftSHAP, GradientSHAP)):
         return None if method.multiply_by_inputs else "local"

@@ -34,7 +34,7 @@ from probatum.engine.references import (
     Reference,
 )
 from probatum.engine.requests import Request, Variant
-from probatum.engine.rules import BackwardRule, DeconvolutionReLU, GuidedReLU, ReLUCoverage, ReLURule
+from probatum.engine.rules import BackwardRule, ConstantsHeld, DeconvolutionReLU, GuidedReLU, ReLUCoverage, ReLURule
 from probatum.engine.sampling import Expansion, Noise, PointStream, Rows, StraightPath
 from probatum.engine.targets import Targets, TargetsLike
 from probatum.engine.trace import LayerCall, execution_order, find_layer, used_parameters
@@ -46,6 +46,7 @@ __all__ = [
     "PRECISIONS",
     "BackwardRule",
     "Compute",
+    "ConstantsHeld",
     "DeconvolutionReLU",
     "Distribution",
     "EachBaseline",

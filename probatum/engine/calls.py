@@ -1,10 +1,11 @@
 """Calls of torch functions during a forward pass, one by one, as the backward rules see them."""
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 
@@ -36,6 +37,21 @@ class Call(NamedTuple):
         """All tensors among the arguments."""
         return tensors_in((*self.args, *self.kwargs.values()))
 
+    def with_others(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> "Call":
+        """The call with other tensors in the place of some; where it has one twice, the first pair is for the first."""
+        waiting = list(pairs)
+
+        def other(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                place = next((place for place, (old, _) in enumerate(waiting) if old is value), None)
+                return value if place is None else waiting.pop(place)[1]
+            return type(value)(map(other, value)) if isinstance(value, (tuple, list)) and tensors_in(value) else value
+
+        if not waiting:
+            return self
+        args = tuple(map(other, self.args))
+        return self._replace(args=args, kwargs={key: other(value) for key, value in self.kwargs.items()})
+
     def make(self) -> Any:
         """Makes the call."""
         return self.function(*self.args, **self.kwargs)
@@ -58,6 +74,21 @@ class CallMode(TorchFunctionMode):
         if not args and "input" in kwargs:
             args = (kwargs.pop("input"),)
         return self.intercept(Call(_name(func).strip("_"), func, args, kwargs))
+
+
+def calling_module() -> str:
+    """The innermost module whose forward pass is under way, by its path in the outermost one."""
+    modules: list[nn.Module] = []
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, nn.Module):
+            modules.append(owner)
+        frame = frame.f_back
+    if not modules:
+        return "the model"
+    paths = {id(module): path for path, module in modules[-1].named_modules()}
+    return repr(paths.get(id(modules[0]), "")) if paths.get(id(modules[0])) else type(modules[0]).__name__
 
 
 def is_in_place(name: str, kwargs: dict[str, Any]) -> bool:

@@ -8,9 +8,18 @@ import torch
 from torch import Tensor
 
 from probatum.engine.budget import Budget
-from probatum.engine.evaluate import LOGIT, MULTIPLIERS, Evaluation, Measurement, Shared, evaluate, predict
+from probatum.engine.completeness import Completeness, Conservation
+from probatum.engine.evaluate import (
+    LOGIT,
+    MULTIPLIERS,
+    Evaluation,
+    InputGradient,
+    Measurement,
+    Shared,
+    evaluate,
+    predict,
+)
 from probatum.engine.external import ExternalCall, ExternalMaps
-from probatum.engine.multipliers import Completeness
 from probatum.engine.prefix import SharedWeights, StaleTensorError
 from probatum.engine.prepared_model import PreparedModel
 from probatum.engine.requests import Request, Variant
@@ -31,6 +40,7 @@ class VariantState:
         members: the requests of the current stream.
         accumulators: their sums.
         completeness: how far multipliers are from complete.
+        conservation: how far signals under a rule, and constants, are from summing to the logits.
         predicted: the classes predicted in the current stream, where no targets are given.
         alone: whether sharing with other versions was tried and found impossible.
     """
@@ -42,6 +52,7 @@ class VariantState:
     members: Mapping[str, Request] = field(default_factory=dict)
     accumulators: dict[str, Accumulator] = field(default_factory=dict)
     completeness: Completeness = field(default_factory=Completeness)
+    conservation: Conservation = field(default_factory=Conservation)
     predicted: list[Tensor] = field(default_factory=list)
     alone: bool = False
 
@@ -78,6 +89,10 @@ class VariantState:
         if MULTIPLIERS in evaluation.results:
             _, delta, size = evaluation.results[MULTIPLIERS]
             self.completeness.add(evaluation.rows.image, delta, size)
+        for measured, found in evaluation.results.items():
+            if isinstance(measured, InputGradient) and len(found) > 1:
+                _, delta, size = found
+                self.conservation.add(evaluation.rows.image[:1], delta[None], size[None])
         if self.targets is None and classes is not None:
             self.predicted.append(classes)
 

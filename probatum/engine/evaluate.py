@@ -80,8 +80,8 @@ class Evaluation:
 
     Args:
         rows: the points, their origins, images and baselines.
-        results: (rows, ...) tensors by measurement; a pair of them for a layer; for multipliers also the two of their
-            check.
+        results: (rows, ...) tensors by measurement; a pair of them for a layer; for multipliers, and under a rule with
+            a law of conservation, also the two numbers of the check.
     """
 
     rows: Rows
@@ -225,8 +225,25 @@ def evaluate(
             )
             if shared is None or shared.first:
                 ruled.of(rule).require(prepared.name)
-            results[InputGradient(rule)] = (_connected(prepared, passed[0]),)
+            signal = _connected(prepared, passed[0])
+            constants = ruled.of(rule).constants
+            lacking = () if constants is None else _conservation(points, signal, of_targets.detach(), constants)
+            results[InputGradient(rule)] = (signal, *lacking)
     return results, classes
+
+
+def _conservation(
+    points: Tensor, signal: Tensor, logits: Tensor, constants: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """How far the logits of some rows, in all, are from what points and constants add up to; the size of the sums.
+
+    One number for all rows, because inside a model rows need not lie along the first axis, where constants are seen.
+    """
+    exact = accumulation_dtype(signal.dtype)
+    shares = points.detach().to(exact) * signal
+    total, size = (each.to(exact) for each in constants)
+    delta = shares.sum() + total - logits.to(exact).sum()
+    return delta, shares.abs().sum() + size + logits.to(exact).abs().sum()
 
 
 def _classes(logits: Tensor, targets: Targets | None) -> Tensor:

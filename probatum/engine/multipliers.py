@@ -1,7 +1,5 @@
 """DeepLIFT's multipliers between points and baselines, and the check that they are complete."""
 
-from dataclasses import dataclass, field
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -51,40 +49,3 @@ def multipliers(
     reached, from_start = selected.detach().to(exact), from_start.to(exact)
     delta = shares.sum(1) - (reached - from_start)
     return (gradient, delta, shares.abs().sum(1) + reached.abs() + from_start.abs()), classes
-
-
-@dataclass(eq=False)
-class Completeness:
-    """Gathers what multipliers lack without waiting for the device, and judges it once at the end.
-
-    Rounding leaves a δ of about ε times the size of what was summed, ε the resolution of the products: at most
-    3 ε on eight networks of torchvision with random weights. √ε is allowed: half of the digits. A rule that is missing
-    or wrong costs far more.
-    """
-
-    _found: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
-
-    def add(self, image: Int64[Tensor, " rows"], delta: Float[Tensor, " rows"], size: Float[Tensor, " rows"]) -> None:
-        """Keeps three numbers for each row."""
-        self._found.append((image, delta, size))
-
-    def require(self, prepared: PreparedModel, *, finite: bool = True) -> None:
-        """Raises ModelError for the image whose multipliers are farthest from complete, where that is too far.
-
-        Args:
-            prepared: of the model.
-            finite: whether logits or multipliers that are not finite are too far, or are not judged.
-        """
-        if not self._found:
-            return
-        image, delta, size = (torch.cat(parts) for parts in zip(*self._found, strict=True))
-        excess = delta.abs() - prepared.resolution**0.5 * size
-        if not finite:
-            excess = excess.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
-        worst = excess.argmax()
-        if not bool(excess[worst] <= 0):
-            raise ModelError(
-                f"DeepLIFT's attributions of image {int(image[worst])} miss the change of the logit of {prepared.name} "
-                f"by {float(delta[worst]):.3g}, more than rounding explains: some operation carries values past its "
-                "gradient (detach, no_grad, a custom autograd function, checkpointing); use a method without rules"
-            )

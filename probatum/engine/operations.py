@@ -1,4 +1,4 @@
-"""Which of torch's operations are linear, elementwise, max-pools or products: what the rescale rule knows of each."""
+"""Which of torch's operations are linear, elementwise, products or norms: what backward rules know of each."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -15,7 +15,9 @@ class Kind(Enum):
 
     LINEAR in all of them at once (up to a constant), MULTILINEAR in each alone, PRODUCT elementwise of two, QUOTIENT
     linear in its first argument alone, ELEMENTWISE a function of each element of its first, POOL the maximum over
-    windows of its first, CONSTANT what leaves the graph, VALUE what hands values over to Python.
+    windows of its first, ORDERED other functions that grow with the scale of all of them, f(c x) = c f(x) for c > 0,
+    NORM what divides by a deviation, SOFTMAX, ATTENTION, CONSTANT what leaves the graph, VALUE what hands values over
+    to Python.
     """
 
     LINEAR = "linear"
@@ -24,6 +26,10 @@ class Kind(Enum):
     QUOTIENT = "quotient"
     ELEMENTWISE = "elementwise"
     POOL = "pool"
+    ORDERED = "ordered"
+    NORM = "norm"
+    SOFTMAX = "softmax"
+    ATTENTION = "attention"
     CONSTANT = "constant"
     VALUE = "value"
 
@@ -39,7 +45,8 @@ _NAMES = {
         pad constant_pad_nd interpolate upsample upsample_nearest upsample_bilinear pixel_shuffle pixel_unshuffle
         channel_shuffle avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
         dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout
-        contiguous clone to type type_as float double copy_ alias zero fill
+        contiguous clone to type type_as half bfloat16 float double copy_ alias zero fill
+        scatter scatter_add index_add index_copy index_put masked_scatter masked_select
         """,
     Kind.MULTILINEAR: """
         conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution linear bilinear
@@ -55,6 +62,10 @@ _NAMES = {
         log log2 log10 log1p sqrt rsqrt square pow __pow__ __ipow__ reciprocal
         """,
     Kind.POOL: "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
+    Kind.ORDERED: "norm vector_norm std max min amax amin maximum minimum fmax fmin sort topk median kthvalue",
+    Kind.NORM: "layer_norm group_norm",
+    Kind.SOFTMAX: "softmax log_softmax",
+    Kind.ATTENTION: "scaled_dot_product_attention",
     Kind.CONSTANT: """
         detach requires_grad_ zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full
         new_empty new_tensor
@@ -75,7 +86,7 @@ POOLS: dict[str, tuple[Callable[..., Any], int]] = {
     for prefix in ("", "adaptive_")
     for dimensions in (1, 2, 3)
 }
-_SPACES = (F, torch, Tensor, torch.ops.aten)
+_SPACES = (F, torch, Tensor, torch.linalg, torch.special, torch.ops.aten)
 
 
 @lru_cache

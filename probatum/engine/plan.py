@@ -104,6 +104,7 @@ def run_variants(
                 for name, maps in state.maps.items():
                     _require_finite(state, images, name, maps, requests[name].external)
             state.completeness.require(state.prepared, finite=finite)
+            state.conservation.require(state.prepared, finite=finite)
     return [{name: state.maps[name] for name in requests} for state in states]
 
 

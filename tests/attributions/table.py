@@ -7,6 +7,7 @@ from nets import SHAPE
 
 from probatum.attributions import (
     Black,
+    ConservativePropagation,
     DeconvNet,
     DeepLIFT,
     DeepLiftSHAP,
@@ -67,6 +68,8 @@ METHODS: dict[str, Method] = {
     "gradient-shap": GradientSHAP(5, NoisyBaselines(Mean(), count=3, fraction=0.1), noise_fraction=0.1),
     "gradient-shap-local": GradientSHAP(4, GIVEN, multiply_by_inputs=False),
     "gradient-shap-sg": SmoothGrad(GradientSHAP(2, GIVEN), samples=3),
+    "conservative-propagation": ConservativePropagation(),
+    "conservative-propagation-local": ConservativePropagation(multiply_by_inputs=False),
     "occlusion": Occlusion(),
     "occlusion-cut-off": Occlusion((4, 3), (3, 2), "mean"),
     "occlusion-by-channel": Occlusion((1, 5, 4), (1, 5, 3)),

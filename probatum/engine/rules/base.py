@@ -2,33 +2,28 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from torch import Tensor
-from torch.autograd.graph import Node
 
-from probatum.engine.calls import Call, CallMode
-
-
-class Backward(NamedTuple):
-    """The signal that a rule passes on to one argument of a call.
-
-    Args:
-        argument: the tensor whose signal is replaced.
-        passed_on: (autograd's own gradient of the argument, the signal that arrives at the result) -> the signal that
-            the argument gets.
-    """
-
-    argument: Tensor
-    passed_on: Callable[[Tensor, Tensor], Tensor]
+from probatum.engine.calls import Call, CallMode, tensors_in
+from probatum.engine.rules.hooks import Arrival, Backward, Change, ResultHooks, edge_of, hook_node
 
 
 class RulePass(ABC):
     """State of a rule during one forward pass."""
 
+    def parts(self, call: Call) -> Callable[..., Any] | None:
+        """A function that does the work of a call by several others, where the rule wants to see those instead."""
+        return None
+
+    def begin_backward(self) -> None:  # noqa: B027 as most rules have nothing to do
+        """Is called before each backward pass under the rule."""
+
     @abstractmethod
-    def before(self, call: Call) -> tuple[Backward, ...]:
-        """Looks at a call before it is made and says what to replace there; nothing leaves the call alone."""
+    def before(self, call: Call) -> tuple[Change, ...]:
+        """Looks at a call before it is made and says what to do there; nothing leaves the call alone."""
 
     @abstractmethod
     def after(self, call: Call, result: Any, replaced: bool) -> None:
@@ -40,6 +35,14 @@ class RulePass(ABC):
             replaced: whether what `before` asked for is in the graph; it cannot be where autograd sees no single
                 operation.
         """
+
+    @property
+    def constants(self) -> tuple[Tensor, Tensor] | None:
+        """Σ b · ∂f/∂b over all additive constants b in the last backward pass, and Σ |b · ∂f/∂b|.
+
+        A rule under which the logits f are Σ x ⊙ ∂f/∂x plus this sum has them; None stands for no such law.
+        """
+        return None
 
     @abstractmethod
     def require(self, model_name: str) -> None:
@@ -75,6 +78,7 @@ class RuledPass(CallMode):
 
     def backward(self, rule: BackwardRule, gradient: Callable[[], Any]) -> Any:
         """Runs a backward pass under a rule and returns what it returns."""
+        self._passes[rule].begin_backward()
         self._active = rule
         try:
             return gradient()
@@ -87,52 +91,50 @@ class RuledPass(CallMode):
 
     def intercept(self, call: Call) -> Any:
         """Makes the call, and hooks its node where a rule wants to change the signal there."""
+        for each in self._passes.values():
+            parts = each.parts(call)
+            if parts is not None:
+                with self:
+                    return parts(*call.args, **call.kwargs)
         wanted = {rule: each.before(call) for rule, each in self._passes.items()}
         if not any(wanted.values()):
             result, replaced = call.make(), False
         else:
-            result, replaced = self._hooked(call, {rule: places for rule, places in wanted.items() if places})
+            result, replaced = self._hooked(call, {rule: changes for rule, changes in wanted.items() if changes})
         for rule, each in self._passes.items():
             each.after(call, result, replaced and bool(wanted[rule]))
         return result
 
-    def _hooked(self, call: Call, wanted: dict[BackwardRule, tuple[Backward, ...]]) -> tuple[Any, bool]:
-        """The result of a call, and whether its node was hooked."""
-        edges = {id(each.argument): _edge(each.argument) for places in wanted.values() for each in places}
+    def _hooked(self, call: Call, wanted: dict[BackwardRule, tuple[Change, ...]]) -> tuple[Any, bool]:
+        """The result of a call, and whether its node was hooked where a rule wants it."""
+        at_node, at_result = {}, {}
+        for rule, changes in wanted.items():
+            at_node[rule] = [each for each in changes if isinstance(each, Backward) and not each.apart]
+            rest = [each for each in changes if isinstance(each, Arrival) or each.apart]
+            at_result[rule] = ResultHooks(rest, partial(self._follows, rule))
+        apart = [pair for hooks in at_result.values() for pair in hooks.arguments()]
+        call = call.with_others(apart)
+        arguments = {id(argument): other for argument, other in apart}
         # A part of another tensor has no node of its own for a call in place, so its result is written back.
         part = call.args[0] if call.in_place and call.args[0]._is_view() else None
         if part is not None:
             call = call._replace(args=(part.clone(), *call.args[1:]))
-            edges[id(part)] = _edge(call.args[0])
+            arguments[id(part)] = call.args[0]
+        edges = {
+            rule: [edge_of(arguments.get(id(each.argument), each.argument)) for each in changes]
+            for rule, changes in at_node.items()
+        }
         result = call.make()
         made = call.args[0] if call.in_place else result
-        replaced = isinstance(made, Tensor) and made.grad_fn is not None and self._hook(made.grad_fn, edges, wanted)
+        for hooks in at_result.values():
+            hooks.watch(tensors_in([made]))
+        node = made.grad_fn if isinstance(made, Tensor) else None
+        replaced = node is not None and all(edge in node.next_functions for each in edges.values() for edge in each)
+        if node is not None and replaced:
+            for rule, at_arguments in at_node.items():
+                hook_node(node, edges[rule], at_arguments, partial(self._follows, rule))
         return (result, replaced) if part is None else (part.copy_(made), replaced)
 
-    def _hook(self, node: Node, edges: dict[int, Any], wanted: dict[BackwardRule, tuple[Backward, ...]]) -> bool:
-        """Hooks a node, if it is that of the call: its arguments are those whose signals are to be replaced."""
-        following = list(node.next_functions)
-        if any(edge not in following for edge in edges.values()):
-            return False
-        places = {
-            rule: [(following.index(edges[id(each.argument)]), each.passed_on) for each in backward]
-            for rule, backward in wanted.items()
-        }
-
-        def replace(inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]) -> tuple[Tensor | None, ...] | None:
-            if self._active not in places:
-                return None
-            signals = list(inputs)
-            for place, passed_on in places[self._active]:
-                plain = signals[place]
-                if plain is not None:  # as it is where nothing arrives from above
-                    signals[place] = passed_on(plain, outputs[0])
-            return tuple(signals)
-
-        node.register_hook(replace)
-        return True
-
-
-def _edge(tensor: Tensor) -> tuple[Node | None, int]:
-    """Where the gradient of a tensor arrives, as `Node.next_functions` writes it."""
-    return tensor.grad_fn, tensor.output_nr
+    def _follows(self, rule: BackwardRule) -> bool:
+        """True during a backward pass under a rule."""
+        return self._active == rule

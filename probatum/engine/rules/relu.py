@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from probatum.engine.calls import Call, tensors_in
-from probatum.engine.rules.base import Backward, BackwardRule, RulePass
+from probatum.engine.rules.base import BackwardRule, RulePass
+from probatum.engine.rules.hooks import Backward
 from probatum.engine.rules.rectifiers import Rectifier, RectifierFinder
 from probatum.errors import InvalidInput, ModelError
 

@@ -34,6 +34,10 @@ METHODS_IN_WORDS: dict[str, str] = {
     "deeplift-shap-local": f"DeepLIFT averaged over several baselines, {_LOCAL}.",
     "gradient-shap": "Integrated Gradients averaged over several baselines, by random points of the paths.",
     "gradient-shap-local": f"Integrated Gradients averaged over several baselines, {_LOCAL}.",
+    "conservative-propagation": "The pixel times a gradient that holds attention weights, norms and gates constant. "
+    "With the parts of the biases, the map sums to the logit.",
+    "conservative-propagation-local": "The gradient with attention weights, norms and gates held constant, without "
+    "the factor pixel.",
     "occlusion": "How far the logit falls when a patch of the image is covered.",
     "edge-detector": "A control: the edges of the image. It never uses the model, so its map must not change.",
 }
