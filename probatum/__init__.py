@@ -17,7 +17,7 @@ __all__ = [
     "read_run",
     "sanity_check",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "attributions": ("attribute", "attribute_stream"),

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from probatum.attributions.base import MethodsLike
 from probatum.data import Preprocessing
 from probatum.engine import Extra, Output, TargetsLike
+from probatum.errors import LeftOutWarning, warn
 from probatum.experiments import Run, read_run
-from probatum.experiments.config import DEFAULT_METHODS
 from probatum.experiments.explain import Explanation
 from probatum.experiments.objects import (
     ATTRIBUTION_OF_OBJECTS,
@@ -42,7 +42,7 @@ def check_model(
     preprocessing: Preprocessing | None = None,
     pictures: Tensor | None = None,
     limit: int | None = None,
-    methods: MethodsLike = DEFAULT_METHODS,
+    methods: MethodsLike | None = None,
     metrics: Mapping[str, Metric] | Sequence[str] | None = None,
     preset: str | Randomizer = "adebayo",
     title: str | None = None,
@@ -54,14 +54,15 @@ def check_model(
     """Checks a model that is at hand and writes the run folder that `probatum check` writes, with `report.html`.
 
     A call that was interrupted continues when it is made again with the same folder and with objects that compute the
-    same: weights, code, attributes and hooks of the model, methods, images and settings are compared. `read_run`,
+    same: weights, code, attributes and hooks of the model, methods, images and settings are compared. Where the folder
+    holds the finished run of the same objects, its stored result is returned and nothing is computed again. `read_run`,
     `judge` and `probatum report` work on the folder; `probatum rerun` cannot, because no file names the model.
 
     Args:
         model: any classifier of (batch, channel, height, width); left as it is.
         images: (batch, channel, height, width), floating point, preprocessed; or a folder, an image file, a list of
             files or a .txt list of them, with `preprocessing`.
-        folder: none, an empty one, or that of an unfinished run of the same check.
+        folder: none, an empty one, or that of the same check, finished or not.
         targets: as in `attribute`; None is the model's predictions.
         class_names: of all classes, in the order of the logits; None shows their numbers.
         image_names: one for each image; None shows their paths or numbers.
@@ -69,7 +70,9 @@ def check_model(
         pictures: (batch, 1 or 3, height, width) in [0, 1], to show instead. Where there is neither, the values of the
             images are scaled to [0, 1].
         limit: at most so many images.
-        methods: as in `attribute`: names, methods, or a dict of either.
+        methods: as in `attribute`: names, methods, or a dict of either. None are the ten usual methods and the edge
+            detector, without those that the model cannot have, such as Guided Backprop without a ReLU: a warning names
+            each of these, and `config.json` the reason.
         metrics: names of the table, or metrics by name; None are the preset's, or else the usual ones.
         preset: a paper's protocol by name, or a randomizer of the same model.
         title: of the model in the report; None is its class's name.
@@ -84,7 +87,7 @@ def check_model(
         the run as `read_run` reads it: `judge(run.result)` gives the verdicts.
 
     Raises:
-        InvalidInput: an argument is not usable, or the folder holds something else.
+        InvalidInput: an argument is not usable, or the folder holds something else; the message names what differs.
         UnknownName: no such method, metric, preset or setting.
         ModelError: the model cannot be explained by one of the methods.
     """
@@ -105,13 +108,16 @@ def check_model(
         methods=methods_by_name(methods),
         output=output,
         extra=tuple(extra or ()),
-        config=config_of(model, settings, randomizer, **named),
+        config=config_of(model, methods, settings, randomizer, **named),
         metrics=own,
         randomizer=randomizer,
     )
     path = Path(folder)
     execute(CHECK_OF_OBJECTS, objects, path, torch.device(objects.device), progress=progress, draw=draw_run)
-    return read_run(path)
+    run = read_run(path)
+    for refused in run.config["refused"]:
+        warn(LeftOutWarning(f"{refused['method']} is left out: {refused['reason']}"))
+    return run
 
 
 def attribute_model(
@@ -125,7 +131,7 @@ def attribute_model(
     preprocessing: Preprocessing | None = None,
     pictures: Tensor | None = None,
     limit: int | None = None,
-    methods: MethodsLike = DEFAULT_METHODS,
+    methods: MethodsLike | None = None,
     title: str | None = None,
     formats: Sequence[str] = (),
     output: Output | None = None,
@@ -135,8 +141,8 @@ def attribute_model(
 ) -> Explanation:
     """Explains images by a model that is at hand and writes the folder that `probatum attribute` writes.
 
-    The folder has the maps as arrays and as figures, and `report.html`. A call that was interrupted continues as one of
-    `check_model` does.
+    The folder has the maps as arrays and as figures, and `report.html`. A call that was interrupted continues, and one
+    that was finished returns what is stored, as with `check_model`.
 
     Args:
         model: as in `check_model`, like all that follows; `settings` of the randomization play no part.
@@ -148,7 +154,7 @@ def attribute_model(
         preprocessing: from pixels to inputs.
         pictures: to show.
         limit: at most so many images.
-        methods: as in `attribute`.
+        methods: as in `check_model`.
         title: of the model.
         formats: of the stored maps besides `.npz`: "pt", "png" and "tif", see `write_maps`.
         output: where the logits are.
@@ -174,8 +180,11 @@ def attribute_model(
         methods=methods_by_name(methods),
         output=output,
         extra=tuple(extra or ()),
-        config=config_of(model, settings),
+        config=config_of(model, methods, settings),
         formats=tuple(formats),
     )
     device = torch.device(objects.device)
-    return execute(ATTRIBUTION_OF_OBJECTS, objects, Path(folder), device, progress=progress, draw=draw_attribution)
+    found = execute(ATTRIBUTION_OF_OBJECTS, objects, Path(folder), device, progress=progress, draw=draw_attribution)
+    for name, reason in found.refused:
+        warn(LeftOutWarning(f"{name} is left out: {reason}"))
+    return found

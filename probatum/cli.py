@@ -28,6 +28,7 @@ from probatum.terminal.options import (
     Data,
     DataDir,
     Device,
+    LeastConfidence,
     MemoryBudget,
     MethodOptions,
     Methods,
@@ -42,6 +43,7 @@ from probatum.terminal.options import (
     Seed,
     Steps,
     Target,
+    TrainingOptions,
     chosen_methods,
     configured,
     grouped,
@@ -97,6 +99,7 @@ def check(
     images: Annotated[int, typer.Option(help="How many images to explain.")] = 10,
     seed: Seed = 0,
     on_error: OnError = "stop",
+    least_confidence: LeastConfidence = None,
     out: Out = None,
 ) -> None:
     """Run the model-randomization sanity check.
@@ -124,7 +127,7 @@ def check(
         on_error=on_error,
     )
     folder = commands.folder_name("check", Path(data).stem, chosen["model"])
-    commands.run_checks(config, presets, out, folder, report)
+    commands.run_checks(config, presets, least_confidence, out, folder, report)
 
 
 @_command(epilog="Example: probatum attribute cat.jpg dog.jpg --model resnet18 --methods gradient,grad-cam --out maps")
@@ -233,6 +236,7 @@ def attribute_text(
 @_command(epilog="Example: probatum train --data mnist --data-dir DIR --preset paper --out mnist-cnn.pt")
 @grouped
 def train(
+    training: TrainingOptions,
     report: ReportOptions,
     out: Annotated[Path, typer.Option(help="Checkpoint file to write.")],
     data: Annotated[
@@ -242,38 +246,13 @@ def train(
         ),
     ] = "digits",
     data_dir: DataDir = None,
-    model: Annotated[
-        str, typer.Option(help="basic_cnn or mlp.", autocompletion=one_of(lambda: ("basic_cnn", "mlp")))
-    ] = "basic_cnn",
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="'quick', or 'paper': Adam 1e-4, batches of 50, 50 epochs.",
-            autocompletion=one_of(lambda: ("quick", "paper")),
-        ),
-    ] = "quick",
-    train_images: Annotated[int | None, typer.Option(help="Of the training split; else all of it.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,
-    target_accuracy: Annotated[float | None, typer.Option(help="Stop once this test accuracy is reached.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Train one of the papers' small networks."""
     from probatum.terminal import commands
 
-    config = commands.training_config(
-        preset,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        target_accuracy=target_accuracy,
-        seed=seed,
-    )
-    commands.train_network(
-        config, out, data=data, data_dir=data_dir, model=model, train_images=train_images, device=device, report=report
-    )
+    commands.train_network(training, seed, out, data=data, data_dir=data_dir, device=device, report=report)
 
 
 @_command(epilog="Example: probatum reproduce wienecke2021 figure1 --preset quick --data-dir DIR")

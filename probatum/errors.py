@@ -33,6 +33,10 @@ class MemoryBudgetWarning(ProbatumWarning):
     """One row needs more than the default memory budget, which was raised to it."""
 
 
+class LeftOutWarning(ProbatumWarning):
+    """A method that nobody asked for by name is left out because the model cannot have it."""
+
+
 class RegistrationWarning(ProbatumWarning):
     """An installed package registers something that cannot be used; it is left out."""
 

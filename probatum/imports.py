@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import sysconfig
@@ -47,10 +48,22 @@ def import_object(path: str) -> Any:
     where, _, name = path.rpartition(":")
     for part in name.split("."):
         if not hasattr(found, part):
-            public = [each for each in dir(found) if not each.startswith("_")]
-            raise UnknownName(f"object of {where}", name, public or [""])
+            raise UnknownName(f"object of {where}", name, _defined(found) or [""])
         found = getattr(found, part)
     return found
+
+
+def _defined(holder: Any) -> list[str]:
+    """The public names of a module or class, without what it imports from elsewhere."""
+    home = holder.__name__ if inspect.ismodule(holder) else getattr(holder, "__module__", None)
+    named = {name: getattr(holder, name, None) for name in dir(holder) if not name.startswith("_")}
+    return [name for name, each in named.items() if not _is_of_another_module(each, home)]
+
+
+def _is_of_another_module(found: Any, home: str | None) -> bool:
+    if inspect.isclass(found) or inspect.isroutine(found):
+        return getattr(found, "__module__", None) != home
+    return inspect.ismodule(found)
 
 
 def import_module_of(path: str) -> ModuleType:

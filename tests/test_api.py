@@ -12,10 +12,10 @@ from torch import nn
 
 import probatum
 from probatum import attribute, attribute_model, check_model, judge, read_run, sanity_check
-from probatum.attributions import EdgeDetector, Gradient, InputXGradient, IntegratedGradients, SmoothGrad
+from probatum.attributions import EdgeDetector, Explainer, Gradient, InputXGradient, IntegratedGradients, SmoothGrad
 from probatum.cli import main
 from probatum.data import Preprocessing
-from probatum.errors import InvalidInput, UnknownName
+from probatum.errors import InvalidInput, LeftOutWarning, ModelError, UnknownName
 from probatum.experiments import sanity
 from probatum.metrics import get_metric
 from probatum.randomization import Randomizer, Reset, automatic_stages
@@ -96,6 +96,68 @@ def test_an_interrupted_check_continues_for_the_same_model_alone(run, net, x, tm
     check_model(net, x, tmp_path / "run", **call)
     for name in ("results.csv", "config.json", "report.html"):
         assert (tmp_path / "run" / name).read_bytes() == (run.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("write", [check_model, attribute_model])
+def test_a_finished_folder_is_read_back_and_a_difference_is_named(write, net, x, tmp_path, monkeypatch):
+    named = {"methods": METHODS, "title": "Our net", "class_names": "abcd", "seed": 3}
+    write(net, x, tmp_path / "run", **named)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    monkeypatch.setattr("probatum.runs.kinds.run_in_work", None)
+    again = write(net, x, tmp_path / "run", **named)
+    stored = read_run(tmp_path / "run").result.maps if write is check_model else again.maps
+    assert stored.keys() == (again.result.maps if write is check_model else again.maps).keys()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+    other = seeded(ConvNet, 1, dtype=torch.float32)
+    for change, name in (
+        ({"seed": 4}, "seed: 3 -> 4"),
+        ({"title": "Theirs"}, "title: Our net -> Theirs"),
+        ({"class_names": "abce"}, "class_names"),
+        ({"methods": METHODS[:2]}, "methods"),
+    ):
+        with pytest.raises(InvalidInput, match=name):
+            write(net, x, tmp_path / "run", **named | change)
+    with pytest.raises(InvalidInput, match="weights"):
+        write(other, x, tmp_path / "run", **named)
+    with pytest.raises(InvalidInput, match="images"):
+        write(net, x + 1, tmp_path / "run", **named)
+
+
+@pytest.mark.parametrize("write", [check_model, attribute_model])
+def test_usual_methods_that_the_model_cannot_have_are_left_out_with_a_warning(write, x, tmp_path):
+    smooth = seeded(lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(300, 4)))
+    with pytest.warns(LeftOutWarning, match="guided") as found:
+        made = write(smooth.float(), x[:2], tmp_path / "run", samples=2, steps=2)
+    assert [str(each.message).split()[0] for each in found] == ["guided-backprop", "guided-grad-cam"]
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert [each["method"] for each in config["refused"]] == ["guided-backprop", "guided-grad-cam"]
+    methods = made.result.methods if write is check_model else tuple(made.maps)
+    assert len(methods) == 9
+    with pytest.raises(ModelError, match="ReLU"):
+        write(smooth.float(), x[:2], tmp_path / "other", methods=["gradient", "guided-backprop"])
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_explainer_that_fails_is_skipped_on_request(net, x, tmp_path, capsys):
+    def choosy(model, images, targets):
+        if images.mean() > x[2].mean():
+            raise RuntimeError("too bright")
+        return images
+
+    methods = {"gradient": Gradient(), "choosy": Explainer(choosy, stochastic=False)}
+    with pytest.raises(ModelError, match="too bright"):
+        attribute_model(net, x, tmp_path / "run", methods=methods)
+    found = attribute_model(net, x, tmp_path / "run", methods=methods, on_error="skip", formats=("png",))
+    bright = [image for image in range(5) if x[image].mean() > x[2].mean()]
+    assert 0 < len(bright) < 5
+    assert found.failures == tuple((f"image-{image:03d}", "choosy") for image in bright)
+    assert np.isnan(found.maps["choosy"][bright]).all()
+    assert np.isfinite(found.maps["gradient"]).all()
+    pictures = {path.name for path in (tmp_path / "run" / "maps").glob("*-choosy.png")}
+    assert pictures == {f"{image:03d}-choosy.png" for image in range(5) if image not in bright}
+    with pytest.raises(SystemExit):
+        main(["report", str(tmp_path / "run")])
+    assert f"{len(bright)} maps have NaN" in capsys.readouterr().out
 
 
 def test_files_are_preprocessed_and_shown_as_they_were(tmp_path):

@@ -92,6 +92,14 @@ def test_a_wrong_name_suggests_the_right_one(folder):
         import_object("calendar.py:thin")
 
 
+def test_only_what_the_file_defines_is_offered(folder):
+    (folder / "few.py").write_text(
+        "import math\nfrom pathlib import Path\nclass Own: pass\nmade = Own()\ndef call(): pass\n"
+    )
+    with pytest.raises(UnknownName, match=r"choose from: Own, call, made$"):
+        import_object("few.py:zebra")
+
+
 @pytest.mark.parametrize("path", ["a/b", "resnet18", "hf:org/name", "https://x.org/a.py", ":f", "a.py:", "timm:a b"])
 def test_a_text_of_another_form_is_refused(path):
     assert not is_import_path(path)

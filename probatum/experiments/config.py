@@ -79,7 +79,8 @@ class CheckConfig:
         channels_last: whether the channels of each pixel lie next to each other in memory.
         fold_batch_norm: whether each convolution and the batch norm behind it are computed as one.
         memory_budget: for activations, such as "2 GiB"; None is the device's default.
-        on_error: of a photograph that cannot be read: "stop", or "skip" it and go on.
+        on_error: of a photograph that cannot be read: "stop", or "skip" it and go on. So with a map of an attribution
+            that an explainer fails to make or that has NaN: it is NaN and counted. A check always counts such maps.
         last_relu: of a network whose outputs end in a ReLU: "skip" explains the values before it, "keep" those behind.
     """
 

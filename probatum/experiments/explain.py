@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from probatum.attributions import Method, attribute, resolved, title_of
+from probatum.attributions import Method, attribute_variants, resolved, title_of
 from probatum.data import ImageSet, load_photographs
+from probatum.engine import Variant
 from probatum.experiments.build import (
     Subject,
     choose_device,
@@ -25,8 +26,11 @@ from probatum.experiments.build import (
     will_train,
 )
 from probatum.experiments.config import CheckConfig
+from probatum.experiments.gathering import concatenated
 from probatum.experiments.map_formats import require_formats, write_maps
 from probatum.experiments.model_options import class_names_of, identity_of_code
+from probatum.experiments.options import set_fields
+from probatum.experiments.refusals import Refusals
 from probatum.experiments.run_folder import map_file
 from probatum.experiments.sanity import block_size
 from probatum.models import ModelSpec
@@ -50,8 +54,9 @@ class Explanation:
         class_names: of the targets.
         confidences: (image,) softmax probabilities of the targets.
         pictures: (image, channel, height, width) in [0, 1].
-        maps: by method, (image, channel, height, width).
+        maps: by method, (image, channel, height, width); NaN where a method failed and failures may be skipped.
         skipped: name and fault of each image that could not be read and was left out.
+        refused: name and reason of each method that was left out because the model cannot have it.
     """
 
     image_names: tuple[str, ...]
@@ -61,6 +66,17 @@ class Explanation:
     pictures: np.ndarray
     maps: dict[str, np.ndarray]
     skipped: tuple[tuple[str, str], ...] = ()
+    refused: Refusals = ()
+
+    @property
+    def failures(self) -> tuple[tuple[str, str], ...]:
+        """Image and method of each map with NaN or infinite values."""
+        return tuple(
+            (image, method)
+            for method, maps in self.maps.items()
+            for image, values in zip(self.image_names, maps, strict=True)
+            if not np.isfinite(values).all()
+        )
 
 
 @dataclass(frozen=True)
@@ -146,12 +162,13 @@ class AttributionRun(Computation[Explanation]):
     """Maps of a model and images that are loaded.
 
     Args:
-        config: the seed, and how to compute.
+        config: the seed, how to compute, and what to do where a method fails.
         subject: the model and the images.
         methods: by name.
         run: its folder.
         determining: JSON values that determine the maps besides methods, weights, images and software.
         formats: of the stored maps besides `.npz`.
+        refused: name and reason of each method that was left out.
     """
 
     def __init__(
@@ -162,8 +179,9 @@ class AttributionRun(Computation[Explanation]):
         run: RunInWork,
         determining: Mapping[str, Any],
         formats: Sequence[str] = (),
+        refused: Refusals = (),
     ) -> None:
-        self._formats = formats
+        self._formats, self._refused = formats, refused
         self._config, self._subject, self._run, self._determining = config, subject, run, determining
         images = subject.data.images
         self._prepared = subject.prepared(config.compute.limited(run.memory_budget))
@@ -194,12 +212,16 @@ class AttributionRun(Computation[Explanation]):
             if progress is not None:
                 progress(number * total + done, self.cells * total, "attributing")
 
-        maps = attribute(
-            self._prepared.of_images(cell.part),
+        skips = self._config.on_error == "skip"
+        methods = self._methods
+        if skips:
+            methods = {name: set_fields(each, {"on_error": "skip"})[0] for name, each in methods.items()}
+        (maps,) = attribute_variants(
+            [Variant(self._prepared.of_images(cell.part), self._subject.targets[cell.part])],
             self._subject.data.images[cell.part],
-            self._subject.targets[cell.part],
-            self._methods,
+            methods,
             seed=self._config.seed,
+            finite=not skips,
             progress=tick,
         )
         return {f"maps/{row}": values.float().cpu().numpy() for row, values in enumerate(maps.values())}
@@ -215,9 +237,10 @@ class AttributionRun(Computation[Explanation]):
             confidences=tuple(subject.confidences.tolist()),
             pictures=subject.data.pictures().cpu().numpy(),
             maps={
-                name: np.concatenate([each[f"maps/{row}"] for each in found]) for row, name in enumerate(self._methods)
+                name: concatenated([each[f"maps/{row}"] for each in found]) for row, name in enumerate(self._methods)
             },
             skipped=subject.skipped,
+            refused=self._refused,
         )
 
     def write(self, result: Explanation) -> dict[str, Any]:
@@ -250,9 +273,9 @@ def attribution_run(request: Request, run: RunInWork) -> AttributionRun:
         memory_budget=run.memory_budget or config.memory_budget,
         skipped=tuple(skipped),
     )
-    methods, _ = methods_that_fit(config, methods, subject, run.say)
+    methods, refused = methods_that_fit(config, methods, subject, run.say)
     determining = {**request.to_json(), **identity_of_code(config, subject.model)}
-    return AttributionRun(config, subject, methods, run, determining, request.formats)
+    return AttributionRun(config, subject, methods, run, determining, request.formats, refused)
 
 
 def _load(request: Request, spec: ModelSpec, skipped: list[tuple[str, str]]) -> ImageSet:
@@ -280,6 +303,8 @@ def _record(found: Explanation, subject: Subject, methods: Mapping[str, Method])
         },
         "images": facts,
         "skipped": [{"name": name, "fault": fault} for name, fault in found.skipped],
+        "refused": [{"method": name, "reason": reason} for name, reason in found.refused],
+        "failures": [{"image": image, "method": method} for image, method in found.failures],
         "methods": {name: {"title": title_of(name)} | describe(method) for name, method in methods.items()},
     }
 
@@ -299,6 +324,7 @@ def read_explanation(folder: Path | str) -> Explanation:
             pictures=read_arrays(folder / "images.npz")["pictures"],
             maps={method: np.stack([arrays[method] for arrays in stored]) for method in methods},
             skipped=tuple((str(each["name"]), str(each["fault"])) for each in values["skipped"]),
+            refused=tuple((str(each["method"]), str(each["reason"])) for each in values["refused"]),
         )
 
 

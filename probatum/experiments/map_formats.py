@@ -23,7 +23,8 @@ def write_maps(stem: Path, maps: Maps, formats: Iterable[str]) -> None:
     """Writes the maps of one image in other formats than `.npz`.
 
     - "pt": a dict of tensors (channel, height, width) by method, for `torch.load(path, weights_only=True)`.
-    - "png": for each method a gray picture of the absolute values: the reduction `abs-normalized`, 1 being white.
+    - "png": for each method a gray picture of the absolute values: the reduction `abs-normalized`, 1 being white. A map
+      with NaN or infinite values has none.
     - "tif": for each method float32 numbers, one page a channel.
 
     Args:
@@ -51,6 +52,8 @@ def _tensors(stem: Path, maps: Maps) -> Iterator[tuple[Path, bytes]]:
 
 def _pictures(stem: Path, maps: Maps) -> Iterator[tuple[Path, bytes]]:
     for place, values in _places(stem, maps):
+        if not np.isfinite(values).all():
+            continue
         levels = get_reduction(PICTURE)(torch.from_numpy(values.astype(np.float64))[None])[0].squeeze(0)
         pixels = (levels.nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
         yield place.with_suffix(".png"), _encoded([Image.fromarray(pixels)], "PNG")

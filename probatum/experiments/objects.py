@@ -21,6 +21,7 @@ from probatum.experiments.build import (
     Subject,
     configured_methods,
     configured_metrics,
+    methods_that_fit,
     setup_of,
     subject_of,
 )
@@ -28,6 +29,7 @@ from probatum.experiments.check import CHECK, CheckRun
 from probatum.experiments.config import DEFAULT_METHODS, CheckConfig
 from probatum.experiments.explain import ATTRIBUTION, AttributionRun, Explanation
 from probatum.experiments.map_formats import require_formats
+from probatum.experiments.refusals import Refusals
 from probatum.experiments.result import SanityResult
 from probatum.metrics import Metric
 from probatum.models import ModelSpec
@@ -151,6 +153,11 @@ class Objects:
             extra=self.extra,
         )
 
+    def fitting_methods(self, subject: Subject) -> tuple[dict[str, Method], Refusals]:
+        """The methods with their options, and those that are left out because the model cannot have them."""
+        methods = configured_methods(self.config, self.spec, self.images.preprocessing, self.methods)
+        return methods_that_fit(self.config, methods, subject)
+
     def _names_of(self, classes: int) -> tuple[str, ...] | None:
         if self.class_names is not None and len(self.class_names) != classes:
             raise InvalidInput(
@@ -159,11 +166,19 @@ class Objects:
         return self.class_names
 
     def identity(self) -> dict[str, Any]:
-        """Hashes of the objects, as JSON values: equal where they compute the same."""
-        return {name: _hash(value) for name, value in self._determining().items()}
+        """Names and hashes of the objects, as JSON values: equal where they compute and show the same."""
+        hashes = {name: _hash(value) for name, value in self._determining().items()}
+        return {"title": self.title, "class_names": self.class_names, "formats": self.formats, **hashes}
 
     def _determining(self) -> dict[str, Any]:
-        return {"model": self.model, "methods": self.methods, "output": self.output, "extra": self.extra}
+        return {
+            "model": self.model,
+            "methods": self.methods,
+            "output": self.output,
+            "extra": self.extra,
+            "preprocessing": self.images.preprocessing,
+            "pictures": self.images.pictures(),
+        }
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -194,9 +209,10 @@ class CheckedObjects(Objects):
 
     def setup(self, memory_budget: int | None) -> Setup:
         """Everything that the check works on."""
-        methods = configured_methods(self.config, self.spec, self.images.preprocessing, self.methods)
+        subject = self.subject(memory_budget)
+        methods, refused = self.fitting_methods(subject)
         metrics = configured_metrics(self.config, self.images) if self.metrics is None else self.metrics
-        return setup_of(self.config, self.subject(memory_budget), methods, metrics, self.randomizer)
+        return replace(setup_of(self.config, subject, methods, metrics, self.randomizer), refused=refused)
 
     def _determining(self) -> dict[str, Any]:
         return {**super()._determining(), "metrics": self.metrics, "randomizer": self.randomizer}
@@ -216,11 +232,10 @@ class CheckOfObjects(CheckRun):
 
 
 def _attribution_of(objects: Objects, run: RunInWork) -> AttributionRun:
-    methods = configured_methods(objects.config, objects.spec, objects.images.preprocessing, objects.methods)
+    subject = objects.subject(run.memory_budget)
+    methods, refused = objects.fitting_methods(subject)
     determining = {**objects.to_json(), "objects": objects.identity()}
-    return AttributionRun(
-        objects.config, objects.subject(run.memory_budget), methods, run, determining, objects.formats
-    )
+    return AttributionRun(objects.config, subject, methods, run, determining, objects.formats, refused)
 
 
 def _no_request(values: Mapping[str, Any]) -> Any:
@@ -228,12 +243,22 @@ def _no_request(values: Mapping[str, Any]) -> Any:
 
 
 CHECK_OF_OBJECTS: Kind[CheckedObjects, SanityResult] = Kind(
-    CHECK.name, read=_no_request, values=CheckedObjects.to_json, prepare=CheckOfObjects, load=CHECK.load
+    CHECK.name,
+    read=_no_request,
+    values=CheckedObjects.to_json,
+    prepare=CheckOfObjects,
+    load=CHECK.load,
+    returns_finished=True,
 )
 """The check of objects; its folder is that of any check."""
 
 ATTRIBUTION_OF_OBJECTS: Kind[Objects, Explanation] = Kind(
-    ATTRIBUTION.name, read=_no_request, values=Objects.to_json, prepare=_attribution_of, load=ATTRIBUTION.load
+    ATTRIBUTION.name,
+    read=_no_request,
+    values=Objects.to_json,
+    prepare=_attribution_of,
+    load=ATTRIBUTION.load,
+    returns_finished=True,
 )
 """The maps of objects; their folder is that of any attribution."""
 
@@ -309,12 +334,16 @@ def _accepted_pictures(pictures: Tensor, images: ImageSet) -> Tensor:
     return pictures.detach()
 
 
-def methods_by_name(methods: MethodsLike) -> dict[str, Method]:
+def methods_by_name(methods: MethodsLike | None) -> dict[str, Method]:
     """Methods by name: one that is a row of the table takes the name of the row, another its title or own name.
+
+    Args:
+        methods: as in `attribute`; None are the usual ones.
 
     Raises:
         InvalidInput: a name of the table stands for another method.
     """
+    methods = DEFAULT_METHODS if methods is None else methods
     named = named_methods(methods)
     if not isinstance(methods, Mapping):
         rows = {name: entry.make() for name, entry in METHODS.items()}
@@ -332,12 +361,17 @@ def methods_by_name(methods: MethodsLike) -> dict[str, Method]:
 
 
 def config_of(
-    model: nn.Module, settings: Mapping[str, Any], randomizer: Randomizer | None = None, **values: Any
+    model: nn.Module,
+    methods: MethodsLike | None,
+    settings: Mapping[str, Any],
+    randomizer: Randomizer | None = None,
+    **values: Any,
 ) -> CheckConfig:
     """The configuration of objects; its model and data stand for nothing.
 
     Args:
         model: computes in float32, or where its weights are float64, in float64.
+        methods: as in `methods_by_name`; where none are given, those that the model cannot have are left out.
         settings: fields of `CheckConfig` by name.
         randomizer: that is given as an object.
         values: further fields.
@@ -353,7 +387,11 @@ def config_of(
         if randomizer is not None and name in _RANDOMIZATION:
             raise InvalidInput(f"{name} is a part of the randomizer; set it there")
     double = any(each.dtype == torch.float64 for each in model.parameters())
-    usual: dict[str, Any] = {"precision": "float64" if double else "float32", "methods": DEFAULT_METHODS}
+    usual: dict[str, Any] = {
+        "precision": "float64" if double else "float32",
+        "methods": DEFAULT_METHODS,
+        "on_refused": "skip" if methods is None else "stop",
+    }
     if randomizer is not None:
         usual["last_relu"] = "keep"
     return CheckConfig(**{**usual, **values, **settings})

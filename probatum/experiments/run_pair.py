@@ -1,6 +1,7 @@
 """Two runs of the sanity check side by side: what both have in common, and what their settings differ in."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ SIDES = ("first", "second")
 COLUMNS = ("method", "first", "second", "first_value", "second_value", "metric")
 _FILES = ("config.json", "results.csv", "chance.csv", "ceiling.csv", "failures.csv", "images.npz")
 _COMPARED = ("config", "device", "model", "methods", "metrics", "randomization", "software")  # of config.json
+_LISTED = ("config.methods", "config.metrics")  # which are told method by method
+_OF_MODEL = re.compile(
+    r"model\.|config\.(model|weights|classes|train_images)$|randomization\.(stages|parameters|re-drawn|unused)"
+    r"|methods\..*\.(layer|layout)$"
+)
 _COUNTED = ("targets", "draws", "dead draws", "training")  # of these: what follows from the rest
 
 
@@ -66,6 +72,24 @@ class RunPair:
         """The methods whose verdicts differ."""
         first, second = self.judgements
         return tuple(name for name in self.methods if first.summary(name).word != second.summary(name).word)
+
+    @property
+    def other_model(self) -> bool:
+        """True if the runs examine different models, or different weights of one."""
+        first, second = (run.config["model"] for run in (self.first, self.second))
+        return any(first.get(fact) != second.get(fact) for fact in ("name", "title", "weights_sha256"))
+
+    @property
+    def settings(self) -> list[tuple[str, str, str]]:
+        """The differences that follow from no other: not those of another model, or of a method in one run alone."""
+        return [each for each in self.differences if not self._follows(each[0])]
+
+    def _follows(self, name: str) -> bool:
+        part, _, rest = name.partition(".")
+        common = {"methods": self.methods, "metrics": self.metrics}.get(part)
+        if common is not None and not any(rest.startswith(f"{each}.") for each in common):
+            return True
+        return name in _LISTED or (self.other_model and _OF_MODEL.match(name) is not None)
 
     @cached_property
     def differences(self) -> list[tuple[str, str, str]]:

@@ -19,6 +19,7 @@ PREFIXES = ("module.", "model.", "net.", "network.", "backbone.", "_orig_mod.")
 """What data parallelism, Lightning modules, wrappers and `torch.compile` put in front of the keys of a network."""
 
 _COMPILED = "_orig_mod."
+_WAY_OUT = "name the model that the file was saved from, or save the entries of this model alone"
 _OTHER_THAN_WEIGHTS = ("n_averaged", "criterion.", "loss.", "loss_fn.", "loss_function.")
 _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
@@ -59,7 +60,7 @@ def load_state(
     state = known_state(state, expected, ignore)
     shared = [key for key in expected if key in state]
     if any(expected[key].shape != state[key].shape for key in shared):
-        raise InvalidInput(f"{path} does not fit the model: {_misfit(expected, state)}")
+        raise InvalidInput(f"{path} does not fit the model: {_misfit(expected, state)}; {_WAY_OUT}")
     try:
         for key in shared:  # unexpected entries may claim any size
             if state[key].is_floating_point() and not bool(torch.isfinite(state[key]).all()):
@@ -68,7 +69,7 @@ def load_state(
     except InvalidInput:
         raise
     except Exception as error:  # a crafted file may contain tensors of any type
-        raise InvalidInput(f"{path} does not fit the model: {_misfit(expected, state) or error}") from error
+        raise InvalidInput(f"{path} does not fit the model: {_misfit(expected, state) or error}; {_WAY_OUT}") from error
 
 
 def known_state(

@@ -14,8 +14,18 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.progress import Progress, shows_progress
 from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, reading, write_json
+from probatum.runs.identity import rounding_settings_of
 from probatum.runs.ranks import ALONE, Ranks
-from probatum.runs.resume import Parts, RunInWork, Say, finish_leftover, requested, run_in_work
+from probatum.runs.resume import (
+    Parts,
+    RunInWork,
+    Say,
+    finish_leftover,
+    finished_identity,
+    requested,
+    require_same,
+    run_in_work,
+)
 
 
 @runtime_checkable
@@ -77,6 +87,7 @@ class Kind(Generic[Asked, Result]):
         show: prints what a finished folder holds.
         document: describes it as JSON values.
         verify: raises ModelError where its results cannot be trusted.
+        returns_finished: whether a finished run of the same identity is read back; else its folder is refused.
     """
 
     name: str
@@ -90,6 +101,7 @@ class Kind(Generic[Asked, Result]):
     show: Callable[[Path], None] = lambda folder: None
     document: Callable[[Path], dict[str, Any]] = lambda folder: {}
     verify: Callable[[Path], None] = lambda folder: None
+    returns_finished: bool = False
 
     def request(self, folder: Path) -> Asked:
         """Reads what a finished folder was asked for.
@@ -134,7 +146,8 @@ def execute(
     Args:
         kind: of the run.
         request: what it is asked to do.
-        folder: none, an empty one, or that of an unfinished run of the same request.
+        folder: none, an empty one, or that of an unfinished run of the same request, or of a finished one where the
+            kind returns that.
         device: of this process.
         progress: called with (done, in all, what is being done).
         ranks: the processes that share the work; all of them call this function.
@@ -150,6 +163,10 @@ def execute(
     if ranks.all_agree(not ranks.is_main or finish_leftover(folder, asked)):
         if say is not None:
             say(f"the run in {folder} is finished: all its results were written before it was stopped")
+        return kind.load(folder)
+    if kind.returns_finished and (stored := finished_identity(folder)) is not None:
+        run = RunInWork(folder, ranks, device, rounding_settings_of(request.memory_budget, device), progress, say)
+        require_same(folder, stored, dict(kind.prepare(request, run).identity), finished=True)
         return kind.load(folder)
     with run_in_work(
         folder, asked, request.memory_budget, device, ranks, kind.parts(request), progress=progress, say=say
@@ -167,7 +184,8 @@ def execute(
         if ranks.is_main:
             result = computation.result(store)
             facts = computation.write(result)
-            write_json(folder / "config.json", asked | dict(facts))
+            identity = {"identity": dict(computation.identity)} if kind.returns_finished else {}
+            write_json(folder / "config.json", asked | dict(facts) | identity)
             if draw is not None:
                 draw(folder)
             work.finish()

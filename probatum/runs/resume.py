@@ -19,7 +19,7 @@ import torch
 from probatum.errors import InvalidInput, ProbatumError
 from probatum.progress import Progress
 from probatum.runs.cells import CellStore
-from probatum.runs.files import read_json, write_json
+from probatum.runs.files import read_json, reading, write_json
 from probatum.runs.identity import differences, listed, rounding_settings_of
 from probatum.runs.ranks import Ranks
 from probatum.storage import remove_scratch, sync, sync_all
@@ -96,7 +96,7 @@ class RunInWork:
         if self.ranks.is_main and "identity" not in facts:
             _write(self.state, facts | {"identity": identity, "cells": cells})
         self.ranks.barrier()
-        _require_same(self.folder, _facts(self.folder)["identity"], identity)
+        require_same(self.folder, _facts(self.folder)["identity"], identity)
         return CellStore(self.state / "cells", json.dumps(identity, sort_keys=True))
 
     def finish(self) -> None:
@@ -203,6 +203,27 @@ def is_finished(folder: Path) -> bool:
     return (folder / "config.json").is_file() and requested(folder) is None
 
 
+def finished_identity(folder: Path) -> dict[str, Any] | None:
+    """What determined the finished run in a folder; None where there is none, or one that does not tell."""
+    if not is_finished(folder):
+        return None
+    with reading(folder, "run of probatum"):
+        values = read_json(folder / "config.json")
+        found = values.get("identity") if isinstance(values, dict) else None
+        return found if isinstance(found, dict) else None
+
+
+def require_same(folder: Path, old: dict[str, Any], new: dict[str, Any], *, finished: bool = False) -> None:
+    """Compares what determined the run in a folder with what is asked for; InvalidInput names what differs."""
+    found = differences(old, _plain(new))
+    if found:
+        what = "a finished run" if finished else "an unfinished run"
+        way_out = "remove it yourself" if finished else "continue it as it began"
+        raise InvalidInput(
+            f"{folder} holds {what} that differs from this one ({listed(found)}); choose another folder, or {way_out}"
+        )
+
+
 def requested(folder: Path) -> dict[str, Any] | None:
     """Request of the unfinished run in a folder; None where there is no unfinished run."""
     try:
@@ -293,7 +314,7 @@ def _take_up(folder: Path, asked: dict[str, Any], made: list[Path], more: dict[s
     """
     state, old = folder / STATE, requested(folder)
     if old is not None and (not differences(old, asked) or _kept(folder)[0]):
-        _require_same(folder, old, asked)
+        require_same(folder, old, asked)
         remove_scratch(state)
         return True
     try:
@@ -329,15 +350,6 @@ def _take_back(state: Path, made: list[Path]) -> None:
     with suppress(OSError):  # somebody else may have put something there
         for folder in made:
             folder.rmdir()
-
-
-def _require_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    found = differences(old, new)
-    if found:
-        raise InvalidInput(
-            f"{folder} holds an unfinished run that differs from this one ({listed(found)}); "
-            "continue it as it began, or choose another folder (--out)"
-        )
 
 
 @contextmanager

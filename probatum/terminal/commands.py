@@ -19,6 +19,7 @@ from probatum.experiments.compare import ComparisonRequest
 from probatum.experiments.explain import Request as AttributionRequest
 from probatum.experiments.limits import check_seed
 from probatum.experiments.localization.run import LocalizationRequest
+from probatum.experiments.localization.work import LEAST_CONFIDENCE
 from probatum.experiments.model_options import recorded_weights
 from probatum.experiments.run_pair import PairRequest
 from probatum.experiments.sanity import DEFAULT_PRESET
@@ -49,7 +50,7 @@ from probatum.terminal.kinds import (
     kind_of,
 )
 from probatum.terminal.meter import metered
-from probatum.terminal.options import NetworkOptions, ReportOptions, numbers
+from probatum.terminal.options import NetworkOptions, ReportOptions, TrainingOptions, numbers
 from probatum.terminal.output import show, show_json, show_table
 
 Asked = TypeVar("Asked", bound=Request)
@@ -120,17 +121,21 @@ def show_run(kind: Kind[Any, Any], folder: Path, report: ReportOptions = SHOWN) 
 
 
 def run_checks(
-    config: CheckConfig, presets: Sequence[str], folder: Path | None, default: str, report: ReportOptions
+    config: CheckConfig,
+    presets: Sequence[str],
+    least_confidence: float | None,
+    folder: Path | None,
+    default: str,
+    report: ReportOptions,
 ) -> None:
     """Runs one check, or compares those of several presets."""
-    if presets == (LOCALIZATION.name,):
-        run(
-            LOCALIZATION,
-            LocalizationRequest(config),
-            folder,
-            f"{LOCALIZATION.name}-{default.partition('-')[2]}",
-            report,
-        )
+    localizes = presets == (LOCALIZATION.name,)
+    if least_confidence is not None and not localizes:
+        raise InvalidInput(f"--least-confidence goes with --preset {LOCALIZATION.name} alone")
+    if localizes:
+        least = LEAST_CONFIDENCE if least_confidence is None else least_confidence
+        name = f"{LOCALIZATION.name}-{default.partition('-')[2]}"
+        run(LOCALIZATION, LocalizationRequest(config, least), folder, name, report)
     elif len(presets) > 1:
         request = ComparisonRequest(replace(config, preset=presets[0]), tuple(presets))
         run(COMPARISON, request, folder, default, report)
@@ -203,23 +208,23 @@ def download_data(names: Sequence[str], data_dir: Path, report: ReportOptions) -
 
 
 def train_network(
-    config: TrainingConfig,
+    options: TrainingOptions,
+    seed: int,
     out: Path,
     *,
     data: str,
     data_dir: str | None,
-    model: str,
-    train_images: int | None,
     device: str,
     report: ReportOptions,
 ) -> None:
     """Trains a small network and writes its best weights into a file."""
+    config, model = training_config(options, seed), options.model
     if model not in SMALL:
         raise InvalidInput(f"model {model!r} cannot be trained here; choose {' or '.join(SMALL)}")
     if out.exists():
         raise InvalidInput(f"{out} exists already; choose another --out, or remove it yourself")
     chosen_device = choose_device(device)
-    training_set = load_dataset(data, "train", train_images, data_dir, config.seed)
+    training_set = load_dataset(data, "train", options.train_images, data_dir, config.seed)
     test_set = load_dataset(data, "test", None, data_dir, config.seed)
     network = load_model(model, "none", len(DATASETS[data].class_names), config.seed).to(chosen_device)
     assert training_set.labels is not None
@@ -247,13 +252,15 @@ def train_network(
         )
 
 
-def training_config(preset: str, **changes: Any) -> TrainingConfig:
+def training_config(options: TrainingOptions, seed: int) -> TrainingConfig:
     """The hyperparameters of a training preset, where they are not given."""
-    check_seed(changes["seed"])
+    check_seed(seed)
     presets = {"quick": QUICK_DIGITS, "paper": PAPER_MNIST}
-    if preset not in presets:
-        raise UnknownName("training preset", preset, presets)
-    return replace(presets[preset], **{name: value for name, value in changes.items() if value is not None})
+    if options.preset not in presets:
+        raise UnknownName("training preset", options.preset, presets)
+    names = ("epochs", "batch_size", "learning_rate", "target_accuracy")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    return replace(presets[options.preset], seed=seed, **given)
 
 
 def chosen_network(options: NetworkOptions, data: str) -> dict[str, Any]:

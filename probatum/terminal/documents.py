@@ -81,7 +81,7 @@ def attribution_document(folder: Path) -> dict[str, Any]:
     images = [{**facts, "file": str(folder / "maps" / str(facts["file"]))} for facts in config["images"]]
     return {
         "report": str(folder / "report.html"),
-        **{name: config[name] for name in ("model", "methods", "skipped")},
+        **{name: config[name] for name in ("model", "methods", "skipped", "refused", "failures")},
         "images": images,
     }
 

@@ -106,8 +106,13 @@ MemoryBudget = Annotated[str | None, typer.Option(help="Memory for activations, 
 OnError = Annotated[
     str,
     typer.Option(
-        help="Of a photograph that cannot be read: stop, or skip it.", autocompletion=one_of(offered("on-error"))
+        help="Of a photograph that cannot be read: stop, or skip it. attribute: of an explainer that fails, too.",
+        autocompletion=one_of(offered("on-error")),
     ),
+]
+LeastConfidence = Annotated[
+    float | None,
+    typer.Option(help="Of --preset localization: least probability of the predicted class of a used image; else 0.5."),
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder to make or to continue; else one below runs/.")]
 
@@ -229,6 +234,27 @@ class ComputeOptions:
         bool, typer.Option("--fold-batch-norm", help="Fold batch norm into convolutions: faster.")
     ] = False
     memory_budget: MemoryBudget = None
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The small network to train, and its hyperparameters."""
+
+    model: Annotated[
+        str, typer.Option(help="basic_cnn or mlp.", autocompletion=one_of(lambda: ("basic_cnn", "mlp")))
+    ] = "basic_cnn"
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="'quick', or 'paper': Adam 1e-4, batches of 50, 50 epochs.",
+            autocompletion=one_of(lambda: ("quick", "paper")),
+        ),
+    ] = "quick"
+    train_images: Annotated[int | None, typer.Option(help="Of the training split; else all of it.")] = None
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None
+    batch_size: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None
+    target_accuracy: Annotated[float | None, typer.Option(help="Stop once this test accuracy is reached.")] = None
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,17 @@ def show_explanation(found: Explanation) -> None:
     cells = [(image, name, str(index), f"{confidence:.3f}") for image, name, index, confidence in rows]
     show_table("explained", ("image", "class", "index", "probability"), cells, numeric=2)
     show_skipped(found.skipped)
+    if found.failures:
+        named = ", ".join(f"{method} of {image}" for image, method in found.failures[:5])
+        more = ", ..." * (len(found.failures) > 5)
+        show(f"{len(found.failures)} maps have NaN or infinite values; config.json names them: {named}{more}")
+
+
+def verify_explanation(found: Explanation) -> None:
+    """Raises ModelError where a method has no map at all."""
+    empty = [method for method, maps in found.maps.items() if not np.isfinite(maps).any()]
+    if empty:
+        raise ModelError(f"all maps of {', '.join(empty)} have NaN or infinite values")
 
 
 def show_judgement(judgement: Judgement, question: Question) -> None:

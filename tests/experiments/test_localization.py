@@ -29,7 +29,8 @@ from probatum.experiments.localization.grids import draw_grids
 from probatum.experiments.objects import UnknownPreprocessing
 from probatum.models import model_spec
 from probatum.models.disconnected import DisconnectedGrid, join_cells, split_cells
-from probatum.terminal.commands import randomization_of
+from probatum.report.html.localization import localization_page
+from probatum.terminal.commands import SHOWN, randomization_of, run_checks
 from probatum.terminal.kinds import LOCALIZATION
 from probatum.terminal.localization_lines import lines, show_localization
 
@@ -270,3 +271,20 @@ def test_what_localization_cannot_be_combined_with_is_refused(tmp_path):
             run.LocalizationRequest(CheckConfig(**option))
     with pytest.raises(ModelError, match="global average pooling"):  # before the network is trained
         run.run_localization(CheckConfig(), tmp_path / "run")
+    with pytest.raises(InvalidInput, match="least_confidence is 2"):
+        run.LocalizationRequest(CheckConfig(), 2.0)
+    with pytest.raises(InvalidInput, match="--least-confidence"):
+        run_checks(CheckConfig(), ("adebayo",), 0.3, None, "check", SHOWN)
+
+
+def test_the_least_confidence_of_a_run_is_its_request(small, tmp_path, monkeypatch):
+    used = []
+    work = run.localization_work
+    monkeypatch.setattr(
+        run, "localization_work", lambda *a, **named: used.append(named["least_confidence"]) or work(*a, **named)
+    )
+    run.run_localization(small, tmp_path / "run", least_confidence=0.25)
+    assert used == [0.25]
+    assert LOCALIZATION.request(tmp_path / "run").least_confidence == 0.25
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert "--least-confidence 0.25" in localization_page(tmp_path / "run", config)

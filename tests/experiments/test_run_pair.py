@@ -47,6 +47,9 @@ def test_two_checks_side_by_side(runs, tmp_path, capsys):
     page = (tmp_path / "pair" / "report.html").read_text()
     assert page.count("<figure") == 2  # one metric's curves, one image's maps
     assert "In the second run alone: Input × Gradient." in page
+    assert "The models differ" in page
+    shown = [name for name, _, _ in pair.settings]
+    assert shown == ["config.seed"]  # nothing of the weights, which follow from it, or of the method in one run alone
     assert run("report", tmp_path / "pair") == 0
     assert (tmp_path / "pair" / "report.html").read_text() == page
 

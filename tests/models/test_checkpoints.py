@@ -127,6 +127,7 @@ def test_misfits_name_their_first_keys(trained, tmp_path):
     message = str(caught.value)
     assert "missing, first conv2.bias" in message
     assert "unexpected, first extra" in message
+    assert "save the entries of this model alone" in message
     assert "first linear2.weight: (5, 1024) in the file, (10, 1024) in the model" in message
 
 

@@ -74,6 +74,7 @@ def check_folder(folder, names=("one", "two", "three"), *, kept=2, trials=2, siz
             "preprocessing": {"class": "Preprocessing", "mean": [0.5], "std": [0.5]},
         },
         "methods": {name: {"title": TITLES[name], "class": "Method", "samples": 4} for name in METHODS},
+        "refused": [],
         "metrics": {
             name: {
                 "class": "Metric",
@@ -130,6 +131,8 @@ def explanation_folder(folder, names=("one.jpg", "two.jpg"), *, label="cat", pic
         "model": {"name": "basic_cnn", "title": "basic CNN", "weights_sha256": "0" * 64},
         "images": images,
         "methods": {name: {"title": TITLES[name], "class": "Method"} for name in METHODS},
+        "refused": [],
+        "failures": [],
     }
     write_json(folder / "config.json", config)
     return folder

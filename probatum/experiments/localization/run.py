@@ -16,7 +16,13 @@ from probatum.experiments.build import choose_device, configured_spec, untrained
 from probatum.experiments.check import explained, identity_of, set_up_together
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.localization.result import CHANCE, COLUMNS, SETTINGS, LocalizationResult
-from probatum.experiments.localization.work import LEAST_CONFIDENCE, ROUNDS, localization_work, pooled_features
+from probatum.experiments.localization.work import (
+    LEAST_CONFIDENCE,
+    ROUNDS,
+    localization_work,
+    pooled_features,
+    require_confidence,
+)
 from probatum.experiments.options import set_fields
 from probatum.models import save_checkpoint
 from probatum.models.disconnected import join_cells
@@ -42,11 +48,14 @@ class LocalizationRequest:
     Args:
         config: model, weights, images, methods and their settings; `trials` is the number of rounds. Settings of the
             randomization are refused where they are given.
+        least_confidence: as in `localization_check`.
     """
 
     config: CheckConfig
+    least_confidence: float = LEAST_CONFIDENCE
 
     def __post_init__(self) -> None:
+        require_confidence(self.least_confidence)
         given = [name for name in _MEANINGLESS if getattr(self.config, name) is not None]
         if self.config.fold_batch_norm:
             given.append("fold_batch_norm")
@@ -66,12 +75,12 @@ class LocalizationRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The request as the JSON values of `config.json`."""
-        return {"config": self.config.to_json()}
+        return {"config": self.config.to_json(), "least_confidence": self.least_confidence}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "LocalizationRequest":
         """Reads what `to_json` wrote; InvalidInput where it is not that."""
-        return cls(CheckConfig.from_json(values["config"]))
+        return cls(CheckConfig.from_json(values["config"]), float(values["least_confidence"]))
 
 
 def run_localization(
@@ -79,6 +88,7 @@ def run_localization(
     folder: Path,
     progress: Progress | None = None,
     *,
+    least_confidence: float = LEAST_CONFIDENCE,
     ranks: Ranks = ALONE,
     draw: Callable[[Path], object] | None = None,
     say: Say | None = None,
@@ -92,6 +102,7 @@ def run_localization(
         config: what to do; see `LocalizationRequest`.
         folder: none, an empty one, or that of an unfinished run of the same configuration.
         progress: as in `run_check`, like the rest.
+        least_confidence: as in `localization_check`.
         ranks: the processes that share the work.
         draw: called with the folder when all results are there.
         say: called with sentences about a run that continues.
@@ -100,7 +111,7 @@ def run_localization(
         InvalidInput, ModelError: as `localization_check`; the folder holds something else.
     """
     device = ranks.device(choose_device(config.device))
-    request = LocalizationRequest(config)
+    request = LocalizationRequest(config, least_confidence)
     return execute(LOCALIZATION, request, folder, device, progress=progress, ranks=ranks, draw=draw, say=say)
 
 
@@ -114,7 +125,7 @@ class LocalizationRun(Computation[LocalizationResult]):
 
     def __init__(self, request: LocalizationRequest, run: RunInWork) -> None:
         config = request.config
-        self._config, self._run = config, run
+        self._config, self._least_confidence, self._run = config, request.least_confidence, run
         if will_train(config, run.weights):
             _require_pooling(config)
         self._setup = setup = set_up_together(config, run)
@@ -127,7 +138,7 @@ class LocalizationRun(Computation[LocalizationResult]):
             methods,
             labels=setup.data.labels if config.data in DATASETS else None,  # those of photographs number folders
             probabilities=setup.probabilities,
-            least_confidence=LEAST_CONFIDENCE,
+            least_confidence=request.least_confidence,
             rounds=config.trials or ROUNDS,
             seed=config.seed,
             image_names=setup.data.image_names,
@@ -138,7 +149,8 @@ class LocalizationRun(Computation[LocalizationResult]):
     @property
     def identity(self) -> dict[str, Any]:
         """Configuration, weights, images and software."""
-        return {"check": PRESET, **identity_of(self._config, self._setup)}
+        least = self._least_confidence
+        return {"check": PRESET, "least_confidence": least, **identity_of(self._config, self._setup)}
 
     def compute(self, store: CellStore) -> None:
         """Computes this process's share of the missing cells."""
@@ -191,9 +203,9 @@ class LocalizationRun(Computation[LocalizationResult]):
             "methods": {
                 name: {"title": title_of(name)} | describe(method) for name, method in self._work.methods.items()
             },
+            "refused": [{"method": name, "reason": reason} for name, reason in setup.refused],
             "localization": {
                 "chance": CHANCE,
-                "least_confidence": LEAST_CONFIDENCE,
                 "grids": [list(map(list, grids)) for grids in result.grids],
                 "edges": result.edges,
                 "gradient": result.gradient,

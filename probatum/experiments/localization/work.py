@@ -123,8 +123,7 @@ def localization_work(
 ) -> "LocalizationWork":
     """Chooses the images, draws the grids and prepares both networks: see `localization_check`."""
     require_count("rounds", rounds)
-    if not 0 <= least_confidence <= 1:
-        raise InvalidInput(f"least_confidence is {least_confidence}; give a probability from 0 to 1")
+    require_confidence(least_confidence)
     if images.ndim != 4:
         raise InvalidInput(f"a grid needs images (batch, channel, height, width), got {tuple(images.shape)}")
     prepared = prepare_with(model, compute, example=images)
@@ -381,3 +380,9 @@ def _left_out(
         elif confidence < least_confidence:
             left.append((row, f"classified with confidence {confidence:.2f}, below {least_confidence:g}"))
     return left
+
+
+def require_confidence(least: float) -> None:
+    """Raises InvalidInput where a least confidence is no probability."""
+    if not 0 <= least <= 1:
+        raise InvalidInput(f"least_confidence is {least}; give a probability from 0 to 1")

@@ -7,7 +7,7 @@ from probatum.data import DATASETS
 from probatum.experiments.run_folder import Run
 from probatum.experiments.verdicts import INSENSITIVE, LEAST_IMAGES, SENSITIVE, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
-from probatum.report.html.words import count, listed, settings, short_name
+from probatum.report.html.words import count, listed, refusals_in_words, settings, short_name
 from probatum.report.question import explains_class
 
 _FEW_IMAGES, _FEW_TRIALS = 10, 3
@@ -50,7 +50,7 @@ def story(run: Run) -> str:
 
 def model_warnings(run: Run) -> list[str]:
     """Caveats about the model and the images."""
-    config, model, found = run.config["config"], run.config["model"], list[str]()
+    config, model, found = run.config["config"], run.config["model"], refusals_in_words(run.config["refused"])
     if config["weights"] == "none":
         found.append("The model was not trained: its weights are random, so there was nothing to explain.")
     elif model.get("test_accuracy") is not None and model["test_accuracy"] < 0.9:

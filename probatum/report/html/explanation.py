@@ -9,7 +9,7 @@ from probatum.attributions import METHODS, is_control
 from probatum.experiments.run_folder import map_file
 from probatum.report.html.explorer import explorer, pictures_of
 from probatum.report.html.page import render
-from probatum.report.html.words import command, count, settings, short_name
+from probatum.report.html.words import command, count, refusals_in_words, settings, short_name
 from probatum.runs.files import read_arrays
 from probatum.runs.kinds import GIVEN
 
@@ -53,7 +53,9 @@ def explanation_page(folder: Path, run: dict[str, Any]) -> str:
         metrics=[],
         read=read,
     )
-    warnings = []
+    warnings = refusals_in_words(run["refused"])
+    if run["failures"]:
+        warnings.append(f"{count(len(run['failures']), 'map')} with NaN or infinite values cannot be shown.")
     if run["config"]["weights"] == "none":
         warnings.append("The model was not trained: its weights are random, so there was nothing to explain.")
     if browser is not None and browser.left_out:

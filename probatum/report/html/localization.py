@@ -15,9 +15,10 @@ from probatum.experiments.localization.result import (
     LocalizationResult,
 )
 from probatum.experiments.localization.run import PRESET, read_localization
+from probatum.experiments.localization.work import LEAST_CONFIDENCE
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
-from probatum.report.html.words import command, count, listed, settings, short_name
+from probatum.report.html.words import command, count, listed, refusals_in_words, settings, short_name
 
 BADGES = {LOCALIZES: "good", DOES_NOT: "bad", UNDECIDED: "open"}
 FIGURES = {
@@ -62,10 +63,16 @@ def localization_page(folder: Path, config: dict[str, Any]) -> str:
         facts=_facts(config, result),
         commands=[
             ("In the folder of this page:", "probatum rerun . --out ../again"),
-            ("Or from anywhere:", command("check", config["config"] | {"preset": PRESET})),
+            ("Or from anywhere:", _command(config)),
         ],
         data=None,
     )
+
+
+def _command(config: dict[str, Any]) -> str:
+    least = float(config["least_confidence"])
+    option = f" --least-confidence {least:g}" if least != LEAST_CONFIDENCE else ""
+    return command("check", config["config"] | {"preset": PRESET}) + option
 
 
 def _verdict(result: LocalizationResult) -> str:
@@ -84,7 +91,7 @@ def _verdict(result: LocalizationResult) -> str:
 
 
 def _warnings(result: LocalizationResult, config: dict[str, Any]) -> list[str]:
-    warnings = []
+    warnings = refusals_in_words(config["refused"])
     if config["config"]["weights"] == "none":
         warnings.append("The model was not trained: its weights are random, so no cell is the right one.")
     if result.left_out:
@@ -103,7 +110,7 @@ def _facts(config: dict[str, Any], result: LocalizationResult) -> list[tuple[str
         ("Hash of the weights", f"SHA-256 {model['weights_sha256']}"),
         ("Images", f"{len(result.image_names)} of {config['data']['name']}"),
         ("Rounds", str(len(result.grids))),
-        ("Least confidence", str(config["localization"]["least_confidence"])),
+        ("Least confidence", str(config["least_confidence"])),
         ("Seed", str(asked["seed"])),
         ("Precision", f"{asked['precision']} on {config['device']}"),
         ("Software", ", ".join(f"{name} {version}" for name, version in config["software"].items())),

@@ -24,7 +24,7 @@ def run_pair_page(folder: Path, config: dict[str, Any]) -> str:
         "run_pair.html.j2",
         title=f"{names[0]} beside {names[1]}",
         story=_story(pair),
-        warnings=_warnings(pair),
+        warnings=pair_warnings(pair),
         names=names,
         rows=[
             {
@@ -37,7 +37,7 @@ def run_pair_page(folder: Path, config: dict[str, Any]) -> str:
         ],
         badges=BADGES,
         figures=pictures,
-        differences=pair.differences,
+        differences=[(setting_name(name), *values) for name, *values in pair.settings],
         facts=[
             (side, f"{run.config['model']['title']} on {short_name(run.config['data']['name'])}")
             for side, run in zip(("First run", "Second run"), (pair.first, pair.second), strict=True)
@@ -56,8 +56,21 @@ def _story(pair: RunPair) -> str:
     )
 
 
-def _warnings(pair: RunPair) -> list[str]:
-    found = [f"A control failed: {what}." for judgement in pair.judgements for what in judgement.broken]
+def setting_name(name: str) -> str:
+    """A setting as readers know it: `seed` for the field `config.seed` of a run."""
+    return name.removeprefix("config.")
+
+
+def pair_warnings(pair: RunPair) -> list[str]:
+    """Sentences about what the runs do not have in common, the model first."""
+    found = []
+    if pair.other_model:
+        models = " and ".join(
+            f"{run.config['model']['title']} (weights {str(run.config['model']['weights_sha256'])[:12]})"
+            for run in (pair.first, pair.second)
+        )
+        found.append(f"The models differ: {models}.")
+    found += [f"A control failed: {what}." for judgement in pair.judgements for what in judgement.broken]
     if pair.first.result.stages != pair.second.result.stages:
         found.append("The runs have different stages, so their curves are not drawn over one another.")
     if pair.first.result.image_names != pair.second.result.image_names:
@@ -66,4 +79,7 @@ def _warnings(pair: RunPair) -> list[str]:
         alone = [title_of(method) for method in run.result.methods if method not in other.result.methods]
         if alone:
             found.append(f"In the {name} run alone: {listed(alone)}.")
+        metrics = [metric for metric in run.result.metrics if metric not in other.result.metrics]
+        if metrics:
+            found.append(f"Metrics of the {name} run alone: {listed(metrics)}.")
     return found

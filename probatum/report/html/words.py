@@ -8,9 +8,11 @@ from dataclasses import fields
 from pathlib import PurePath
 from typing import Any
 
+from probatum.attributions import title_of
 from probatum.experiments.config import CheckConfig
 
 LONGEST = 600  # letters of one text; names and labels come from anywhere
+_NO_OPTION = ("on_refused",)  # of `CheckConfig`: it follows from whether methods are named
 _UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs"))
 
 
@@ -43,6 +45,11 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def refusals_in_words(refused: Iterable[dict[str, Any]]) -> list[str]:
+    """A sentence for each method that was left out, from `config.json`."""
+    return [f"{title_of(str(each['method']))} was left out: {each['reason']}." for each in refused]
+
+
 def settings(facts: dict[str, Any]) -> str:
     """One line of the output of `experiments.build.describe`: "SmoothGrad(Gradient, samples 50)"."""
     parts = []
@@ -70,7 +77,10 @@ def command(verb: str, config: dict[str, Any], positional: Iterable[str] = (), s
     for field in fields(CheckConfig):
         value = config.get(field.name, field.default)
         default = list(field.default) if isinstance(field.default, tuple) else field.default
-        if value == default or field.name in skip:
+        if value == default or field.name in (*_NO_OPTION, *skip):
+            continue
+        if value is True:
+            words.append(f"--{field.name.replace('_', '-')}")
             continue
         shown = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         words += [f"--{field.name.replace('_', '-')}", shown]

@@ -9,7 +9,7 @@ from probatum.report.html.explanation import explanation_page
 from probatum.report.run import draw_attribution
 from probatum.terminal.documents import attribution_document
 from probatum.terminal.output import show
-from probatum.terminal.summaries import show_explanation
+from probatum.terminal.summaries import show_explanation, verify_explanation
 
 
 def _show(folder: Path) -> None:
@@ -18,4 +18,11 @@ def _show(folder: Path) -> None:
     show(f"report.html and the maps of {len(found.maps)} methods are in {folder}")
 
 
-ATTRIBUTION = replace(COMPUTED, draw=draw_attribution, page=explanation_page, show=_show, document=attribution_document)
+ATTRIBUTION = replace(
+    COMPUTED,
+    draw=draw_attribution,
+    page=explanation_page,
+    show=_show,
+    document=attribution_document,
+    verify=lambda folder: verify_explanation(read_explanation(folder)),
+)

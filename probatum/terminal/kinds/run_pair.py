@@ -7,21 +7,24 @@ from typing import Any
 from probatum.attributions import title_of
 from probatum.experiments.run_pair import RUN_PAIR as COMPUTED
 from probatum.experiments.run_pair import read_pair
-from probatum.report.html.run_pair import run_pair_page
+from probatum.report.html.run_pair import pair_warnings, run_pair_page, setting_name
 from probatum.report.run_pair import draw_run_pair
 from probatum.terminal.documents import judgement_document
-from probatum.terminal.output import show, show_table
+from probatum.terminal.output import columns, show, show_table
+from probatum.terminal.verdict_lines import wrapped
 
 
 def _show(folder: Path) -> None:
     pair = read_pair(folder)
+    for sentence in pair_warnings(pair):
+        show(wrapped(sentence, columns()))
     rows = []
     for method in pair.methods:
         words = [judgement.summary(method).word for judgement in pair.judgements]
         rows.append((title_of(method), *words, "differ" if method in pair.changed else "same"))
     show_table("verdicts", ("method", "first", "second", ""), rows)
-    for name, first, second in pair.differences:
-        show(f"{name}: {first} -> {second}")
+    for name, first, second in pair.settings:
+        show(wrapped(f"{setting_name(name)}: {first} -> {second}", columns()))
     show(f"report.html, verdicts.csv and figures are in {folder}")
 
 
