@@ -93,9 +93,10 @@ def compute(context: Context, folder: Path) -> None:
         f"network predicts{', ' + task.layer if task.layer else ''}; {sizes.photograph_points}; "
         f"preset {context.config.preset}, seed {context.config.seed}"
     )
+    check = task.spec.name.replace(":", "-")  # which some file systems cannot hold
     stored_check(
         context,
-        folder / task.spec.name,
+        folder / check,
         task.model,
         task.photographs,
         methods_for(task.spec.name, sizes.photograph_points),
@@ -106,7 +107,7 @@ def compute(context: Context, folder: Path) -> None:
         facts={"title": task.title, "protocol": protocol},
     )
     used = f"{task.title} on {len(task.photographs)} photographs"
-    write_facts(folder, check=task.spec.name, setting=task.setting.to_json(), used=used)
+    write_facts(folder, check=check, setting=task.setting.to_json(), used=used)
 
 
 def draw(folder: Path) -> dict[str, Figure]:

@@ -233,9 +233,8 @@ def setting_of(names: list[str], images: int | None) -> Setting:
     """
     digits = "rendered digits were used: give MNIST/ in the folder of --data-dir"
     stand_ins = ["rendered digits instead of MNIST"] * ("digits" in names)
-    stand_ins += ["no Fashion-MNIST (give FashionMNIST/raw in the folder of --data-dir)"] * (
-        "fashion-mnist" not in names
-    )
+    if "fashion-mnist" not in names:
+        stand_ins.append("one data set, without Fashion-MNIST (give FashionMNIST/raw in the folder of --data-dir)")
     smaller = {TRAINING_IMAGES: f"{images:,}"} if images is not None and images < 55_000 else {}
     return Setting(tuple(stand_ins), {MNIST_DIGITS: digits} if "digits" in names else {}, smaller)
 

@@ -6,6 +6,9 @@ Differs from the paper:
     2. A constant map, whose SSIM was NaN there, is hatched where it is drawn, takes no part in means, and is counted in
        every figure. Methods are compared on the photographs of which all of them have a map.
     3. A network that ends in a ReLU, as SqueezeNet does, is explained in front of it.
+    4. "After the first three stages of randomization" is read as linear2, linear1 and conv2. The halo of Guided
+       Backprop goes in the third: over the stages, the rank correlations with the trained map are 0.93, 0.80, 0.33 and
+       0.05. Counted from the normal model, the third map still has it.
 """
 
 from probatum.reproductions.base import Experiment, Inputs, Paper

@@ -74,8 +74,8 @@ class YonaSizes:
 # The paper states the 250 training images of a class, of the 500 that Tiny-ImageNet has; the rest are our choice.
 SIZES = {
     "paper": YonaSizes(60_000, 10_000, 20, 5, 10_000, 2_000, 250, 20, 500, 10, 6),
-    "cpu": YonaSizes(12_000, 2_000, 5, 2, 1_500, 500, 250, 5, 100, 8, 4),
-    "quick": YonaSizes(6_000, 2_000, 5, 2, 1_000, 500, 250, 5, 100, 8, 4),
+    "cpu": YonaSizes(6_000, 2_000, 4, 2, 1_000, 500, 250, 4, 60, 6, 4),
+    "quick": YonaSizes(3_000, 1_000, 5, 2, 1_000, 500, 250, 5, 60, 6, 4),
 }
 
 
