@@ -47,7 +47,9 @@ from probatum.terminal.options import (
     chosen_methods,
     configured,
     grouped,
+    numbers,
     split,
+    whole_numbers,
 )
 from probatum.terminal.output import show, show_json
 
@@ -378,21 +380,58 @@ def bench(
     weights: Annotated[
         str, typer.Option(help="'none' (random: the time is the same), 'default' (published), or a checkpoint.")
     ] = "none",
-    batch: Annotated[int | None, typer.Option(help="Images in one call (suite metrics: pairs of maps).")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods by name or of your own (module:name, ./file.py:name), by commas, for the suite roofline.",
+            autocompletion=some_of(listed(Kind.methods)),
+        ),
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(help="Images in one call (suite metrics: pairs of maps), or several such as 1,8,32.")
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(help="Height and width of the images in pixels; else the model's own.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(help="Per channel, such as 0.485,0.456,0.406; else the model's own.")] = (
+        None
+    ),
+    std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Windows of each contestant.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Suites in tiny form; their times mean nothing.")] = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder with imagenet-samples/ and MNIST/.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    compare: Annotated[
+        str | None,
+        typer.Option(help="A record.json or the folder of another run, to compare times with; slower ones fail."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to make; else one below runs/.")] = None,
 ) -> None:
-    """Measure speed, memory and agreement beside the bare model and other libraries."""
+    """Measure speed, memory and agreement beside the bare model and other libraries.
+
+    With --methods and no suite, the suite roofline measures the machine, the bare model and each of these methods.
+    """
     from probatum.benchmarks import BenchConfig
     from probatum.terminal import commands
 
-    config = BenchConfig(model, weights, batch, device, rounds, quick, threads, data_dir, seed)
-    commands.benchmark(config, suites or (), out, report)
+    config = BenchConfig(
+        model,
+        weights,
+        () if batch is None else whole_numbers(batch),
+        () if methods is None else split(methods),
+        input_size,
+        None if mean is None else numbers(mean),
+        None if std is None else numbers(std),
+        device,
+        rounds,
+        quick,
+        threads,
+        data_dir,
+        seed,
+    )
+    commands.benchmark(config, suites or (), compare, out, report)
 
 
 @_command(epilog="Example: probatum conform gradient ./mine.py:explainer")

@@ -21,7 +21,7 @@ BELOW = {
     "experiments": MIDDLE | {"engine", "runs"},
     "conformance": {"attributions", "engine", "experiments"},
     "report": MIDDLE | {"engine", "runs", "experiments"},
-    "benchmarks": MIDDLE | {"engine", "runs", "experiments"},
+    "benchmarks": MIDDLE | {"engine", "runs", "experiments", "report"},
     "reproductions": MIDDLE | {"engine", "runs", "experiments", "report"},
     "terminal": MIDDLE | {"conformance", "engine", "runs", "experiments", "report", "benchmarks", "reproductions"},
     "api": MIDDLE | {"engine", "runs", "experiments", "report"},

@@ -1,6 +1,7 @@
 """The floor: the model and autograd alone, without any attribution code around them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -31,15 +32,61 @@ def layer_gradient(model: nn.Module, layer: str, images: Tensor, targets: Tensor
         handle.remove()
 
 
-def many_gradients(model: nn.Module, images: Tensor, targets: Tensor, points: int, rows: int) -> Callable[[], None]:
-    """The work of `points` input gradients of each image, in calls of at most `rows` rows."""
-    total = len(images) * points
-    repeats = -(-min(rows, total) // len(images))
-    chunk, aims = (tensor.repeat(repeats, *[1] * (tensor.ndim - 1))[:rows] for tensor in (images, targets))
+@dataclass(frozen=True)
+class Passes:
+    """The passes of single points that a method sends through the model for a batch of images.
+
+    Args:
+        gradients: forward passes whose graph is kept for a backward pass.
+        forwards: forward passes alone.
+        rows: most points in one call.
+    """
+
+    gradients: int
+    forwards: int
+    rows: int
+
+
+def count_passes(model: nn.Module, call: Callable[[nn.Module], Callable[[], object]]) -> Passes:
+    """Counts the passes of a call.
+
+    Args:
+        model: watched; copies of it that are made meanwhile are watched, too.
+        call: makes the call for a model. It is made twice: the first time the engine measures the memory of a row.
+    """
+    gradients: list[int] = []
+    forwards: list[int] = []
+
+    def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        (gradients if torch.is_grad_enabled() else forwards).append(len(inputs[0]))
+
+    handle = model.register_forward_pre_hook(record)
+    try:
+        work = call(model)
+        work()
+        gradients.clear()
+        forwards.clear()
+        work()
+    finally:
+        handle.remove()
+    return Passes(sum(gradients), sum(forwards), max([*gradients, *forwards], default=0))
+
+
+def bare_passes(model: nn.Module, images: Tensor, targets: Tensor, passes: Passes) -> Callable[[], None]:
+    """The work of some passes of the images, in calls of as many rows, without anything else."""
+    repeats = -(-passes.rows // len(images))
+    points, aims = (tensor.repeat(repeats, *[1] * (tensor.ndim - 1))[: passes.rows] for tensor in (images, targets))
 
     def work() -> None:
-        for start in range(0, total, rows):
-            count = min(rows, total - start)
-            input_gradient(model, chunk[:count], aims[:count])
+        for count in _calls(passes.gradients, passes.rows):
+            input_gradient(model, points[:count], aims[:count])
+        with torch.no_grad():
+            for count in _calls(passes.forwards, passes.rows):
+                model(points[:count])
 
     return work
+
+
+def _calls(total: int, rows: int) -> list[int]:
+    """The rows of each call."""
+    return [min(rows, total - start) for start in range(0, total, max(1, rows))]

@@ -8,17 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from probatum.attributions import GradCAM
+from probatum.attributions import METHODS, GradCAM, is_method_name
 from probatum.data import ImageSet, load_dataset, load_photographs
 from probatum.data.shipped import SHIPPED, shipped_photographs
 from probatum.engine import PreparedModel, prepare
 from probatum.engine.external import LogitsOf
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import choose_device, preprocessing_of
 from probatum.experiments.limits import check_numbers
+from probatum.experiments.model_options import running
 from probatum.models import ModelSpec, load_model, model_spec
 from probatum.models.registry import find_source
 
+DIGIT_SIZE = 28  # pixels of a digit; networks of one channel and another size get gray photographs
 QUICK_SIZE = 96  # pixels of an image in a quick run, for networks that take any size
 _FULL_SIZE = ("vit_", "swin", "maxvit", "inception")  # networks of one size, or whose last maps would be 1 × 1
 
@@ -31,7 +33,11 @@ class BenchConfig:
         model: a model by name.
         weights: "none" (random: the time is the same; of your own code those that it makes), "default" (published) or a
             checkpoint file.
-        batch: images in one call.
+        batch: images in one call; several where a suite takes one after another.
+        methods: by name or of one's own, of the suite `roofline`; else the usual ones that the model can have.
+        input_size: height and width of the images in pixels; else the model's own.
+        mean: of each channel, of pixels in [0, 1]; else the model's own.
+        std: likewise.
         device: "auto", or a torch device.
         rounds: windows of each contestant.
         quick: a tiny form of each suite, to see that all of it works; its times mean nothing.
@@ -42,7 +48,11 @@ class BenchConfig:
 
     model: str | None = None
     weights: str = "none"
-    batch: int | None = None
+    batch: tuple[int, ...] = ()
+    methods: tuple[str, ...] = ()
+    input_size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     device: str = "auto"
     rounds: int | None = None
     quick: bool = False
@@ -52,10 +62,29 @@ class BenchConfig:
 
     def __post_init__(self) -> None:
         if self.model is not None:
-            model_spec(self.model)
+            self.spec(self.model)
+        for name in self.methods:
+            if not is_method_name(name):
+                raise UnknownName("method", name, METHODS)
+        for batch in self.batch:
+            if batch < 1:
+                raise InvalidInput(f"batch is {batch}; it must be at least 1")
         if self.model is None and self.weights not in ("none", "default"):
             raise InvalidInput(f"the weights {self.weights} belong to one model; name it with --model")
-        check_numbers(self, "batch", "rounds", "threads")
+        check_numbers(self, "rounds", "threads", "input_size")
+
+    @property
+    def one_batch(self) -> int | None:
+        """The first batch that was asked for, or None."""
+        return self.batch[0] if self.batch else None
+
+    def of_batch(self, batch: int) -> "BenchConfig":
+        """These options with one batch."""
+        return replace(self, batch=(batch,))
+
+    def spec(self, usual: str) -> ModelSpec:
+        """Metadata of the model that is asked for, or of the suite's own, with the inputs that are asked for."""
+        return model_spec(self.model or usual).with_inputs(self.input_size, self.mean, self.std)
 
     @property
     def chosen_device(self) -> torch.device:
@@ -116,11 +145,12 @@ class Subject:
     @classmethod
     def load(cls, config: BenchConfig, model: str, batch: int) -> "Subject":
         """Loads what a configuration names; `model` and `batch` are the suite's proposals."""
-        spec = model_spec(config.model or model)
+        spec = config.spec(model)
         device = config.chosen_device
         network = load_model(spec.name, config.weights_of(spec.name), seed=config.seed).requires_grad_(False).to(device)
-        images = many_images(spec, config.batch or batch, config.quick, config.data_dir).to(device)
-        with torch.no_grad():
+        small = config.quick and config.input_size is None
+        images = many_images(spec, config.one_batch or batch, small, config.data_dir).to(device)
+        with torch.no_grad(), running(spec, images):
             if not isinstance(network(images[:1]), Tensor):  # such as Hugging Face's outputs
                 network = LogitsOf(prepare(network), network)
             targets = torch.cat([network(part).argmax(1) for part in torch.split(images, 16)])
@@ -149,9 +179,9 @@ class Subject:
         return f"{self.spec.title}, {len(self.images)} × {'×'.join(map(str, self.images.shape[1:]))}"
 
 
-def many_images(spec: ModelSpec, count: int, quick: bool, data_dir: str | None = None) -> Tensor:
+def many_images(spec: ModelSpec, count: int, small: bool, data_dir: str | None = None) -> Tensor:
     """Different images, real ones shifted where there are too few, as the model expects them."""
-    found = real_images(spec, count, data_dir, small=quick and not spec.name.startswith(_FULL_SIZE)).images
+    found = real_images(spec, count, data_dir, small=small and not spec.name.startswith(_FULL_SIZE)).images
     shifted = [torch.roll(found, 16 * times, dims=-1) for times in range(-(-count // len(found)))]
     return torch.cat(shifted)[:count]
 
@@ -159,7 +189,7 @@ def many_images(spec: ModelSpec, count: int, quick: bool, data_dir: str | None =
 def real_images(spec: ModelSpec, count: int, data_dir: str | None = None, *, small: bool = False) -> ImageSet:
     """Up to `count` digits or photographs: from the folder of data where it has them, else what the package carries."""
     root = Path(data_dir) if data_dir else None
-    if spec.channels == 1:
+    if spec.channels == 1 and spec.input_size in (None, DIGIT_SIZE):
         if root and (root / "MNIST").is_dir():
             return load_dataset("mnist", "test", count, root)
         return load_dataset("digits", "test", count)

@@ -9,6 +9,7 @@ from probatum.benchmarks.record import OURS, Entry
 from probatum.benchmarks.timing import Stopwatch, interleave
 
 BARE = "bare"
+MACHINE = "machine"
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class Contestant:
     """One way to do the work.
 
     Args:
-        who: "probatum", "bare", or a rival.
+        who: "probatum", "bare", "machine", or a rival.
         work: does it once.
         variant: how it is called.
         judge: measures the error of its result on a small part of the work; None where there is nothing to judge.
         gradients: see `Entry`.
         maps: see `Entry`.
+        flops: see `Entry`.
+        traffic: see `Entry`.
         note: see `Entry`.
         long: a call takes so long that judging is all the warming up there is, and one call is a window.
     """
@@ -32,6 +35,8 @@ class Contestant:
     judge: Callable[[], float | None] | None = None
     gradients: int | None = None
     maps: int | None = None
+    flops: int | None = None
+    traffic: int | None = None
     note: str = ""
     long: bool = False
 
@@ -72,7 +77,7 @@ class Arena:
                     error = one.judge() if one.judge is not None else None
                     works[one.name] = (one.work, 1 if one.long else self.stopwatch.repeats(one.work))
                 except Exception as failure:  # a rival may fail in any way, and the others go on without it
-                    if one.who in (OURS, BARE):
+                    if one.who in (OURS, BARE, MACHINE):
                         raise
                     reason = " ".join(str(failure).split())[:200]
                     lines.append(f"{contest}: {one.name} failed: {type(failure).__name__}: {reason}")
@@ -89,6 +94,8 @@ class Arena:
                 times[one.name],
                 gradients=one.gradients,
                 maps=one.maps,
+                flops=one.flops,
+                traffic=one.traffic,
                 error=errors[one.name],
                 note=one.note,
             )

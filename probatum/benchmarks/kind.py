@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from probatum.benchmarks.compare import compare, read_stored, require_comparable, require_no_regression, write_changes
 from probatum.benchmarks.config import BenchConfig
 from probatum.benchmarks.record import Record, read_records, write_records
 from probatum.benchmarks.run import run_suite
-from probatum.benchmarks.suites import get_suite
+from probatum.benchmarks.suites import SUITES, get_suite
 from probatum.benchmarks.tables import markdown
 from probatum.errors import InvalidInput
 from probatum.runs.cells import CellStore
@@ -19,6 +20,8 @@ from probatum.runs.plain_values import parse_dataclass
 from probatum.runs.resume import Parts, RunInWork
 from probatum.storage import write_whole
 
+_TAKING_METHODS = ", ".join(name for name, suite in SUITES.items() if suite.methods)
+
 
 @dataclass(frozen=True)
 class BenchRequest:
@@ -27,16 +30,22 @@ class BenchRequest:
     Args:
         config: the options of all.
         suites: names, in the order measured.
+        compare: a file of records, or a folder of another run, that the times are compared with; or None.
     """
 
     config: BenchConfig
     suites: tuple[str, ...]
+    compare: str | None = None
 
     def __post_init__(self) -> None:
         if not self.suites or len(set(self.suites)) < len(self.suites):
             raise InvalidInput("give at least one suite, and each once")
         for name in self.suites:
-            get_suite(name)
+            suite = get_suite(name)
+            if len(self.config.batch) > 1 and not suite.batches:
+                raise InvalidInput(f"the suite {name} takes one batch, not {','.join(map(str, self.config.batch))}")
+            if self.config.methods and not suite.methods:
+                raise InvalidInput(f"the suite {name} has methods of its own; --methods goes with {_TAKING_METHODS}")
 
     @property
     def device(self) -> str:
@@ -49,7 +58,7 @@ class BenchRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The request as the JSON values of `config.json`."""
-        return {"config": asdict(self.config), "suites": list(self.suites)}
+        return {"config": asdict(self.config), "suites": list(self.suites), "compare": self.compare}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "BenchRequest":
@@ -57,7 +66,10 @@ class BenchRequest:
         suites = values["suites"]
         if not isinstance(suites, list) or not all(isinstance(name, str) for name in suites):
             raise InvalidInput("its suites are no names")
-        return cls(parse_dataclass(BenchConfig, values["config"], "benchmark"), tuple(suites))
+        compare = values.get("compare")
+        if not (compare is None or isinstance(compare, str)):
+            raise InvalidInput("the record to compare with is no path")
+        return cls(parse_dataclass(BenchConfig, values["config"], "benchmark"), tuple(suites), compare)
 
 
 class BenchRun(Computation[tuple[Record, ...]]):
@@ -66,10 +78,16 @@ class BenchRun(Computation[tuple[Record, ...]]):
     Args:
         request: the suites.
         run: their folder.
+
+    Raises:
+        InvalidInput: the record to compare with cannot be read, or holds other suites, models or batches.
     """
 
     def __init__(self, request: BenchRequest, run: RunInWork) -> None:
         self._request, self._run = request, run
+        self._compared_with = () if request.compare is None else read_stored(request.compare)
+        if request.compare is not None:
+            require_comparable(request.suites, request.config.to_json(), self._compared_with)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -95,6 +113,8 @@ class BenchRun(Computation[tuple[Record, ...]]):
         """Writes the records and their tables."""
         write_records(result, self._run.folder / "record.json")
         write_whole(self._run.folder / "table.md", markdown(result).encode())
+        if self._request.compare is not None:
+            write_changes(self._run.folder, *compare(result, self._compared_with))
         return {}
 
     def _place(self, name: str) -> Path:
@@ -119,5 +139,6 @@ BENCHMARK = Kind(
     prepare=BenchRun,
     load=lambda folder: read_records(folder / "record.json"),
     parts=lambda request: Parts("suites", request.suites),
+    verify=require_no_regression,
 )
 """Benchmarks, as runs know them."""

@@ -22,11 +22,14 @@ class Entry:
 
     Args:
         contest: what was to be done; contestants of one contest did the same work in the same rounds.
-        who: "probatum", "bare" (the model alone, without any attribution code) or a rival.
+        who: "probatum", "bare" (the model alone, without any attribution code), "machine" (a matrix product or a copy)
+            or a rival.
         variant: how it was called, in a few words.
         seconds: of one call, in each round.
         gradients: forward and backward passes of single points in one call, where that is what the call does.
         maps: attribution maps, or scores, that one call makes.
+        flops: of one call, see `Work`.
+        traffic: bytes that one call moves, likewise.
         error: of maps, the relative L2 distance from the float64 reference, the largest of all methods in the call; of
             scores, the largest difference.
         memory: bytes at the peak above those before the call.
@@ -40,6 +43,8 @@ class Entry:
     seconds: tuple[float, ...] = ()
     gradients: int | None = None
     maps: int | None = None
+    flops: int | None = None
+    traffic: int | None = None
     error: float | None = None
     memory: int | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -88,12 +93,12 @@ class Record:
             grouped.setdefault(entry.contest, []).append(entry)
         return grouped
 
-    def relative(self, entry: Entry) -> Spread | None:
-        """Time of an entry in units of that of probatum's first entry of the contest; None where there is no pair."""
-        ours = next((other for other in self.entries if (other.contest, other.who) == (entry.contest, OURS)), None)
-        if ours is None or not entry.seconds or len(entry.seconds) != len(ours.seconds):
+    def relative(self, entry: Entry, unit: str = OURS) -> Spread | None:
+        """Time of an entry in units of the first entry of its contest by `unit`; None where there is no such pair."""
+        other = next((other for other in self.entries if (other.contest, other.who) == (entry.contest, unit)), None)
+        if other is None or not entry.seconds or len(entry.seconds) != len(other.seconds):
             return None
-        return ratio(entry.seconds, ours.seconds)
+        return ratio(entry.seconds, other.seconds)
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON values."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from probatum.benchmarks.record import Entry, Record
+from probatum.benchmarks.contest import BARE
+from probatum.benchmarks.record import OURS, Entry, Record
 from probatum.benchmarks.timing import Spread
 
 Cell = Callable[[Record, Entry], str]
@@ -18,10 +19,13 @@ def table(record: Record) -> tuple[list[str], list[list[str]]]:
     columns: dict[str, Cell] = {
         "work": lambda record, entry: entry.contest,
         "who": lambda record, entry: entry.name,
-        "time": lambda record, entry: _spread(entry.time, _seconds) if entry.seconds else "",
+        "time": lambda record, entry: _spread(entry.time, seconds_in_words) if entry.seconds else "",
         "× probatum": _relative,
+        "× bare": _overhead,
         "gradients/s": lambda record, entry: _number(entry.per_second(entry.gradients)),
         "maps/s": lambda record, entry: _number(entry.per_second(entry.maps)),
+        "GFLOP/s": lambda record, entry: _number(_giga(entry.per_second(entry.flops))),
+        "GB/s": lambda record, entry: _number(_giga(entry.per_second(entry.traffic))),
         "gradients": lambda record, entry: str(entry.gradients) if scores and entry.gradients else "",
         "peak memory": lambda record, entry: f"{entry.memory / 2**20:.0f} MiB" if entry.memory is not None else "",
         "error": lambda record, entry: f"{entry.error:.1e}" if entry.error is not None else "",
@@ -66,16 +70,26 @@ def _relative(record: Record, entry: Entry) -> str:
     return _spread(relative, lambda value: f"{value:.3g}") if relative is not None else ""
 
 
+def _overhead(record: Record, entry: Entry) -> str:
+    relative = record.relative(entry, BARE) if entry.who == OURS else None
+    return _spread(relative, lambda value: f"{value:.3g}") if relative is not None else ""
+
+
 def _spread(values: Spread, words: Callable[[float], str]) -> str:
     return f"{words(values.median)} [{words(values.low)}, {words(values.high)}]"
 
 
-def _seconds(value: float) -> str:
+def seconds_in_words(value: float) -> str:
+    """A time in seconds or milliseconds."""
     return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def _giga(value: float | None) -> float | None:
+    return None if value is None else value / 1e9
 
 
 def _score(name: str) -> Cell:

@@ -19,6 +19,7 @@ from probatum.benchmarks.panels import build
 from probatum.benchmarks.rivals.captum import captum_map
 from probatum.engine.budget import is_out_of_memory
 from probatum.runs.memory import PeakMemory
+from probatum.runs.plain_values import parse_dataclass
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `memory` (bytes at the peak above those before the call, or None where they cannot be read), or `failure`.
     """
-    config, sizes = BenchConfig(**job["config"]), Sizes(**job["sizes"])
+    config, sizes = parse_dataclass(BenchConfig, job["config"], "benchmark"), Sizes(**job["sizes"])
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     subject = Subject.load(config, job["model"], job["batch"])  # has run the model once, without gradients

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from probatum.benchmarks import USUAL, BenchConfig
+from probatum.benchmarks.compare import read_stored
 from probatum.benchmarks.kind import BenchRequest
+from probatum.benchmarks.roofline import ROOFLINE
 from probatum.conformance import NotConforming, check_explainer
 from probatum.data import DATASETS, load_dataset
 from probatum.data.download import download
@@ -171,9 +173,17 @@ def reproduce(config: ReproductionConfig, folder: Path | None, report: ReportOpt
     run(REPRODUCTION, config, folder, f"{config.paper}-{config.preset}", report)
 
 
-def benchmark(config: BenchConfig, suites: Sequence[str], folder: Path | None, report: ReportOptions) -> None:
-    """Runs suites of benchmarks; those that are finished stay, whatever ends the rest."""
-    run(BENCHMARK, BenchRequest(config, tuple(suites or USUAL)), folder, "bench", report)
+def benchmark(
+    config: BenchConfig, suites: Sequence[str], compare: str | None, folder: Path | None, report: ReportOptions
+) -> None:
+    """Runs suites of benchmarks; those that are finished stay, whatever ends the rest.
+
+    Where no suite is named, these are the ones of the stored record to compare with, or `roofline` for methods.
+    """
+    if not suites and compare is not None:
+        suites = [record.suite for record in read_stored(compare)]
+    usual = (ROOFLINE,) if config.methods else USUAL
+    run(BENCHMARK, BenchRequest(config, tuple(suites or usual), compare), folder, "bench", report)
 
 
 def draw_again(folder: Path) -> None:

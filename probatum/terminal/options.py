@@ -38,6 +38,14 @@ def numbers(text: str) -> tuple[float, ...]:
         raise InvalidInput(f"{text!r} is no list of numbers such as 0.485,0.456,0.406") from None
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """The whole numbers in a list that is separated by commas."""
+    try:
+        return tuple(int(number) for number in split(text))
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no list of whole numbers such as 1,8,32") from None
+
+
 def _in_words(option: str) -> str:
     return ", ".join(choices(option))
 

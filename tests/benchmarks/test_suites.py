@@ -16,7 +16,7 @@ from probatum.errors import InvalidInput, UnknownName
 from probatum.metrics import get_metric
 from probatum.models import model_spec
 
-TINY = BenchConfig(model="basic_cnn", batch=2, rounds=1, quick=True, threads=1, device="cpu")
+TINY = BenchConfig(model="basic_cnn", batch=(2,), rounds=1, quick=True, threads=1, device="cpu")
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_memory_is_measured_in_another_process(monkeypatch, no_rivals):
     (entry,) = well_made(run_suite("memory", TINY)).entries
     assert entry.memory is not None
     assert 0 <= entry.memory < 1 << 30
-    assert entry.gradients == TINY.batch * QUICK.samples
+    assert entry.gradients == TINY.one_batch * QUICK.samples
 
 
 def test_a_worker_that_fails_says_why(monkeypatch):
@@ -131,7 +131,7 @@ def test_metrics_agree_with_the_loops():
 
 
 def test_options_choose_cases_once():
-    chosen = methods.chosen(BenchConfig(model="resnet18", batch=4))
+    chosen = methods.chosen(BenchConfig(model="resnet18", batch=(4,)))
     assert len(set(chosen)) == len(chosen)
     assert {(case.model, case.batch) for case in chosen} == {("resnet18", 4)}
     assert [case.model for case in estimators.chosen(BenchConfig(model="resnet18"))] == ["resnet18", "basic_cnn"]
@@ -139,7 +139,7 @@ def test_options_choose_cases_once():
 
 
 def test_images_differ_from_each_other():
-    found = many_images(model_spec("squeezenet1_0"), 7, quick=True)
+    found = many_images(model_spec("squeezenet1_0"), 7, small=True)
     assert found.shape == (7, 3, 96, 96)
     for number, image in enumerate(found):
         assert not any(torch.equal(image, other) for other in found[:number])
@@ -150,9 +150,9 @@ def test_bad_options():
         run_suite("method", TINY)
     with pytest.raises(UnknownName, match="no model"):
         BenchConfig(model="resnet19")
-    for name in ("batch", "rounds", "threads"):
-        with pytest.raises(InvalidInput, match=f"{name} is 0"):
-            BenchConfig(**{name: 0})
+    for options in ({"batch": (0,)}, {"rounds": 0}, {"threads": 0}):
+        with pytest.raises(InvalidInput, match=f"{next(iter(options))} is 0"):
+            BenchConfig(**options)
     with pytest.raises(InvalidInput, match="name it with --model"):
         BenchConfig(weights="squeezenet.pt")
     if not torch.cuda.is_available():
@@ -203,7 +203,7 @@ class Net(nn.Module):
 
 def test_a_model_of_ones_own_is_timed(code_folder, no_rivals):
     (code_folder / "net.py").write_text(NET)
-    config = BenchConfig(model="./net.py:Net", batch=2, rounds=1, quick=True, threads=1, device="cpu")
+    config = BenchConfig(model="./net.py:Net", batch=(2,), rounds=1, quick=True, threads=1, device="cpu")
     subject = Subject.load(config, "resnet18", 8)
     assert subject.images.shape == (2, 3, 96, 96)
     assert subject.model(subject.images).shape == (2, 5)  # logits, whatever the module returns

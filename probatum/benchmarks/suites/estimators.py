@@ -151,6 +151,6 @@ def _subject(config: BenchConfig, case: EstimatorCase, arena: Arena) -> Subject:
     else:
         model = load_model(name, config.weights_of(name), seed=config.seed)
     model = model.eval().requires_grad_(False).to(device)
-    images = real_images(spec, config.batch or case.images, config.data_dir, small=config.quick).images.to(device)
+    images = real_images(spec, config.one_batch or case.images, config.data_dir, small=config.quick).images.to(device)
     with torch.no_grad():
         return Subject(spec, model, images, model(images).argmax(1))

@@ -73,7 +73,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     findings = Findings(lines=absent((CAPTUM,)))
     model = "squeezenet1_0" if config.quick else "resnet18"
     for case in QUICK_CASES if config.quick else CASES:
-        case = replace(case, batch=config.batch or case.batch)
+        case = replace(case, batch=config.one_batch or case.batch)
         method = METHODS[case.method].title + (" (joint)" if case.joint else "")
         title = f"{method}, {model_spec(config.model or model).title}"
         for rival in (False, True):

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from probatum.attributions import METHODS, attribute
-from probatum.benchmarks.bare import input_gradient, layer_gradient, many_gradients
+from probatum.benchmarks.bare import Passes, bare_passes, input_gradient, layer_gradient
 from probatum.benchmarks.config import PAPERS, QUICK, BenchConfig, Sizes, Subject
 from probatum.benchmarks.contest import BARE, Arena, Contestant
 from probatum.benchmarks.judging import Explain, Judge
@@ -64,7 +64,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     findings = Findings(lines=absent((CAPTUM, GRAD_CAM, PAIR)))
     for case in chosen(config):
         sizes = QUICK if config.quick else PAPERS
-        subject = Subject.load(config, case.model, case.batch)
+        subject = Subject.load(config.of_batch(case.batch), case.model, case.batch)
         title = f"{METHODS[case.method].title}, {subject}"
         findings.add(arena.compete(title, contestants(case, subject, sizes), case.rounds))
     return findings
@@ -73,7 +73,11 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
 def chosen(config: BenchConfig) -> tuple[MethodCase, ...]:
     """The cases under the options given, each once."""
     cases = QUICK_CASES if config.quick else CASES
-    given = [replace(case, model=config.model or case.model, batch=config.batch or case.batch) for case in cases]
+    given = [
+        replace(case, model=config.model or case.model, batch=batch)
+        for case in cases
+        for batch in config.batch or (case.batch,)
+    ]
     return tuple(dict.fromkeys(given))
 
 
@@ -91,7 +95,8 @@ def contestants(case: MethodCase, subject: Subject, sizes: Sizes) -> list[Contes
     if case.floor == "layer":
         found.append(Contestant(BARE, lambda: layer_gradient(model, subject.layer, images, targets), gradients=count))
     elif case.floor == "input" and case.points:
-        found.append(Contestant(BARE, many_gradients(model, images, targets, points, rows), gradients=count))
+        passes = Passes(count, 0, min(rows, count))
+        found.append(Contestant(BARE, bare_passes(model, images, targets, passes), gradients=count))
     elif case.floor == "input":
         found.append(Contestant(BARE, lambda: input_gradient(model, images, targets), gradients=count))
     if CAPTUM.installed:

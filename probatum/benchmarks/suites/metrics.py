@@ -49,7 +49,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     findings = Findings(lines=absent((QUANTUS,)))
     cases = QUICK_CASES if config.quick else CASES
     for case in cases:
-        maps = config.batch or case.maps
+        maps = config.one_batch or case.maps
         title = f"{get_metric(case.metric).title}, {maps} pairs of {case.size}×{case.size}"
         a, b = pairs(case.metric, maps, case.size, config.chosen_device, config.seed)
         findings.add(arena.compete(title, contestants(get_metric(case.metric), a, b), 2 if config.quick else ROUNDS))

@@ -52,7 +52,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     findings.lines += refused
     rounds = 2 if config.quick else ROUNDS
     findings.add(arena.compete(f"Gradient, {subject}", gradients(subject, settings, sizes), rounds))
-    few = subject.first(1 if config.quick else PANEL_BATCH) if config.batch is None else subject
+    few = subject.first(1 if config.quick else PANEL_BATCH) if not config.batch else subject
     entries, lines = arena.compete(f"eight maps, {few}", panels(few, settings, sizes), rounds)
     findings.add((entries, [*lines, *beside(entries)]))
     return findings

@@ -14,6 +14,7 @@ from probatum.benchmarks.suites import (
     metrics,
     panel,
     precision,
+    roofline,
     throughput,
     verdicts,
 )
@@ -30,21 +31,26 @@ class Suite:
         title: what it measures.
         minutes: what it takes on 2 idle CPU cores with every rival installed, about.
         run: does it.
+        batches: whether it takes several batches, one after another.
+        methods: whether it takes methods by name.
     """
 
     name: str
     title: str
     minutes: int
     run: Callable[[BenchConfig, Arena], Findings] = field(repr=False)
+    batches: bool = False
+    methods: bool = False
 
 
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("methods", "one method at a time, beside the bare model and other libraries", 6, methods.run),
+        Suite("methods", "one method at a time, beside the bare model and libraries", 6, methods.run, batches=True),
+        Suite("roofline", "the machine, the bare model and each method", 6, roofline.run, batches=True, methods=True),
         Suite("panel", "five, eight and ten maps of the same images at once", 9, panel.run),
         Suite("precision", "speed and error of each precision", 6, precision.run),
-        Suite("throughput", "gradients per second at large batches, meant for CUDA", 240, throughput.run),
+        Suite("throughput", "gradients per second at large batches, meant for CUDA", 240, throughput.run, batches=True),
         Suite("cascade", "a short cascade, beside the same check written with other libraries", 9, cascade.run),
         Suite("cascade-whole", "the same, all stages once", 17, cascade.run_whole),
         Suite("memory", "peak memory of methods that take many gradients", 6, memory.run),

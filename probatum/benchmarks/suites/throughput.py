@@ -15,10 +15,10 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     """Holds a contest of gradients for each model and batch, of the largest batch last."""
     findings = Findings(lines=absent((CAPTUM,)))
     models = (config.model,) if config.model else ("squeezenet1_0",) if config.quick else MODELS
-    batches = (config.batch,) if config.batch else (2,) if config.quick else BATCHES
+    batches = config.batch or ((2,) if config.quick else BATCHES)
     for batch in batches:
         for model in models:
-            subject = Subject.load(config, model, batch)
+            subject = Subject.load(config.of_batch(batch), model, batch)
             settings, refused = possible_settings(subject)
             findings.lines += [line for line in refused if line not in findings.lines]
             sizes = QUICK if config.quick else PAPERS
