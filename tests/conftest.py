@@ -6,10 +6,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
+import typechecks
 
+typechecks.use()
 torch.set_num_threads(1)  # tiny networks; tests run side by side in processes instead
+# The same examples in each run, however slow the machine is.
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_collection_finish() -> None:

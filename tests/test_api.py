@@ -182,13 +182,13 @@ def test_files_are_preprocessed_and_shown_as_they_were(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_further_inputs_and_outputs_of_any_form(tmp_path, monkeypatch):
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)  # several blocks
-    model, x = seeded(Gated), images(5, SHAPE)
-    given = {"output": "scores", "extra": (torch.linspace(0.1, 2, 5, dtype=torch.float64),)}
+def test_further_inputs_and_outputs_of_any_form(tmp_path):
+    count = sanity.IMAGES_AT_ONCE + 2  # two blocks
+    model, x, targets = seeded(Gated), images(count, SHAPE), torch.arange(count) % 4
+    given = {"output": "scores", "extra": (torch.linspace(0.1, 2, count, dtype=torch.float64),)}
     methods = {"ours": InputXGradient()}
-    found = attribute_model(model, x, tmp_path / "maps", methods=methods, targets=[0, 1, 2, 3, 0], **given)
-    expected = attribute(model, x, [0, 1, 2, 3, 0], methods, **given)["ours"]
+    found = attribute_model(model, x, tmp_path / "maps", methods=methods, targets=targets, **given)
+    expected = attribute(model, x, targets, methods, **given)["ours"]
     np.testing.assert_allclose(found.maps["ours"], expected.float().numpy(), rtol=1e-6)  # stored as float32
     run = check_model(model, x, tmp_path / "run", methods=methods, **FEW, **given)
     np.testing.assert_array_equal(

@@ -93,14 +93,17 @@ def _crossed_sums(
 
 
 def _nested_sums(
-    tables: Float[np.ndarray, "two stages images trials"], resamples: int, generator: np.random.Generator
+    tables: Float[np.ndarray, "two stages images trials"],
+    resamples: int,
+    generator: np.random.Generator,
+    block: int = _BLOCK,
 ) -> Float[np.ndarray, "two stages resamples"]:
-    """Weighted sums of each table when every drawn image draws its own trials."""
+    """Weighted sums of each table when every drawn image draws its own trials; at most `block` counts at once."""
     images, trials = tables.shape[2:]
     draws = trials * generator.multinomial(images, np.full(images, 1 / images), size=resamples)
     flat = tables.reshape(*tables.shape[:2], images * trials)
     blocks = []
-    for part in np.array_split(draws, max(1, -(-draws.size * trials // _BLOCK))):
+    for part in np.array_split(draws, max(1, -(-draws.size * trials // block))):
         counts = generator.multinomial(part, np.full(trials, 1 / trials))  # (part, images, trials)
         blocks.append(flat @ counts.reshape(len(part), -1).T.astype(np.float64))
     return np.concatenate(blocks, axis=-1)

@@ -11,19 +11,26 @@ from stopping import stop_at
 
 from probatum.cli import main
 from probatum.errors import InvalidInput, ProbatumError
-from probatum.experiments import CheckConfig, run_check, sanity
+from probatum.experiments import CheckConfig, run_check
 from probatum.experiments.build import model as building
 from probatum.experiments.explain import ATTRIBUTION, Request, explain
 
 REQUEST = Request(
-    CheckConfig(model="mlp", weights="none", images=5, methods=("gradient", "smoothgrad"), samples=2, device="cpu"),
+    CheckConfig(
+        model="mlp",
+        weights="none",
+        train_images=50,
+        images=33,
+        methods=("gradient", "smoothgrad"),
+        samples=2,
+        device="cpu",
+    ),
     ("digits",),
 )
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)  # 3 blocks
     for name, value in tiny_mlp.PLACES.items():
         monkeypatch.setattr(building, name, value)
 
@@ -49,7 +56,7 @@ def test_an_interrupted_run_continues_and_ends_as_one_that_was_not(tmp_path, mon
     assert stopped.value.kept == f"2 of 3 cells are stored in {tmp_path / 'run'}"
     said, told = [], []
     again = explain(REQUEST, tmp_path / "run", lambda *facts: told.append(facts), say=said.append)
-    assert said == ["continuing: the maps of 4 of 5 images are there"]
+    assert said == ["continuing: the maps of 32 of 33 images are there"]
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
     assert told[-1][0] == told[-1][1]
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")

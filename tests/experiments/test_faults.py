@@ -18,7 +18,7 @@ from torch import nn
 from probatum import cli, storage
 from probatum.attributions import METHODS, DeepLIFT, EdgeDetector, Gradient, SmoothGrad
 from probatum.errors import ModelError
-from probatum.experiments import CheckConfig, judge, read_run, run_check, sanity, sanity_check
+from probatum.experiments import CheckConfig, judge, read_run, run_check, sanity_check
 from probatum.experiments.build import model as building
 from probatum.experiments.result import Failure
 from probatum.experiments.run_folder import write_results
@@ -37,14 +37,13 @@ CONFIG = CheckConfig(
     device="cpu",
 )
 COMMAND = [
-    *("check", "--model", "mlp", "--weights", "none", "--images", "5", "--samples", "2", "--device", "cpu"),
+    *("check", "--model", "mlp", "--weights", "none", "--images", "33", "--samples", "2", "--device", "cpu"),
     *("--methods", "gradient,smoothgrad,edge-detector", "--metrics", "spearman", "--out", "run"),
 ]
 
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
     for name, value in tiny_mlp.PLACES.items():
         monkeypatch.setattr(building, name, value)
 
@@ -257,7 +256,7 @@ def test_the_terminal_counts_failures_and_draws_what_is_left(limit, code, here, 
         assert "not one score exists: all maps of MLP have NaN or infinite values" in shown.err
     result = read_run(here / "run").result
     failed = {failure.image for failure in result.failures}
-    assert len(failed) == 5 if code else 0 < len(failed) < 5
+    assert len(failed) == 33 if code else 0 < len(failed) < 33
     config = json.loads((here / "run" / "config.json").read_text())
     assert config["failures"] == len(result.failures)
     assert (here / "run" / "report.html").is_file()

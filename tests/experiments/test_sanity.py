@@ -15,6 +15,7 @@ from probatum.metrics import METRICS, get_metric
 from probatum.randomization import Identity, Moments, Randomizer, Reset, automatic_stages
 
 SHAPE = (2, 24, 23)
+SEVERAL_BLOCKS = sanity.IMAGES_AT_ONCE + 2  # images
 METHODS = {
     "gradient": Gradient(),
     "smoothgrad": SmoothGrad(samples=3),
@@ -91,9 +92,8 @@ def test_scores_are_those_of_the_metric_on_the_maps(net):
     assert list(result.maps) == ["image-000", "image-001"]
 
 
-def test_in_order_logit_the_maps_are_those_of_the_drawn_classes(net, monkeypatch):
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
-    x, targets = images(3, SHAPE), torch.tensor([1, 2, 0])
+def test_in_order_logit_the_maps_are_those_of_the_drawn_classes(net):
+    x, targets = images(SEVERAL_BLOCKS, SHAPE), torch.arange(SEVERAL_BLOCKS) % 4
     walk = randomizer(net, Identity(), order="logit", seed=6)
     methods = {"gradient": Gradient(), "edges": EdgeDetector()}
     result = sanity_check(net, x, targets, methods=methods, metrics=("cosine",), randomizer=walk, trials=3)
@@ -106,26 +106,27 @@ def test_in_order_logit_the_maps_are_those_of_the_drawn_classes(net, monkeypatch
         np.testing.assert_allclose(result.of("gradient", "cosine")[0, :, trial], expected, atol=1e-12)
 
 
-def test_results_do_not_depend_on_how_many_images_are_worked_on_at_once(net, monkeypatch):
-    x = images(5, SHAPE)
-    options = {"methods": METHODS, "metrics": ("ssim", "spearman"), "keep_maps": 4, "trials": 2, "seed": 7}
-    whole = sanity_check(net, x, **options)
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
-    parts = sanity_check(net, x, **options)
-    np.testing.assert_allclose(parts.scores, whole.scores, atol=1e-12)
-    np.testing.assert_array_equal(parts.constant, whole.constant)
-    for image, maps in whole.maps.items():
-        for method, values in maps.items():
-            np.testing.assert_allclose(parts.maps[image][method], values, rtol=1e-5, atol=1e-9)
+def test_results_do_not_depend_on_which_images_are_worked_on_at_once(net):
+    x = images(SEVERAL_BLOCKS, SHAPE)
+    options = {"methods": METHODS, "metrics": ("ssim", "spearman"), "trials": 2, "seed": 7}
+    whole = sanity_check(net, x, keep_maps=SEVERAL_BLOCKS, **options)
+    for part in (slice(0, 5), slice(5, SEVERAL_BLOCKS)):
+        names = whole.image_names[part]
+        found = sanity_check(net, x[part], image_names=names, keep_maps=SEVERAL_BLOCKS, **options)
+        np.testing.assert_allclose(found.scores, whole.scores[:, :, :, part], atol=1e-12)
+        np.testing.assert_array_equal(found.constant, whole.constant[:, :, part])
+        for image in names:
+            for method, values in whole.maps[image].items():
+                np.testing.assert_allclose(found.maps[image][method], values, rtol=1e-5, atol=1e-9)
 
 
-def test_a_block_gives_the_same_scores_wherever_a_run_is_resumed(net, monkeypatch):
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
-    x, targets = images(6, SHAPE), torch.tensor([0, 1, 2, 3, 0, 1])
+def test_a_block_gives_the_same_scores_wherever_a_run_is_resumed(net):
+    x, targets = images(SEVERAL_BLOCKS, SHAPE), torch.arange(SEVERAL_BLOCKS) % 4
     options = {"methods": METHODS, "metrics": ("spearman",), "randomizer": randomizer(net, Reset()), "seed": 7}
     whole = sanity_check(net, x, targets, **options)
-    rest = sanity_check(net, x[4:], targets[4:], **options)
-    np.testing.assert_array_equal(rest.scores, whole.scores[..., 4:, :])
+    second = slice(sanity.IMAGES_AT_ONCE, None)
+    rest = sanity_check(net, x[second], targets[second], **options)
+    np.testing.assert_array_equal(rest.scores, whole.scores[..., second, :])
 
 
 def test_blocks_are_a_matter_of_the_maps_sizes_alone():
@@ -215,19 +216,19 @@ def test_the_noise_ceiling_is_the_trained_model_against_itself_under_the_next_se
     assert np.isnan(np.delete(result.ceiling, row, axis=0)).all()
 
 
-def test_progress_reaches_its_total(net, monkeypatch):
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
+def test_progress_reaches_its_total(net):
     seen = []
     sanity_check(
         net,
-        images(3, SHAPE),
+        images(SEVERAL_BLOCKS, SHAPE),
         methods={"smoothgrad": SmoothGrad(samples=3)},
         metrics=("pearson",),
         progress=lambda done, total, what: seen.append((done, total, what)),
     )
-    assert {total for _, total, _ in seen} == {3 * 3 * 6}  # the trained model under two seeds and four stages
+    every = SEVERAL_BLOCKS * 3 * 6  # three samples; the trained model under two seeds and four stages
+    assert {total for _, total, _ in seen} == {every}
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
-    assert seen[-1][:2] == (54, 54)
+    assert seen[-1][:2] == (every, every)
     assert seen[-1][2] == "randomized models"
 
 

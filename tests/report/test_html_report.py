@@ -375,14 +375,12 @@ def test_a_reproduction_shows_its_scorecard_and_figures(tmp_path):
     assert len([a for a in document.all("img") if a["src"].startswith("data:image/webp")]) == 3
 
 
-def test_all_figures_are_on_the_page_however_many(tmp_path, monkeypatch):
+def test_all_figures_are_on_the_page_however_many(tmp_path):
     folder = reproduction_folder(tmp_path / "run")
-    monkeypatch.setattr(reproduction, "WIDTHS", (200, 50))
-    whole = Document(page_of(folder)).all("img")
-    monkeypatch.setattr(reproduction, "FIGURES_BUDGET", 10)
-    small = Document(page_of(folder)).all("img")
-    assert [int(one["width"]) for one in whole] == [200] * 3
-    assert [int(one["width"]) for one in small] == [50] * 3
+    for budget, width in ((10**6, 200), (10, 50)):
+        figures, unreadable = reproduction._figures(folder, budget, widths=(200, 50))
+        assert [shown for _, (_, shown, _) in figures] == [width] * 3
+        assert unreadable == []
 
 
 def test_a_figure_outside_the_folder_or_that_is_none_is_not_shown(tmp_path):

@@ -14,12 +14,13 @@ import tiny_mlp
 import torch
 
 from probatum import cli
-from probatum.experiments import sanity
+from probatum.experiments.build.data import load_images
+from probatum.models import model_spec
 from probatum.runs.cells import CellStore
 from probatum.terminal import commands
 
 ARGUMENTS = [
-    *("check", "--model", "mlp", "--train-images", "50", "--images", "5", "--samples", "2", "--trials", "2"),
+    *("check", "--model", "mlp", "--train-images", "50", "--images", "33", "--samples", "2", "--trials", "2"),
     *("--methods", "gradient,smoothgrad,edge-detector", "--metrics", "cosine", "--keep-maps", "3"),
     *("--device", "cpu"),
 ]
@@ -68,7 +69,7 @@ def run(places: list[Path], name: str, options: list[str], dying: int | None = N
 def main(root: Path, weights: str) -> None:
     tiny_mlp.use()
     torch.set_num_threads(1)
-    sanity.IMAGES_AT_ONCE = 2
+    load_images("digits", model_spec("mlp"), 33, None, 0)  # rendered once, for all that are forked
     options = ["--weights", weights, "--out"]
     run([root], "whole", [*options, "whole"])
     run([root] * 2, "two", [*options, "two"])

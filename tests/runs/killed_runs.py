@@ -12,21 +12,23 @@ from pathlib import Path
 import tiny_mlp
 import torch
 
-from probatum.experiments import CheckConfig, run_check, sanity
+from probatum.experiments import CheckConfig, run_check
+from probatum.experiments.build.data import load_images
+from probatum.models import model_spec
 from probatum.storage import write_whole
 
 CONFIG = CheckConfig(
     model="mlp",
     weights=sys.argv[4],
     train_images=50,
-    images=5,
+    images=33,  # 3 blocks
     methods=("gradient", "smoothgrad", "edge-detector"),
     metrics=("cosine",),
     trials=2,
     samples=2,
     keep_maps=3,
     device="cpu",
-    memory_budget="100 KiB",  # of three rows: where chunks end depends on what a row was measured to need
+    memory_budget="400 KiB",  # of a dozen rows: where chunks end depends on what a row was measured to need
 )
 KILLS = 3  # of one run, before it may finish
 
@@ -59,7 +61,7 @@ def child(folder: Path, point: int | None = None) -> int:
 def main(root: Path, points: int, seed: int) -> None:
     tiny_mlp.use()
     torch.set_num_threads(1)
-    sanity.IMAGES_AT_ONCE = 2
+    load_images(CONFIG.data, model_spec(CONFIG.model), CONFIG.images, None, CONFIG.seed)  # once, for all children
     generator, killed = random.Random(seed), 0
     assert child(root / "whole") == 0
     for number in range(points):

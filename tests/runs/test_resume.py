@@ -27,7 +27,7 @@ from probatum.terminal import commands
 CONFIG = CheckConfig(
     model="mlp",
     weights="none",
-    images=5,
+    images=33,  # 3 blocks, and so 9 cells
     methods=("gradient", "smoothgrad", "edge-detector"),
     metrics=("cosine",),
     trials=2,
@@ -36,14 +36,13 @@ CONFIG = CheckConfig(
     device="cpu",
 )
 COMMAND = [
-    *("check", "--model", "mlp", "--weights", "none", "--images", "5", "--samples", "2", "--trials", "2"),
+    *("check", "--model", "mlp", "--weights", "none", "--images", "33", "--samples", "2", "--trials", "2"),
     *("--methods", "gradient,smoothgrad,edge-detector", "--metrics", "cosine", "--device", "cpu"),
 ]
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)  # 3 blocks, and so 9 cells
     for name, value in tiny_mlp.PLACES.items():
         monkeypatch.setattr(building, name, value)
 
@@ -186,7 +185,7 @@ def test_a_run_of_which_nothing_was_computed_gives_way_to_a_corrected_command(tm
         patch.setattr("probatum.runs.resume._take_back", lambda *_: None)  # no time for it
         with pytest.raises(SystemExit):
             run_check(CONFIG, tmp_path / "run")
-    assert requested(tmp_path / "run")["config"]["images"] == 5
+    assert requested(tmp_path / "run")["config"]["images"] == 33
     run_check(replace(CONFIG, images=3), tmp_path / "run")
     assert len(read_run(tmp_path / "run").result.image_names) == 3
 

@@ -18,7 +18,8 @@ from probatum.randomization import Randomizer, Reset, automatic_stages
 from probatum.runs.cells import CellStore
 from probatum.runs.fingerprint import fingerprint
 
-IMAGES = torch.linspace(-1, 1, 3 * 2 * 8 * 8, dtype=torch.float64).reshape(3, 2, 8, 8)
+COUNT = sanity.IMAGES_AT_ONCE + 2  # of the images of a check: two blocks
+IMAGES = torch.linspace(-1, 1, COUNT * 2 * 8 * 8, dtype=torch.float64).reshape(COUNT, 2, 8, 8)
 
 
 def randomizer(net, seed=0):
@@ -33,12 +34,11 @@ def check(net, cells=None, **changes):
 
 def scores(net, cells=None, **changes):
     options = {"methods": {"gradient": Gradient()}, "randomizer": randomizer(net), "trials": 2}
-    return quality_scores(net, IMAGES, **options | changes, cells=cells)
+    return quality_scores(net, IMAGES[:3], **options | changes, cells=cells)
 
 
 @pytest.fixture
-def net(monkeypatch):
-    monkeypatch.setattr(sanity, "IMAGES_AT_ONCE", 2)
+def net():
     return seeded(ConvNet)
 
 
@@ -102,7 +102,7 @@ def test_kept_maps_come_back_from_the_store(net, tmp_path):
         {"precision": "float32"},
         {"on_nan": "record"},
         {"memory_budget": "1 GiB"},
-        {"targets": torch.tensor([0, 1, 2])},
+        {"targets": torch.arange(COUNT) % 3},
     ],
     ids=lambda changes: next(iter(changes)),
 )

@@ -131,15 +131,17 @@ def _number(covers: dict[str, str], part: str) -> str:
     return next((number for number, pattern in covers.items() if fnmatchcase(part, pattern)), "")
 
 
-def _figures(folder: Path) -> tuple[list[tuple[Path, tuple[DataURI, int, int]]], list[str]]:
+def _figures(
+    folder: Path, budget: int = FIGURES_BUDGET, widths: tuple[int, int] = WIDTHS
+) -> tuple[list[tuple[Path, tuple[DataURI, int, int]]], list[str]]:
     """All figures of a folder, small enough that the page stays small, and the names of those that cannot be read."""
     place = (folder / "figures").resolve()
     files = sorted(place.glob("*.png")) if place.is_dir() else []
     files = [path for path in files if path.resolve().parent == place]  # no link to somewhere else
-    found = {path: stored_figure(path, WIDTHS[0]) for path in files}
+    found = {path: stored_figure(path, widths[0]) for path in files}
     size = sum(len(picture[0]) for picture in found.values() if picture is not None)
-    if size > FIGURES_BUDGET:
-        width = max(WIDTHS[1], int(WIDTHS[0] * math.sqrt(FIGURES_BUDGET / size)))
+    if size > budget:
+        width = max(widths[1], int(widths[0] * math.sqrt(budget / size)))
         found = {path: picture and stored_figure(path, width) for path, picture in found.items()}
     readable = [(path, picture) for path, picture in found.items() if picture is not None]
     return readable, [path.name for path, picture in found.items() if picture is None]
