@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from scipy.special import ndtri
 
 from probatum.errors import InvalidInput
@@ -120,9 +120,9 @@ def measure(what: str, scores: Float[np.ndarray, "..."], *units: str) -> Mean:
 
 
 def ratio(what: str, scores: Float[np.ndarray, "..."], base: Float[np.ndarray, "..."], *units: str) -> Mean:
-    """Geometric mean of scores / base with its interval; a pair takes part where both are above 0."""
+    """Geometric mean of scores / base with its interval; a pair takes part where both are finite and above 0."""
     scores, base = np.broadcast_arrays(scores, base)
-    pairs = (scores > 0) & (base > 0)  # False for NaN
+    pairs = (scores > 0) & (base > 0) & np.isfinite(scores) & np.isfinite(base)
     logarithms = np.log(np.where(pairs, scores, np.nan)) - np.log(np.where(pairs, base, np.nan))
     found = measure(what, logarithms, *units)
     value, low, high = (float(np.exp(number)) for number in (found.value, found.low, found.high))
@@ -135,6 +135,37 @@ def proportion(what: str, share: float, count: int, unit: str = "test image") ->
     center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * float(np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)))
     return Mean(what, share, center - half, center + half, {unit: count}, {unit: count})
+
+
+def lowest(means: Iterable[Mean]) -> Mean:
+    """The mean, of several stages say, whose interval reaches lowest; one that is undefined comes first."""
+    return min(means, key=lambda mean: np.nan_to_num(mean.low, nan=-np.inf))
+
+
+def highest(means: Iterable[Mean]) -> Mean:
+    """The mean whose interval reaches highest; one that is undefined comes first."""
+    return max(means, key=lambda mean: np.nan_to_num(mean.high, nan=np.inf))
+
+
+def mean_over(scores: Float[np.ndarray, "..."], *axes: int) -> Float[np.ndarray, "..."]:
+    """The mean of the live scores over some axes; NaN where none is live."""
+    count = np.isfinite(scores).sum(axis=axes)
+    means: Float[np.ndarray, ...] = np.where(count > 0, np.nansum(scores, axis=axes) / np.maximum(count, 1), np.nan)
+    return means
+
+
+def live(
+    scores: Float[np.ndarray, "..."], constant: Shaped[np.ndarray, "..."], axis: int = 1
+) -> Float[np.ndarray, "..."]:
+    """Stored scores, NaN where a map is constant.
+
+    Args:
+        scores: with an axis for the metrics.
+        constant: not 0 where one of two maps is constant; without that axis.
+        axis: of the metrics.
+    """
+    found: Float[np.ndarray, ...] = np.where(np.expand_dims(constant, axis) > 0, np.nan, scores)
+    return found
 
 
 def paired(*tables: Float[np.ndarray, "..."]) -> list[Float[np.ndarray, "..."]]:
@@ -165,6 +196,8 @@ class Outcome:
         rule: in words.
         what: the number is of.
         reason: why the rule is missed or cannot decide, in words.
+        notes: further numbers that a reader wants to see, in words.
+        own_setting: True if the number is of the paper's own setting, whatever the experiment replaced.
     """
 
     verdict: Verdict
@@ -172,6 +205,12 @@ class Outcome:
     rule: str
     what: str = ""
     reason: str = ""
+    notes: tuple[str, ...] = ()
+    own_setting: bool = False
+
+    def noting(self, *notes: str) -> "Outcome":
+        """The outcome with further notes; empty ones are left out."""
+        return replace(self, notes=(*self.notes, *filter(None, notes)))
 
     @property
     def why(self) -> str:
@@ -200,9 +239,9 @@ def between(mean: Mean, low: float, high: float) -> Outcome:
     return _judged(mean, rule, mean.low > low and mean.high < high, outside, low, high)
 
 
-def fact(holds: bool | np.bool_, ours: str, rule: str) -> Outcome:
-    """A number that no sample varies, such as the number of layers."""
-    return Outcome(verdict(holds), ours, rule)
+def fact(holds: bool | np.bool_, ours: str, rule: str, *, own_setting: bool = False) -> Outcome:
+    """A number that no sample varies, such as the number of layers; see `Outcome`."""
+    return Outcome(verdict(holds), ours, rule, own_setting=own_setting)
 
 
 def ordered(scores: Mapping[str, Float[np.ndarray, "..."]], *units: str) -> Outcome:

@@ -57,8 +57,11 @@ def conclude(claim: Claim, outcome: Outcome, setting: Setting = Setting(), *note
         setting: of the experiment.
         notes: added to the reason, such as the number of constant maps.
     """
+    if outcome.own_setting:
+        setting = Setting()
     lacking = [f"the claim is about {one}, but {setting.lacks[one]}" for one in claim.about if one in setting.lacks]
     smaller = [f"{setting.smaller[one]} instead of {one}" for one in claim.about if one in setting.smaller]
+    notes = (*outcome.notes, *notes)
     said = f"judged on {', '.join(setting.stand_ins)}" if setting.stand_ins else ""
     if lacking:
         return Finding(claim, outcome.ours, NOT_COMPARABLE, joined(*lacking, _would_be(outcome), said, *notes))

@@ -12,10 +12,10 @@ from probatum.data import IMAGENET, MNIST_RGB_64, Preprocessing
 from probatum.data.confounded import confounded_digits
 from probatum.errors import InvalidInput
 from probatum.models import EpochRecord, TrainingConfig, TrainingReport, load_model, model_spec
-from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction
+from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction, subjects
 from probatum.reproductions.base import Context, read_facts, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.setting import PRETRAINED, Setting
-from probatum.reproductions.shin2021 import PAPER, bias, cascade, label_findings, labels, pictures, setting, subjects
+from probatum.reproductions.shin2021 import PAPER, bias, cascade, labels, pictures, setting
 
 ONE_EPOCH = TrainingConfig(1, 10, 1e-3, "sgd", monitor="train", target_accuracy=0.95)
 
@@ -116,19 +116,19 @@ def test_networks_of_one_start_differ_in_labels_alone(tiny, monkeypatch):
         record = EpochRecord(1, 0.0, 0.0, 0.0)
         return TrainingReport((record,), record, None)
 
-    monkeypatch.setattr(labels, "train_once", not_trained)
-    train_set, test_set = labels.digits(context(), labels.SIZES["quick"])
+    monkeypatch.setattr("probatum.reproductions.digits.train_once", not_trained)
+    data = labels.digits(context(), labels.SIZES["quick"])
     for key in labels.MODELS:  # true and permuted labels in turn
-        labels.trained(context(), "vgg11", key, labels.SIZES["quick"], train_set, test_set)
+        labels.network(context(), "vgg11", key, labels.SIZES["quick"], data)
     first = [model.features[0].weight for model, _, _ in seen]
     assert torch.equal(first[0], first[1])
     assert torch.equal(first[2], first[3])
     assert not torch.equal(first[0], first[2])
     given = [each for _, each, _ in seen]
-    assert torch.equal(given[0], train_set.labels)
+    assert torch.equal(given[0], data.train.labels)
     assert torch.equal(given[1], given[3])
     assert not torch.equal(given[0], given[1])
-    assert torch.equal(given[1].bincount(minlength=10), train_set.labels.bincount(minlength=10))
+    assert torch.equal(given[1].bincount(minlength=10), data.train.labels.bincount(minlength=10))
     assert [recipe.seed for *_, recipe in seen] == [0, 0, 1, 1, 2, 2]
 
 
@@ -186,16 +186,17 @@ def test_figure_1_needs_a_network(tmp_path):
 
 def test_the_halves_of_a_joined_image_belong_to_their_photographs(tiny, photographs):
     config = {"photographs": str(photographs), "model": "squeezenet1_0", "weights": "none"}
-    (subject,) = subjects.photograph_subjects(context(**config), 4)
-    targets, joined, (left, right) = pictures._joined(context(**config), subject)
+    (subject,) = setting.photograph_subjects(context(**config), 4)
+    pairs = pictures._joined(context(**config), subject)
     images = subject.data.images
-    assert targets.shape == (4,)
-    assert joined.shape == (2, 3, 64, 64)
-    assert torch.equal(joined[..., :32], images[0::2][..., 16:48])
-    assert torch.equal(joined[..., 32:], images[1::2][..., 16:48])
-    assert torch.equal(left, ~right)
-    assert left[..., :32].all()
-    assert right[..., 32:].all()
+    assert pairs.targets.shape == (4,)
+    assert pairs.images.shape == (2, 3, 64, 64)
+    assert torch.equal(pairs.images[..., :32], images[0::2][..., 16:48])
+    assert torch.equal(pairs.images[..., 32:], images[1::2][..., 16:48])
+    on_the_left = torch.zeros(2, 1, 64, 64)
+    on_the_left[..., :32] = 1
+    assert pairs.share(0, on_the_left).tolist() == [1, 1]
+    assert pairs.share(1, on_the_left).tolist() == [0, 0]
 
 
 def test_the_grid_of_samples_and_noise(tiny, tmp_path):
@@ -247,8 +248,8 @@ def test_a_network_of_two_classes_begins_with_given_weights(tmp_path):
 
 def test_broccoli_comes_first_and_the_others_are_spread(photographs):
     given = context(photographs=str(photographs))
-    assert [path.stem for path in subjects._photographs(given, 3)] == ["n07714990_broccoli", "a", "c"]
-    assert len(subjects._photographs(given, 20)) == 5
+    assert [path.stem for path in setting.photographs(given, 3)] == ["n07714990_broccoli", "a", "c"]
+    assert len(setting.photographs(given, 20)) == 5
 
 
 @pytest.mark.parametrize(
@@ -261,12 +262,12 @@ def test_broccoli_comes_first_and_the_others_are_spread(photographs):
 )
 def test_missing_photographs_are_named(options, message):
     with pytest.raises(InvalidInput, match=message):
-        subjects.photograph_subjects(context(**options), 3)
+        setting.photograph_subjects(context(**options), 3)
 
 
 def test_a_network_without_photographs_is_refused(photographs):
     with pytest.raises(InvalidInput, match="basic CNN takes no photographs"):
-        subjects.photograph_subjects(context(model="basic_cnn", photographs=str(photographs)), 3)
+        setting.photograph_subjects(context(model="basic_cnn", photographs=str(photographs)), 3)
 
 
 # The rules of the verdicts
@@ -288,7 +289,7 @@ def write_labels(folder, smooth, cam, train=0.96, true=0.9, permuted=0.12, slow=
     runs = {key: own if key.startswith("true") else other for key in labels.MODELS}
     training = {"alexnet": runs, "vgg11": runs}
     write_facts(folder, data="MNIST", width=width, tested=10_000, agreement=0.1, training=training)
-    return verdicts(label_findings.judge_labels(folder))
+    return verdicts(labels.LABELS.judge(folder))
 
 
 def test_labels_as_in_the_paper(tmp_path):
@@ -330,7 +331,7 @@ def write_cascade(folder, curves):
         networks.append({"name": name, "title": name, "head": 2, "setting": Setting().to_json()})
     store_arrays(folder, **arrays)
     write_facts(folder, networks=networks)
-    return verdicts(cascade.judge(folder))
+    return verdicts(cascade.CASCADE.judge(folder))
 
 
 AS_IN_THE_PAPER = {
@@ -369,7 +370,7 @@ def test_constant_maps_are_left_out_and_too_few_others_decide_nothing(tmp_path):
     arrays = stored_arrays(tmp_path)
     arrays["alexnet-scores"][1, :, 3:, :2] = np.nan
     store_arrays(tmp_path, **arrays)
-    found = {finding.claim.name: finding for finding in cascade.judge(tmp_path)}
+    found = {finding.claim.name: finding for finding in cascade.CASCADE.judge(tmp_path)}
     assert "4 of 6 images" in found["towards-0-grad-cam"].ours
     assert found["towards-0-grad-cam"].verdict == "undecided"
     assert found["towards-0-smoothgrad"].verdict == "reproduced"
@@ -392,7 +393,7 @@ def write_bias(folder, accuracies=(0.55, 0.8), shares=((0.3, 0.1), (0.4, 0.1)), 
     store_arrays(folder, **arrays)
     networks = {name: {"validation": [validation] * 3} for name in bias.SHARES}
     write_facts(folder, networks=networks, setting=Setting().to_json())
-    return verdicts(bias.judge(folder))
+    return verdicts(bias.BIAS.judge(folder))
 
 
 @pytest.mark.parametrize(
@@ -444,7 +445,7 @@ def test_the_rules_of_the_grid(tmp_path, many, error, best, expected):
     inside = np.array([0.6, 0.6, best])[:, None, None] + np.stack([spread, spread[::-1]])  # noise, side, pair
     store_arrays(tmp_path, agreement=agreement, inside=inside)
     write_facts(tmp_path, noises=[0, 20, 32], samples=[1, 20], error=error, setting=Setting().to_json())
-    found = verdicts(pictures.judge_grid(tmp_path))
+    found = verdicts(pictures.FIGURE_2.judge(tmp_path))
     assert found == dict.fromkeys(("plain", "more-samples", "best-noise"), expected)
 
 

@@ -12,7 +12,7 @@ from probatum.errors import InvalidInput
 from probatum.experiments.run_folder import write_results
 from probatum.experiments.sanity import SanityResult
 from probatum.models import PAPER_MNIST, TrainingConfig, load_model, model_spec
-from probatum.reproductions import ReproductionConfig, get_paper, networks, redraw_reproduction, run_reproduction
+from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction, subjects
 from probatum.reproductions.base import Context, read_facts, store_arrays, write_facts
 from probatum.reproductions.setting import Setting
 from probatum.reproductions.wienecke2021 import PAPER, cascade, digits, failures, photographs
@@ -510,12 +510,12 @@ def test_the_papers_own_photographs_come_before_the_samples(tmp_path, folder_of_
     (data / "imagenet-demo").mkdir()
     (data / "imagenet-samples" / "a.png").rename(data / "imagenet-demo" / "ILSVRC2012_val_00032239.png")
     (data / "imagenet-samples" / "b.png").rename(data / "imagenet-samples" / "n02098105_terrier.png")
-    folders = networks.photograph_folders(context(data_dir=str(data)))
+    folders = subjects.photograph_folders(context(data_dir=str(data)))
     assert [folder.name for folder in folders] == ["imagenet-demo", "imagenet-samples"]
     chosen = photographs.choose(folders, small_spec("resnet18"), 1, photographs.BUCKET)
     assert chosen.image_names == ("ILSVRC2012_val_00032239.png",)
     with pytest.raises(InvalidInput, match="no folder of photographs"):
-        networks.photograph_folders(context(photographs=str(tmp_path / "nowhere")))
+        subjects.photograph_folders(context(photographs=str(tmp_path / "nowhere")))
 
 
 def test_a_network_of_digits_cannot_see_photographs():

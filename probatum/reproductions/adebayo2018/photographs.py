@@ -9,11 +9,11 @@ from probatum.data import ImageSet, Preprocessing, load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments.build import preprocessing_of
 from probatum.models import ModelSpec, load_model, model_spec
-from probatum.reproductions import networks
+from probatum.reproductions import subjects
 from probatum.reproductions.base import Context
 from probatum.reproductions.findings import joined
-from probatum.reproductions.networks import before_last_relu
 from probatum.reproductions.setting import PRETRAINED, Setting
+from probatum.reproductions.subjects import before_last_relu
 
 PAPER_NETWORK = "inception_v3"
 SHOWN_FIRST = {
@@ -96,4 +96,4 @@ def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
 def photograph_files(context: Context) -> list[Path]:
     """All given photographs, those of the paper's figures first and then by folder and name."""
     first = {name: place for place, name in enumerate(SHOWN_FIRST)}
-    return sorted(networks.photograph_files(context), key=lambda file: first.get(file.stem, len(first)))
+    return sorted(subjects.photograph_files(context), key=lambda file: first.get(file.stem, len(first)))

@@ -16,8 +16,8 @@ from probatum.reproductions.findings import joined
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
 from probatum.reproductions.kokhlikyan2021.digits_cnn import load_digits, trained_cnn
 from probatum.reproductions.kokhlikyan2021.judging import BATCH_NORM, SCALE
-from probatum.reproductions.networks import before_last_relu
 from probatum.reproductions.setting import PRETRAINED, Setting
+from probatum.reproductions.subjects import before_last_relu
 from probatum.runs.fingerprint import weights_hash
 
 INCEPTION_STAGES = (

@@ -1,18 +1,16 @@
 """Figure 7: maps that reveal a bias in the training images."""
 
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from probatum.attributions import attribute
 from probatum.data import DATASETS, IMAGENET, UNIT_RANGE, Preprocessing, load_dataset
 from probatum.data.confounded import PATCH, SIDE, ConfoundedDigits, confounded_digits
 from probatum.maps import get_reduction
@@ -21,11 +19,14 @@ from probatum.models import TrainingConfig, accuracy, load_model, model_spec, pr
 from probatum.models.shin import WideAlexNet
 from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.dots import dots_figure
-from probatum.reproductions.base import Claim, Context, Finding, read_facts, store_arrays, stored_arrays, write_facts
+from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
+from probatum.reproductions.digits import labels_of
 from probatum.reproductions.hatching import drawable
-from probatum.reproductions.rules import above, below, measure
-from probatum.reproductions.setting import Setting, conclude
+from probatum.reproductions.results import Claims, Results, experiment
+from probatum.reproductions.rules import Outcome, above, below, measure
+from probatum.reproductions.setting import Setting
 from probatum.reproductions.shin2021.setting import LAYERS, METHODS, SAMPLES, methods
+from probatum.reproductions.subjects import explain
 from probatum.runs.cache import train_once
 
 CLASSES = (1, 7)  # the digits of the two classes
@@ -106,17 +107,9 @@ def compute(context: Context, folder: Path) -> None:
         for turn in range(sizes.trainings):
             model, layer, title, found = _trained(context, digits, name, shares, turn)
             said = predict(model, images)
-            maps = attribute(
-                model,
-                images[explained].to(context.device),
-                said[explained].to(context.device),
-                methods(sizes.preprocessing, layer),
-                seed=seed,
-                memory_budget=context.config.memory_budget,
-                progress=partial(_report, context, f"maps of the {name} network"),
-            )
-            region = np.stack([region_share(maps[m].cpu(), regions).numpy() for m in METHODS])
-            runs.append((said.numpy(), region, found))
+            table, what = methods(sizes.preprocessing, layer), f"maps of the {name} network"
+            maps = explain(context, model, images[explained], said[explained], table, what)
+            runs.append((said.numpy(), np.stack([region_share(maps[m], regions).numpy() for m in METHODS]), found))
             if turn == 0:
                 first[name] = torch.stack([get_reduction("abs-normalized")(maps[m])[:, 0] for m in METHODS])
         arrays[f"{name}-said"] = np.stack([one for one, _, _ in runs])  # (training, image)
@@ -128,7 +121,7 @@ def compute(context: Context, folder: Path) -> None:
     # The paper shows an image that the biased network gets wrong and the balanced one right.
     biased, balanced = (arrays[f"{name}-said"][0, explained.numpy()] for name in SHARES)
     shown = int(np.argmax((biased == 1) & (balanced == 0)))
-    arrays |= {f"{name}-maps": maps[:, shown].cpu().numpy() for name, maps in first.items()}
+    arrays |= {f"{name}-maps": maps[:, shown].numpy() for name, maps in first.items()}
     store_arrays(
         folder,
         labels=broken.labels.numpy(),
@@ -177,7 +170,7 @@ def _trained(
         training_set.labels,
         valid_images,
         valid_set.labels,
-        TrainingConfig(**asdict(sizes.training) | {"seed": seed}),
+        replace(sizes.training, seed=seed),
         what=f"the {name} network, {turn + 1} of {sizes.trainings}",
         progress=context.progress,
     )
@@ -186,10 +179,6 @@ def _trained(
         "agree": [_agreement(training_set, label) for label in (0, 1)],
     }
     return model, layer, title, facts
-
-
-def _report(context: Context, what: str, done: int, total: int) -> None:
-    context.progress(done, total, what)
 
 
 def _source(context: Context) -> str:
@@ -203,11 +192,9 @@ def _digits(
     config = context.config
     enough = 12 * per_class + 100  # the rarest of ten classes has 9 % of MNIST
     pool = load_dataset(_source(context), split, enough, config.data_dir, config.seed, preprocessing=UNIT_RANGE)
-    assert pool.labels is not None, "digits have labels"
-    wanted = (pool.labels[:, None] == torch.tensor(CLASSES)).any(dim=1)
+    wanted = (labels_of(pool)[:, None] == torch.tensor(CLASSES)).any(dim=1)
     chosen = pool.subset(wanted.nonzero().flatten()).take_per_class(per_class)
-    assert chosen.labels is not None, "digits have labels"
-    return (chosen.images * 255).round().to(torch.uint8), (chosen.labels == CLASSES[1]).long()
+    return (chosen.images * 255).round().to(torch.uint8), (labels_of(chosen) == CLASSES[1]).long()
 
 
 def _network(context: Context, sizes: BiasSizes, seed: int) -> tuple[nn.Module, str | None, str]:
@@ -239,9 +226,24 @@ def _agreement(data: ConfoundedDigits, label: int) -> float:
     return float((data.textures[data.labels == label] == label).double().mean())
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+class Networks(Results):
+    """Predictions of the biased and the balanced networks, and shares of their maps on the confounder."""
+
+    def right(self, name: str) -> Float[np.ndarray, "training image"]:
+        """1 where a network is right on a test image of the class whose bond is broken."""
+        said, labels = self.arrays[f"{name}-said"], self.arrays["labels"]
+        right: Float[np.ndarray, "training image"] = (said == labels)[:, labels == 0].astype(float)
+        return right
+
+    def shares(self, name: str, method: str) -> Float[np.ndarray, "training image"]:
+        """The share of each map on the confounder; NaN for an empty map."""
+        found: Float[np.ndarray, "training image"] = self.arrays[f"{name}-shares"][:, list(METHODS).index(method)]
+        return found
+
+
+def draw(found: Networks) -> dict[str, Figure]:
     """Draw figure 7, one image under both networks, and the share of each map on the confounder."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
+    facts, arrays = found.facts, found.arrays
     protocol = (
         f"Preset {facts['preset']}: {CLASSES[0]} and {CLASSES[1]} of {facts['data']}, "
         f"{facts['train_images']} training images, stripes that agree with {SHARES['biased'][0]:.0%} and "
@@ -261,87 +263,89 @@ def draw(folder: Path) -> dict[str, Figure]:
         caption=f"Figure 7. {protocol} Maps: {get_reduction('abs-normalized').title}. The first test "
         "image that the biased network gets wrong and the balanced one right, or the first of all.",
     )
-    rows = {}
-    for row, method in enumerate(METHODS.values()):
-        rows[method] = {f"{name} network": bootstrap_interval(arrays[f"{name}-shares"][:, row].T) for name in SHARES}
+    empty = (
+        f"{int(np.isnan(found.shares(name, method)).sum())} of {title} ({name})"
+        for name in SHARES
+        for method, title in METHODS.items()
+    )
     shares = dots_figure(
-        rows,
+        {
+            title: {f"{name} network": bootstrap_interval(found.shares(name, method).T) for name in SHARES}
+            for method, title in METHODS.items()
+        },
         axis_title="share of the map on the confounder",
         limits=(0.0, 1.0),
         reference=(AREA, "share of the image's area"),
         caption=f"{protocol} Means over {len(arrays['biased-shares'])} trainings and {len(arrays['explained'])} test "
-        f"images of the class {CLASSES[0]} with 95 % bootstrap intervals; empty maps, left out: {_empty(arrays)}.",
+        f"images of the class {CLASSES[0]} with 95 % bootstrap intervals; empty maps, left out: {', '.join(empty)}.",
     )
     return {"": maps, "shares": shares}
 
 
-def _empty(arrays: dict[str, np.ndarray]) -> str:
-    """Report the number of empty maps."""
-    counts = [
-        f"{int(np.isnan(arrays[f'{name}-shares'][:, row]).sum())} of {method} ({name})"
-        for name in SHARES
-        for row, method in enumerate(METHODS.values())
-    ]
-    return ", ".join(counts)
+UNITS = ("training", "image")
+claims = Claims(Networks, "Section 4.3")
 
 
-VALIDATION = Claim(
+@claims(
     "validation",
-    "Section 4.3",
     "The biased network does well on images biased like its training.",
     "a good validation accuracy",
 )
-FAILS = Claim(
+def _validation(found: Networks) -> Outcome:
+    reached = np.array(found.facts["networks"]["biased"]["validation"])
+    return above(measure("validation accuracy", reached, "training"), 0.85)
+
+
+@claims(
     "broken-bond-biased",
-    "Section 4.3",
     "On test images of one class that break the bond, the biased network fails.",
     "accuracy 0.56",
 )
-REPAIRED = Claim(
+def _fails(found: Networks) -> Outcome:
+    return below(measure("accuracy", found.right("biased"), *UNITS), 0.7)
+
+
+@claims(
     "broken-bond",
-    "Section 4.3",
     "On these images the balanced network is better than the biased one.",
     "accuracy 0.56, then 0.81",
     role="main result",
 )
-POINTS_AT = {
-    method: Claim(
-        f"{method}-bias",
-        "Figure 7",
-        f"{title} of the biased network points at the confounder.",
-        "seen by eye",
-    )
-    for method, title in METHODS.items()
-}
-TURNS = {
-    method: Claim(
-        f"{method}-unbiased",
-        "Figure 7",
-        f"{title} of the balanced network points at the confounder less than that of the biased one.",
-        "seen by eye",
-    )
-    for method, title in METHODS.items()
-}
-UNITS = ("training", "image")
+def _repaired(found: Networks) -> Outcome:
+    gain = found.right("balanced") - found.right("biased")
+    return above(measure("accuracy, balanced less biased", gain, *UNITS), 0.0)
 
 
-def judge(folder: Path) -> list[Finding]:
-    """Judges the claims of section 4.3."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
-    setting = Setting.from_json(facts["setting"])
-    one = arrays["labels"] == 0
-    right = {name: (arrays[f"{name}-said"] == arrays["labels"])[:, one].astype(float) for name in SHARES}
-    gain = measure("accuracy, balanced less biased", right["balanced"] - right["biased"], *UNITS)
-    valid = measure("validation accuracy", np.array(facts["networks"]["biased"]["validation"]), "training")
-    findings = [
-        conclude(VALIDATION, above(valid, 0.85), setting),
-        conclude(FAILS, below(measure("accuracy", right["biased"], *UNITS), 0.7), setting),
-        conclude(REPAIRED, above(gain, 0.0), setting),
-    ]
-    for row, method in enumerate(METHODS):
-        biased, balanced = (arrays[f"{name}-shares"][:, row] for name in SHARES)
-        share = measure(f"share on the confounder, whose area is {AREA:.2f},", biased, *UNITS)
-        less = measure("share on the confounder, biased less balanced", biased - balanced, *UNITS)
-        findings.append(conclude(POINTS_AT[method], above(share, AREA), setting))
-        findings.append(conclude(TURNS[method], above(less, 0.0), setting))
-    return findings
+@claims.each(
+    METHODS,
+    "{key}-bias",
+    "{title} of the biased network points at the confounder.",
+    "seen by eye",
+    where="Figure 7",
+)
+def _points(method: str, found: Networks) -> Outcome:
+    what = f"share on the confounder, whose area is {AREA:.2f},"
+    return above(measure(what, found.shares("biased", method), *UNITS), AREA)
+
+
+@claims.each(
+    METHODS,
+    "{key}-unbiased",
+    "{title} of the balanced network points at the confounder less than that of the biased one.",
+    "seen by eye",
+    where="Figure 7",
+)
+def _turns(method: str, found: Networks) -> Outcome:
+    less = found.shares("biased", method) - found.shares("balanced", method)
+    return above(measure("share on the confounder, biased less balanced", less, *UNITS), 0.0)
+
+
+BIAS = experiment(
+    "figure7",
+    "Maps that reveal a bias",
+    compute,
+    draw,
+    claims,
+    covers={"Figure 7": "*"},
+    inputs=Inputs(data=("MNIST",), networks=("alexnet",)),
+)

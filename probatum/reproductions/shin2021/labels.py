@@ -1,25 +1,30 @@
 """Figures 3 and 4: maps of networks trained on true and permuted labels of 200 digits."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from probatum.attributions import Method, attribute
-from probatum.data import DATASETS, MNIST_RGB_64, ImageSet, load_dataset
+from probatum.data import MNIST_RGB_64
 from probatum.maps import get_reduction
-from probatum.metrics import is_constant
 from probatum.models import TrainingConfig, TrainingReport, accuracy
+from probatum.models.stages import STAGES
 from probatum.randomization import permute_labels
 from probatum.report import Interval, grid_figure
 from probatum.report.dots import dots_figure
-from probatum.reproductions.base import Context, read_facts, store_arrays, stored_arrays, write_facts
+from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
+from probatum.reproductions.digits import MNIST, Digits, digits_setting, labels_of, load_digits, similarity, trained
 from probatum.reproductions.hatching import drawable
+from probatum.reproductions.results import Claims, Results, experiment
+from probatum.reproductions.rules import Outcome, above, between, fact, measure
+from probatum.reproductions.setting import Setting
 from probatum.reproductions.shin2021.setting import (
+    IMAGES,
     LAYERS,
     METHODS,
     METRICS,
@@ -29,7 +34,7 @@ from probatum.reproductions.shin2021.setting import (
     methods,
     percentile_range,
 )
-from probatum.runs.cache import train_once
+from probatum.reproductions.subjects import Subject, explain
 
 SHOWN = 7  # the class of Figure 3
 
@@ -97,182 +102,311 @@ whose appendix has one seed: both networks begin with the same weights. The othe
 the first weights do."""
 
 
-def digits(context: Context, sizes: LabelSizes) -> tuple[ImageSet, ImageSet]:
+def digits(context: Context, sizes: LabelSizes) -> Digits:
     """Training and test digits, MNIST where it is, as appendix B.5 prepares them."""
-    name = "mnist" if context.data_folder("MNIST") else "digits"
-    config = context.config
-
-    def load(split: str, count: int) -> ImageSet:
-        return load_dataset(name, split, count, config.data_dir, config.seed, preprocessing=MNIST_RGB_64)
-
-    return load("train", sizes.train_images), load("test", max(sizes.tested, sizes.explained))
+    return load_digits(context, sizes.train_images, max(sizes.tested, sizes.explained), MNIST_RGB_64)
 
 
-def trained(
-    context: Context, network: str, key: str, sizes: LabelSizes, train_set: ImageSet, test_set: ImageSet
-) -> tuple[nn.Module, TrainingReport]:
+def network(context: Context, name: str, key: str, sizes: LabelSizes, data: Digits) -> tuple[nn.Module, TrainingReport]:
     """Trains one of `MODELS` on the context's device."""
     labels, again = MODELS[key]
     seed = context.config.seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + again)
-        model = NETWORKS[network](10, sizes.width).to(context.device)
-    known = labels_of(train_set)
-    report = train_once(
-        model,
-        train_set.images,
-        permute_labels(known, seed).labels if key.startswith("permuted") else known,
-        test_set.images,
-        labels_of(test_set),
-        TrainingConfig(**asdict(sizes.training[network]) | {"seed": seed + again}),
-        what=f"{TITLES[network]} on {labels}",
-        progress=context.progress,
+        model = NETWORKS[name](10, sizes.width).to(context.device)
+    known = labels_of(data.train)
+    if key.startswith("permuted"):
+        known = permute_labels(known, seed).labels
+    config = replace(sizes.training[name], seed=seed + again)
+    return model, trained(context, model, data, config, f"{TITLES[name]} on {labels}", known)
+
+
+def digit_subjects(context: Context, count: int) -> list[Subject]:
+    """The networks of Figure 4 trained on true labels, with test digits, in the place of pretrained networks."""
+    sizes = context.pick(SIZES)
+    data = digits(context, sizes)
+    stand_in = (
+        f"AlexNet and VGG-11 of appendix B at {sizes.width:g} of the printed widths, trained on {sizes.train_images} "
+        f"images of {data.title}, instead of pretrained networks, and test digits instead of photographs"
     )
-    return model, report
-
-
-def labels_of(data: ImageSet) -> Tensor:
-    """The labels of a set that has them."""
-    assert data.labels is not None, f"{data.name} has no labels"
-    return data.labels
+    missing = "small networks were trained on digits: give --model, --weights and --photographs or --data-dir"
+    return [
+        Subject(
+            name=name,
+            title=TITLES[name],
+            model=network(context, name, "true-0", sizes, data)[0],
+            data=replace(data.test.subset(range(count)), name=data.title),
+            setting=Setting((stand_in,), dict.fromkeys(IMAGES, missing)),
+            stages=STAGES[name],
+            layer=LAYERS[name],
+            class_names=data.test.class_names,
+        )
+        for name in NETWORKS
+    ]
 
 
 def compute(context: Context, folder: Path) -> None:
-    """Trains four networks of each kind and correlates their maps."""
+    """Trains six networks of each kind and correlates their maps."""
     sizes = context.pick(SIZES)
-    train_set, test_set = digits(context, sizes)
-    labels = labels_of(test_set)
-    chosen = test_set.subset(range(sizes.explained))
+    data = digits(context, sizes)
+    chosen = data.test.subset(range(sizes.explained))
     shown = int((labels_of(chosen) == SHOWN).nonzero()[0])
-    scores = np.empty((len(METRICS), len(NETWORKS), len(COMPARED), TRAININGS, len(METHODS), sizes.explained))
-    ceiling = np.empty((len(METRICS), len(NETWORKS), sizes.explained))
-    drawn = np.empty((len(NETWORKS), len(MODELS), len(METHODS), *chosen.images.shape[2:]), dtype=np.float32)
-    networks = {}
-    for row, network in enumerate(NETWORKS):
+    training: dict[str, Any] = {}
+    scores, ceiling, drawn = [], [], []
+    for name in NETWORKS:
+        table = methods(MNIST_RGB_64, LAYERS[name])
         maps: dict[str, dict[str, Tensor]] = {}
-        training = {}
-        for column, key in enumerate(MODELS):
-            model, report = trained(context, network, key, sizes, train_set, test_set)
-            tested = accuracy(model, test_set.images[: sizes.tested], labels[: sizes.tested])
-            training[key] = {"epochs": len(report.history), "train": report.best_accuracy, "test": tested}
-            table = methods(MNIST_RGB_64, LAYERS[network])
-            maps[key] = _explained(context, model, chosen, table, f"{TITLES[network]}, {MODELS[key][0]}")
+        training[name] = {}
+        for key in MODELS:
+            model, report = network(context, name, key, sizes, data)
+            tested = accuracy(model, data.test.images[: sizes.tested], labels_of(data.test)[: sizes.tested])
+            training[name][key] = {"epochs": len(report.history), "train": report.best_accuracy, "test": tested}
+            what = f"{TITLES[name]}, {MODELS[key][0]}"
+            maps[key] = explain(context, model, chosen.images, labels_of(chosen), table, what)
             if key == "true-0":
                 smooth = {"smoothgrad": table["smoothgrad"]}
-                again = _explained(context, model, chosen, smooth, f"{TITLES[network]}, noise ceiling", seed=1)
-                for index, metric in enumerate(METRICS):
-                    ceiling[index, row] = _correlate(metric, maps[key]["smoothgrad"], again["smoothgrad"])
-            for method, name in enumerate(METHODS):
-                drawn[row, column, method] = get_reduction("abs-normalized")(maps[key][name][shown : shown + 1])[0, 0]
-        for column, (kind, later) in enumerate(COMPARED.values()):
-            for turn in range(TRAININGS):
-                true, other = maps[f"true-{turn}"], maps[f"{kind}-{(turn + later) % TRAININGS}"]
-                for method, name in enumerate(METHODS):
-                    for index, metric in enumerate(METRICS):
-                        scores[index, row, column, turn, method] = _correlate(metric, true[name], other[name])
-        networks[network] = training
-    store_arrays(folder, scores=scores, ceiling=ceiling, maps=drawn, picture=chosen.pictures()[shown].numpy())
+                again = explain(context, model, chosen.images, labels_of(chosen), smooth, what, again=1)
+                ceiling.append(similarity(maps[key], again, METRICS)[0])
+        scores.append(
+            [
+                [
+                    similarity(maps[f"true-{turn}"], maps[f"{kind}-{(turn + later) % TRAININGS}"], METRICS)
+                    for turn in range(TRAININGS)
+                ]
+                for kind, later in COMPARED.values()
+            ]
+        )
+        reduce = get_reduction("abs-normalized")
+        drawn.append([[reduce(found[m][shown : shown + 1])[0, 0].numpy() for m in METHODS] for found in maps.values()])
+    store_arrays(
+        folder,
+        # (network, comparison, training, method, metric, image), and the metric in front of all
+        scores=np.moveaxis(np.array(scores), 4, 0),
+        ceiling=np.moveaxis(np.array(ceiling), 1, 0),
+        maps=np.array(drawn),
+        picture=chosen.pictures()[shown].numpy(),
+    )
     write_facts(
         folder,
         preset=context.config.preset,
-        data=DATASETS[test_set.name].title,
-        used=f"AlexNet and VGG-11 of appendix B{_scale(sizes.width)} on {DATASETS[test_set.name].title}",
+        data=data.title,
+        used=f"AlexNet and VGG-11 of appendix B{_scale(sizes.width)} on {data.title}",
         seed=context.config.seed,
         width=sizes.width,
         train_images=sizes.train_images,
         tested=sizes.tested,
-        training=networks,
-        agreement=permute_labels(labels_of(train_set), context.config.seed).agreement,
+        training=training,
+        agreement=permute_labels(labels_of(data.train), context.config.seed).agreement,
         recipes={name: asdict(recipe) for name, recipe in sizes.training.items()},
     )
-
-
-def _explained(
-    context: Context, model: nn.Module, chosen: ImageSet, table: dict[str, Method], what: str, seed: int = 0
-) -> dict[str, Tensor]:
-    """The maps of the true classes, on the CPU."""
-    maps = attribute(
-        model,
-        chosen.images.to(context.device),
-        labels_of(chosen).to(context.device),
-        table,
-        seed=context.config.seed + seed,
-        memory_budget=context.config.memory_budget,
-        progress=lambda done, total: context.progress(done, total, what),
-    )
-    return {name: values.cpu() for name, values in maps.items()}
-
-
-def _correlate(metric: str, a: Tensor, b: Tensor) -> np.ndarray:
-    """The score of each pair of maps; NaN where one is constant."""
-    chosen = METRICS[metric]
-    reduce = get_reduction(chosen.reduction)
-    return torch.where(is_constant(a) | is_constant(b), torch.nan, chosen(reduce(a), reduce(b))).numpy()
 
 
 def _scale(width: float) -> str:
     return "" if width == 1 else f" at {width:g} of the printed widths"
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+class Trainings(Results):
+    """The trained networks and the correlations of their maps."""
+
+    @property
+    def setting(self) -> Setting:
+        """What replaced the paper's networks, training and data."""
+        width = self.facts["width"]
+        smaller = {} if width == 1 else {WIDTHS: f"{width:g} of them, trained with Adam"}
+        return digits_setting(self.facts["data"], smaller)
+
+    def scores(
+        self, network: str, method: str, metric: str = "magnitude", compared: int = 0
+    ) -> Float[np.ndarray, "training image"]:
+        """The correlations of a method between pairs of networks, by default the paper's of `COMPARED`."""
+        place = (list(METRICS).index(metric), list(NETWORKS).index(network), compared)
+        found: Float[np.ndarray, "training image"] = self.arrays["scores"][place][:, list(METHODS).index(method)]
+        return found
+
+    def reached(self, what: str, *kinds: str) -> tuple[list[float], str]:
+        """The numbers of epochs or accuracies of all networks of some kinds of labels, and these in words."""
+        numbers, words = [], []
+        for network, runs in self.facts["training"].items():
+            for kind in kinds:
+                own = [float(run[what]) for key, run in runs.items() if key.startswith(kind)]
+                numbers += own
+                words.append(f"{TITLES[network]}, {kind} labels: {', '.join(f'{value:.3g}' for value in own)}")
+        return numbers, "; ".join(words)
+
+    @property
+    def constants(self) -> str:
+        """How many pairs of each method have a constant map."""
+        missing = np.isnan(self.arrays["scores"][0])  # (network, comparison, training, method, image)
+        return ", ".join(
+            f"{title} {int(missing[..., m, :].sum())} of {missing[..., m, :].size} pairs"
+            for m, title in enumerate(METHODS.values())
+        )
+
+
+def draw(found: Trainings) -> dict[str, Figure]:
     """Figure 3, the maps of one digit, and Figure 4, the correlations over all of them."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
+    facts, arrays = found.facts, found.arrays
+    scale = _scale(facts["width"]) or " as printed"
+    protocol = (
+        f"Preset {facts['preset']}: AlexNet and VGG-11 of appendix B{scale}, {facts['train_images']} training images "
+        f"of {facts['data']}, seed {facts['seed']}; maps of the true class, SmoothGrad n = {SAMPLES}, σ = 20/255."
+    )
     pairs = [(n, m) for n in range(len(NETWORKS)) for m, key in enumerate(MODELS) if key.endswith("-0")]
-    names, keys = list(NETWORKS), list(MODELS)
+    titles, models = list(TITLES.values()), list(MODELS.values())
     maps = grid_figure(
         [drawable(arrays["maps"][n, m, method] for n, m in pairs) for method in range(len(METHODS))],
         list(METHODS.values()),
-        [f"{TITLES[names[n]]}, {MODELS[keys[m]][0]}" for n, m in pairs],
+        [f"{titles[n]}, {models[m][0]}" for n, m in pairs],
         image=np.clip(arrays["picture"][0], 0, 1),
         image_title=f"class {SHOWN}",
-        caption=f"Figure 3. {_protocol(facts)} Maps: {get_reduction('abs-normalized').title}.",
+        caption=f"Figure 3. {protocol} Maps: {get_reduction('abs-normalized').title}.",
     )
     dots = dots_figure(
-        _rows(arrays),
+        _rows(found),
         axis_title=METRICS["magnitude"].title,
         limits=(-1.0, 1.0),
         hollow=("SmoothGrad, signed values",),
         reference=(0.0, "unrelated maps"),
-        caption=f"Figure 4. {_protocol(facts)} Dots: mean over {TRAININGS} pairs of trainings and "
+        caption=f"Figure 4. {protocol} Dots: mean over {TRAININGS} pairs of trainings and "
         f"{arrays['scores'].shape[-1]} test images; bars: the range of 95 % of the scores (2.5th to 97.5th "
         "percentile). Noise ceiling: SmoothGrad of a network of true labels against itself under other noise. Left "
-        f"out, for one map is constant: {constants(arrays)}.",
+        f"out, for one map is constant: {found.constants}.",
     )
     return {"figure3": maps, "figure4": dots}
 
 
-def _rows(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, Interval]]:
+def _rows(found: Trainings) -> dict[str, dict[str, Interval]]:
     """The rows of Figure 4."""
     rows = {}
-    for n, network in enumerate(NETWORKS):
-        for c, title in enumerate(COMPARED):
-            magnitude, signed = arrays["scores"][:, n, c]  # (training, method, image)
-            rows[f"{TITLES[network]}: {title}"] = {
-                "SmoothGrad": percentile_range(magnitude[:, 0].ravel()),
-                "SmoothGrad, signed values": percentile_range(signed[:, 0].ravel()),
-                "Grad-CAM": percentile_range(magnitude[:, 1].ravel()),
+    shown = {
+        "SmoothGrad": ("smoothgrad", "magnitude"),
+        "SmoothGrad, signed values": ("smoothgrad", "signed"),
+        "Grad-CAM": ("grad-cam", "magnitude"),
+    }
+    for n, (network, title) in enumerate(TITLES.items()):
+        for compared, words in enumerate(COMPARED):
+            rows[f"{title}: {words}"] = {
+                name: percentile_range(found.scores(network, *of, compared).ravel()) for name, of in shown.items()
             }
-        magnitude, signed = arrays["ceiling"][:, n]
-        rows[f"{TITLES[network]}: noise ceiling"] = {
-            "SmoothGrad": percentile_range(magnitude),
-            "SmoothGrad, signed values": percentile_range(signed),
-        }
+        ceilings = zip(list(shown)[:2], found.arrays["ceiling"][:, n], strict=True)
+        rows[f"{title}: noise ceiling"] = {name: percentile_range(scores) for name, scores in ceilings}
     return rows
 
 
-def _protocol(facts: dict[str, Any]) -> str:
-    """Describe the protocol of the figures in a sentence or two."""
-    scale = "as printed" if facts["width"] == 1 else f"at {facts['width']:g} of the printed widths"
+WIDTHS = "the printed widths"
+UNITS = ("training", "image")
+claims = Claims(Trainings, "Figure 4", (MNIST, WIDTHS))
+
+
+@claims.each(
+    {"true": "true", "permuted": "permuted"},
+    "memorized-{key}",
+    "Each network learns 95 % of its {title} labels.",
+    {"true": "AlexNet 0.962, VGG-11 0.963", "permuted": "AlexNet 0.950, VGG-11 0.955"},
+    where="Section 4.1, B.6, B.7",
+)
+def _memorized(kind: str, found: Trainings) -> Outcome:
+    shares, words = found.reached("train", kind)
+    return fact(min(shares) >= 0.95, words, "every training reaches 0.95")
+
+
+@claims(
+    "generalized",
+    "A network of true labels recognizes new digits.",
+    "test accuracy of AlexNet 0.92, of VGG-11 0.94",
+    where="B.6, B.7",
+)
+def _generalized(found: Trainings) -> Outcome:
+    shares, words = found.reached("test", "true")
+    return fact(min(shares) >= 0.82, words, f"at least 0.82 on {found.facts['tested']} test images, 0.1 below theirs")
+
+
+@claims(
+    "guessed",
+    "A network of permuted labels is no better than guessing on new digits.",
+    "test accuracy of AlexNet 0.14, of VGG-11 0.15",
+    where="Section 4.1, B.6, B.7",
+)
+def _guessed(found: Trainings) -> Outcome:
+    shares, words = found.reached("test", "permuted")
+    rule = (
+        f"at most 0.2 on {found.facts['tested']} test images, twice the rate of guessing; "
+        f"{found.facts['agreement']:.2f} of the permuted labels are true"
+    )
+    return fact(max(shares) <= 0.2, words, rule)
+
+
+@claims(
+    "slower",
+    "Permuted labels take more epochs to learn than true ones.",
+    "AlexNet 203 and 25 epochs, VGG-11 68 and 9",
+    where="B.6, B.7",
+)
+def _slower(found: Trainings) -> Outcome:
+    epochs = [
+        {kind: [run["epochs"] for key, run in runs.items() if key.startswith(kind)] for kind in ("true", "permuted")}
+        for runs in found.facts["training"].values()
+    ]
+    rule = "every training on permuted labels takes more epochs"
+    holds = all(min(each["permuted"]) > max(each["true"]) for each in epochs)
+    return fact(holds, found.reached("epochs", "permuted", "true")[1], rule)
+
+
+def _control(network: str, method: str, found: Trainings) -> str:
+    """The correlation that networks reach whose labels are the same."""
+    reached = measure("", found.scores(network, method, compared=2), *UNITS).words()
     return (
-        f"Preset {facts['preset']}: AlexNet and VGG-11 of appendix B {scale}, {facts['train_images']} training images "
-        f"of {facts['data']}, seed {facts['seed']}; maps of the true class, SmoothGrad n = {SAMPLES}, σ = 20/255."
+        f"two networks of true labels with other first weights reach {reached}: only a lower value is due to the labels"
     )
 
 
-def constants(arrays: dict[str, np.ndarray]) -> str:
-    """How many pairs of each method have a constant map."""
-    missing = np.isnan(arrays["scores"][0])  # (network, comparison, training, method, image)
-    return ", ".join(
-        f"{title} {int(missing[..., m, :].sum())} of {missing[..., m, :].size} pairs"
-        for m, title in enumerate(METHODS.values())
+@claims.each(
+    TITLES,
+    "smoothgrad-{key}",
+    "SmoothGrad's maps of true and permuted labels correlate highly in {title}.",
+    "about 0.8",
+)
+def _high(network: str, found: Trainings) -> Outcome:
+    signed = measure("of signed values", found.scores(network, "smoothgrad", "signed"), *UNITS).words()
+    ceiling = np.nanmean(found.arrays["ceiling"][0, list(NETWORKS).index(network)])
+    return between(measure("SRC of magnitudes", found.scores(network, "smoothgrad"), *UNITS), 0.6, 1.0).noting(
+        signed, _control(network, "smoothgrad", found), f"under other noise the same network reaches {ceiling:.2f}"
     )
+
+
+@claims.each(
+    TITLES,
+    "grad-cam-{key}",
+    "Grad-CAM's maps of true and permuted labels are unrelated in {title}.",
+    "close to 0",
+)
+def _unrelated(network: str, found: Trainings) -> Outcome:
+    left_out = f"left out, for one map is constant: {found.constants}"
+    return between(measure("SRC", found.scores(network, "grad-cam"), *UNITS), -0.2, 0.2).noting(
+        _control(network, "grad-cam", found), left_out
+    )
+
+
+@claims.each(
+    TITLES, "grad-cam-below-{key}", "Grad-CAM's correlation is below SmoothGrad's in {title}.", "0 against 0.8"
+)
+def _below(network: str, found: Trainings) -> Outcome:
+    less = found.scores(network, "smoothgrad") - found.scores(network, "grad-cam")
+    return above(measure("SRC, SmoothGrad less Grad-CAM", less, *UNITS), 0.0)
+
+
+@claims.each(METHODS, "vgg-below-{key}", "{title}'s correlation is lower in VGG-11 than in AlexNet.", "lower SRC")
+def _deeper(method: str, found: Trainings) -> Outcome:
+    less = found.scores("alexnet", method) - found.scores("vgg11", method)
+    return above(measure("SRC, AlexNet less VGG-11", less, *UNITS), 0.0)
+
+
+LABELS = experiment(
+    "figures3-4",
+    "Label randomization",
+    compute,
+    draw,
+    claims,
+    covers={"Figure 3": "figure3*", "Figure 4": "figure4*"},
+    inputs=Inputs(data=("MNIST",)),
+)

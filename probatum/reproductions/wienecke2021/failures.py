@@ -30,9 +30,9 @@ from probatum.reproductions.base import (
     stored_arrays,
     write_facts,
 )
-from probatum.reproductions.networks import photograph_folders
 from probatum.reproductions.rules import fact
 from probatum.reproductions.setting import Setting, conclude
+from probatum.reproductions.subjects import photograph_folders
 from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES
 from probatum.reproductions.wienecke2021.photographs import Network, about, choose, network

@@ -18,9 +18,9 @@ from probatum.models import ModelSpec, load_model, model_spec
 from probatum.report import curves_figure, grid_figure, overlay_figure
 from probatum.reproductions.base import Claim, Context, Finding, read_facts, write_facts
 from probatum.reproductions.findings import joined, not_computed
-from probatum.reproductions.networks import before_last_relu, photograph_folders
 from probatum.reproductions.rules import Mean, Outcome, above, all_of, below, between, fact, measure, paired
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting, conclude
+from probatum.reproductions.subjects import before_last_relu, photograph_folders
 from probatum.reproductions.wienecke2021 import cascade
 from probatum.reproductions.wienecke2021.cascade import NOISE_STD, SIZES, TITLES
 

@@ -21,8 +21,8 @@ from probatum.models.pairs import load_pretrained, make_pair_cnn
 from probatum.preprocessing import IMAGENET
 from probatum.reproductions.base import Context
 from probatum.reproductions.findings import joined
-from probatum.reproductions.networks import before_last_relu
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting
+from probatum.reproductions.subjects import before_last_relu
 from probatum.runs.cache import train_once
 
 # The classes of section 4.2, by WordNet number and by the name that torchvision's networks give them.

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from probatum.reproductions.hatching import drawable
-from probatum.reproductions.networks import before_last_relu
+from probatum.reproductions.subjects import before_last_relu
 
 
 def test_a_network_that_ends_in_a_relu_is_explained_in_front_of_it():
