@@ -82,7 +82,15 @@ class RunPair:
     @property
     def settings(self) -> list[tuple[str, str, str]]:
         """The differences that follow from no other: not those of another model, or of a method in one run alone."""
-        return [each for each in self.differences if not self._follows(each[0])]
+        chosen = {
+            (name.removeprefix("config."), *values) for name, *values in self.differences if name.startswith("config.")
+        }
+        return [
+            (name, first, second)
+            for name, first, second in self.differences
+            if not self._follows(name)
+            and (name.startswith("config.") or (name.rpartition(".")[2], first, second) not in chosen)
+        ]
 
     def _follows(self, name: str) -> bool:
         part, _, rest = name.partition(".")
