@@ -28,12 +28,14 @@ class DeepLIFT(CompleteMethod):
 
     Raises:
         InvalidInput: the baseline does not fit the images or is not finite.
-        ModelError: an operation has no rule (softmax, layer norm, attention, ...), or the map is not complete.
+        ModelError: an operation has no rule (softmax, attention, ...), or the map is not complete.
 
     Differs from the paper:
         1. Of its rules, the rescale rule alone: positive and negative parts (RevealCancel) are not kept apart.
         2. A product of two tensors that depend on the input, Δ(ab) = Δa (b + b′)/2 + Δb (a + a′)/2, is split so.
         3. The paper has no rule for max-pools.
+        4. Nor for norms. A layer, group or RMS norm follows the rules of its parts: c · 1/√(v + ε) is split as a
+           product, 1/√(v + ε) and the squares in v pass their quotients.
     """
 
     baseline: Baseline | Tensor | str = "zero"

@@ -2,7 +2,7 @@
 
 from probatum.engine.compute import Compute
 from probatum.engine.copying import copy_model, frozen_copy
-from probatum.engine.coverage import relu_coverage
+from probatum.engine.coverage import held_coverage, relu_coverage
 from probatum.engine.evaluate import (
     LOGIT,
     MULTIPLIERS,
@@ -91,6 +91,7 @@ __all__ = [
     "find_feature_map",
     "find_layer",
     "frozen_copy",
+    "held_coverage",
     "image_keys",
     "prepare",
     "prepare_like",

@@ -1,4 +1,4 @@
-"""How many of a model's activations the rule of Guided Backprop reaches."""
+"""How many of a model's calls the backward rules reach."""
 
 from functools import partial
 
@@ -9,7 +9,16 @@ from probatum.engine.extra import Extra
 from probatum.engine.outputs import Output
 from probatum.engine.precision import computing
 from probatum.engine.prepared_model import PreparedModel, prepare
-from probatum.engine.rules import GuidedReLU, ReLUCoverage, RuledPass
+from probatum.engine.rules import (
+    BackwardRule,
+    ConstantsHeld,
+    GuidedReLU,
+    HeldCoverage,
+    ReLUCoverage,
+    RuledPass,
+    RulePass,
+)
+from probatum.engine.rules.constants_held import HeldPass
 from probatum.engine.rules.relu import ReLUPass
 
 
@@ -24,8 +33,29 @@ def relu_coverage(
         output: where the logits are in what the model returns.
         extra: further inputs of the model.
     """
-    prepared = prepare(model, output=output, extra=extra)
-    rule = GuidedReLU()
+    found = _passed(GuidedReLU(), prepare(model, output=output, extra=extra), images)
+    assert isinstance(found, ReLUPass)
+    return found.coverage
+
+
+def held_coverage(
+    model: nn.Module | PreparedModel, images: Tensor, *, output: Output | None = None, extra: Extra | None = None
+) -> HeldCoverage:
+    """Counts what Conservative Propagation holds constant for the first image, and the calls that have no rule.
+
+    Args:
+        model: as in `relu_coverage`, like the others.
+        images: (batch, ...).
+        output: where the logits are.
+        extra: further inputs.
+    """
+    found = _passed(ConstantsHeld(), prepare(model, output=output, extra=extra), images)
+    assert isinstance(found, HeldPass)
+    return found.coverage
+
+
+def _passed(rule: BackwardRule, prepared: PreparedModel, images: Tensor) -> RulePass:
+    """What a rule saw in a forward pass on the first image and the backward pass of all logits."""
     ruled = RuledPass([rule])
     with computing(prepared.device):
         leaf = prepared.accept(images[:1]).clone().requires_grad_()
@@ -33,6 +63,4 @@ def relu_coverage(
             logits = prepared.logits(leaf.clone())
         if logits.requires_grad:
             ruled.backward(rule, partial(torch.autograd.grad, logits.sum(), leaf, allow_unused=True))
-    found = ruled.of(rule)
-    assert isinstance(found, ReLUPass)
-    return found.coverage
+    return ruled.of(rule)

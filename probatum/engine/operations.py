@@ -63,7 +63,7 @@ _NAMES = {
         """,
     Kind.POOL: "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
     Kind.ORDERED: "norm vector_norm std max min amax amin maximum minimum fmax fmin sort topk median kthvalue",
-    Kind.NORM: "layer_norm group_norm",
+    Kind.NORM: "layer_norm group_norm rms_norm",
     Kind.SOFTMAX: "softmax log_softmax",
     Kind.ATTENTION: "scaled_dot_product_attention",
     Kind.CONSTANT: """

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from probatum.engine.budget import count_saved
+from probatum.engine.calls import Call
 from probatum.engine.operations import POOLS, SMOOTH, TRAINING, Kind, known
 from probatum.engine.prepared_model import PreparedModel
 from probatum.errors import ModelError
@@ -44,8 +45,8 @@ class RescaleRule(TorchFunctionMode):
 
     A tensor depends on the input iff it requires a gradient, because the parameters of a prepared model are frozen.
     Calls on other tensors are left alone. On dependent ones, linear operations have their gradient for a multiplier
-    already; elementwise functions, max-pools and products of two dependent tensors have rules; all else is refused by
-    name.
+    already; elementwise functions, max-pools, norms and products of two dependent tensors have rules; all else is
+    refused by name.
 
     Source: Shrikumar et al. (2017), arXiv:1704.02685, sections 3.2 and 3.5.1.
     """
@@ -95,6 +96,8 @@ class RescaleRule(TorchFunctionMode):
             return func(*args, **kwargs)
         if kind is Kind.POOL and first:
             return self._apply(name, args[:1], func, args, kwargs, lambda start: _pool(name, args, start, kwargs))
+        if kind is Kind.NORM and first:
+            return self._apply(name, args[:1], func, args, kwargs, partial(_norm, Call(name, func, args, kwargs)))
         if kind is Kind.ELEMENTWISE and first and (len(tensors) == 1 or name == "prelu"):
             return self._apply(name, args[:1], func, args, kwargs, partial(_elementwise, name, func, args, kwargs))
         if kind is Kind.PRODUCT and len(dependent) == len(args) == 2:
@@ -196,6 +199,38 @@ def _pool(name: str, args: tuple[Any, ...], start: Tensor, kwargs: dict[str, Any
     way = picked.detach() - start.flatten(-dimensions).gather(-1, chosen)
     multiplier = torch.where(way == 0, 1.0, rise.flatten(-dimensions).div_(way))
     return value, (multiplier * picked).reshape(value.shape)
+
+
+def _norm(call: Call, start: Tensor) -> tuple[Tensor, Tensor]:
+    """The rules of products and of elementwise functions along y = c r w, c = x − μ, r = 1 / √(v + ε), v = mean(c²).
+
+        Δ(c r) = Δc (r + r′)/2 + (c + c′)/2 Δr,   Δr = −(r r′)² / (r + r′) · Δv,   Δv = mean(Δc (c + c′))
+
+    RMS norm has no μ. Δr/Δv is written so that no two close numbers are subtracted.
+    """
+    x, weight = call.args[0], call.argument(2, "weight")
+    if call.name == "group_norm":
+        grouped: tuple[int, ...] = (len(x), call.argument(1, "num_groups"), -1)
+        axes: tuple[int, ...] = (-1,)
+        weight = None if weight is None else weight.reshape(-1, *(1,) * (x.ndim - 2))
+    else:
+        grouped, axes = x.shape, tuple(range(-len(call.argument(1, "normalized_shape")), 0))
+    epsilon = call.argument(3 if call.name == "rms_norm" else 4, "eps", None if call.name == "rms_norm" else 1e-5)
+
+    def centered(z: Tensor) -> tuple[Tensor, Tensor]:
+        c = z.reshape(grouped)
+        if call.name != "rms_norm":
+            c = c - c.mean(axes, keepdim=True)
+        variance = c.detach().square().mean(axes, keepdim=True)
+        return c, (variance + (torch.finfo(z.dtype).eps if epsilon is None else epsilon)).rsqrt()
+
+    (c, r), (start_c, start_r) = centered(x), centered(start)
+    both = c.detach() + start_c
+    fall = (r * start_r).square() / (r + start_r)
+    surrogate = c * ((r + start_r) / 2) - both / 2 * fall * (c * both).mean(axes, keepdim=True)
+    surrogate = surrogate.reshape(x.shape)
+    value: Tensor = call._replace(args=(x.detach(), *call.args[1:])).make()
+    return value, surrogate if weight is None else surrogate * weight
 
 
 def _product(args: tuple[Tensor, ...], starts: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:

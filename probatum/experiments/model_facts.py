@@ -7,7 +7,7 @@ from probatum.attributions import METHODS, GradCAM, get_method
 from probatum.data import ImageSet, load_dataset
 from probatum.data.shipped import shipped_photographs
 from probatum.engine import all_logits, prepare
-from probatum.engine.coverage import relu_coverage
+from probatum.engine.coverage import held_coverage, relu_coverage
 from probatum.errors import ModelError
 from probatum.experiments.build import configured_spec, configured_stages, preprocessing_of, subject_of
 from probatum.experiments.config import CheckConfig
@@ -52,6 +52,7 @@ class ModelFacts:
         grad_cam_layer: dotted path of the layer that Grad-CAM takes by default, or why there is none.
         grad_cam_layout: of that layer, or "".
         relus: how many activations Guided Backprop reaches, in words.
+        held: what Conservative Propagation holds constant, and calls without a rule, in words.
         last_relu: name of the ReLU that ends the model, whose input is explained by default; None if there is none.
         refused: name and reason of each method that the model cannot have.
     """
@@ -66,6 +67,7 @@ class ModelFacts:
     grad_cam_layer: str
     grad_cam_layout: str
     relus: str
+    held: str
     last_relu: str | None
     refused: Refusals
 
@@ -119,6 +121,7 @@ def model_facts(config: CheckConfig) -> ModelFacts:
         grad_cam_layer=layer,
         grad_cam_layout=layout,
         relus=str(relu_coverage(prepared, images.images)),
+        held=str(held_coverage(prepared, images.images)),
         last_relu=relu,
         refused=refusals(methods, prepared, images.images, int(subject.targets[0])),
     )

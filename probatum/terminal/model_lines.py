@@ -17,6 +17,7 @@ def show_facts(facts: ModelFacts) -> None:
     layout = f", {facts.grad_cam_layout}" if facts.grad_cam_layout else ""
     show(f"Grad-CAM's layer: {facts.grad_cam_layer}{layout}")
     show(f"Guided Backprop: {facts.relus}")
+    show(f"Conservative Propagation: {facts.held}")
     if facts.last_relu:
         show(f"The model ends in the ReLU {facts.last_relu}; the values before it are explained (see --last-relu)")
     for name, reason in facts.refused:

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import convnext, swin_transformer
 
-from probatum.attributions import ConservativePropagation, Gradient, InputXGradient, attribute
-from probatum.engine import ConstantsHeld, InputGradient, prepare
+from probatum.attributions import ConservativePropagation, Gradient, InputXGradient, attribute, attribute_variants
+from probatum.engine import ConstantsHeld, InputGradient, Variant, prepare
 from probatum.engine.evaluate import evaluate
 from probatum.errors import ModelError
 
@@ -190,7 +190,8 @@ def test_factors_of_a_product_get_half_each_and_all_of_a_gated_one():
 
     assert ConservativePropagation()(Product(), pair, 0).tolist() == [[3.0, 3.0]]
     expected = torch.cat([a * b.sigmoid(), torch.zeros_like(b)], 1)
-    torch.testing.assert_close(ConservativePropagation()(Gated(), pair, 0), expected, rtol=1e-14, atol=0)
+    found = ConservativePropagation()(Gated(), pair, 0, precision="float64")
+    torch.testing.assert_close(found, expected, rtol=1e-14, atol=0)
 
 
 def test_an_activation_at_zero_has_its_derivative():
@@ -254,3 +255,15 @@ class Squared(torch.autograd.Function):
 def test_values_past_the_rules_break_the_law():
     with pytest.raises(ModelError, match="add up"):
         ConservativePropagation()(drawn(lambda: Net(Squared.apply)), TOKENS)
+
+
+def test_versions_of_a_model_that_share_layers_get_the_maps_they_get_alone():
+    models = [drawn(vit) for _ in range(3)]
+    for model, layer in zip(models[1:], ("heads", "encoder.layers.encoder_layer_1"), strict=True):
+        for parameter in model.get_submodule(layer).parameters():
+            nn.init.normal_(parameter, 0, 0.5)
+    methods = {"held": ConservativePropagation(), "plain": Gradient()}
+    variants = [Variant(prepare(model), 1) for model in models]
+    for model, maps in zip(models, attribute_variants(variants, IMAGES, methods), strict=True):
+        alone = attribute(model, IMAGES, 1, methods)
+        torch.testing.assert_close(maps, alone, rtol=1e-12, atol=1e-16)

@@ -322,8 +322,6 @@ class Recurrent(nn.Module):
 REFUSED = {
     "softmax": lambda: nn.Softmax(-1),
     "log_softmax": lambda: Own(lambda x: x.log_softmax(-1)),
-    "layer_norm": lambda: nn.LayerNorm(6),
-    "group_norm": lambda: nn.GroupNorm(2, 24),
     "instance_norm": lambda: nn.InstanceNorm1d(24),
     "local_response_norm": lambda: nn.LocalResponseNorm(2),
     "multi_head_attention_forward": Attention,
@@ -347,6 +345,34 @@ REFUSED = {
     "glu": lambda: Own(lambda x: F.glu(x).repeat(1, 1, 2)),
     "max_pool1d_with_indices": lambda: Own(lambda x: F.max_pool1d(x, 1, return_indices=True)[0]),
 }
+
+
+def _norm_by_hand(x, centered=True):
+    c = x - x.mean(-1, keepdim=True) if centered else x
+    return c * (c.square().mean(-1, keepdim=True) + 1e-2).rsqrt()
+
+
+NORMS = {
+    "layer norm": (lambda x: F.layer_norm(x, (6,), eps=1e-2), _norm_by_hand),
+    "RMS norm": (lambda x: F.rms_norm(x, (6,), eps=1e-2), partial(_norm_by_hand, centered=False)),
+    "group norm": (
+        lambda x: F.group_norm(x, 8, eps=1e-2),
+        lambda x: _norm_by_hand(x.reshape(len(x), 8, -1)).reshape(x.shape),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_are_complete_and_equal_their_parts(name):
+    whole, parts = (seeded(partial(Layered, Own(function))) for function in NORMS[name])
+    maps = assert_complete(whole, points(), tolerance=1e-11)
+    torch.testing.assert_close(maps, DeepLIFT("mean")(parts, points(), 1), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("block", ["GELU", "SiLU", "Mish"])
+def test_a_block_of_a_mixer_is_complete(block):
+    layers = nn.LayerNorm(6), nn.Linear(6, 12), getattr(nn, block)(), nn.Linear(12, 6)
+    assert_complete(seeded(lambda: Layered(nn.Sequential(*layers))), points(), tolerance=1e-11)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -425,7 +451,7 @@ def test_a_model_that_ignores_its_input_is_refused():
 
 
 def test_nothing_is_left_behind_where_it_fails():
-    model, good = seeded(lambda: Layered(nn.LayerNorm(6))), seeded(ConvNet)
+    model, good = seeded(lambda: Layered(nn.Softmax(-1))), seeded(ConvNet)
     expected = DeepLIFT()(good, images(), 0)
     with pytest.raises(ModelError):
         DeepLIFT()(model, points(), 0)

@@ -49,7 +49,15 @@ def test_stages_of_a_module_of_ones_own(code_folder, capsys):
     assert found["grad_cam_layout"] == "nchw"
     refused = {each["method"] for each in found["refused"]}
     assert {"guided-backprop", "guided-grad-cam", "deconvnet"} <= refused
-    assert not refused & {"gradient", "smoothgrad", "grad-cam", "integrated-gradients", "edge-detector"}
+    assert found["held"] == "2 activations; every call has a rule"
+    assert not refused & {
+        "conservative-propagation",
+        "gradient",
+        "smoothgrad",
+        "grad-cam",
+        "integrated-gradients",
+        "edge-detector",
+    }
     assert all("ReLU" in each["reason"] for each in found["refused"] if each["method"].startswith("guided"))
 
 

@@ -8,19 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from probatum.attributions import Black, Method, SmoothGrad, attribute
+from probatum.attributions import Black, Method, SmoothGrad, attribute, get_method
 from probatum.attributions.base import MethodsLike
 from probatum.data import ImageSet, Preprocessing
 from probatum.engine import prepare_with
 from probatum.errors import InvalidInput
 from probatum.experiments.build.model import untrained
 from probatum.experiments.build.subject import Subject
-from probatum.experiments.config import CheckConfig
+from probatum.experiments.config import DEFAULT_METHODS, CheckConfig
 from probatum.experiments.options import methods_with_options, set_fields
-from probatum.experiments.refusals import Refusals, fitting_methods
+from probatum.experiments.refusals import Refusals, fitting_methods, refusals
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import ModelSpec
 from probatum.randomization import Smoothing, preset
+
+FOR_TRANSFORMERS = "conservative-propagation"
 
 
 def configured_methods(
@@ -37,17 +39,22 @@ def configured_methods(
     Raises:
         InvalidInput: an option that fits none of the methods.
     """
-    smoothing = preset(config.preset).smoothing
+    smooths = preset(config.preset).smoothing is not None
     baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
     given = {"layer": config.layer, "layout": config.layout, "steps": config.steps, "baseline": baseline}
     usual: dict[str, Any] = {"layer": spec.grad_cam_layer}
     # A preset that smooths has noise samples of its own, whatever the methods have.
-    (given if smoothing is None else usual)["samples"] = config.samples
+    (usual if smooths else given)["samples"] = config.samples
     chosen = methods_with_options(config.methods if methods is None else methods, given, usual)
+    return {name: _as_the_preset_says(config, method) for name, method in chosen.items()}
+
+
+def _as_the_preset_says(config: CheckConfig, method: Method) -> Method:
+    """A method itself, or smoothed where the preset smooths all of them."""
+    smoothing = preset(config.preset).smoothing
     if smoothing is None:
-        return chosen
-    smoothing = replace(smoothing, samples=config.samples or smoothing.samples)
-    return {name: smoothed(method, smoothing) for name, method in chosen.items()}
+        return method
+    return smoothed(method, replace(smoothing, samples=config.samples or smoothing.samples))
 
 
 def smoothed(method: Method, smoothing: Smoothing) -> Method:
@@ -90,11 +97,28 @@ def methods_that_fit(
     subject: Subject,
     say: Callable[[str], None] | None = None,
 ) -> tuple[dict[str, Method], Refusals]:
-    """The methods that a model can have, and the others if they may be skipped: see `fitting_methods`."""
+    """The methods that a model can have, and the others if they may be skipped: see `fitting_methods`.
+
+    Where Guided Backprop is skipped among the default methods, one that knows attention, norms and GELU joins them.
+    """
     if config.on_refused == "stop":
         return methods, ()
-    prepared, target = subject.prepared(config.compute), int(subject.targets[0])
-    return fitting_methods(methods, prepared.of_images(slice(0, 1)), subject.data.images[:1], target, say)
+    prepared, target = subject.prepared(config.compute).of_images(slice(0, 1)), int(subject.targets[0])
+    image = subject.data.images[:1]
+    chosen, refused = fitting_methods(methods, prepared, image, target, say)
+    if config.methods != DEFAULT_METHODS or "guided-backprop" not in dict(refused):
+        return chosen, refused
+    joining = for_transformers(config)
+    if refusals(joining, prepared, image, target):
+        return chosen, refused
+    if say is not None:
+        say(f"{FOR_TRANSFORMERS} takes the place of {', '.join(name for name, _ in refused)}")
+    return joining | chosen, refused
+
+
+def for_transformers(config: CheckConfig) -> dict[str, Method]:
+    """The method that joins the default ones where those with rules for ReLUs are refused."""
+    return {FOR_TRANSFORMERS: _as_the_preset_says(config, get_method(FOR_TRANSFORMERS))}
 
 
 def configured_metrics(config: CheckConfig, data: ImageSet) -> dict[str, Metric]:

@@ -11,7 +11,14 @@ from probatum.attributions import Method, resolved
 from probatum.engine import prepare
 from probatum.experiments.build.data import load_images
 from probatum.experiments.build.device import choose_device
-from probatum.experiments.build.methods import configured_methods, configured_metrics, methods_that_fit, rehearse
+from probatum.experiments.build.methods import (
+    FOR_TRANSFORMERS,
+    configured_methods,
+    configured_metrics,
+    for_transformers,
+    methods_that_fit,
+    rehearse,
+)
 from probatum.experiments.build.model import configured_spec, load_or_train, will_train
 from probatum.experiments.build.randomization import configured_randomizer, configured_stages
 from probatum.experiments.build.subject import Subject, subject_of
@@ -148,6 +155,8 @@ def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
     methods = configured_methods(config, setup.spec, setup.data.preprocessing)
     for name, _ in setup.refused:
         methods.pop(name, None)
+    if setup.refused and FOR_TRANSFORMERS in setup.methods:
+        methods = for_transformers(config) | methods
     return replace(
         setup,
         methods=resolved(methods, prepare(setup.model), setup.data.images),
