@@ -97,7 +97,7 @@ def _warnings(result: LocalizationResult, config: dict[str, Any]) -> list[str]:
     if result.left_out:
         first, why = result.left_out[0]
         number = count(len(result.left_out), "image")
-        warnings.append(f"{number} left out, for a grid needs images that the model is sure of: {first}, {why}.")
+        warnings.append(f"{number} left out: a grid needs images that the model is sure of. The first: {first}, {why}.")
     return warnings
 
 
