@@ -52,9 +52,9 @@ MINUTES: dict[str, dict[str, tuple[float, float, float]]] = {
         "failures": (3.0, 1.9, 12.0),
     },
     "yona2021": {
-        "figure1": (3.6, 4.0, 35.0),
-        "figure2": (3.0, 4.0, 25.0),
-        "figure3": (0.5, 4.0, 160.0),
+        "figure1": (1.8, 4.2, 35.0),
+        "figure2": (1.5, 4.6, 25.0),
+        "figure3": (0.5, 6.3, 160.0),
         "figure4": (0.1, 0.1, 1.0),
         "figure5": (0.1, 0.1, 1.0),
         "figure6": (0.1, 0.3, 1.0),

@@ -129,7 +129,8 @@ judge_half = judge(
             "section 4.1",
             "for Guided Backprop on a digit, the model trained on digits and a random one differ little",
             "approximately zero",
-            role="main result",
+            (PAPER_DIGITS,),
+            "main result",
         ),
         partial(_distance, "digit", below),
     ),
@@ -139,7 +140,8 @@ judge_half = judge(
             "Figure 1",
             "for Guided Backprop on a digit, the model trained on halved digits and a random one differ much",
             "far from zero",
-            role="main result",
+            (PAPER_DIGITS,),
+            "main result",
         ),
         partial(_distance, "half", above),
     ),
@@ -149,10 +151,11 @@ judge_half = judge(
             "section 4.1",
             "for Guided Backprop, the half-digit model is farther from a random one than the digit model is",
             "far from zero, and approximately zero",
+            (PAPER_DIGITS,),
         ),
         _farther,
     ),
-    *_telling("half", "section 4.1"),
+    *_telling("half", "section 4.1", (PAPER_DIGITS,)),
 )
 
 judge_shapes = judge(
@@ -172,14 +175,15 @@ judge_shapes = judge(
                 "Figure 2",
                 f"{title} of the model that names the {region} highlights the {region}",
                 _SEEN,
-                role="main result" if method == GBP else "result",
+                (PAPER_DIGITS,),
+                "main result" if method == GBP else "result",
             ),
             partial(_region, region, method),
         )
         for short, title, method in (("GBP", "Guided Backprop", GBP), ("Gradient", "the Gradient", GRADIENT))
         for region in ("shape", "digit")
     ),
-    *_telling("shapes", "Figure 2"),
+    *_telling("shapes", "Figure 2", (PAPER_DIGITS,)),
 )
 
 judge_pairs = judge(
@@ -201,7 +205,7 @@ judge_pairs = judge(
                 "Figure 3",
                 f"{title} focuses on the image that decides",
                 _SEEN,
-                _TRAINED,
+                (*_TRAINED, PAPER_PAIRS),
                 "main result" if method == GBP else "result",
             ),
             partial(_region, "pairs", method),
@@ -216,5 +220,5 @@ judge_pairs = judge(
         Claim("pairs start", "Figure 3", "the pretrained model without fine-tuning shows both images", _SEEN, _TRAINED),
         partial(_both_images, "start"),
     ),
-    *_telling("pairs", "Figure 3", _TRAINED),
+    *_telling("pairs", "Figure 3", (*_TRAINED, PAPER_PAIRS)),
 )
