@@ -3,6 +3,7 @@
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -76,8 +77,11 @@ class CallMode(TorchFunctionMode):
         return self.intercept(Call(_name(func).strip("_"), func, args, kwargs))
 
 
-def calling_module() -> str:
-    """The innermost module whose forward pass is under way, by its path in the outermost one."""
+def calling_module() -> Callable[[], str]:
+    """The innermost module whose forward pass is under way; what is returned finds its path in the outermost one.
+
+    The path takes a walk through all modules, which is too much for each call of a forward pass.
+    """
     modules: list[nn.Module] = []
     frame = inspect.currentframe()
     while frame is not None:
@@ -85,10 +89,12 @@ def calling_module() -> str:
         if isinstance(owner, nn.Module):
             modules.append(owner)
         frame = frame.f_back
-    if not modules:
-        return "the model"
-    paths = {id(module): path for path, module in modules[-1].named_modules()}
-    return repr(paths.get(id(modules[0]), "")) if paths.get(id(modules[0])) else type(modules[0]).__name__
+    return partial(_path, modules[0], modules[-1]) if modules else lambda: "the model"
+
+
+def _path(module: nn.Module, whole: nn.Module) -> str:
+    found = next((path for path, each in whole.named_modules() if each is module), "")
+    return repr(found) if found else type(module).__name__
 
 
 def is_in_place(name: str, kwargs: dict[str, Any]) -> bool:

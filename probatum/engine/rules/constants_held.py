@@ -27,6 +27,8 @@ _GATES = {"sigmoid", "hardsigmoid", "exp", "rsqrt", "reciprocal", "softmax", "rd
 _SQUASHING = {"tanh", "erf"}  # 1 + tanh(x), as in formulas of GELU, is a gate, too
 # Elementwise functions that are linear on either side of zero pass autograd's own gradient: it is g(x) / x.
 _HOMOGENEOUS = {"relu", "leaky_relu", "prelu", "abs", "absolute"}
+# Questions about a tensor, `get` being that of attributes such as `shape`: no signal passes them.
+_QUESTIONS = {"get", "dim", "ndimension", "size", "len", "numel", "stride"}
 # Places of the factors among the arguments of multilinear functions; (0, 1) elsewhere.
 _FACTORS = {"bilinear": (0, 1, 2), "addmm": (1, 2), "addbmm": (1, 2), "baddbmm": (1, 2), "addmv": (1, 2)}
 
@@ -147,7 +149,7 @@ class HeldPass(RulePass):
             return ()
         if name in TRAINING and call.kwargs.get("training", call.args[TRAINING[name] :][:1] == (True,)):
             return (self._refuse(f"{name} in training mode"),)
-        changes = self._changes(call, name, kind, dependent)
+        changes = () if kind is None and name in _QUESTIONS else self._changes(call, name, kind, dependent)
         if changes is None:
             return (self._refuse(name),)
         added = tuple(Arrival(partial(self._add, part, constant)) for part, constant in additive_constants(call, name))
@@ -267,7 +269,7 @@ class HeldPass(RulePass):
         number, place = self._number, calling_module()
 
         def seen(signal: Tensor) -> None:
-            self._without[number] = f"{name} in {place}"
+            self._without[number] = f"{name} in {place()}"
 
         return Arrival(seen)
 
