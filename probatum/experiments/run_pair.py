@@ -22,6 +22,7 @@ SIDES = ("first", "second")
 COLUMNS = ("method", "first", "second", "first_value", "second_value", "metric")
 _FILES = ("config.json", "results.csv", "chance.csv", "ceiling.csv", "failures.csv", "images.npz")
 _COMPARED = ("config", "device", "model", "methods", "metrics", "randomization", "software")  # of config.json
+_NONE = "–"  # a setting that has no value, or that a run of another version does not have
 _LISTED = ("config.methods", "config.metrics")  # which are told method by method
 _OF_MODEL = re.compile(
     r"model\.|config\.(model|weights|classes|train_images)$|randomization\.(stages|parameters|re-drawn|unused)"
@@ -103,8 +104,8 @@ class RunPair:
     def differences(self) -> list[tuple[str, str, str]]:
         """The settings that differ, each with its two values."""
         first, second = (_flat({name: run.config.get(name) for name in _COMPARED}) for run in (self.first, self.second))
-        names = [name for name in dict.fromkeys((*first, *second)) if first.get(name) != second.get(name)]
-        return [(name, first.get(name, "–"), second.get(name, "–")) for name in names]
+        names = [name for name in dict.fromkeys((*first, *second)) if first.get(name, _NONE) != second.get(name, _NONE)]
+        return [(name, first.get(name, _NONE), second.get(name, _NONE)) for name in names]
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,8 @@ def _row(pair: RunPair, method: str) -> tuple[object, ...]:
 
 def _flat(values: Any, name: str = "") -> dict[str, str]:
     """Nested settings as names with dots and values in words."""
+    if values is None:
+        return {name: _NONE}
     if not isinstance(values, dict):
         return {name: ", ".join(map(str, values)) if isinstance(values, list) else str(values)}
     found: dict[str, str] = {}
