@@ -37,6 +37,10 @@ class LeftOutWarning(ProbatumWarning):
     """A method that nobody asked for by name is left out because the model cannot have it."""
 
 
+class EffortWarning(ProbatumWarning):
+    """The most points of a method with a tolerance or a ceiling did not suffice for some images."""
+
+
 class RegistrationWarning(ProbatumWarning):
     """An installed package registers something that cannot be used; it is left out."""
 

@@ -22,7 +22,9 @@ from torch.utils.data import DataLoader
 
 from probatum.engine import (
     Compute,
+    Effort,
     Extra,
+    Maps,
     Output,
     PreparedModel,
     Request,
@@ -32,7 +34,7 @@ from probatum.engine import (
     prepare_with,
     run_variants,
 )
-from probatum.errors import InvalidInput
+from probatum.errors import EffortWarning, InvalidInput, warn
 from probatum.progress import shows_progress
 
 
@@ -101,7 +103,7 @@ def attribute(
     output: Output | None = None,
     extra: Extra | None = None,
     progress: Tick | None = None,
-) -> dict[str, Tensor]:
+) -> Maps:
     """Computes the maps of several methods at once, sharing the model calls that they have in common.
 
     An image's map depends on the model, the image, the target, the method and the seed alone: not on the other images,
@@ -133,7 +135,9 @@ def attribute(
 
     Returns:
         {name: maps}, each (batch, ...) in the order of `methods`, on the images' device; in the computation's type, but
-        float32 for a half-precision one, in which products of gradients and inputs would vanish or overflow.
+        float32 for a half-precision one, in which products of gradients and inputs would vanish or overflow. Its
+        `efforts` hold, by name, what the maps of methods with a tolerance or a ceiling took; where the most points did
+        not suffice, an `EffortWarning` says so.
 
     Raises:
         InvalidInput: images, targets or options are not usable.
@@ -143,7 +147,24 @@ def attribute(
     compute = Compute(precision, channels_last, fold_batch_norm, memory_budget, chunk)
     named = named_methods(methods)
     prepared = _prepared(model, compute, images, output, extra)
-    return attribute_variants([Variant(prepared, targets)], images, named, seed=seed, progress=progress)[0]
+    (maps,) = attribute_variants([Variant(prepared, targets)], images, named, seed=seed, progress=progress)
+    warn_of_efforts(maps.efforts)
+    return maps
+
+
+def warn_of_efforts(efforts: Mapping[str, Effort]) -> None:
+    """Warns of images whose maps are not as good as was asked for, although the most points were spent on them."""
+    for name, effort in efforts.items():
+        lacking = (~effort.enough).nonzero()[:, 0].tolist()
+        if lacking:
+            figures = ", ".join(f"{float(effort.figure[image]):.3g} for image {image}" for image in lacking[:3])
+            warn(
+                EffortWarning(
+                    f"{name} spent its most points, {int(effort.points.max())}, on {len(lacking)} of "
+                    f"{len(effort.enough)} images, and did not reach what was asked for ({figures}): give more steps "
+                    "or samples, or ask for less"
+                )
+            )
 
 
 def _prepared(
@@ -198,7 +219,7 @@ def attribute_variants(
     seed: int = 0,
     finite: bool = True,
     progress: Tick | None = None,
-) -> list[dict[str, Tensor]]:
+) -> list[Maps]:
     """Computes the maps of several versions of a model at once: those of `attribute`, bit for bit for equal chunks.
 
     On CUDA sums of rows have no fixed order, so there, as between any two runs, they are equal up to rounding.
@@ -216,7 +237,7 @@ def attribute_variants(
         progress: called with (points done, points in all) after each model call.
 
     Returns:
-        for each version, {name: maps}.
+        for each version, {name: maps} with `efforts`, as `attribute` returns them; no warning is given.
     """
     prepared = variants[0].prepared
     images = prepared.accept(images)

@@ -1,5 +1,6 @@
 """Integrated Gradients: gradients summed on the way from a baseline to the image."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from probatum.attributions.baselines import Baseline, as_baseline
 from probatum.attributions.completeness import CompleteMethod
+from probatum.attributions.until_complete import UntilComplete
 from probatum.engine import PLAIN, Evaluation, Expansion, PreparedModel, Reference, Request, StraightPath
 from probatum.engine.arguments import require_count
 from probatum.errors import InvalidInput
@@ -59,6 +61,14 @@ class IntegratedGradients(CompleteMethod):
         baseline: x′: "zero", "blurred", "mean", `Black(level=...)`, a tensor, or a function of the images.
         rule: quadrature rule: "midpoint", "trapezoid", "gauss-legendre" or "right".
         multiply_by_inputs: True is the global variant above; False the local one, without the factor x − x′.
+        tolerance: where given, points are added to each image's path until the relative completeness error
+
+                |Σ M(x) − (S_c(x) − S_c(x′))| / |S_c(x) − S_c(x′)|
+
+            is at most so large; `steps` is then the most. M is the global map, also of local ones. The rule is Fejér's
+            of 7, 15, 31, ... points, the largest at most `steps`, and `rule` plays no part: see `UntilComplete`.
+            Images stop one by one. `attribute` returns points and errors in `efforts` of its result and warns of images
+            that the most points did not suffice for.
 
     Differs from the paper:
         1. The default rule is the midpoint rule; the paper's equation 3 is the right-hand sum, `rule="right"`.
@@ -68,16 +78,23 @@ class IntegratedGradients(CompleteMethod):
     baseline: Baseline | Tensor | str = "zero"
     rule: Rule = "midpoint"
     multiply_by_inputs: bool = True
+    tolerance: float | None = None
     title = "Integrated Gradients"
 
     def __post_init__(self) -> None:
         require_count("steps of Integrated Gradients", self.steps)
         quadrature(self.rule, self.steps)
+        if self.tolerance is not None and not 0 < self.tolerance < math.inf:
+            raise InvalidInput(f"tolerance of Integrated Gradients is {self.tolerance}; give one above 0, such as 0.01")
 
     def request(self, prepared: PreparedModel, images: Tensor) -> Request:
         """The points of the path, with the weights of the quadrature."""
+        baseline = as_baseline(self.baseline)
+        if self.tolerance is not None:
+            rule = UntilComplete(self.tolerance, self.steps, baseline, local=not self.multiply_by_inputs)
+            return Request(self.value, frozenset({PLAIN}), rule.chains[0], refinement=rule)
         alphas, weights = quadrature(self.rule, self.steps)
-        return Request(self.value, frozenset({PLAIN}), (StraightPath(alphas, weights, as_baseline(self.baseline)),))
+        return Request(self.value, frozenset({PLAIN}), (StraightPath(alphas, weights, baseline),))
 
     def endpoints(self, images: Tensor) -> tuple[Expansion, ...]:
         """From the one baseline to the image."""

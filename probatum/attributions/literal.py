@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
@@ -236,8 +237,10 @@ def guided_grad_cam(method: GuidedGradCAM, problem: Problem, x: Tensor) -> Tenso
 
 @literal.register(IntegratedGradients)
 def integrated_gradients(method: IntegratedGradients, problem: Problem, x: Tensor) -> Tensor:
-    """(x − x′) ⊙ Σ_k w_k ∂ S_c(x′ + α_k (x − x′)) / ∂ x."""
+    """(x − x′) ⊙ Σ_k w_k ∂ S_c(x′ + α_k (x − x′)) / ∂ x; under a tolerance by ever larger rules, each from scratch."""
     n = method.steps
+    if method.tolerance is not None:
+        return _until_complete(method, problem, x)
     if method.rule == "midpoint":
         path = [((k + 0.5) / n, 1 / n) for k in range(n)]
     elif method.rule == "right":
@@ -247,6 +250,27 @@ def integrated_gradients(method: IntegratedGradients, problem: Problem, x: Tenso
     else:
         path = [((node + 1) / 2, weight / 2) for node, weight in zip(*np.polynomial.legendre.leggauss(n), strict=True)]
     return _on_path(method, problem, x, path)
+
+
+def _until_complete(method: IntegratedGradients, problem: Problem, x: Tensor) -> Tensor:
+    assert method.tolerance is not None
+    start = as_baseline(method.baseline)(problem.image[None])[0]
+    change = problem.logit(x) - problem.logit(start)
+    points = 7 if method.steps >= 7 else 3 if method.steps >= 3 else 1
+    while True:
+        maps = _on_path(method, problem, x, _fejer(points))
+        whole = maps if method.multiply_by_inputs else (x - start) * maps
+        if (whole.sum() - change).abs() <= method.tolerance * change.abs() or 2 * points + 1 > method.steps:
+            return maps
+        points = 2 * points + 1
+
+
+def _fejer(n: int) -> list[tuple[float, float]]:
+    """Fejér's second rule: the polynomial of degree n − 1 through the values at cos(i π / (n + 1)), integrated."""
+    nodes = np.cos(np.arange(1, n + 1) * np.pi / (n + 1))
+    integrals = [2 / (1 - k * k) if k % 2 == 0 else 0.0 for k in range(n)]  # of Chebyshev's polynomials over [−1, 1]
+    weights = np.linalg.solve(np.polynomial.chebyshev.chebvander(nodes, n - 1).T, integrals)
+    return [((1 - node) / 2, weight / 2) for node, weight in zip(nodes, weights, strict=True)]
 
 
 def _on_path(method: IntegratedGradients, problem: Problem, x: Tensor, path: list[tuple[float, float]]) -> Tensor:
@@ -259,7 +283,10 @@ def _on_path(method: IntegratedGradients, problem: Problem, x: Tensor, path: lis
 
 @literal.register(SmoothGrad)
 def smoothgrad(method: SmoothGrad, problem: Problem, x: Tensor) -> Tensor:
-    """A statistic of m(x + σ ε_k); the joint estimator takes the path of noisy image k at α_k = (k + u_k) / n alone."""
+    """A statistic of m(x + σ ε_k); the joint estimator takes the path of noisy image k at α_k = (k + u_k) / n alone.
+
+    Under a ceiling no more samples are taken than it needs; of the joint estimator that has no literal form.
+    """
     sigma = method.noise_fraction * problem.range if method.noise_std is None else method.noise_std
     n, maps = method.samples, []
     for k in range(n):
@@ -269,12 +296,26 @@ def smoothgrad(method: SmoothGrad, problem: Problem, x: Tensor) -> Tensor:
             maps.append(_on_path(method.method, problem, noisy, [((k + problem.uniform(k)) / n, 1.0)]))
         else:
             maps.append(literal(method.method, replace(problem, sample=k), noisy))
+        if method.ceiling is not None and _agrees(maps, method.ceiling):
+            break
     mean = torch.stack(maps).mean(0)
     if method.statistic == "mean":
         return mean
     if method.statistic == "square":
         return sum((m**2 for m in maps), torch.zeros_like(mean)) / n
     return sum(((m - mean) ** 2 for m in maps), torch.zeros_like(mean)) / n
+
+
+def _agrees(maps: list[Tensor], ceiling: float) -> bool:
+    """Whether the means of the even and the odd samples agree so well, where it is time to look."""
+    look = 0
+    while look < len(maps):
+        look += max(10, 2 * (look // 8))
+    if len(maps) != look:
+        return False
+    even, odd = (torch.stack(half).mean(0).abs().flatten() for half in (maps[::2], maps[1::2]))
+    r = np.corrcoef(rankdata(even), rankdata(odd))[0, 1]
+    return bool(2 * r / (1 + r) >= ceiling)
 
 
 class _RescaledReLU(torch.autograd.Function):

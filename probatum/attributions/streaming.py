@@ -8,8 +8,8 @@ from typing import Any, Literal
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from probatum.attributions.base import MethodsLike, attribute_variants, named_methods
-from probatum.engine import Compute, Output, PreparedModel, Targets, Variant, all_logits, prepare_with
+from probatum.attributions.base import MethodsLike, attribute_variants, named_methods, warn_of_efforts
+from probatum.engine import Compute, Maps, Output, PreparedModel, Targets, Variant, all_logits, prepare_with
 from probatum.errors import InvalidInput, ProbatumError
 
 
@@ -22,14 +22,14 @@ class MapBatch:
         first: the number of its first image among all.
         images: (batch, ...), on the model's device.
         targets: (batch,) the classes that are explained.
-        maps: by method, as `attribute` returns them.
+        maps: by method with their `efforts`, as `attribute` returns them.
     """
 
     number: int
     first: int
     images: Float[Tensor, "batch *shape"] = field(repr=False)
     targets: Int64[Tensor, " batch"] = field(repr=False)
-    maps: dict[str, Tensor] = field(repr=False)
+    maps: Maps = field(repr=False)
 
 
 def attribute_stream(
@@ -103,6 +103,7 @@ def attribute_stream(
                     chosen = all_logits(prepared, images).argmax(1)
                 classes = Targets.of(images, chosen).classes
                 (maps,) = attribute_variants([Variant(prepared, classes)], images, methods, seed=seed)
+                warn_of_efforts(maps.efforts)
             yield MapBatch(number, first, images, classes, maps)
             number, first = number + 1, first + len(images)
             del batch, given, images, chosen, classes, maps  # before the next batch is made

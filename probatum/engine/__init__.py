@@ -33,9 +33,10 @@ from probatum.engine.references import (
     RandomPath,
     Reference,
 )
+from probatum.engine.refinement import Effort, Maps, Refinement
 from probatum.engine.requests import Request, Variant
 from probatum.engine.rules import BackwardRule, ConstantsHeld, DeconvolutionReLU, GuidedReLU, ReLUCoverage, ReLURule
-from probatum.engine.sampling import Expansion, Noise, PointStream, Rows, StraightPath
+from probatum.engine.sampling import Expansion, Noise, NumberedPath, PointStream, Rows, StraightPath
 from probatum.engine.targets import Targets, TargetsLike
 from probatum.engine.trace import LayerCall, execution_order, find_layer, used_parameters
 
@@ -50,6 +51,7 @@ __all__ = [
     "DeconvolutionReLU",
     "Distribution",
     "EachBaseline",
+    "Effort",
     "Evaluation",
     "Expansion",
     "ExternalMaps",
@@ -64,10 +66,12 @@ __all__ = [
     "Logit",
     "LogitsOf",
     "MakeMaps",
+    "Maps",
     "Measurement",
     "Multipliers",
     "Noise",
     "NoisyBaselines",
+    "NumberedPath",
     "Output",
     "PointStream",
     "PreparedModel",
@@ -75,6 +79,7 @@ __all__ = [
     "ReLUCoverage",
     "ReLURule",
     "Reference",
+    "Refinement",
     "Request",
     "Rows",
     "SlidingWindow",

@@ -22,6 +22,7 @@ from probatum.engine.evaluate import (
 from probatum.engine.external import ExternalCall, ExternalMaps
 from probatum.engine.prefix import SharedWeights, StaleTensorError
 from probatum.engine.prepared_model import PreparedModel
+from probatum.engine.refinement import Effort
 from probatum.engine.requests import Request, Variant
 from probatum.engine.sampling import PointStream, Rows
 from probatum.engine.statistics import Accumulator
@@ -37,6 +38,7 @@ class VariantState:
         targets: its classes; None until they are predicted.
         batch: number of images.
         maps: the finished maps, by request.
+        efforts: what those took that points were added to round by round.
         members: the requests of the current stream.
         accumulators: their sums.
         completeness: how far multipliers are from complete.
@@ -49,6 +51,7 @@ class VariantState:
     targets: Targets | None
     batch: int
     maps: dict[str, Tensor] = field(default_factory=dict)
+    efforts: dict[str, Effort] = field(default_factory=dict)
     members: Mapping[str, Request] = field(default_factory=dict)
     accumulators: dict[str, Accumulator] = field(default_factory=dict)
     completeness: Completeness = field(default_factory=Completeness)
@@ -85,7 +88,8 @@ class VariantState:
     def add(self, evaluation: Evaluation, classes: Tensor | None = None) -> None:
         """Adds the maps of some points to the sums."""
         for name, request in self.members.items():
-            self.accumulators[name].add(request.value(evaluation), evaluation.rows.image, evaluation.rows.weights)
+            rows = evaluation.rows
+            self.accumulators[name].add(request.value(evaluation), rows.image, request.weights(rows))
         if MULTIPLIERS in evaluation.results:
             _, delta, size = evaluation.results[MULTIPLIERS]
             self.completeness.add(evaluation.rows.image, delta, size)

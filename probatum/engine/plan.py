@@ -16,6 +16,8 @@ from probatum.engine.logits import logits_within
 from probatum.engine.noise import image_keys
 from probatum.engine.precision import computing, cudnn_off_for_recurrent
 from probatum.engine.prepared_model import PreparedModel, first_not_finite
+from probatum.engine.refined import RefinedRun
+from probatum.engine.refinement import Maps
 from probatum.engine.requests import Request, Variant
 from probatum.engine.sampling import Expansion, PointStream
 from probatum.engine.targets import Targets, TargetsLike
@@ -23,6 +25,9 @@ from probatum.errors import ModelError
 
 Tick = Callable[[int, int], None]
 """Called with (points done, points in all)."""
+
+_Group = tuple[tuple[tuple[Expansion, ...], ...], ExternalMaps | None, bool]
+_AT_THE_IMAGES: _Group = (((),), None, False)
 
 
 def run(
@@ -33,7 +38,7 @@ def run(
     *,
     seed: int = 0,
     progress: Tick | None = None,
-) -> dict[str, Tensor]:
+) -> Maps:
     """Answers all requests for a batch of images: `run_variants` of one version of the model."""
     return run_variants([Variant(prepared, targets)], images, requests, seed=seed, progress=progress)[0]
 
@@ -46,7 +51,7 @@ def run_variants(
     seed: int = 0,
     finite: bool = True,
     progress: Tick | None = None,
-) -> list[dict[str, Tensor]]:
+) -> list[Maps]:
     """Answers all requests for a batch of images and several versions of a model.
 
     Requests with equal chains are evaluated at the same points: one forward pass there serves all of them, and what two
@@ -62,7 +67,7 @@ def run_variants(
         progress: called with (points done, points in all) after each model call.
 
     Returns:
-        for each variant a map for each request: (batch, ...).
+        for each variant a map for each request, (batch, ...), and the efforts of those that add points.
 
     Raises:
         InvalidInput: images or targets are not usable.
@@ -81,8 +86,9 @@ def run_variants(
             require_independent_rows(prepared, images, alone=prepared.compute.chunk == 1)
         budget = Budget.of(images, prepared.compute, prepared.row_bytes)
         streams = _streams(images, requests, seed)
-        tick = _counter(progress, len(states) * sum(len(points) for points, _ in streams))
-        for points, members in streams:
+        tick = _counter(progress, len(states) * sum(len(points) for rounds, _ in streams for points in rounds))
+        for rounds, members in streams:
+            points = rounds[0]
             for state in states:
                 state.begin(members)
             measurements = frozenset[Measurement]().union(*(request.measurements for request in members.values()))
@@ -96,6 +102,11 @@ def run_variants(
             if external:
                 run_external(points, external, states, tick)
                 continue
+            if any(request.refinement for request in members.values()):
+                refined = RefinedRun(rounds, members, measurements, budget, tick)
+                for state in states:
+                    refined.run(state)
+                continue
             ChunkedRun(points, measurements, budget, tick).run(states)
             for state in states:
                 state.end()
@@ -105,25 +116,27 @@ def run_variants(
                     _require_finite(state, images, name, maps, requests[name].external)
             state.completeness.require(state.prepared, finite=finite)
             state.conservation.require(state.prepared, finite=finite)
-    return [{name: state.maps[name] for name in requests} for state in states]
+    return [Maps({name: state.maps[name] for name in requests}, state.efforts) for state in states]
 
 
 def _streams(
     images: Tensor, requests: Mapping[str, Request], seed: int
-) -> list[tuple[PointStream, Mapping[str, Request]]]:
-    """The points to look at, each with the requests that are answered there: those of equal chains together.
+) -> list[tuple[tuple[PointStream, ...], Mapping[str, Request]]]:
+    """The points to look at, round by round, with the requests that are answered there: those of equal chains together.
 
     A function from outside gets its points apart.
     """
-    groups: dict[tuple[tuple[Expansion, ...], ExternalMaps | None], dict[str, Request]] = defaultdict(dict)
+    groups: dict[_Group, dict[str, Request]] = defaultdict(dict)
     for name, request in requests.items():
-        groups[request.chain, request.external][name] = request
+        groups[request.chains, request.external, request.refinement is not None][name] = request
     # The images themselves come first: their forward pass finds the classes that the other groups aim at.
-    ordered = sorted(groups.items(), key=lambda item: any(item[0]))
+    ordered = sorted(groups.items(), key=lambda item: item[0] != _AT_THE_IMAGES)
     # Only what expands an image and what comes from outside has noise, and hashing takes as long as a layer.
-    hashed = any(any(key) for key in groups)
+    hashed = any(key != _AT_THE_IMAGES for key in groups)
     keys = image_keys(images, seed) if hashed else images.new_zeros(len(images), dtype=torch.int64)
-    return [(PointStream.of(images, keys, chain), members) for (chain, _), members in ordered]
+    return [
+        (tuple(PointStream.of(images, keys, chain) for chain in chains), members) for (chains, *_), members in ordered
+    ]
 
 
 def _counter(progress: Tick | None, total: int) -> Callable[[int], None]:

@@ -32,7 +32,7 @@ class Rows:
         points: where the model is evaluated.
         baselines: where the path to the origin begins; None without a path.
         weights: of each point in the sum within one outermost sample.
-        sample: which noise sample a row belongs to; 0 without noise.
+        sample: which noise sample a row belongs to, or which point of a numbered path it is; else 0.
         shares: for what is made of logits alone, the part that each input value gets of the row's logit; else None.
     """
 
@@ -83,11 +83,15 @@ class Noise:
         count: noise samples.
         fraction: σ as a fraction of each image's own range max x − min x.
         absolute: σ in the units of the input, instead of the fraction.
+        first: number of the first sample; those before are another expansion's.
+        of: samples of all expansions together, each of weight 1/of; None is `count`.
     """
 
     count: int
     fraction: float = 0.15
     absolute: float | None = None
+    first: int = 0
+    of: int | None = None
 
     def prepare(self, images: Tensor) -> Tensor:
         """σ of each image, (batch,)."""
@@ -98,9 +102,11 @@ class Noise:
 
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
         """Adds the noise of each row's sample."""
-        noise = standard_normal(rows.keys, sample, rows.points.shape[1:], rows.points.dtype)
+        number = self.first + sample
+        noise = standard_normal(rows.keys, number, rows.points.shape[1:], rows.points.dtype)
         noisy = rows.origins + noise * per_row(prepared, noise)
-        return replace(rows, origins=noisy, points=noisy, weights=rows.weights / self.count, sample=sample)
+        weights = rows.weights / (self.of or self.count)
+        return replace(rows, origins=noisy, points=noisy, weights=weights, sample=number)
 
 
 @dataclass(frozen=True)
@@ -129,14 +135,48 @@ class StraightPath:
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
         """Places each row on the path to its (noisy) origin."""
         alpha, weights = (
-            _constant(values, rows.weights.dtype, sample.device)[sample] for values in (self.alphas, self.quadrature)
+            constant(values, rows.weights.dtype, sample.device)[sample] for values in (self.alphas, self.quadrature)
         )
         points = on_path(rows.origins, prepared, alpha)
         return replace(rows, points=points, baselines=prepared, weights=rows.weights * weights)
 
-    def drawn(self, strata: int) -> "DrawnPath":
+    def drawn(self, strata: int, first: int = 0) -> "DrawnPath":
         """This path with one drawn point for each noise sample."""
-        return DrawnPath(strata, self.baseline)
+        return DrawnPath(strata, self.baseline, first)
+
+
+@dataclass(frozen=True)
+class NumberedPath:
+    """Some points of a straight path, x′ + α (x − x′), of weight one and told apart by their numbers.
+
+    Args:
+        alphas: positions on the path.
+        baseline: as of `StraightPath`.
+        first: the number of the first point.
+    """
+
+    alphas: tuple[float, ...]
+    baseline: Callable[[Tensor], Tensor] = field()
+    first: int = 0
+
+    @property
+    def count(self) -> int:
+        """The number of points."""
+        return len(self.alphas)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """The baseline of each image."""
+        return _baselines(self.baseline, images)
+
+    def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
+        """Places each row on the path."""
+        alpha = constant(self.alphas, rows.weights.dtype, sample.device)[sample]
+        points = on_path(rows.origins, prepared, alpha)
+        return replace(rows, points=points, baselines=prepared, sample=self.first + sample)
+
+    def drawn(self, strata: int, first: int = 0) -> "DrawnPath":
+        """This path with one drawn point for each noise sample."""
+        return DrawnPath(strata, self.baseline, first)
 
 
 @dataclass(frozen=True)
@@ -150,10 +190,12 @@ class DrawnPath:
     Args:
         strata: K, the noise samples of the expansion that comes before in the chain.
         baseline: as of `StraightPath`.
+        first: the number of the first of these samples.
     """
 
     strata: int
     baseline: Callable[[Tensor], Tensor] = field()
+    first: int = 0
 
     @property
     def count(self) -> int:
@@ -167,7 +209,7 @@ class DrawnPath:
     def expand(self, rows: Rows, prepared: Tensor, sample: Tensor) -> Rows:
         """Places each row on the path to its noisy origin."""
         jitter = uniform(rows.keys, rows.sample, rows.weights.dtype)
-        points = on_path(rows.origins, prepared, (rows.sample + jitter) / self.strata)
+        points = on_path(rows.origins, prepared, (rows.sample - self.first + jitter) / self.strata)
         return replace(rows, points=points, baselines=prepared)
 
 
@@ -194,7 +236,7 @@ def on_path(origins: Tensor, baselines: Tensor, alpha: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def constant(values: tuple[float | tuple[float, ...], ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Numbers on a device; kept there, because each copy from the host would make the stream of chunks wait."""
     return torch.tensor(values, dtype=dtype, device=device)
 
@@ -208,12 +250,14 @@ class PointStream:
         keys: the noise stream of each image.
         chain: the expansions, outermost first.
         prepared: what each expansion prepared for the batch.
+        chosen: numbers of the images whose points are asked for; None is all of them.
     """
 
     images: Float[Tensor, "batch *shape"]
     keys: Int64[Tensor, " batch"]
     chain: tuple[Expansion, ...]
     prepared: tuple[Tensor, ...]
+    chosen: Int64[Tensor, " chosen"] | None = None
 
     @classmethod
     def of(cls, images: Tensor, keys: Tensor, chain: tuple[Expansion, ...]) -> "PointStream":
@@ -226,20 +270,28 @@ class PointStream:
         return math.prod(expansion.count for expansion in self.chain)
 
     def __len__(self) -> int:
-        return len(self.images) * self.per_image
+        return len(self.images if self.chosen is None else self.chosen) * self.per_image
+
+    def of_images(self, chosen: Int64[Tensor, " chosen"]) -> "PointStream":
+        """The points of some of the images, which keep their numbers."""
+        return replace(self, chosen=chosen)
 
     def rows(self, start: int, stop: int) -> Rows:
         """Makes the points with numbers start, ..., stop − 1; what several of them share is made once."""
         stop, inner = min(stop, len(self)), self.per_image
         first, last = start // inner, (stop - 1) // inner
-        images, keys = self.images[first : last + 1], self.keys[first : last + 1]
-        image = torch.arange(first, last + 1, device=images.device)
+        if self.chosen is None:
+            image = torch.arange(first, last + 1, device=self.images.device)
+            images, keys = self.images[first : last + 1], self.keys[first : last + 1]
+        else:
+            image = self.chosen[first : last + 1]
+            images, keys = self.images[image], self.keys[image]
         weights = images.new_ones(len(image), dtype=accumulation_dtype(images.dtype))
         rows = Rows(image, images, keys, images, images, None, weights, torch.zeros_like(image))
         for expansion, prepared in zip(self.chain, self.prepared, strict=True):
             inner //= expansion.count
             parent, first, last = first, start // inner, (stop - 1) // inner
-            number = torch.arange(first, last + 1, device=images.device)
+            number = torch.arange(first, last + 1, device=self.images.device)
             rows = rows.take(number // expansion.count - parent)
             rows = expansion.expand(rows, prepared[rows.image], number % expansion.count)
         return rows

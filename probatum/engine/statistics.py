@@ -50,6 +50,27 @@ class WeightedSum:
         return self._sum.to(self._dtype)
 
 
+class SeveralSums:
+    """Σ_j w_jk m_j over all points of an image, for several weightings k of them at once.
+
+    Args:
+        batch: number of images.
+        count: how many weightings.
+    """
+
+    def __init__(self, batch: int, count: int) -> None:
+        self._each = [WeightedSum(batch) for _ in range(count)]
+
+    def add(self, maps: Float[Tensor, "rows *shape"], image: Tensor, weights: Float[Tensor, "rows sums"]) -> None:
+        """Adds the maps of a chunk under each weighting."""
+        for total, column in zip(self._each, weights.unbind(1), strict=True):
+            total.add(maps, image, column)
+
+    def result(self) -> Float[Tensor, "batch sums *shape"]:
+        """The sums so far."""
+        return torch.stack([total.result() for total in self._each], dim=1)
+
+
 class SampleMoments:
     """Mean of squares or variance over an image's samples, where each sample is itself a sum over `inner` points.
 

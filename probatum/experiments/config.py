@@ -70,6 +70,8 @@ class CheckConfig:
         samples: noise samples of every method that has them, or gets them from the preset, and DeepLiftSHAP's noisy
             baselines; None keeps the papers' numbers.
         steps: path steps of every method that has them; None keeps the papers' numbers.
+        tolerance: of Integrated Gradients: points are added up to it, and `steps` is the most; None keeps the number.
+        ceiling: of SmoothGrad's mean: samples are added up to this agreement, and `samples` is the most; likewise.
         baseline: of every method that has one, and the center of the SHAP methods' noisy baselines: "zero", "black",
             "blurred" or "mean"; None is the methods' own, which is zero in the table.
         seed: of everything random.
@@ -108,6 +110,8 @@ class CheckConfig:
     layout: str | None = None
     samples: int | None = None
     steps: int | None = None
+    tolerance: float | None = None
+    ceiling: float | None = None
     baseline: str | None = None
     seed: int = 0
     keep_maps: int = 3

@@ -7,7 +7,7 @@ import numpy as np
 
 from probatum.engine import Tick
 from probatum.experiments.chance import chance_by_image
-from probatum.experiments.result import AGAIN, TRAINED, Failure, SanityResult
+from probatum.experiments.result import AGAIN, TRAINED, Failure, SanityResult, Spent
 from probatum.progress import Progress
 from probatum.runs.cells import Arrays, Cell
 
@@ -28,6 +28,7 @@ class ResultBuilder:
         self._pairs = np.full((methods, metrics, stages, images, others, work.trials), np.nan)
         self._maps: dict[int, dict[str, dict[int, np.ndarray]]] = {}
         self._failures: dict[Cell, list[Failure]] = {}
+        self._spent: dict[Cell, list[Spent]] = {}
 
     def add(self, cell: Cell, found: Arrays) -> None:
         """Takes what was computed for a cell."""
@@ -38,6 +39,7 @@ class ResultBuilder:
             self._pairs[..., cell.part, : found["chance"].shape[-1], cell.trial] = found["chance"]
             self._constant[..., cell.part, cell.trial] = found["constant"]
         self._failures[cell] = list(self._failed(cell, found["failed"]))
+        self._spent[cell] = list(self._spendings(cell, found["spent"])) if "spent" in found else []
         if cell.trial:
             return
         for row, name in enumerate(self._work.methods):
@@ -64,6 +66,7 @@ class ResultBuilder:
                 for image, maps in sorted(self._maps.items())
             },
             tuple(failure for cell in work.cells for failure in self._failures[cell]),
+            tuple(spent for cell in work.cells for spent in self._spent[cell]),
             work.draws,
         )
 
@@ -74,6 +77,15 @@ class ResultBuilder:
             method, stage = (second, (TRAINED, AGAIN)[first]) if cell.trial is None else (first, work.stages[second])
             image = work.image_names[cell.first + position]
             yield Failure(image, tuple(work.methods)[method], stage, cell.trial, work.trained.name)
+
+    def _spendings(self, cell: Cell, spent: np.ndarray) -> Iterator[Spent]:
+        """What the maps of a cell took; `spent` is (version, method, image, 3), NaN for methods of fixed points."""
+        work = self._work
+        stages = (TRAINED, AGAIN) if cell.trial is None else work.stages
+        for version, method, position in np.argwhere(np.isfinite(spent[..., 0])).tolist():
+            points, figure, enough = spent[version, method, position].tolist()
+            image, name = work.image_names[cell.first + position], tuple(work.methods)[method]
+            yield Spent(image, name, stages[version], cell.trial, int(points), figure, bool(enough))
 
 
 def concatenated(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,6 +9,8 @@ from probatum.attributions.base import MethodsLike, named_methods
 from probatum.attributions.baselines import as_baseline
 from probatum.errors import InvalidInput
 
+# For methods that are only tried.
+SHORT: dict[str, Any] = {"samples": 2, "steps": 2, "tolerance": None, "ceiling": None}
 # What fields of `NoisyBaselines` are called as options.
 _OPTION_OF = {"center": "baseline", "count": "samples"}
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from probatum.attributions import METHODS, Method, attribute
 from probatum.engine import PreparedModel
 from probatum.errors import ModelError
-from probatum.experiments.options import set_fields
+from probatum.experiments.options import SHORT, set_fields
 
 Refusals = tuple[tuple[str, str], ...]
 """Name and reason of each method that is left out."""
@@ -17,7 +17,7 @@ def refusals(methods: Mapping[str, Method], prepared: PreparedModel, image: Tens
     """Explains one image by each method, with few points, and gives the name and reason of those that fail."""
     found = []
     for name, method in methods.items():
-        short = set_fields(method, {"samples": 2, "steps": 2})[0]
+        short = set_fields(method, SHORT)[0]
         try:
             attribute(prepared, image, target, {name: short})
         except ModelError as error:

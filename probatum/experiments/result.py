@@ -47,6 +47,29 @@ class Failure:
         return f"{self.method} of {self.image} ({self.model}, {where})"
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What the maps took of a method with a tolerance or a ceiling, which adds points until they are good enough.
+
+    Args:
+        image: name.
+        method: name.
+        stage: as of a `Failure`, like the trial.
+        trial: which randomization, or None.
+        points: where the model was evaluated: the gradients.
+        figure: the error or agreement that was reached, as the method defines it.
+        enough: whether that is what was asked for.
+    """
+
+    image: str
+    method: str
+    stage: str
+    trial: int | None
+    points: int
+    figure: float
+    enough: bool
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class SanityResult:
     """The scores of a sanity check.
@@ -69,6 +92,7 @@ class SanityResult:
         maps: {image name: {method: (1 + stages, channel, height, width)}} of the images that were kept, from trial 0;
             the first map is that of the trained model. A failure is a map of NaN.
         failures: the maps that are not finite, where the check went on in spite of them.
+        spent: what each map took of the methods that add points until it is good enough.
         draws: which draws of the weights the trials used; None for a result that was read back, whose `config.json`
             tells.
     """
@@ -84,6 +108,7 @@ class SanityResult:
     chance: Float[np.ndarray, "method metric stage image trial"]
     maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
     failures: tuple[Failure, ...] = ()
+    spent: tuple[Spent, ...] = ()
     draws: Draws | None = None
 
     def __repr__(self) -> str:

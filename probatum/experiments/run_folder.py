@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from probatum.errors import InvalidInput
-from probatum.experiments.result import Failure, SanityResult
+from probatum.experiments.result import Failure, SanityResult, Spent
 from probatum.runs.files import read_arrays, read_json, read_table, write_arrays, write_table
 
 COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
 CEILING_COLUMNS = ("image", "method", "metric", "score")
 CHANCE_COLUMNS = ("image", "method", "stage", "trial", "metric", "score")
+SPENT_COLUMNS = ("image", "method", "stage", "trial", "points", "figure", "enough")
 FAILURE_COLUMNS = ("image", "method", "stage", "trial", "model")
 _MAP_TYPES = (np.float32, np.float16, np.float64)
 _CONSTANT = ("", "reference", "randomized", "both")
@@ -26,7 +27,8 @@ def write_results(folder: Path, result: SanityResult) -> None:
     `chance.csv` has a row for each of them, too, and `ceiling.csv` one per image × method × metric.
 
     One file of maps for each kept image holds, for each method, (1 + stages, channel, height, width) float32:
-    the trained model's map and then that of each stage in trial 0. `failures.csv` is there if there were any.
+    the trained model's map and then that of each stage in trial 0. `failures.csv` is there if there were any, and
+    `spent.csv` if a method adds points until its maps are good enough.
     """
     write_table(folder / "results.csv", COLUMNS, _score_rows(result))
     write_table(
@@ -50,6 +52,9 @@ def write_results(folder: Path, result: SanityResult) -> None:
     if result.failures:
         rows = [[getattr(failure, name) for name in FAILURE_COLUMNS] for failure in result.failures]
         write_table(folder / "failures.csv", FAILURE_COLUMNS, rows)
+    if result.spent:
+        rows = [[getattr(each, name) for name in SPENT_COLUMNS] for each in result.spent]
+        write_table(folder / "spent.csv", SPENT_COLUMNS, rows)
     if result.maps:
         (folder / "maps").mkdir(exist_ok=True)
     for number, maps in enumerate(result.maps.values()):
@@ -149,6 +154,7 @@ def _read_run(folder: Path) -> Run:
         chance,
         maps,
         tuple(_failures(folder / "failures.csv")),
+        tuple(_spent(folder / "spent.csv")),
     )
     return Run(folder, config, result)
 
@@ -159,6 +165,14 @@ def _require_maps(image: str, arrays: Mapping[str, np.ndarray], methods: tuple[s
         maps = arrays[method]
         if maps.ndim != 4 or len(maps) != 1 + stages or maps.size == 0 or maps.dtype not in _MAP_TYPES:
             raise InvalidInput(f"the maps of {method} for {image} have shape {maps.shape} and type {maps.dtype}")
+
+
+def _spent(path: Path) -> Iterator[Spent]:
+    if path.is_file():
+        for row in read_table(path, SPENT_COLUMNS):
+            trial = int(row["trial"]) if row["trial"] else None
+            place = row["image"], row["method"], row["stage"], trial
+            yield Spent(*place, int(row["points"]), float(row["figure"]), row["enough"] == "True")
 
 
 def _failures(path: Path) -> Iterator[Failure]:

@@ -19,6 +19,7 @@ from probatum.attributions.base import MethodsLike, named_methods
 from probatum.engine import (
     Compute,
     Extra,
+    Maps,
     Output,
     PreparedModel,
     Targets,
@@ -328,18 +329,20 @@ class SanityWork:
         (maps,) = self._explain([here], cell, targets, self.methods, self.seed, ticker.started(TRAINED, count))
         failed = self._failed(maps, cell, TRAINED)  # (method, image)
         found = {f"maps/{row}": values.cpu().numpy() for row, values in enumerate(maps.values())}
+        passes = [maps]
         reference = Reference(maps, self.metrics, range(count), [])
         ceiling = np.full((len(self.methods), len(self.metrics), count), np.nan)
         again = np.zeros_like(failed)
         if self.noisy:
             tick = ticker.started(AGAIN, count)
             (second,) = self._explain([here], cell, targets, self.noisy, self.seed + 1, tick)
+            passes.append(second)
             rows = [row for row, name in enumerate(self.methods) if name in self.noisy]
             again[rows] = self._failed(second, cell, AGAIN)
             for row, (name, values) in zip(rows, second.items(), strict=True):
                 scores = reference.compare(name, [values])[:, 0, 0]
                 ceiling[row] = np.where(failed[row] | again[row], np.nan, scores)
-        return found | {"ceiling": ceiling, "failed": np.stack([failed, again])}
+        return found | self._spent(passes) | {"ceiling": ceiling, "failed": np.stack([failed, again])}
 
     def group_of(self, cell: Cell) -> list[Cell]:
         """The cells of the trained model whose maps a cell is compared with."""
@@ -407,7 +410,7 @@ class SanityWork:
             # (kept image, stage, ...)
             kept[f"maps/{row}"] = np.stack([values[keep].float().cpu().numpy() for values in stages], axis=1)
         pairs = np.moveaxis(np.stack(compared), 3, -1)  # (method, metric, stage, image, 1 + other)
-        return kept | {
+        return (kept | self._spent(every)) | {
             "scores": pairs[..., 0],
             "chance": pairs[..., 1:],
             "constant": np.stack(constant),
@@ -422,7 +425,7 @@ class SanityWork:
         methods: Mapping[str, Method],
         seed: int,
         tick: Tick | None,
-    ) -> list[dict[str, Tensor]]:
+    ) -> list[Maps]:
         if self.on_nan == "record":  # an explainer's error is one, too
             methods = {name: set_fields(each, {"on_error": "skip"})[0] for name, each in methods.items()}
         found = attribute_variants(
@@ -433,7 +436,21 @@ class SanityWork:
             finite=False,
             progress=tick,
         )
-        return [{name: _in_full(values) for name, values in maps.items()} for maps in found]
+        return [Maps({name: _in_full(values) for name, values in maps.items()}, maps.efforts) for maps in found]
+
+    def _spent(self, passes: Sequence[Maps]) -> Arrays:
+        """What the maps of each pass took, (pass, method, image, 3); nothing where all methods have fixed points."""
+        efforts = [maps.efforts for maps in passes]
+        if not any(efforts):
+            return {}
+        images = len(next(iter(passes[0].values())))
+        spent = np.full((len(passes), len(self.methods), images, 3), np.nan)
+        for number, found in enumerate(efforts):
+            for row, name in enumerate(self.methods):
+                if name in found:
+                    columns = (found[name].points, found[name].figure, found[name].enough)
+                    spent[number, row] = np.stack([column.double().cpu().numpy() for column in columns], axis=1)
+        return {"spent": spent}
 
     def _failed(self, maps: dict[str, Tensor], cell: Cell, stage: str, trial: int | None = None) -> np.ndarray:
         """(method, image): which maps are not finite; these become maps of NaN."""

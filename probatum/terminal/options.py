@@ -166,6 +166,14 @@ class MethodOptions:
     ] = None
     samples: Samples = None
     steps: Steps = None
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Completeness error that Integrated Gradients adds points for, such as 0.05, up to --steps."),
+    ] = None
+    ceiling: Annotated[
+        float | None,
+        typer.Option(help="Agreement that SmoothGrad adds samples for, such as 0.95, up to --samples."),
+    ] = None
     baseline: Annotated[
         str | None,
         typer.Option(

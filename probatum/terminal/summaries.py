@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from probatum.attributions import is_control
+from probatum.attributions import is_control, title_of
 from probatum.errors import ModelError
 from probatum.experiments import Judgement, PresetComparison, Run, judge
 from probatum.experiments.draws import Draws
@@ -91,6 +91,13 @@ def _limits(run: Run) -> Iterator[str]:
     if run.config["model"]["explained"] != "logits":
         yield f"explained are the {run.config['model']['explained']}: behind it most maps are empty"
     yield from model_warnings(run)
+    for method in dict.fromkeys(each.method for each in result.spent):
+        spent = [each for each in result.spent if each.method == method]
+        mean, lacking = np.mean([each.points for each in spent]), sum(not each.enough for each in spent)
+        yield (
+            f"{title_of(method)} took {mean:.1f} gradients a map, {max(each.points for each in spent)} at most; "
+            f"{lacking} of {len(spent)} maps are not as good as was asked for; spent.csv names them"
+        )
     if result.failures:
         count, first = len(result.failures), result.failures[0]
         yield f"{count} maps have NaN or infinite values and so no score; failures.csv names them: {first}, ..."

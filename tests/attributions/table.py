@@ -50,7 +50,10 @@ METHODS: dict[str, Method] = {
     "integrated-gradients-gauss": IntegratedGradients(steps=3, rule="gauss-legendre", baseline="mean"),
     "integrated-gradients-black": IntegratedGradients(steps=3, rule="right", baseline=Black(-1.0)),
     "integrated-gradients-blurred": IntegratedGradients(steps=3, baseline="blurred"),
+    "integrated-gradients-tolerance": IntegratedGradients(255, "mean", tolerance=0.1),
+    "integrated-gradients-local-tolerance": IntegratedGradients(255, "mean", multiply_by_inputs=False, tolerance=0.2),
     "smoothgrad": SmoothGrad(samples=7),
+    "smoothgrad-ceiling": SmoothGrad(samples=80, ceiling=0.5),
     "smoothgrad-squared": SmoothGrad(samples=7, statistic="square"),
     "vargrad": SmoothGrad(samples=7, statistic="variance"),
     "smoothgrad-absolute": SmoothGrad(samples=3, noise_std=0.2),
@@ -94,6 +97,12 @@ def _points(method: Method) -> int:
 
 
 POINTS = {name: _points(method) for name, method in METHODS.items()}
+# How many points these look at depends on the image.
+REFINED = {
+    name
+    for name, method in METHODS.items()
+    if getattr(method, "tolerance", None) is not None or getattr(method, "ceiling", None) is not None
+}
 # Two forward passes on each chunk: one on the baselines, one on the points.
 PAIRED = {name for name in METHODS if name.startswith("deeplift")}
 SEEDED = {

@@ -25,8 +25,8 @@ from probatum.engine import Variant, prepare, relu_coverage
 from probatum.engine.arguments import parse_bytes
 from probatum.engine.copying import written_module
 from probatum.engine.noise import image_keys
+from probatum.engine.ranks import average_ranks
 from probatum.errors import InvalidInput, ModelError
-from probatum.metrics.ranks import average_ranks
 from probatum.randomization import Randomizer, Reset, automatic_stages
 from probatum.randomization.labels import permute_labels, random_labels
 

@@ -12,6 +12,7 @@ from scipy import stats
 from skimage.feature import hog as skimage_hog
 from skimage.metrics import structural_similarity
 
+from probatum.engine.ranks import average_ranks
 from probatum.errors import InvalidInput
 from probatum.metrics import (
     SSIM,
@@ -27,7 +28,6 @@ from probatum.metrics import (
     ssim,
 )
 from probatum.metrics.effects import region_share, unit_maps
-from probatum.metrics.ranks import average_ranks
 
 SCALES = [1e-30, 1.0, 1e30]
 

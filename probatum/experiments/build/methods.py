@@ -16,7 +16,7 @@ from probatum.errors import InvalidInput
 from probatum.experiments.build.model import untrained
 from probatum.experiments.build.subject import Subject
 from probatum.experiments.config import DEFAULT_METHODS, CheckConfig
-from probatum.experiments.options import methods_with_options, set_fields
+from probatum.experiments.options import SHORT, methods_with_options, set_fields
 from probatum.experiments.refusals import Refusals, fitting_methods, refusals
 from probatum.metrics import HOGCorrelation, Metric, get_metric
 from probatum.models import ModelSpec
@@ -42,6 +42,7 @@ def configured_methods(
     smooths = preset(config.preset).smoothing is not None
     baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
     given = {"layer": config.layer, "layout": config.layout, "steps": config.steps, "baseline": baseline}
+    given |= {"tolerance": config.tolerance, "ceiling": config.ceiling}
     usual: dict[str, Any] = {"layer": spec.grad_cam_layer}
     # A preset that smooths has noise samples of its own, whatever the methods have.
     (usual if smooths else given)["samples"] = config.samples
@@ -87,7 +88,7 @@ def rehearse(
     if config.on_refused == "skip":
         fitting_methods(methods, prepared, image, target or 0, say=None)
         return
-    short = {name: set_fields(method, {"samples": 2, "steps": 2})[0] for name, method in methods.items()}
+    short = {name: set_fields(method, SHORT)[0] for name, method in methods.items()}
     attribute(prepared, image, target or 0, short)
 
 
