@@ -11,6 +11,7 @@ from probatum.experiments.build import Setup, choose_device, identity_of_subject
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.model_options import identity_of_code
 from probatum.experiments.result import SanityResult
+from probatum.experiments.rounds import Look, compute_until_decided, rounds_of
 from probatum.experiments.run_folder import read_run, write_results
 from probatum.experiments.sanity import SanityWork
 from probatum.maps import get_reduction
@@ -75,6 +76,7 @@ class CheckRun(Computation[SanityResult]):
         self._config, self._run = config, run
         self._setup = setup or set_up_together(config, run)
         self._work = sanity_work(config, self._setup, run.memory_budget)
+        self._looks: tuple[Look, ...] = ()
         self.cells = len(self._work.cells)
 
     @property
@@ -83,8 +85,13 @@ class CheckRun(Computation[SanityResult]):
         return identity_of(self._config, self._setup)
 
     def compute(self, store: CellStore) -> None:
-        """Computes this process's share of the missing cells."""
-        self._work.compute(store, self._run.progress, self._run.ranks, self._run.say)
+        """Computes this process's share of the missing cells; in rounds, those of as many as it takes."""
+        run = self._run
+        if not self._work.rounds:
+            self._work.compute(store, run.progress, run.ranks, run.say)
+            return
+        self._work, self._looks = compute_until_decided(self._work, store, run.progress, run.ranks, run.say)
+        self._setup = first_images(self._setup, self._looks[-1])
 
     def result(self, store: CellStore) -> SanityResult:
         """Puts the cells together."""
@@ -97,7 +104,23 @@ class CheckRun(Computation[SanityResult]):
         write_arrays(folder / "images.npz", {"pictures": setup.data.pictures().cpu().numpy()})
         if setup.training is not None:
             save_checkpoint(setup.model, folder / "weights.pt")
-        return record(self._config, setup, result)
+        facts = record(self._config, setup, result)
+        if self._looks:
+            facts["rounds"] = {"level": result.level, "looks": [asdict(look) for look in self._looks]}
+        return facts
+
+
+def first_images(setup: Setup, look: Look) -> Setup:
+    """What a check works on that ended after the images and trials of a look."""
+    part = slice(look.images)
+    return replace(
+        setup,
+        data=setup.data.subset(range(look.images)),
+        targets=setup.targets[part],
+        probabilities=setup.probabilities[part],
+        extra=tuple(each[part] for each in setup.extra),
+        trials=look.trials,
+    )
 
 
 def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
@@ -134,6 +157,7 @@ def sanity_work(config: CheckConfig, setup: Setup, memory_budget: int | None = N
         image_names=setup.data.image_names,
         keep_maps=min(config.keep_maps, len(setup.data)),
         on_nan="record",
+        rounds=rounds_of(len(setup.data), setup.trials) if config.until_decided else (),
     )
 
 

@@ -63,6 +63,8 @@ class CheckConfig:
         initializer: of the randomized parameters.
         batch_norm: what becomes of running statistics.
         trials: independent randomizations.
+        until_decided: whether the check begins with few images and trials and ends when no verdict is left that more
+            of them may decide; `images` and `trials` are then the most.
         layer: of every method that reads one, such as Grad-CAM; None is the last feature map that every path from
             the image to the logits passes. An option that none of the methods has a field for is refused.
         layout: of that layer: "nchw", "nhwc", or tokens as "tokens:1:14x14"; None is the one that the forward pass
@@ -106,6 +108,7 @@ class CheckConfig:
     initializer: str | None = None
     batch_norm: str | None = None
     trials: int | None = None
+    until_decided: bool = False
     layer: str | None = None
     layout: str | None = None
     samples: int | None = None

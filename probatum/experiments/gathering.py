@@ -67,6 +67,7 @@ class ResultBuilder:
             },
             tuple(failure for cell in work.cells for failure in self._failures[cell]),
             tuple(spent for cell in work.cells for spent in self._spent[cell]),
+            work.level,
             work.draws,
         )
 

@@ -14,6 +14,7 @@ from probatum.experiments.tables import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEVEL = 0.95  # of the intervals that decide verdicts
 TRAINED, AGAIN = "trained model", "trained model, seed + 1"  # where a failure is of no stage
 
 
@@ -93,6 +94,7 @@ class SanityResult:
             the first map is that of the trained model. A failure is a map of NaN.
         failures: the maps that are not finite, where the check went on in spite of them.
         spent: what each map took of the methods that add points until it is good enough.
+        level: of each verdict's interval; higher in a check that looks several times, so that all hold together.
         draws: which draws of the weights the trials used; None for a result that was read back, whose `config.json`
             tells.
     """
@@ -109,6 +111,7 @@ class SanityResult:
     maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
     failures: tuple[Failure, ...] = ()
     spent: tuple[Spent, ...] = ()
+    level: float = LEVEL
     draws: Draws | None = None
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from probatum.errors import InvalidInput
-from probatum.experiments.result import Failure, SanityResult, Spent
+from probatum.experiments.result import LEVEL, Failure, SanityResult, Spent
 from probatum.runs.files import read_arrays, read_json, read_table, write_arrays, write_table
 
 COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
@@ -155,6 +155,7 @@ def _read_run(folder: Path) -> Run:
         maps,
         tuple(_failures(folder / "failures.csv")),
         tuple(_spent(folder / "spent.csv")),
+        float(config["rounds"]["level"]) if "rounds" in config else LEVEL,
     )
     return Run(folder, config, result)
 

@@ -5,9 +5,11 @@ This is where attributions, randomization, map reductions and metrics meet.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -38,7 +40,8 @@ from probatum.experiments.draws import Draws, live_draws
 from probatum.experiments.gathering import PassedCells, ResultBuilder, Ticker, concatenated
 from probatum.experiments.options import set_fields
 from probatum.experiments.references import Reference, not_finite
-from probatum.experiments.result import AGAIN, TRAINED, Failure, SanityResult
+from probatum.experiments.result import AGAIN, LEVEL, TRAINED, Failure, SanityResult
+from probatum.experiments.rounds import Round, compute_until_decided, level_of, rounds_of
 from probatum.maps import get_reduction
 from probatum.metrics import Metric, get_metric
 from probatum.progress import Progress, shows_progress
@@ -76,6 +79,7 @@ def sanity_check(
     extra: Extra | None = None,
     memory_budget: int | str | None = None,
     on_nan: OnNaN = "raise",
+    until_decided: bool = False,
     cells: Path | None = None,
     progress: Progress | None = None,
 ) -> SanityResult:
@@ -113,6 +117,9 @@ def sanity_check(
         memory_budget: as in `attribute`.
         on_nan: "raise" an error for a map with NaN or infinite values, or "record" it among the result's failures, and
             with them the images for which an `Explainer` raised an error.
+        until_decided: whether the check begins with 10 images and 2 trials, doubles both, and ends when no verdict is
+            left that more of them may decide; the images and trials given are then the most. The intervals are wider,
+            so that looking again and again makes no errors: see `experiments.rounds`.
         cells: a folder where parts are stored as they are computed. A check that was interrupted continues when it is
             called again with the same folder, and its scores are those of one that was not, to the bit on the same
             machine with as many threads (on CUDA, with a memory budget that is given). The parts of other checks may
@@ -168,7 +175,12 @@ def sanity_check(
         image_names=names,
         keep_maps=keep_maps,
         on_nan=on_nan,
+        rounds=rounds_of(len(images), trials) if until_decided else (),
     )
+    if until_decided:
+        with nullcontext(cells) if cells is not None else TemporaryDirectory() as folder:
+            store = work.store(Path(folder))
+            return compute_until_decided(work, store, progress)[0].gathered(store)
     return work.result(progress, None if cells is None else work.store(cells))
 
 
@@ -196,6 +208,8 @@ class SanityWork:
         image_names: one for each image.
         keep_maps: of how many of the first images the maps are kept.
         on_nan: as in `sanity_check`.
+        rounds: of a check that ends when its verdicts are decided; each has images and groups of its own.
+        drawn: which draws of the weights the trials use; None finds out.
     """
 
     trained: PreparedModel
@@ -209,9 +223,29 @@ class SanityWork:
     image_names: tuple[str, ...]
     keep_maps: int
     on_nan: OnNaN
+    rounds: tuple[Round, ...] = ()
+    drawn: Draws | None = None
 
     def __post_init__(self) -> None:
         _require_scorable(self.metrics, self.images)
+
+    @property
+    def level(self) -> float:
+        """The level of the verdicts' intervals, which is higher where the check looks at them after each round."""
+        return level_of(len(self.rounds)) if self.rounds else LEVEL
+
+    def within(self, part: Round) -> "SanityWork":
+        """The work of the first images and trials; its cells are cells of the whole."""
+        draws = self.draws
+        return replace(
+            self,
+            trained=self.trained.of_images(slice(part.images)),
+            images=self.images[: part.images],
+            targets=self.targets[: part.images],
+            image_names=self.image_names[: part.images],
+            trials=part.trials,
+            drawn=Draws(draws.used[: part.trials], draws.dead),
+        )
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
@@ -221,7 +255,7 @@ class SanityWork:
     @cached_property
     def draws(self) -> Draws:
         """Which draws of the weights the trials use."""
-        return live_draws(self.randomizer, self.trained, self.images, self.trials)
+        return self.drawn or live_draws(self.randomizer, self.trained, self.images, self.trials)
 
     @cached_property
     def noisy(self) -> dict[str, Method]:
@@ -232,10 +266,11 @@ class SanityWork:
     @cached_property
     def cells(self) -> list[Cell]:
         """All cells; block by block, the trained model's first."""
-        size, count = block_size(self.images, len(self.methods), len(self.stages)), len(self.images)
+        size = block_size(self.images, len(self.methods), len(self.stages))
         return [
-            Cell(first, min(first + size, count), trial)
-            for first in range(0, count, size)
+            Cell(first, min(first + size, part.stop), trial)
+            for part in self._parts
+            for first in range(part.start, part.stop, size)
             for trial in (None, *range(self.trials))
         ]
 
@@ -243,9 +278,18 @@ class SanityWork:
     def groups(self) -> list[list[Cell]]:
         """The cells of the trained model, grouped by the images that are compared for the chance level."""
         size = block_size(self.images, len(self.methods), len(self.stages))
-        found = groups(len(self.images), size, self.images[0].nbytes * len(self.methods))
         blocks = [cell for cell in self.cells if cell.trial is None]
-        return [[cell for cell in blocks if cell.first in group] for group in found]
+        return [
+            [cell for cell in blocks if cell.first - part.start in group]
+            for part in self._parts
+            for group in groups(len(part), size, self.images[0].nbytes * len(self.methods))
+        ]
+
+    @property
+    def _parts(self) -> list[range]:
+        """The images of each round; all in one where there are no rounds."""
+        ends = [each.images for each in self.rounds if each.images < len(self.images)] + [len(self.images)]
+        return [range(first, stop) for first, stop in zip([0, *ends], ends, strict=False)]
 
     @cached_property
     def partners(self) -> list[list[int]]:
@@ -256,7 +300,8 @@ class SanityWork:
     def store(self, folder: Path) -> CellStore:
         """The place of this work's cells in a folder that is made where there is none."""
         settings = (self.methods, self.metrics, self.randomizer, self.trials, self.seed, self.keep_maps, OTHERS)
-        return cell_store(folder, self.trained, self.images, self.targets, "sanity", *settings, self.on_nan)
+        rounds = [self.rounds] if self.rounds else []  # whose images are compared with one another for chance
+        return cell_store(folder, self.trained, self.images, self.targets, "sanity", *settings, self.on_nan, *rounds)
 
     def result(self, progress: Progress | None = None, store: CellStore | None = None) -> SanityResult:
         """Computes all cells, save those that are stored, and puts them together."""

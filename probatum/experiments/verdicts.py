@@ -53,7 +53,7 @@ class Verdict:
         ceiling: mean score of the trained model's maps against themselves, under another seed where they have noise.
         value: what the rule looks at: the share retained, (score − chance) / (ceiling − chance), or a rise above the
             noise. NaN where there is none.
-        low: lower end of its 95 % interval over images and trials.
+        low: lower end of its interval over images and trials, of 95 % or the result's level.
         high: upper end.
         over_stages: the same as `value`, over the comparisons of all stages.
         live: comparisons of two finite maps that are not constant; the others take no part.
@@ -256,6 +256,7 @@ class _Scores:
     ceilings: Float[np.ndarray, " image"]
     chances: Float[np.ndarray, "stage image trial"]
     given: Float[np.ndarray, " comparison"]  # all scores of the last stage that exist, also of constant maps
+    level: float  # of the interval
     trained_constant: bool  # whether most constant maps are those of the trained model
 
     @classmethod
@@ -274,6 +275,7 @@ class _Scores:
             ceilings,
             chances if metric.chance is None else np.full(chances.shape, metric.chance),
             result.scores[row, column, -1][np.isfinite(result.scores[row, column, -1])],
+            result.level,
             2 * int(np.isin(constant, (1, 3)).sum()) > int((constant > 0).sum()),
         )
 
@@ -336,6 +338,7 @@ _FINITE = "compute in another precision, or leave the method out"
 MORE = "more images or more trials"
 MORE_TRIALS = "more trials"
 MORE_IMAGES = f"check at least {LEAST_IMAGES} images"
+FEW_LIVE = "more trials, another initializer, or the value before the model's last ReLU"
 
 
 def _unchanged(blank: Verdict) -> Verdict:
@@ -358,13 +361,18 @@ def _too_few(scores: _Scores, blank: Verdict) -> tuple[str, str]:
     )
     if scores.trained_constant:
         return reason, "explain another layer or class, for the trained model's own maps are constant"
-    return reason, "more trials, another initializer, or the value before the model's last ReLU"
+    return reason, FEW_LIVE
+
+
+def needs_more(summary: Summary, *, trials: bool = True) -> bool:
+    """Tells whether more images, or where there may be more, more trials can decide an undecided method."""
+    return summary.word == UNDECIDED and summary.remedy in (MORE, MORE_IMAGES, FEW_LIVE, *[MORE_TRIALS] * trials)
 
 
 def _rise(scores: _Scores, blank: Verdict) -> Verdict:
     rises = scores.every - scores.ceilings[:, None]
     nothing, unit = np.zeros(scores.last.shape), np.ones(len(scores.ceilings))
-    found = share_interval(rises[-1], unit, nothing)
+    found = share_interval(rises[-1], unit, nothing, scores.level)
     blank = replace(blank, value=found.value, low=found.low, high=found.high, over_stages=float(np.nanmean(rises)))
     reason = f"rise above the noise {_with_interval(found)}, bound 0"
     if scores.last.shape[1] == 1:
@@ -377,7 +385,7 @@ def _rise(scores: _Scores, blank: Verdict) -> Verdict:
 
 
 def _retained(scores: _Scores, blank: Verdict) -> Verdict:
-    found = share_interval(scores.last, scores.ceilings, scores.chances[-1], trial_spread=TRIAL_SPREAD)
+    found = share_interval(scores.last, scores.ceilings, scores.chances[-1], scores.level, trial_spread=TRIAL_SPREAD)
     if not np.isfinite(found.room):
         why = "no chance level was measured: no other image has a live map"
         return replace(blank, reason=why, remedy="more images, or a metric that states its chance level")

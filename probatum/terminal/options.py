@@ -227,6 +227,13 @@ class ProtocolOptions:
         ),
     ] = None
     trials: Annotated[int | None, typer.Option(help="Independent randomizations, instead of the preset's.")] = None
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            help="Add images and trials in rounds, and stop when every verdict is decided; at most --images, --trials.",
+        ),
+    ] = False
     last_relu: Annotated[
         str,
         typer.Option(

@@ -11,6 +11,7 @@ from probatum.errors import ModelError
 from probatum.experiments import Judgement, PresetComparison, Run, judge
 from probatum.experiments.draws import Draws
 from probatum.experiments.explain import Explanation
+from probatum.experiments.rounds import Look
 from probatum.report.html.check_words import model_warnings
 from probatum.report.html.comparison_answer import ComparisonAnswer
 from probatum.report.question import Question, question_of
@@ -24,6 +25,8 @@ from probatum.terminal.verdict_lines import closing, counted, remedies, verdict_
 def show_check(run: Run) -> None:
     """Shows the verdict on each method, what limits the check, and where its report is."""
     result, model = run.result, run.config["model"]
+    for line in round_lines(run):
+        show(line)
     if model["test_accuracy"] is not None:
         show(f"{model['title']} was trained to a test accuracy of {model['test_accuracy']:.4f}")
     judgement = judge(result)
@@ -76,6 +79,18 @@ def show_judgement(judgement: Judgement, question: Question) -> None:
         show(line)
     for sentence in remedies(judgement):
         show(wrapped(sentence, width))
+
+
+def round_lines(run: Run) -> Iterator[str]:
+    """How many images and trials each round of a check had, and what it left to decide."""
+    rounds = run.config.get("rounds", {"looks": []})
+    looks = [Look(look["images"], look["trials"], tuple(look["undecided"])) for look in rounds["looks"]]
+    for number, look in enumerate(looks, start=1):
+        yield f"round {number}: {look.sentence}"
+    if looks:
+        end = "all images are used" if looks[-1].undecided else "more images would decide nothing else"
+        level = f"each interval has the level {rounds['level']:.4g}, so that all hold together at 95 %"
+        yield f"The check ended because {end}; {level}"
 
 
 def _limits(run: Run) -> Iterator[str]:

@@ -58,7 +58,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     """Measures both estimators on photographs and on digits."""
     findings = Findings()
     for case in chosen(config):
-        subject = _subject(config, case, arena)
+        subject = trained_subject(config, case, arena)
         title = f"IG-SG, {subject}"
         found: dict[str, list[Entry]] = {"nested": [], "joint": []}
         for estimator, counts in (("nested", case.nested), ("joint", case.joint)):
@@ -132,7 +132,7 @@ def _method(estimator: str, samples: int, steps: int) -> Method:
     return SmoothGrad(IntegratedGradients(steps), samples=samples)
 
 
-def _subject(config: BenchConfig, case: EstimatorCase, arena: Arena) -> Subject:
+def trained_subject(config: BenchConfig, case: EstimatorCase, arena: Arena) -> Subject:
     """A trained model where there is one: the small network is trained, others take the weights that are given."""
     name = case.model
     spec = model_spec(name)

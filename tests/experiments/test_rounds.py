@@ -1,0 +1,129 @@
+"""Checks that end when their verdicts are decided: rounds, error rates under repeated looks, results, resuming."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from nets import ConvNet, images, seeded
+
+from probatum.experiments import judge, read_run, sanity_check
+from probatum.experiments.check import run_check
+from probatum.experiments.config import CheckConfig
+from probatum.experiments.intervals import share_interval
+from probatum.experiments.rounds import Round, level_of, rounds_of
+from probatum.terminal.summaries import show_check
+
+
+@pytest.mark.parametrize(
+    ("images", "trials", "rounds"),
+    [
+        (4, 3, [(4, 3)]),
+        (10, 1, [(10, 1)]),
+        (19, 5, [(19, 5)]),
+        (20, 5, [(10, 2), (20, 5)]),
+        (100, 5, [(10, 2), (20, 4), (40, 5), (80, 5), (100, 5)]),
+        (85, 20, [(10, 2), (20, 4), (40, 8), (85, 20)]),
+    ],
+)
+def test_rounds_double_up_to_all(images, trials, rounds):
+    assert rounds_of(images, trials) == tuple(Round(*each) for each in rounds)
+
+
+def test_looking_often_misses_no_more_than_one_look_may():
+    """How many of 300 simulated checks have an interval that misses the true share, 0.25, at one of four looks.
+
+    Scores are image + trial + rest. One interval of 95 % may miss in 5 %, which is 15 of 300 with a deviation of 3.8.
+    """
+    generator = np.random.default_rng(0)
+    rounds, checks, spreads = rounds_of(80, 16), 300, (0.3, 0.05, 0.1)
+    assert len(rounds) == 4
+    missed = dict.fromkeys((0.95, level_of(len(rounds))), 0)
+    for _ in range(checks):
+        image, trial, rest = (
+            spread * generator.standard_normal(shape)
+            for spread, shape in zip(spreads, ((80, 1), (1, 16), (80, 16)), strict=True)
+        )
+        scores = 0.25 + image + trial + rest
+        for level in missed:
+            intervals = [
+                share_interval(
+                    scores[: each.images, : each.trials],
+                    np.ones(each.images),
+                    np.zeros((each.images, each.trials)),
+                    level,
+                    resamples=300,
+                )
+                for each in rounds
+            ]
+            missed[level] += any(not found.low <= 0.25 <= found.high for found in intervals)
+    naive, honest = missed.values()
+    assert naive > 15 + 3 * 3.8
+    assert honest <= 15 + 2 * 3.8
+
+
+def test_the_part_that_is_done_equals_a_check_of_that_part():
+    model, x = seeded(ConvNet), images(24, (2, 16, 16))
+    settings = {"methods": ["gradient", "edge-detector"], "metrics": ["spearman-abs"], "keep_maps": 1}
+    found = sanity_check(model, x, trials=3, until_decided=True, **settings)
+    assert found.scores.shape[3:] in [(10, 2), (24, 3)]
+    assert found.level == 1 - 0.05 / 2
+    if found.scores.shape[3] == 10:
+        plain = sanity_check(model, x[:10], trials=2, **settings)
+        np.testing.assert_array_equal(found.scores, plain.scores)
+        np.testing.assert_array_equal(found.chance, plain.chance)
+        wide, narrow = (judge(each).of("gradient", "spearman-abs") for each in (found, plain))
+        assert wide.low <= narrow.low <= narrow.high <= wide.high
+        assert wide.high - wide.low > narrow.high - narrow.low
+        assert judge(found).of("gradient", "spearman-abs").word != "undecided"
+    torch.testing.assert_close(found.maps["image-000"]["gradient"][0].shape, (2, 16, 16))
+
+
+CONFIG = CheckConfig(
+    images=20,
+    trials=3,
+    weights="none",
+    methods=("gradient", "input-x-gradient", "edge-detector"),
+    metrics=("spearman-abs",),
+    until_decided=True,
+    keep_maps=1,
+    device="cpu",
+)
+
+
+class _Stopped(Exception):
+    pass
+
+
+def test_a_run_in_rounds_is_resumed_and_tells_its_rounds(tmp_path, capsys):
+    whole = run_check(CONFIG, tmp_path / "whole")
+    assert whole.scores.shape[3:] == (20, 3), "the test needs a check of two rounds"
+    said = []
+
+    def stop(sentence):
+        said.append(sentence)
+        if sentence.startswith("round 1"):
+            raise _Stopped
+
+    with pytest.raises(_Stopped):
+        run_check(CONFIG, tmp_path / "stopped", say=stop)
+    resumed = run_check(CONFIG, tmp_path / "stopped", say=said.append)
+    np.testing.assert_array_equal(resumed.scores, whole.scores)
+    assert [line for line in said if line.startswith("round")][-1].startswith(
+        "round 2 of at most 2: 20 images, 3 trials"
+    )
+    run = read_run(tmp_path / "stopped")
+    assert run.result.level == whole.level == 0.975
+    assert [(look["images"], look["trials"]) for look in run.config["rounds"]["looks"]] == [(10, 2), (20, 3)]
+    assert "input-x-gradient" in run.config["rounds"]["looks"][0]["undecided"]
+    show_check(run)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "round 1: 10 images, 2 trials: undecided" in shown
+    assert "level 0.975" in shown
+
+
+def test_a_check_whose_verdicts_are_decided_takes_no_more_images(tmp_path):
+    decided = replace(CONFIG, methods=("edge-detector",), images=40)
+    result = run_check(decided, tmp_path / "run")
+    assert len(result.image_names) == len(read_run(tmp_path / "run").config["data"]["images"]) == 10
+    assert result.level == level_of(3)
