@@ -41,6 +41,10 @@ class EffortWarning(ProbatumWarning):
     """The most points of a method with a tolerance or a ceiling did not suffice for some images."""
 
 
+class GraphWarning(ProbatumWarning):
+    """The calls of a model cannot be captured as a CUDA graph; they run one by one."""
+
+
 class RegistrationWarning(ProbatumWarning):
     """An installed package registers something that cannot be used; it is left out."""
 

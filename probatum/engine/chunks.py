@@ -20,6 +20,7 @@ from probatum.engine.evaluate import (
     predict,
 )
 from probatum.engine.external import ExternalCall, ExternalMaps
+from probatum.engine.graphs import LEAST_CALLS, RecordedEvaluation
 from probatum.engine.prefix import SharedWeights, StaleTensorError
 from probatum.engine.prepared_model import PreparedModel
 from probatum.engine.refinement import Effort
@@ -71,10 +72,17 @@ class VariantState:
         self.accumulators = {name: request.accumulator(self.batch) for name, request in members.items()}
 
     def evaluate(
-        self, rows: Rows, measurements: frozenset[Measurement], shared: Shared | None = None
+        self,
+        rows: Rows,
+        measurements: frozenset[Measurement],
+        shared: Shared | None = None,
+        recorded: RecordedEvaluation | None = None,
     ) -> tuple[Evaluation, Tensor]:
         """Measures this version at some points, sharing what it can; also returns the classes aimed at."""
         targets = None if self.targets is None else self.targets.at(rows.image)
+        if recorded is not None:
+            results, classes = recorded(rows, targets)
+            return Evaluation.of(rows, results), classes
         measure = partial(evaluate, self.prepared, rows.points, targets, measurements, rows.baselines, image=rows.image)
         if shared is not None and not self.alone:
             try:
@@ -116,12 +124,14 @@ class ChunkedRun:
         measurements: what is measured at each point.
         budget: chooses the rows of a chunk.
         tick: called with the number of points that were done.
+        recorded: the calls of one version as a CUDA graph, where that is asked for and worth it.
     """
 
     points: PointStream
     measurements: frozenset[Measurement]
     budget: Budget
     tick: Callable[[int], None]
+    recorded: RecordedEvaluation | None = None
 
     def run(self, states: Sequence[VariantState]) -> None:
         """Adds every point to the sums of every version."""
@@ -140,6 +150,9 @@ class ChunkedRun:
                 states[0].add(*answer)
                 self.tick(1)
                 return
+        calls = len(self.points) // self.budget.rows(self.kind)
+        if prepared.compute.cuda_graphs and len(states) == 1 and calls >= LEAST_CALLS:
+            self.recorded = RecordedEvaluation(prepared, self.measurements)
         self._run_range(states, 0, len(self.points))
 
     def _measure_row(self, state: VariantState, weights: SharedWeights | None) -> tuple[Evaluation, Tensor]:
@@ -174,7 +187,8 @@ class ChunkedRun:
             shared = Shared(weights, rows.points, self.measurements) if weights else None
             for number, state in enumerate(states):
                 common = shared.variant(number) if shared else None
-                answer = self.budget.attempt(stop - start, partial(state.evaluate, rows, self.measurements, common))
+                work = partial(state.evaluate, rows, self.measurements, common, self.recorded)
+                answer = self.budget.attempt(stop - start, work)
                 if answer is None:
                     break
                 state.add(*answer)

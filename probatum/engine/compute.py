@@ -20,6 +20,8 @@ class Compute:
         memory_budget: bytes, or a text such as "2 GiB", for the points and activations of one model call; None is the
             device's default.
         chunk: most points in one model call; alone, it replaces the budget.
+        cuda_graphs: whether many calls of one size are captured as a CUDA graph; for `prepare` alone.
+        compile: the backend of `torch.compile` for calls without hooks, or None; for `prepare` alone.
 
     Raises:
         InvalidInput: the precision does not exist, the budget is no size, or the chunk is no number of points.
@@ -30,6 +32,8 @@ class Compute:
     fold_batch_norm: bool = False
     memory_budget: int | str | None = None
     chunk: int | None = None
+    cuda_graphs: bool = False
+    compile: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision is not None:

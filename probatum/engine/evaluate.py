@@ -202,7 +202,8 @@ def evaluate(
         # The prefix comes last, so that it is asked first and what it holds is hooked already.
         with ruled if rules else nullcontext(), nullcontext() if shared is None else shared.prefix:
             # A copy, because the model's first operation may work in place.
-            logits = prepared.logits(leaf.clone(), image)
+            closed = not rules and not paths and shared is None and not is_measuring()
+            logits = prepared.logits(leaf.clone(), image, closed=closed)
         classes = _classes(logits, targets)
         of_targets = _target_logits(logits, classes)
         selected = of_targets.sum()
@@ -290,7 +291,8 @@ def predict(
 ) -> Float[Tensor, "rows classes"]:
     """Returns the logits; only for the sake of measuring does the pass build a graph. `image` is as in `logits`."""
     with torch.set_grad_enabled(with_graph):
-        return prepared.logits(points.detach().requires_grad_(with_graph).clone(), image).detach()
+        points = points.detach().requires_grad_(with_graph).clone()
+        return prepared.logits(points, image, closed=not with_graph).detach()
 
 
 @contextmanager

@@ -7,9 +7,12 @@ from nets import ConvNet, images, seeded
 
 from probatum import attribute
 from probatum.attributions import Gradient, SmoothGrad
-from probatum.engine import prepare
+from probatum.engine import Noise, PointStream, Targets, prepare
 from probatum.engine.budget import CUDA_SHARE, default_budget
+from probatum.engine.evaluate import evaluate
+from probatum.engine.graphs import RecordedEvaluation
 from probatum.engine.noise import image_keys, standard_normal
+from probatum.engine.precision import computing
 from probatum.errors import InvalidInput, MemoryBudgetError
 
 pytestmark = [
@@ -124,3 +127,30 @@ def test_running_out_of_memory_on_the_device_is_survived():
 def test_a_budget_below_one_row_is_refused():
     with pytest.raises(MemoryBudgetError, match="one row needs"):
         Gradient()(seeded(ConvNet).cuda(), images().cuda(), 0, memory_budget="10 KiB")
+
+
+@pytest.mark.parametrize("name", ["smoothgrad", "guided-backprop-sg", "grad-cam-sg"])
+def test_chunks_replayed_as_a_cuda_graph_have_the_bits_of_chunks_that_are_not(name):
+    model, x = seeded(ConvNet).cuda(), images().cuda()
+    prepared = prepare(model)
+    request = METHODS[name].request(prepared, x)
+    stream = PointStream.of(x, image_keys(x, 0), (Noise(20),))
+    targets = Targets.of(x, TARGETS.cuda())
+    recorded = RecordedEvaluation(prepared, request.measurements)
+    with computing(prepared.device):
+        for start in range(0, len(stream), 30):  # the last chunk is smaller
+            rows = stream.rows(start, start + 30)
+            aims = targets.at(rows.image)
+            expected, _ = evaluate(prepared, rows.points, aims, request.measurements, image=rows.image)
+            found, _ = recorded(rows, aims)
+            for need, tensors in expected.items():
+                assert all(torch.equal(a, b) for a, b in zip(found[need], tensors, strict=True))
+
+
+def test_maps_with_cuda_graphs_are_those_without():
+    model, x = seeded(ConvNet).cuda(), images().cuda()
+    methods = {"sg": SmoothGrad(samples=40), "gradient": Gradient()}
+    expected = attribute(model, x, TARGETS.cuda(), methods, chunk=8)
+    found = attribute(prepare(model, cuda_graphs=True), x, TARGETS.cuda(), methods, chunk=8)
+    for name, maps in found.items():  # sums on CUDA have no fixed order
+        torch.testing.assert_close(maps, expected[name], rtol=1e-9, atol=1e-12)
