@@ -132,6 +132,8 @@ class ComparisonRequest:
                 raise UnknownName("randomization preset", name, PRESETS)
         if len(set(self.presets)) < len(self.presets):
             raise InvalidInput("a preset is given twice; name each once")
+        if self.config.until_decided:
+            raise InvalidInput("--until-decided would end each check after other images; leave it out, or check one")
         if self.config.order or self.config.initializer:
             raise InvalidInput(
                 "an order or initializer would replace those of all presets; leave it to them, or check one"

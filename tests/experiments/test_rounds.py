@@ -7,10 +7,13 @@ import pytest
 import torch
 from nets import ConvNet, images, seeded
 
+from probatum.errors import InvalidInput
 from probatum.experiments import judge, read_run, sanity_check
 from probatum.experiments.check import run_check
+from probatum.experiments.compare import ComparisonRequest
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.intervals import share_interval
+from probatum.experiments.localization.run import LocalizationRequest
 from probatum.experiments.rounds import Round, level_of, rounds_of
 from probatum.terminal.summaries import show_check
 
@@ -120,6 +123,16 @@ def test_a_run_in_rounds_is_resumed_and_tells_its_rounds(tmp_path, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert "round 1: 10 images, 2 trials: undecided" in shown
     assert "level 0.975" in shown
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [lambda: ComparisonRequest(CONFIG, ("adebayo",)), lambda: LocalizationRequest(replace(CONFIG, metrics=None))],
+    ids=["comparison", "localization"],
+)
+def test_requests_that_have_no_rounds_refuse_them(request_of):
+    with pytest.raises(InvalidInput, match="until-decided"):
+        request_of()
 
 
 def test_a_check_whose_verdicts_are_decided_takes_no_more_images(tmp_path):

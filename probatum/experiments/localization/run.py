@@ -57,8 +57,7 @@ class LocalizationRequest:
     def __post_init__(self) -> None:
         require_confidence(self.least_confidence)
         given = [name for name in _MEANINGLESS if getattr(self.config, name) is not None]
-        if self.config.fold_batch_norm:
-            given.append("fold_batch_norm")
+        given += [name for name in ("fold_batch_norm", "until_decided") if getattr(self.config, name)]
         if given:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise InvalidInput(f"localization randomizes nothing and compares no maps; leave out {options}")
