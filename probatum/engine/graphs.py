@@ -10,7 +10,7 @@ inputs and outputs, no value read by the host while it is captured.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ WARM_UPS = 3  # calls before a capture, in which cuDNN and cuBLAS choose kernels
 LEAST_CALLS = 12  # of one shape, below which warming up and capturing takes longer than it saves
 
 
+@runtime_checkable
 class Recorder(Protocol):
     """Records what a function launches on a device."""
 
