@@ -18,7 +18,7 @@ from jaxtyping import Float
 from probatum.attributions import is_control
 from probatum.errors import UnknownName
 from probatum.experiments.intervals import Share, share_interval
-from probatum.experiments.result import SanityResult
+from probatum.experiments.result import LEVEL, SanityResult
 from probatum.experiments.tables import Table
 from probatum.metrics import Kind, Metric, get_metric
 
@@ -242,6 +242,11 @@ def _notes(result: SanityResult) -> list[str]:
         notes.append(f"Too few images for a verdict: {images}, where {LEAST_IMAGES} are the least.")
     if images > 1 and len(set(result.targets)) == 1:
         notes.append("All images are explained for the same class; the verdicts speak of this class alone.")
+    if result.level > LEVEL:
+        notes.append(
+            f"The verdicts were looked at after each round; each interval has the level {result.level:.4g}, so that "
+            f"all of them hold together at {LEVEL:g}."
+        )
     return notes
 
 

@@ -83,14 +83,13 @@ def show_judgement(judgement: Judgement, question: Question) -> None:
 
 def round_lines(run: Run) -> Iterator[str]:
     """How many images and trials each round of a check had, and what it left to decide."""
-    rounds = run.config.get("rounds", {"looks": []})
-    looks = [Look(look["images"], look["trials"], tuple(look["undecided"])) for look in rounds["looks"]]
+    rounds = run.config["rounds"]["looks"] if "rounds" in run.config else []
+    looks = [Look(look["images"], look["trials"], tuple(look["undecided"])) for look in rounds]
     for number, look in enumerate(looks, start=1):
         yield f"round {number}: {look.sentence}"
     if looks:
         end = "all images are used" if looks[-1].undecided else "more images would decide nothing else"
-        level = f"each interval has the level {rounds['level']:.4g}, so that all hold together at 95 %"
-        yield f"The check ended because {end}; {level}"
+        yield f"The check ended because {end}."
 
 
 def _limits(run: Run) -> Iterator[str]:

@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from nets import ConvNet, images, seeded
 
 from probatum.errors import InvalidInput
 from probatum.experiments import judge, read_run, sanity_check
+from probatum.experiments import rounds as rounds_of_checks
 from probatum.experiments.check import run_check
 from probatum.experiments.compare import ComparisonRequest
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.intervals import share_interval
 from probatum.experiments.localization.run import LocalizationRequest
-from probatum.experiments.rounds import Round, level_of, rounds_of
+from probatum.experiments.rounds import Round, level_of, rounds_of, undecided
+from probatum.experiments.verdicts import MORE, MORE_TRIALS, Judgement, Verdict
 from probatum.terminal.summaries import show_check
 
 
@@ -55,7 +56,7 @@ def test_looking_often_misses_no_more_than_one_look_may():
                     np.ones(each.images),
                     np.zeros((each.images, each.trials)),
                     level,
-                    resamples=300,
+                    resamples=200,
                 )
                 for each in rounds
             ]
@@ -79,7 +80,7 @@ def test_the_part_that_is_done_equals_a_check_of_that_part():
         assert wide.low <= narrow.low <= narrow.high <= wide.high
         assert wide.high - wide.low > narrow.high - narrow.low
         assert judge(found).of("gradient", "spearman-abs").word != "undecided"
-    torch.testing.assert_close(found.maps["image-000"]["gradient"][0].shape, (2, 16, 16))
+    assert found.maps["image-000"]["gradient"][0].shape == (2, 16, 16)
 
 
 CONFIG = CheckConfig(
@@ -94,13 +95,31 @@ CONFIG = CheckConfig(
 )
 
 
+@pytest.mark.parametrize(
+    ("word", "remedy", "with_trials", "without"),
+    [
+        ("undecided", MORE, True, True),
+        ("undecided", MORE_TRIALS, True, False),
+        ("undecided", "compare the maps by eye", False, False),
+        ("sensitive", "", False, False),
+    ],
+)
+def test_only_what_more_images_or_trials_decide_keeps_a_check_going(word, remedy, with_trials, without):
+    verdict = Verdict("gradient", "ssim", "similarity", word, "", remedy)
+    judgement = Judgement(("fc",), 10, 2, (verdict,), ())
+    assert undecided(judgement, more_trials=True) == ("gradient",) * with_trials
+    assert undecided(judgement, more_trials=False) == ("gradient",) * without
+
+
 class _Stopped(Exception):
     pass
 
 
-def test_a_run_in_rounds_is_resumed_and_tells_its_rounds(tmp_path, capsys):
+def test_a_run_in_rounds_is_resumed_and_tells_its_rounds(tmp_path, capsys, monkeypatch):
+    open_at_first = lambda judgement, more_trials: ("gradient",) * (judgement.images < 20)  # noqa: E731
+    monkeypatch.setattr(rounds_of_checks, "undecided", open_at_first)
     whole = run_check(CONFIG, tmp_path / "whole")
-    assert whole.scores.shape[3:] == (20, 3), "the test needs a check of two rounds"
+    assert whole.scores.shape[3:] == (20, 3)
     said = []
 
     def stop(sentence):
@@ -118,10 +137,10 @@ def test_a_run_in_rounds_is_resumed_and_tells_its_rounds(tmp_path, capsys):
     run = read_run(tmp_path / "stopped")
     assert run.result.level == whole.level == 0.975
     assert [(look["images"], look["trials"]) for look in run.config["rounds"]["looks"]] == [(10, 2), (20, 3)]
-    assert "input-x-gradient" in run.config["rounds"]["looks"][0]["undecided"]
+    assert [look["undecided"] for look in run.config["rounds"]["looks"]] == [["gradient"], []]
     show_check(run)
     shown = " ".join(capsys.readouterr().out.split())
-    assert "round 1: 10 images, 2 trials: undecided" in shown
+    assert "round 1: 10 images, 2 trials: undecided gradient round 2: 20 images, 3 trials: undecided nothing" in shown
     assert "level 0.975" in shown
 
 
