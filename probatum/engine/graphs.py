@@ -50,7 +50,7 @@ class CUDARecorder:
     def record(self, work: Callable[[], list[Tensor]]) -> tuple[list[Tensor], Callable[[], None]]:
         """Warms up on a side stream and captures the work."""
         with torch.cuda.device(self.device):
-            here, side = torch.cuda.current_stream(), torch.cuda.Stream()
+            here, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
             side.wait_stream(here)
             with torch.cuda.stream(side):
                 for _ in range(WARM_UPS):
