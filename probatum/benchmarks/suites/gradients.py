@@ -73,7 +73,7 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
             until_decided=until_decided,
         )
         by_method = gradients_of(result, methods, subject)
-        found = {name: summary.word for name, summary in judge(result).summaries.items()}
+        found: dict[str, str] = {name: summary.word for name, summary in judge(result).summaries.items()}
         words, spent[variant] = words or found, sum(by_method.values())
         scores = {
             "images": len(result.image_names),

@@ -41,8 +41,8 @@ def configured_methods(
     """
     smooths = preset(config.preset).smoothing is not None
     baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
-    given = {"layer": config.layer, "layout": config.layout, "steps": config.steps, "baseline": baseline}
-    given |= {"tolerance": config.tolerance, "ceiling": config.ceiling}
+    given: dict[str, Any] = {"layer": config.layer, "layout": config.layout, "baseline": baseline}
+    given |= {"steps": config.steps, "tolerance": config.tolerance, "ceiling": config.ceiling}
     usual: dict[str, Any] = {"layer": spec.grad_cam_layer}
     # A preset that smooths has noise samples of its own, whatever the methods have.
     (usual if smooths else given)["samples"] = config.samples
