@@ -137,6 +137,10 @@ class Ticker:
         self._per_image = 0.0
         self._before = 0.0
 
+    def move_to(self, passes: int) -> None:
+        """Counts so many passes as done, as where other processes share the work."""
+        self._before = self._per_image * passes
+
     def started(self, what: str, images: int) -> Tick | None:
         """Returns the callback of one pass over some of the images."""
         if self._progress is None:

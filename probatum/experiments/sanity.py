@@ -3,11 +3,11 @@
 This is where attributions, randomization, map reductions and metrics meet.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -319,29 +319,31 @@ class SanityWork:
         ranks: Ranks = ALONE,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        """Computes and stores the cells that are missing; each process its share.
+        """Computes and stores the cells that are missing; several processes take one after another.
 
         A process alone goes from group to group, and so holds the trained model's maps of one group. Several compute
         all maps of the trained model first, for a group may be shared among them.
         """
-        # The first process alone looks, for cells of the others may appear meanwhile.
-        numbers = [number for number, cell in enumerate(self.cells) if ranks.is_main and store.load(cell) is None]
-        missing = {self.cells[number] for number in json.loads(ranks.broadcast(json.dumps(numbers)))}
+        numbers = ranks.decide(lambda: [number for number, cell in enumerate(self.cells) if store.load(cell) is None])
+        missing = {self.cells[number] for number in numbers}
         if say is not None and len(missing) < len(self.cells):
             say(f"continuing: {len(self.cells) - len(missing)} of {len(self.cells)} cells are there")
         rounds = self.groups if ranks.size == 1 else [[block for blocks in self.groups for block in blocks]]
         trained, randomized = (
-            [ranks.shard([cell for cell in part if cell in missing]) for part in parts]
+            [[cell for cell in part if cell in missing] for part in parts]
             for parts in (rounds, [self._randomized(blocks) for blocks in rounds])
         )
-        todo = [cell for part in (*trained, *randomized) for cell in part]
-        ticker = Ticker(progress, sum(self.passes(cell) * (cell.stop - cell.first) for cell in todo))
+        todo = [cell for pair in zip(trained, randomized, strict=True) for cells in pair for cell in cells]
+        *before, passes = accumulate((self.passes(cell) * (cell.stop - cell.first) for cell in todo), initial=0)
+        ticker, start = Ticker(progress, passes), dict(zip(todo, before, strict=True))
         for first, second in zip(trained, randomized, strict=True):
-            for cell in first:
+            for cell in ranks.pieces(first):
+                ticker.move_to(start[cell])
                 store.save(cell, self.explain_trained(cell, ticker))
             ranks.barrier()
             group, found = list[Cell](), list[Arrays]()
-            for cell in second:
+            for cell in ranks.pieces(second):
+                ticker.move_to(start[cell])
                 if self.group_of(cell) != group:
                     group = self.group_of(cell)
                     found = [store.require(block) for block in group]

@@ -1,26 +1,38 @@
 """Several processes on one run: started by torchrun, they share the run folder and nothing else.
 
-What is computed travels through files alone; the process group carries barriers and a few numbers.
+What is computed travels through files alone; the process group carries barriers, a few numbers and a counter of the
+pieces of work that are taken.
 """
 
+import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from probatum.errors import InvalidInput, ModelError
 
 T = TypeVar("T")
 BARRIER_TIMEOUT = timedelta(days=14)  # at a barrier, for others that still compute; one that died is noticed at once
 _TRIES, _PAUSE = 50, 0.1  # a network file system may show a new file seconds late
+
+
+@runtime_checkable
+class Counters(Protocol):
+    """Counters that all processes share, such as a store of torch.distributed."""
+
+    def add(self, key: str, amount: int, /) -> int:
+        """Adds to a counter that begins at 0, and returns its value."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +43,39 @@ class Ranks:
         rank: of this process; 0 leads: it trains, assembles and speaks.
         size: how many there are.
         local_rank: its number on its own machine.
+        counters: of the pieces of work that are taken, which all processes share; None for a process alone.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    counters: Counters | None = field(default=None, repr=False, compare=False)
+    _works: Iterator[int] = field(default_factory=count, repr=False, compare=False)
 
     @property
     def is_main(self) -> bool:
         """True if this is the process that trains, assembles and speaks."""
         return self.rank == 0
 
-    def shard(self, items: Sequence[T]) -> Sequence[T]:
-        """This process's part of a list that all have: neighbors stay together, lengths differ by one at most."""
-        return items[self.rank * len(items) // self.size : (self.rank + 1) * len(items) // self.size]
+    def pieces(self, items: Sequence[T]) -> Iterator[T]:
+        """The items that this process works on, of a list that all processes have.
+
+        Each process takes the next item that nobody has when it is done with its last one, so that a slow process
+        holds the others up for one item at most. All processes call this the same number of times, with equal lists.
+        """
+        work = next(self._works)
+        if self.counters is None:
+            return iter(items)
+        return self._taken(items, self.counters, f"probatum/taken/{work}")
+
+    @staticmethod
+    def _taken(items: Sequence[T], counters: Counters, key: str) -> Iterator[T]:
+        while True:
+            with _others_alive():
+                number = counters.add(key, 1) - 1
+            if number >= len(items):
+                return
+            yield items[number]
 
     def device(self, chosen: torch.device) -> torch.device:
         """The device of this process: one CUDA device each.
@@ -84,6 +115,11 @@ class Ranks:
         self._sum(shared)
         return bytes(shared.tolist()).decode().rstrip("\0")
 
+    def decide(self, find: Callable[[], list[int]]) -> list[int]:
+        """Numbers that the leading process finds alone, for the others may change meanwhile what it looks at."""
+        numbers: list[int] = json.loads(self.broadcast(json.dumps(find() if self.is_main else [])))
+        return numbers
+
     def require_shared(self, folder: Path) -> None:
         """Raises InvalidInput in every process unless all see the same folder."""
         if self.size == 1:
@@ -120,8 +156,9 @@ def joined_ranks() -> Iterator[Ranks]:
         yield ALONE
         return
     with _others_alive():
-        dist.init_process_group("gloo", timeout=BARRIER_TIMEOUT)
-    yield Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+        store, rank, size = next(rendezvous("env://", timeout=BARRIER_TIMEOUT))
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=BARRIER_TIMEOUT)
+    yield Ranks(rank, size, int(os.environ.get("LOCAL_RANK", "0")), store)
     # torch 2.6 waits in here for the thread of the last collective with Python's lock in hand, and that thread may want
     # the lock once more to let go of what it held.
     time.sleep(_PAUSE)

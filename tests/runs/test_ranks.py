@@ -1,5 +1,6 @@
 """Several processes on one run: its results are those of one process, and a process that dies is named."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import tiny_mlp
 import torch
+import torch.distributed as dist
 
 from probatum.errors import InvalidInput
 from probatum.runs import ranks as ranks_module
@@ -18,13 +20,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_shares_are_the_whole_in_order():
-    for count in range(9):
-        items = list(range(count))
-        for size in (1, 2, 3, 7):
-            shares = [Ranks(rank, size).shard(items) for rank in range(size)]
-            assert [item for share in shares for item in share] == items
-            assert max(map(len, shares)) - min(map(len, shares)) <= 1
+def test_a_slow_process_holds_the_others_up_for_one_piece_at_most():
+    store = dist.HashStore()
+    slow, fast = (Ranks(rank, 2, counters=store) for rank in range(2))
+    for items in (list("abcde"), []):  # a second list is counted anew
+        for_slow = slow.pieces(items)
+        first = list(itertools.islice(for_slow, 1))
+        assert list(fast.pieces(items)) == items[1:]
+        assert [*first, *for_slow] == items[:1]
+    assert list(ALONE.pieces("ab")) == ["a", "b"]
 
 
 def test_a_process_alone_waits_for_nobody(tmp_path):

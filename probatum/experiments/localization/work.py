@@ -254,11 +254,11 @@ class LocalizationWork:
     def compute(
         self, store: CellStore, progress: Progress | None, ranks: Ranks, say: Callable[[str], None] | None
     ) -> None:
-        """Computes and stores the cells that are missing; each process its share."""
-        missing = [number for number in ranks.shard(range(len(self.cells))) if store.load(self.cells[number]) is None]
-        if say is not None and ranks.size == 1 and len(missing) < len(self.cells):
+        """Computes and stores the cells that are missing; several processes take one after another."""
+        missing = ranks.decide(lambda: [number for number, cell in enumerate(self.cells) if store.load(cell) is None])
+        if say is not None and len(missing) < len(self.cells):
             say(f"continuing: {len(self.cells) - len(missing)} of {len(self.cells)} explained grids are there")
-        for number in missing:
+        for number in ranks.pieces(missing):
             store.save(self.cells[number], self.explain(self.cells[number], self.tick(number, progress)))
 
     def explain(self, cell: Cell, tick: Tick | None) -> Arrays:
