@@ -23,7 +23,6 @@ TIMM = {
     "swin_tiny_patch4_window7_224": SMALL | {"window_size": 4, "embed_dim": 8, "depths": (2, 1), "num_heads": (2, 2)},
     "convnext_atto": {"num_classes": 3, "depths": (1,) * 4, "dims": (8,) * 4},
     "convnextv2_atto": {"num_classes": 3, "depths": (1,) * 4, "dims": (8,) * 4},
-    "coatnet_nano_rw_224": SMALL | {"embed_dim": (16, 32), "depths": (1, 1), "block_type": ("C", "T"), "stem_width": 8},
     "maxvit_nano_rw_256": SMALL | {"embed_dim": (32,), "depths": (1,), "block_type": ("M",), "stem_width": 8},
 }
 
