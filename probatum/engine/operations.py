@@ -50,7 +50,7 @@ _NAMES = {
         """,
     Kind.MULTILINEAR: """
         conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution linear bilinear
-        matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer einsum tensordot addmm addbmm baddbmm addmv
+        matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer einsum tensordot addmm addbmm baddbmm addmv addcmul
         batch_norm
         """,
     Kind.PRODUCT: "mul multiply",

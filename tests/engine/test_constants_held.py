@@ -159,6 +159,12 @@ SPELLINGS = {
         lambda x: F.scaled_dot_product_attention(x, x, x, scale=1.0),
         lambda x: ((x @ x.mT).exp() / (x @ x.mT).exp().sum(-1, keepdim=True)) @ x,
     ),
+    "affine map": (
+        lambda x: x * 2 + 3,
+        lambda x: torch.addmm(x.new_tensor(1.5), x.flatten(0, 1), x.new_ones(8).diag(), beta=2, alpha=2).reshape(
+            x.shape
+        ),
+    ),
     "square": (torch.square, lambda x: x * x),
     "ELU": (F.elu, lambda x: torch.where(x > 0, x, x.expm1())),
 }

@@ -15,7 +15,7 @@ Part = Callable[[Tensor], Tensor]
 _BIASES = {"linear": (2, False), "bilinear": (3, False), "layer_norm": (3, False), "group_norm": (3, True)}
 _BIASES |= {f"conv{suffix}d": (2, True) for suffix in ("1", "2", "3", "_transpose1", "_transpose2", "_transpose3")}
 _BIASES |= {"convolution": (2, True)}
-_PRODUCTS = {"addmm", "addbmm", "baddbmm", "addmv"}  # the first argument, times beta, is added to a product
+_PRODUCTS = {"addmm", "addbmm", "baddbmm", "addmv", "addcmul"}  # the first argument, times beta, is added to a product
 _JOINING = {"cat", "concat", "concatenate", "stack"}
 # Others whose value is not zero where all that depends on the input is.
 _AFFINE = {"where", "masked_fill", "pad", "constant_pad_nd", "setitem", "copy", "fill"}
@@ -43,7 +43,7 @@ def additive_constants(call: Call, name: str) -> Iterator[tuple[Part, Tensor | f
     elif name in _PRODUCTS:
         first = call.args[0]
         if not first.requires_grad:
-            yield _whole, first * call.argument(-1, "beta", 1)
+            yield _whole, first * call.kwargs.get("beta", 1)
     elif name in _JOINING:
         yield from _joined(call, name)
     elif name == "batch_norm":

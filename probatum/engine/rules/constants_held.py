@@ -31,6 +31,7 @@ _HOMOGENEOUS = {"relu", "leaky_relu", "prelu", "abs", "absolute"}
 _QUESTIONS = {"get", "dim", "ndimension", "size", "len", "numel", "stride"}
 # Places of the factors among the arguments of multilinear functions; (0, 1) elsewhere.
 _FACTORS = {"bilinear": (0, 1, 2), "addmm": (1, 2), "addbmm": (1, 2), "baddbmm": (1, 2), "addmv": (1, 2)}
+_FACTORS |= {"addcmul": (1, 2)}
 
 
 @dataclass(frozen=True)
