@@ -78,6 +78,8 @@ def _joined(call: Call, name: str) -> Iterator[tuple[Part, Tensor]]:
     """The joined tensors that do not depend on the input."""
     dim, start = call.argument(1, "dim", 0), 0
     for number, each in enumerate(call.argument(0, "tensors")):
+        if not each.numel():  # as of a cache before the first token, of any shape
+            continue
         size = 1 if name == "stack" else each.shape[dim]
         if not each.requires_grad:
             yield partial(_select, dim, number) if name == "stack" else partial(_narrow, dim, start, size), each
