@@ -65,7 +65,7 @@ class OfEmbeddings(nn.Module):
 def test_text_classifiers_of_hugging_face(name, attention):
     model = drawn(partial(OfEmbeddings, name, attention))
     signal, lacking = conservation(model, TOKENS, (torch.ones(2, 6, dtype=torch.long),))
-    assert lacking < 1e-10
+    assert lacking < (1e-7 if name == "llama" else 1e-10)  # Llama computes its norms in float32
     assert signal.abs().max() > 0
 
 
