@@ -164,8 +164,9 @@ def test_check_without_out_takes_a_new_folder_each_time(here, weights):
 
 
 def test_check_of_photographs_with_a_torchvision_model(here, photographs):
-    arguments = ["--model", "squeezenet1_1", "--weights", "none", "--data", photographs, "--methods"]
-    assert run("check", *arguments, "gradient,grad-cam,edge-detector", "--metrics", "ssim", *FEW, "--out", "run") == 0
+    model = ["--model", "squeezenet1_1", "--weights", "none", "--input-size", "64"]
+    methods = ["--methods", "gradient,grad-cam,edge-detector", "--metrics", "ssim"]
+    assert run("check", "--data", photographs, *model, *methods, *FEW, "--out", "run") == 0
     config = json.loads((here / "run" / "config.json").read_text())
     assert [image["name"] for image in config["data"]["images"]] == ["one.png", "two.jpg"]
     assert config["model"]["relu_calls"] == "25 of 25 ReLU calls guided"  # the last one is skipped

@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 from probatum.errors import InvalidInput
 from probatum.experiments import SanityResult
 from probatum.maps import diverging
-from probatum.models import TrainingConfig, load_model
+from probatum.models import TrainingConfig, load_model, model_spec
 from probatum.randomization import stages_from_table
 from probatum.report import save_figure
 from probatum.reproductions import PAPERS
@@ -235,7 +235,8 @@ def photographs(folder, count):
     return str(folder)
 
 
-def test_a_network_with_random_weights_is_called_that(whole_run, tmp_path):
+def test_a_network_with_random_weights_is_called_that(whole_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(subjects, "model_spec", lambda name: model_spec(name).with_inputs(64))
     folder = tmp_path / "results"
     folder.mkdir()
     options = {"model": "squeezenet1_1", "weights": "none", "photographs": photographs(tmp_path / "photographs", 3)}
