@@ -210,3 +210,15 @@ def test_a_model_of_ones_own_is_timed(code_folder, no_rivals):
     found = well_made(run_suite("methods", config))
     assert {entry.who for entry in found.entries} == {"probatum", "bare"}
     assert not any("failed" in line for line in found.lines)
+
+
+def test_the_gradients_of_a_check_are_counted_in_four_ways():
+    found = well_made(run_suite("gradients", TINY))
+    fixed, decided, refined, both = found.entries
+    assert [entry.scores["images"] for entry in (fixed, refined)] == [2, 2]
+    assert fixed.scores["same verdicts"] == 7
+    # Two images, each with the trained network's maps and those of two trials at every stage.
+    maps = 2 * (1 + 2 * 4), 2 * (2 + 2 * 4)  # without noise and with it
+    assert fixed.gradients == maps[0] * (3 + 4) + maps[1] * 3 * 4
+    assert decided.gradients == fixed.gradients  # two images have one round
+    assert both.gradients == refined.gradients
