@@ -82,7 +82,8 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
             "other firm verdicts": sum("undecided" not in (found[n], w) and found[n] != w for n, w in words.items()),
             "agreement of SmoothGrad": _ceiling(result, "smoothgrad"),
         }
-        findings.entries.append(Entry(contest, OURS, variant, gradients=spent[variant], scores=scores))
+        numbers = {name: float(score) for name, score in scores.items()}
+        findings.entries.append(Entry(contest, OURS, variant, gradients=spent[variant], scores=numbers))
         shares = ", ".join(f"{name} {count}" for name, count in by_method.items())
         findings.lines.append(f"{variant}: {', '.join(f'{name} {word}' for name, word in found.items())}")
         findings.lines.append(f"{variant}: gradients by method: {shares}")
