@@ -426,7 +426,7 @@ def test_the_rule_of_two_classes(tmp_path, own, lacks, verdict):
     store_arrays(tmp_path, shares=shares)
     grains = {"alexnet": 13, "vgg11": 14}
     write_facts(tmp_path, grains=grains, network="VGG-11", setting=Setting(lacks=lacks).to_json())
-    found = verdicts(pictures.judge_classes(tmp_path))
+    found = verdicts(pictures.FIGURE_1.judge(tmp_path))
     assert found == {
         "two-classes": verdict,
         "last-map-alexnet": "not reproduced",
