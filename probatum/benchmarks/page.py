@@ -91,7 +91,7 @@ def _bare_row(each: BareModel) -> dict[str, Any]:
         "intensity": f"{each.intensity:.3g}",
         "speed": f"{each.speed / 1e9:.3g}",
         "product": f"{each.flops_per_second / 1e9:.3g}",
-        "copy": f"{each.bytes_per_second / 1e9:.3g}",
+        "bandwidth": f"{each.bytes_per_second / 1e9:.3g}",
         "limit": each.limit,
         "share": [f"{100 * value:.0f} %" for value in each.share],
     }
