@@ -18,6 +18,7 @@ from probatum.attributions.hires_cam import HiResCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.layer_cam import LayerCAM
+from probatum.attributions.lrp import COMPOSITES, LRP
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.registry import (
     METHODS,
@@ -33,6 +34,8 @@ from probatum.attributions.streaming import MapBatch, attribute_stream
 from probatum.engine import NoisyBaselines, Tokens
 
 __all__ = [
+    "COMPOSITES",
+    "LRP",
     "METHODS",
     "PAIR_OFFSET",
     "Black",

@@ -38,9 +38,24 @@ from probatum.attributions.hires_cam import HiResCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.layer_cam import LayerCAM
+from probatum.attributions.lrp import LRP
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
-from probatum.engine import GivenBaselines, NoisyBaselines, find_layer, image_keys, prepare
+from probatum.engine import (
+    AlphaBeta,
+    Box,
+    Epsilon,
+    Flat,
+    Gamma,
+    GivenBaselines,
+    LayerRule,
+    NoisyBaselines,
+    RelevanceRule,
+    WSquare,
+    find_layer,
+    image_keys,
+    prepare,
+)
 from probatum.engine.noise import splitmix64, standard_normal, uniform
 
 
@@ -401,6 +416,94 @@ def gradient_shap(method: GradientSHAP, problem: Problem, x: Tensor) -> Tensor:
         slope = problem.gradient(start + alpha * (end - start))
         total += (end - start) * slope if method.multiply_by_inputs else slope
     return total / method.samples
+
+
+@literal.register(LRP)
+def lrp(method: LRP, problem: Problem, x: Tensor) -> Tensor:
+    """S_c(x) handed back through networks of convolutions, linear layers, ReLUs, max-pools, means and residual sums."""
+    folded = prepare(problem.model, fold_batch_norm=True, example=x[None]).model
+    x = x.detach().clone().requires_grad_()
+    with _Relevance(method.rule):
+        logit = folded(x.clone()[None])[0, problem.target]
+    return torch.autograd.grad(logit, x, logit.detach())[0]
+
+
+class _Relevance(TorchFunctionMode):
+    """Gives each call a backward pass that shares relevance out."""
+
+    def __init__(self, rule: RelevanceRule) -> None:
+        super().__init__()
+        self._rule, self._first = rule, rule.first
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = getattr(func, "__name__", "").strip("_"), kwargs or {}
+        if name in ("conv2d", "linear"):
+            rule = self._first or (self._rule.convolution if name == "conv2d" else self._rule.dense)
+            self._first = None
+            return _SharedOut.apply(args[0], lambda a: func(a, *args[1:], **kwargs), rule)
+        if name == "mean":
+            return _SharedOut.apply(args[0], lambda a: func(a, *args[1:], **kwargs), Epsilon())
+        if name == "add" and all(isinstance(each, Tensor) and each.requires_grad for each in args):
+            return _SharedOut.apply(torch.stack(args), lambda pair: pair.sum(0), Epsilon())
+        if name in ("relu", "sub"):
+            return _PassedOn.apply(args[0], lambda a: func(a, *args[1:], **kwargs))
+        return func(*args, **kwargs)
+
+
+class _PassedOn(torch.autograd.Function):
+    """A function of one number: all relevance."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        return function(a.clone())
+
+    @staticmethod
+    def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor, None]:
+        return relevance, None
+
+
+class _SharedOut(torch.autograd.Function):
+    """A layer z_j = Σ_i w_ji a_i + b_j: the matrix w is its Jacobian."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, function: Callable[[Tensor], Tensor], rule: LayerRule) -> Tensor:
+        ctx.a, ctx.function, ctx.rule = a.clone(), function, rule
+        return function(a)
+
+    @staticmethod
+    def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor, None, None]:
+        a, rule = ctx.a, ctx.rule
+        b = ctx.function(torch.zeros_like(a)).flatten()
+        w = torch.autograd.functional.jacobian(ctx.function, a).reshape(len(b), a.numel())  # type: ignore[no-untyped-call]
+        return _shared_out(rule, a.flatten(), w, b, relevance.flatten()).reshape(a.shape), None, None
+
+
+def _shared_out(rule: LayerRule, a: Tensor, w: Tensor, b: Tensor, relevance: Tensor) -> Tensor:
+    """The relevance of a, by the matrix c of its products with w, (output, input)."""
+    c = w * a
+    if isinstance(rule, Epsilon):
+        return _by(c, b, relevance, rule.epsilon)
+    if isinstance(rule, AlphaBeta):
+        positive = _by(c.clamp(min=0), b.clamp(min=0), relevance)
+        return rule.alpha * positive - rule.beta * _by(c.clamp(max=0), b.clamp(max=0), relevance)
+    if isinstance(rule, Gamma):
+        z, gamma = c.sum(1) + b, rule.gamma
+        above = _by(c + gamma * c.clamp(min=0), b + gamma * b.clamp(min=0), relevance * (z > 0))
+        return above + _by(c + gamma * c.clamp(max=0), b + gamma * b.clamp(max=0), relevance * (z < 0))
+    if isinstance(rule, Box):
+        low = a.min() if rule.low is None else torch.as_tensor(rule.low)
+        high = a.max() if rule.high is None else torch.as_tensor(rule.high)
+        return _by(c - low * w.clamp(min=0) - high * w.clamp(max=0), torch.zeros_like(b), relevance)
+    if isinstance(rule, WSquare):
+        return _by(w**2, b**2, relevance)
+    assert isinstance(rule, Flat)
+    return _by((w != 0).to(w.dtype), torch.zeros_like(b), relevance)
+
+
+def _by(c: Tensor, b: Tensor, relevance: Tensor, epsilon: float = 1e-6) -> Tensor:
+    """R_i = Σ_j c_ji / (z_j + ε sign(z_j)) R_j."""
+    z = c.sum(1) + b
+    return (c / (z + epsilon * torch.where(z < 0, -1.0, 1.0))[:, None] * relevance[:, None]).sum(0)
 
 
 @literal.register(Occlusion)

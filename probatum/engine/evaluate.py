@@ -224,27 +224,12 @@ def evaluate(
             passed = ruled.backward(
                 rule, partial(torch.autograd.grad, selected, leaf, retain_graph=again, allow_unused=True)
             )
+            signal = _connected(prepared, passed[0])
             if shared is None or shared.first:
                 ruled.of(rule).require(prepared.name)
-            signal = _connected(prepared, passed[0])
-            constants = ruled.of(rule).constants
-            lacking = () if constants is None else _conservation(points, signal, of_targets.detach(), constants)
+            lacking = ruled.of(rule).lacking(points.detach(), signal, of_targets.detach())
             results[InputGradient(rule)] = (signal, *lacking)
     return results, classes
-
-
-def _conservation(
-    points: Tensor, signal: Tensor, logits: Tensor, constants: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """How far the logits of some rows, in all, are from what points and constants add up to; the size of the sums.
-
-    One number for all rows, because inside a model rows need not lie along the first axis, where constants are seen.
-    """
-    exact = accumulation_dtype(signal.dtype)
-    shares = points.detach().to(exact) * signal
-    total, size = (each.to(exact) for each in constants)
-    delta = shares.sum() + total - logits.to(exact).sum()
-    return delta, shares.abs().sum() + size + logits.to(exact).abs().sum()
 
 
 def _classes(logits: Tensor, targets: Targets | None) -> Tensor:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -92,9 +92,7 @@ def find_folds(model: nn.Module, example: Tensor, extra: Sequence[Tensor] = ()) 
 def fold(model: nn.Module, folds: Iterable[Fold]) -> None:
     """Changes a model so that each convolution does the work of its batch norm, which then passes its input on.
 
-        BN(W * x + b) = (s W) * x + s (b − μ) + β,  s = γ / √(v + ε)
-
-    Computed in float64. Parameters are replaced and not written to, as others may share them.
+    Parameters are replaced and not written to, as others may share them.
     """
     for each in folds:
         convolution, norm = model.get_submodule(each.convolution), model.get_submodule(each.batch_norm)
@@ -102,19 +100,50 @@ def fold(model: nn.Module, folds: Iterable[Fold]) -> None:
         assert isinstance(norm, _BATCH_NORMS)
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        weight = convolution.weight.detach()
-        scale = (norm.running_var.double() + norm.eps).rsqrt()
-        if norm.weight is not None:
-            scale = scale * norm.weight.detach().double()
-        shift = -norm.running_mean.double() * scale
-        if convolution.bias is not None:
-            shift = shift + convolution.bias.detach().double() * scale
-        if norm.bias is not None:
-            shift = shift + norm.bias.detach().double()
-        folded = weight.double() * scale.reshape(-1, *[1] * (weight.ndim - 1))
-        convolution.weight = nn.Parameter(folded.to(weight.dtype), requires_grad=False)
-        convolution.bias = nn.Parameter(shift.to(weight.dtype), requires_grad=False)
+        folded, shift = folded_parameters(
+            convolution.weight,
+            convolution.bias,
+            NormParameters(norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps),
+        )
+        convolution.weight = nn.Parameter(folded, requires_grad=False)
+        convolution.bias = nn.Parameter(shift, requires_grad=False)
         vars(norm)["forward"] = _same  # in place of the module, whose path hooks and other attributes may know
+
+
+class NormParameters(NamedTuple):
+    """What a batch norm in eval mode computes with.
+
+    Args:
+        mean: μ, its running mean.
+        variance: v, its running variance.
+        weight: γ; None is one.
+        bias: β; None is zero.
+        eps: ε.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    eps: float
+
+
+def folded_parameters(weight: Tensor, bias: Tensor | None, norm: NormParameters) -> tuple[Tensor, Tensor]:
+    """The weight and the bias of a layer that does the work of its batch norm, computed in float64.
+
+    BN(W * x + b) = (s W) * x + s (b − μ) + β,  s = γ / √(v + ε)
+    """
+    weight = weight.detach()
+    scale = (norm.variance.double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.detach().double()
+    shift = -norm.mean.double() * scale
+    if bias is not None:
+        shift = shift + bias.detach().double() * scale
+    if norm.bias is not None:
+        shift = shift + norm.bias.detach().double()
+    folded = weight.double() * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    return folded.to(weight.dtype), shift.to(weight.dtype)
 
 
 def _same(input: Tensor) -> Tensor:

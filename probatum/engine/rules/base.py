@@ -9,6 +9,7 @@ from torch import Tensor
 
 from probatum.engine.calls import Call, CallMode, tensors_in
 from probatum.engine.rules.hooks import Arrival, Backward, Change, ResultHooks, edge_of, hook_node
+from probatum.engine.statistics import accumulation_dtype
 
 
 class RulePass(ABC):
@@ -43,6 +44,25 @@ class RulePass(ABC):
         A rule under which the logits f are Σ x ⊙ ∂f/∂x plus this sum has them; None stands for no such law.
         """
         return None
+
+    def lacking(self, points: Tensor, signal: Tensor, logits: Tensor) -> tuple[Tensor, ...]:
+        """How far the last backward pass is from the rule's law of conservation, and the size of its sums; () for no law.
+
+        One number for all rows, because inside a model rows need not lie along the first axis, where constants are seen.
+        Under a rule with constants, points times signal and constants make the logits.
+
+        Args:
+            points: (rows, ...).
+            signal: that the backward pass brought to the points.
+            logits: of the targets, (rows,).
+        """
+        if self.constants is None:
+            return ()
+        exact = accumulation_dtype(signal.dtype)
+        shares = points.to(exact) * signal
+        total, size = (each.to(exact) for each in self.constants)
+        delta = shares.sum() + total - logits.to(exact).sum()
+        return delta, shares.abs().sum() + size + logits.to(exact).abs().sum()
 
     @abstractmethod
     def require(self, model_name: str) -> None:
