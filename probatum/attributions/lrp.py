@@ -70,6 +70,9 @@ class LRP(Method):
         1. Rules are chosen by the kind of layer and not by its depth.
         2. z^B takes the smallest and largest value of each image as its bounds where none are given.
         3. A batch norm with no layer directly before it passes relevance on, for each result has one input.
+
+    Differs from Zennit: the stabilizer is the same, but a folded batch norm is the identity here. Zennit 0.5.1 leaves
+        its constant in the denominator, so that each of them divides what it explains by √(1 + 1e-5).
     """
 
     composite: str | RelevanceRule = "epsilon-plus-flat"

@@ -42,21 +42,16 @@ from probatum.engine.rules import (
     ConstantsHeld,
     DeconvolutionReLU,
     Epsilon,
-    Expansion,
     Flat,
     Gamma,
     GuidedReLU,
     LayerRule,
-    Noise,
-    NumberedPath,
-    PointStream,
     RelevanceRule,
     ReLUCoverage,
     ReLURule,
-    Rows,
-    StraightPath,
     WSquare,
 )
+from probatum.engine.sampling import Expansion, Noise, NumberedPath, PointStream, Rows, StraightPath
 from probatum.engine.targets import Targets, TargetsLike
 from probatum.engine.trace import LayerCall, execution_order, find_layer, used_parameters
 

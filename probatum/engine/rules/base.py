@@ -46,10 +46,10 @@ class RulePass(ABC):
         return None
 
     def lacking(self, points: Tensor, signal: Tensor, logits: Tensor) -> tuple[Tensor, ...]:
-        """How far the last backward pass is from the rule's law of conservation, and the size of its sums; () for no law.
+        """How far the backward pass misses the rule's law of conservation, and the size of its sums; () for no law.
 
-        One number for all rows, because inside a model rows need not lie along the first axis, where constants are seen.
-        Under a rule with constants, points times signal and constants make the logits.
+        One number for all rows, because rows need not lie along the first axis inside a model, where constants are
+        seen. Under a rule with constants, points times signal and constants make the logits.
 
         Args:
             points: (rows, ...).

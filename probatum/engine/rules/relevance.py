@@ -68,7 +68,6 @@ class _Weighted:
 
     Args:
         layer: what it computes.
-        rule: how it passes relevance on.
         foldable: whether the first axis of its weights is the second of its result, the channels of a batch norm.
         version: of its result when it was made.
         norm: the parameters of the batch norm that reads its result, if one does.
@@ -76,7 +75,6 @@ class _Weighted:
     """
 
     layer: LinearLayer
-    rule: LayerRule
     foldable: bool
     version: int = 0
     norm: NormParameters | None = None
@@ -169,10 +167,12 @@ class RelevancePass(RulePass):
         usual = self._rule.convolution if convolution else self._rule.dense
         rule = (None if x in self._behind else self._rule.first) or usual
         foldable = call.name in ("conv1d", "conv2d", "conv3d") or (call.name == "linear" and x.ndim == 2)
-        weighted = self._making = _Weighted(layer, rule, foldable)
-        return _change(
-            call, x, lambda plain, arriving: self._pass_on(weighted.rule, weighted.folded(arriving), arriving)
-        )
+        weighted = self._making = _Weighted(layer, foldable)
+
+        def pass_on(plain: Tensor, arriving: Tensor) -> Tensor:
+            return self._pass_on(rule, weighted.folded(arriving), arriving)
+
+        return _change(call, x, pass_on)
 
     def _through_sum(self, call: Call) -> Backward:
         """A mean, a sum, an average pool: in proportion to the summands."""
