@@ -20,7 +20,6 @@ from probatum.attributions.hires_cam import HiResCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.layer_cam import LayerCAM
-from probatum.attributions.lrp import LRP
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.errors import UnknownName
@@ -92,7 +91,6 @@ METHODS: dict[str, MethodEntry] = {
         lambda: SmoothGrad(IntegratedGradients(), samples=50, estimator="joint"),
         "Adebayo et al. 2018, arXiv:1810.03292, by one drawn path point a sample",
     ),
-    "lrp": MethodEntry("LRP", LRP, "Bach et al. 2015, doi:10.1371/journal.pone.0130140"),
     "deeplift": MethodEntry("DeepLIFT", DeepLIFT, _SHRIKUMAR),
     "deeplift-local": MethodEntry("DeepLIFT (local)", lambda: DeepLIFT(multiply_by_inputs=False), _SHRIKUMAR),
     "deeplift-shap": MethodEntry("DeepLiftSHAP", DeepLiftSHAP, _LUNDBERG),

@@ -6,7 +6,6 @@ import torch
 from nets import SHAPE
 
 from probatum.attributions import (
-    LRP,
     Black,
     ConservativePropagation,
     DeconvNet,
@@ -64,8 +63,6 @@ METHODS: dict[str, Method] = {
     "integrated-gradients-vargrad": SmoothGrad(IntegratedGradients(steps=3), samples=4, statistic="variance"),
     "guided-backprop-sg": SmoothGrad(GuidedBackprop(), samples=3),
     "grad-cam-sg": SmoothGrad(GradCAM("conv1"), samples=3),
-    "lrp": LRP(),
-    "lrp-gamma": LRP("epsilon-gamma-box"),
     "deeplift": DeepLIFT(),
     "deeplift-local": DeepLIFT("mean", multiply_by_inputs=False),
     "deeplift-sg": SmoothGrad(DeepLIFT(), samples=3),

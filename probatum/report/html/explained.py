@@ -28,7 +28,6 @@ METHODS_IN_WORDS: dict[str, str] = {
     "integrated-gradients-sg": f"Integrated Gradients, {_SMOOTHED}.",
     "integrated-gradients-sg-joint": "Integrated Gradients over noisy copies, noise and path drawn together: cheaper "
     "than the nested average.",
-    "lrp": "The logit handed back layer by layer: each neuron shares what it got among its inputs, by what they added.",
     "deeplift": f"{_DEEPLIFT}.",
     "deeplift-local": f"{_DEEPLIFT}, {_LOCAL}.",
     "deeplift-shap": "DeepLIFT averaged over several baselines, which approximates Shapley values.",
