@@ -145,7 +145,7 @@ class RelevancePass(RulePass):
         if kind is None and not tensors_in([call.make()]):  # sizes, types and the like
             return ()
         raise ModelError(
-            f"{name} in {calling_module()} has no rule for LRP; use Conservative Propagation, which has rules for "
+            f"{name} in {calling_module()()} has no rule for LRP; use Conservative Propagation, which has rules for "
             "transformers, or a method that needs none, such as Integrated Gradients"
         )
 
