@@ -97,7 +97,7 @@ class BenchConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; of a file or folder only the name, for records travel."""
-        values = asdict(self)
+        values = asdict(self) | {"batch": list(self.batch), "methods": list(self.methods)}
         for name in ("weights", "data_dir"):
             if values[name] is not None:
                 values[name] = Path(values[name]).name

@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from probatum.attributions import Method, attribute
 from probatum.attributions.base import named_methods
 from probatum.benchmarks.bare import count_passes
 from probatum.benchmarks.compare import read_stored
 from probatum.benchmarks.record import OURS, Record
-from probatum.engine import prepare
+from probatum.engine import Maps, prepare
 from probatum.errors import InvalidInput
 from probatum.experiments.config import DEFAULT_METHODS
 
@@ -76,7 +76,7 @@ def gradients_of(methods: dict[str, Method]) -> int:
     model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)).eval()
     image = torch.rand(1, 3, _SIDE, _SIDE)
 
-    def call(model: nn.Module) -> partial[dict[str, Tensor]]:
+    def call(model: nn.Module) -> partial[Maps]:
         return partial(attribute, prepare(model), image, 0, methods)
 
     return count_passes(model, call).gradients if methods else 0

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from probatum.attributions import Method, attribute
 from probatum.benchmarks.bare import bare_passes, count_passes
 from probatum.benchmarks.timing import Stopwatch, interleave, ratio
-from probatum.engine import prepare
+from probatum.engine import Maps, prepare
 
 LIMIT = 1.25  # times the bare model's time
 
@@ -58,7 +58,7 @@ def floor_ratio(method: Method, model: nn.Module, images: Tensor, targets: Tenso
         guard: how it is measured.
     """
 
-    def call(model: nn.Module) -> partial[dict[str, Tensor]]:
+    def call(model: nn.Module) -> partial[Maps]:
         return partial(attribute, prepare(model), images, targets, {"method": method})
 
     passes = count_passes(model, call)

@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass
 from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 
 from probatum.attributions import METHODS, Method, attribute, resolved, title_of
 from probatum.attributions.base import named_methods
@@ -18,6 +18,7 @@ from probatum.benchmarks.record import OURS
 from probatum.benchmarks.reference import deviation
 from probatum.benchmarks.suites.findings import Findings
 from probatum.benchmarks.work import count_work
+from probatum.engine import Maps
 from probatum.experiments.config import DEFAULT_METHODS
 from probatum.experiments.options import set_fields
 from probatum.experiments.refusals import refusals
@@ -105,7 +106,7 @@ def contestants(name: str, method: Method, subject: Subject) -> list[Contestant]
 def method_passes(method: Method, subject: Subject) -> Passes:
     """The passes of one call of a method."""
 
-    def call(model: nn.Module) -> partial[dict[str, Tensor]]:
+    def call(model: nn.Module) -> partial[Maps]:
         watched = Subject(subject.spec, model, subject.images, subject.targets).prepared
         return partial(attribute, watched, subject.images, subject.targets, {"method": method})
 
