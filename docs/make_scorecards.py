@@ -31,7 +31,7 @@ _PHOTOGRAPHS = (
     *("adebayo2018/simple-models-sum-pooling", "kokhlikyan2021/figure1", "kokhlikyan2021/figure1-diverging"),
     *("kokhlikyan2021/figure6", "kokhlikyan2021/figure6-diverging", "shin2021/figure1", "shin2021/figure2"),
     *("shin2021/figures5-6-figure5*", "wienecke2021/figure4", "wienecke2021/figure6", "wienecke2021/failures-*"),
-    *("yona2021/figure3", "yona2021/figure6", "yona2021/figure7"),
+    *("yona2021/figure3", "yona2021/figure6", "yona2021/figure7", "transformers/photographs-maps"),
 )
 """Figures that show photographs of ImageNet, which are not ours to publish."""
 _QUALITY = 75  # of WebP, at which figures of maps have about 100 kB

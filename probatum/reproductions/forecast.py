@@ -42,6 +42,11 @@ MINUTES: dict[str, dict[str, tuple[float, float, float]]] = {
         "figures5-6": (0.4, 6.0, 15.0),
         "figure7": (3.0, 4.0, 30.0),
     },
+    "transformers": {
+        "digits": (2.0, 9.0, 300.0),
+        "photographs": (2.0, 12.0, 300.0),
+        "sentences": (1.0, 10.0, 60.0),
+    },
     "wienecke2021": {
         "table2_2": (0.9, 5.1, 54.0),
         "figure1": (0.1, 0.1, 0.2),
