@@ -181,6 +181,7 @@ DIGITS = experiment(
     partial(compute, digits_subject, DIGITS_SIZES, ("ssim", "spearman", "spearman-abs")),
     draw,
     claims_on("ViT on digits"),
+    covers={"Figure 1": "maps", "Figure 2": "*"},
     inputs=Inputs(data=("MNIST",)),
 )
 PHOTOGRAPHS = experiment(
@@ -189,5 +190,6 @@ PHOTOGRAPHS = experiment(
     partial(compute, photographs_subject, PHOTOGRAPH_SIZES, ("ssim", "spearman", "spearman-abs", "hog-pearson")),
     draw,
     claims_on("ViT on photographs"),
+    covers={"Figure 3": "maps", "Figure 4": "*"},
     inputs=Inputs(data=(TINY,)),
 )

@@ -129,5 +129,6 @@ SENTENCES = experiment(
     compute,
     draw,
     claims,
+    covers={"Figure 5": "*"},
     inputs=Inputs(data=("sst2",), text=BERT),
 )
