@@ -20,6 +20,7 @@ from probatum.attributions.hires_cam import HiResCAM
 from probatum.attributions.input_x_gradient import InputXGradient
 from probatum.attributions.integrated_gradients import IntegratedGradients
 from probatum.attributions.layer_cam import LayerCAM
+from probatum.attributions.lrp import LRP
 from probatum.attributions.occlusion import Occlusion
 from probatum.attributions.smoothgrad import SmoothGrad
 from probatum.errors import UnknownName
@@ -103,6 +104,7 @@ METHODS: dict[str, MethodEntry] = {
     "conservative-propagation-local": MethodEntry(
         "Conservative Propagation (local)", lambda: ConservativePropagation(multiply_by_inputs=False), _ALI
     ),
+    "lrp": MethodEntry("LRP", LRP, "Bach et al. 2015, doi:10.1371/journal.pone.0130140"),
     "occlusion": MethodEntry("Occlusion", Occlusion, "Zeiler & Fergus 2014, arXiv:1311.2901"),
     "edge-detector": MethodEntry("Edge Detector", EdgeDetector, "Sobel & Feldman 1968", control=True),
 }

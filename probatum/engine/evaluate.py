@@ -153,7 +153,9 @@ class Shared:
 
     def __init__(self, weights: SharedWeights, points: Tensor, measurements: frozenset[Measurement]) -> None:
         self.prefix = Prefix(weights, points)
-        self.ruled = RuledPass(_rules(measurements))  # its hooks are part of the graph that is shared
+        self.ruled = RuledPass(
+            rule for rule in _rules(measurements) if not rule.alone
+        )  # its hooks are part of the graph that is shared
         self.first = True  # whether this is the first version, whose operations are all its own
 
     def variant(self, number: int) -> "Shared":
@@ -193,6 +195,15 @@ def evaluate(
         others = measurements - {MULTIPLIERS}
         rest = evaluate(prepared, points, targets, others, shared=shared, image=image)[0] if others else {}
         return {**rest, MULTIPLIERS: found}, classes
+    alone = {each for each in measurements if isinstance(each, InputGradient) and each.rule and each.rule.alone}
+    together = measurements - alone
+    if alone and (shared is not None or together - {LOGIT} or len(alone) > 1):
+        results: dict[Measurement, tuple[Tensor, ...]] = {}
+        for part in (*([together] if together else []), *(frozenset({each}) for each in alone)):
+            share = shared if part is together else None
+            measured, classes = evaluate(prepared, points, targets, part, shared=share, image=image)
+            results |= measured
+        return results, classes
     paths = [each.path for each in measurements if isinstance(each, LayerGradient)]
     rules = _rules(measurements)
     leaf = points.detach().requires_grad_() if shared is None else shared.prefix.leaf
@@ -210,9 +221,7 @@ def evaluate(
         if not selected.requires_grad:
             raise _unconnected(prepared)
 
-        results: dict[Measurement, tuple[Tensor, ...]] = (
-            {LOGIT: (of_targets.detach(),)} if LOGIT in measurements else {}
-        )
+        results = {LOGIT: (of_targets.detach(),)} if LOGIT in measurements else {}
         if paths or PLAIN in measurements:
             outputs = {path: _single(prepared, path, captured[path]) for path in paths}
             results |= _plain(

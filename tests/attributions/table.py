@@ -6,6 +6,7 @@ import torch
 from nets import SHAPE
 
 from probatum.attributions import (
+    LRP,
     Black,
     ConservativePropagation,
     DeconvNet,
@@ -73,6 +74,8 @@ METHODS: dict[str, Method] = {
     "gradient-shap-sg": SmoothGrad(GradientSHAP(2, GIVEN), samples=3),
     "conservative-propagation": ConservativePropagation(),
     "conservative-propagation-local": ConservativePropagation(multiply_by_inputs=False),
+    "lrp": LRP(),
+    "lrp-gamma": LRP("epsilon-gamma-box"),
     "occlusion": Occlusion(),
     "occlusion-cut-off": Occlusion((4, 3), (3, 2), "mean"),
     "occlusion-by-channel": Occlusion((1, 5, 4), (1, 5, 3)),

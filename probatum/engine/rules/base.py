@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -72,8 +72,11 @@ class RulePass(ABC):
 class BackwardRule(ABC):
     """A change of the backward pass at some calls of the forward pass.
 
-    Subclasses are frozen dataclasses: equal rules of several methods share one backward pass.
+    Subclasses are frozen dataclasses: equal rules of several methods share one backward pass. `alone` is True for a rule
+    that takes a forward pass of its own, because it replaces calls that other rules want to see.
     """
+
+    alone: ClassVar[bool] = False
 
     @abstractmethod
     def begin(self) -> RulePass:

@@ -14,7 +14,7 @@ Relevance arrives at the result of a call and is passed on to its arguments:
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -53,6 +53,7 @@ class RelevanceRule(BackwardRule):
         first: the rule of the layers that read the image itself; None for none of their own.
     """
 
+    alone: ClassVar[bool] = True
     dense: LayerRule
     convolution: LayerRule
     first: LayerRule | None = None
