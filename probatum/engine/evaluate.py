@@ -153,9 +153,8 @@ class Shared:
 
     def __init__(self, weights: SharedWeights, points: Tensor, measurements: frozenset[Measurement]) -> None:
         self.prefix = Prefix(weights, points)
-        self.ruled = RuledPass(
-            rule for rule in _rules(measurements) if not rule.alone
-        )  # its hooks are part of the graph that is shared
+        # Its hooks are part of the graph that is shared.
+        self.ruled = RuledPass(rule for rule in _rules(measurements) if not rule.alone)
         self.first = True  # whether this is the first version, whose operations are all its own
 
     def variant(self, number: int) -> "Shared":
@@ -176,8 +175,9 @@ def evaluate(
 ) -> tuple[dict[Measurement, tuple[Tensor, ...]], Int64[Tensor, " rows"]]:
     """Measures `measurements` at each point: one forward pass, a plain backward pass, and one under each rule.
 
-    Multipliers take two forward passes and a backward pass of their own, because their rules need the baselines.
-    Rows do not meet inside the model, so the gradient of the sum of their logits holds every row's own gradient.
+    Rules that stand alone take a forward pass each. Multipliers take two forward passes and a backward pass of their
+    own, because their rules need the baselines. Rows do not meet inside the model, so the gradient of the sum of their
+    logits holds every row's own gradient.
 
     With `shared`, what the versions of a model compute alike at these points is computed once. `image` is that of each
     point, as in `PreparedModel.logits`.

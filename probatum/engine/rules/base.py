@@ -72,8 +72,8 @@ class RulePass(ABC):
 class BackwardRule(ABC):
     """A change of the backward pass at some calls of the forward pass.
 
-    Subclasses are frozen dataclasses: equal rules of several methods share one backward pass. `alone` is True for a rule
-    that takes a forward pass of its own, because it replaces calls that other rules want to see.
+    Subclasses are frozen dataclasses: equal rules of several methods share one backward pass. `alone` is True for a
+    rule that takes a forward pass of its own, because it replaces calls that other rules want to see.
     """
 
     alone: ClassVar[bool] = False
