@@ -132,7 +132,8 @@ def test_usual_methods_that_the_model_cannot_have_are_left_out_with_a_warning(wr
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert [each["method"] for each in config["refused"]] == ["guided-backprop", "guided-grad-cam"]
     methods = made.result.methods if write is check_model else tuple(made.maps)
-    assert len(methods) == 9
+    assert len(methods) == 10
+    assert "conservative-propagation" in methods  # in place of the guided ones
     with pytest.raises(ModelError, match="ReLU"):
         write(smooth.float(), x[:2], tmp_path / "other", methods=["gradient", "guided-backprop"])
     assert not (tmp_path / "other").exists()

@@ -201,7 +201,7 @@ def _marker(entry: Entry, entries: Sequence[Entry]) -> str:
 
 
 def _dash(number: int) -> tuple[float, tuple[float, ...]]:
-    dashes: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (1.5, 1.2))
+    dashes: tuple[tuple[float, ...], ...] = ((), (5.0, 1.5), (1.5, 1.2))
     return (0.0, dashes[number % 3])
 
 

@@ -41,21 +41,24 @@ class Call(NamedTuple):
     def with_others(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> "Call":
         """The call with other tensors in the place of some; where it has one twice, the first pair is for the first."""
         waiting = list(pairs)
-
-        def other(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                place = next((place for place, (old, _) in enumerate(waiting) if old is value), None)
-                return value if place is None else waiting.pop(place)[1]
-            return type(value)(map(other, value)) if isinstance(value, (tuple, list)) and tensors_in(value) else value
-
         if not waiting:
             return self
-        args = tuple(map(other, self.args))
-        return self._replace(args=args, kwargs={key: other(value) for key, value in self.kwargs.items()})
+        args = tuple(_other(value, waiting) for value in self.args)
+        return self._replace(args=args, kwargs={key: _other(value, waiting) for key, value in self.kwargs.items()})
 
     def make(self) -> Any:
         """Makes the call."""
         return self.function(*self.args, **self.kwargs)
+
+
+def _other(value: Any, waiting: list[tuple[Tensor, Tensor]]) -> Any:
+    """An argument with other tensors in it; each pair is used once."""
+    if isinstance(value, Tensor):
+        place = next((place for place, (old, _) in enumerate(waiting) if old is value), None)
+        return value if place is None else waiting.pop(place)[1]
+    if isinstance(value, (tuple, list)) and tensors_in(value):
+        return type(value)(_other(each, waiting) for each in value)
+    return value
 
 
 class CallMode(TorchFunctionMode):

@@ -13,6 +13,8 @@ from probatum import attribute
 from probatum.attributions import Gradient, GuidedGradCAM, SmoothGrad
 from probatum.errors import InvalidInput, ModelError
 
+pytestmark = pytest.mark.filterwarnings("ignore::probatum.errors.EffortWarning")  # maps of few points will do
+
 TARGETS = torch.tensor([0, 3, 1, 2, 1])
 
 

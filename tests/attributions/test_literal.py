@@ -95,5 +95,8 @@ def test_a_method_without_a_literal_form_says_so(net):
         def request(self, prepared, images):
             raise AssertionError
 
+        def value(self, at, feature_map):
+            raise AssertionError
+
     with pytest.raises(NotImplementedError, match="Other"):
         literally(Other(), net)

@@ -15,6 +15,8 @@ from probatum.engine.precision import computing, dtype_of, require_precision
 from probatum.errors import InvalidInput
 from probatum.experiments.config import CheckConfig
 
+pytestmark = pytest.mark.filterwarnings("ignore::probatum.errors.EffortWarning")  # maps of few points will do
+
 PER_OPERATOR = hasattr(torch.backends, "fp32_precision")  # since torch 2.9
 
 

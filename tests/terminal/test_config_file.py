@@ -39,7 +39,7 @@ def asked(monkeypatch, tmp_path):
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
 def test_a_toml_file_gives_the_options_of_its_command(asked, tmp_path):
     (tmp_path / "options.toml").write_text(TOML)
-    code, (config, _, _, _, report) = asked("--config", "options.toml", "--images", 5)
+    code, (config, *_, report) = asked("--config", "options.toml", "--images", 5)
     assert code == 0
     assert config.methods == ("gradient", "edge-detector")
     assert (config.images, config.trials, config.fold_batch_norm, config.memory_budget) == (5, 3, True, "1 GiB")
@@ -49,7 +49,7 @@ def test_a_toml_file_gives_the_options_of_its_command(asked, tmp_path):
 
 def test_a_json_file_does_too(asked, tmp_path):
     (tmp_path / "options.json").write_text(json.dumps({"data-dir": "DIR", "keep_maps": 1, "json": True}))
-    _, (config, _, _, _, report) = asked("--config", "options.json")
+    _, (config, *_, report) = asked("--config", "options.json")
     assert (config.data_dir, config.keep_maps, report.as_json) == ("DIR", 1, True)
 
 

@@ -8,6 +8,7 @@ from torch.autograd.graph import Node
 
 Signals: TypeAlias = tuple[Tensor | None, ...]
 Edge: TypeAlias = tuple[Node | None, int]
+_Hook: TypeAlias = Callable[[Signals, Signals], Signals | None]
 
 
 class Backward(NamedTuple):
@@ -53,14 +54,17 @@ def hook_node(node: Node, edges: Sequence[Edge], changes: Sequence[Backward], ac
         fitting = [place for place, each in enumerate(node.next_functions) if each == edge]
         places.append(next((place for place in fitting if place not in places), fitting[0]))
 
+    # Not the changes themselves: an argument that is overwritten in place leads back to this node, a cycle for ever.
+    replacements = [change.passed_on for change in changes]
+
     def replace(inputs: Signals, outputs: Signals) -> Signals | None:
         if not active():
             return None
         signals = list(inputs)
-        for place, change in zip(places, changes, strict=True):
+        for place, passed_on in zip(places, replacements, strict=True):
             plain, arriving = signals[place], outputs[0]
             if plain is not None and arriving is not None:  # as it is where nothing arrives from above
-                signals[place] = change.passed_on(plain, arriving)
+                signals[place] = passed_on(plain, arriving)
         return tuple(signals)
 
     node.register_hook(replace)
@@ -78,6 +82,7 @@ class ResultHooks:
         self._active = active
         self._looks = [each for each in changes if isinstance(each, Arrival)]
         self._changes = [each for each in changes if isinstance(each, Backward)]
+        self._awaited = len(self._changes)
         self._signal: Tensor | None = None
         self._waiting = 0  # how many arguments have yet to get theirs
 
@@ -86,13 +91,14 @@ class ResultHooks:
         pairs = []
         for change in self._changes:
             node = change.argument.view_as(change.argument)
-            _node(node).register_hook(self._pass_on(change))
+            _node(node).register_hook(self._pass_on(change.passed_on))
             pairs.append((change.argument, node))
+        self._changes = []  # the hooks hold this object, and an argument may lead back to their nodes
         return pairs
 
     def watch(self, results: Sequence[Tensor]) -> None:
-        """Hooks the nodes of the results."""
-        for result in results:
+        """Hooks the nodes of the results, where there is something to look at or to pass on."""
+        for result in results if self._looks or self._awaited else ():
             if result.grad_fn is not None:
                 result.grad_fn.register_prehook(self._arrive(result.output_nr))
 
@@ -103,12 +109,12 @@ class ResultHooks:
                 return
             for look in self._looks:
                 look.seen(signal)
-            if self._changes:
-                self._signal, self._waiting = signal, len(self._changes)
+            if self._awaited:
+                self._signal, self._waiting = signal, self._awaited
 
         return arrive
 
-    def _pass_on(self, change: Backward) -> Callable[[Signals, Signals], Signals | None]:
+    def _pass_on(self, passed_on: Callable[[Tensor, Tensor], Tensor | None]) -> _Hook:
         def pass_on(inputs: Signals, outputs: Signals) -> Signals | None:
             plain, arriving = inputs[0], self._signal
             if plain is None or arriving is None or not self._active():
@@ -116,7 +122,7 @@ class ResultHooks:
             self._waiting -= 1
             if not self._waiting:  # nobody else needs it
                 self._signal = None
-            return (change.passed_on(plain, arriving),)
+            return (passed_on(plain, arriving),)
 
         return pass_on
 

@@ -240,15 +240,16 @@ def _unchanged(plain: Tensor, arriving: Tensor) -> Tensor:
 
 
 def _linear_layer(call: Call) -> LinearLayer:
-    """A call of (input, weight, bias, ...)."""
-    weight, bias = call.argument(1, "weight"), call.argument(2, "bias")
+    """A call of (input, weight, bias, ...), in the input's type: under autocast, weights are of another."""
+    kind = call.args[0].dtype
+    weight, bias = call.argument(1, "weight").to(kind), call.argument(2, "bias")
     options = {key: value for key, value in call.kwargs.items() if key not in ("weight", "bias")}
 
     def apply(a: Tensor, w: Tensor | None) -> Tensor:
         found: Tensor = call.function(a, w, None, *call.args[3:], **options)
         return found
 
-    return LinearLayer(_copy(call.args[0]), weight, None if bias is None else _beside(bias, weight), apply)
+    return LinearLayer(_copy(call.args[0]), weight, None if bias is None else _beside(bias.to(kind), weight), apply)
 
 
 def _product(call: Call) -> LinearLayer:
@@ -259,7 +260,7 @@ def _product(call: Call) -> LinearLayer:
         return found
 
     weight = call.args[1] if len(call.args) > 1 else next(iter(call.kwargs.values()))
-    return LinearLayer(_copy(call.args[0]), weight, None, apply)
+    return LinearLayer(_copy(call.args[0]), weight.to(call.args[0].dtype), None, apply)
 
 
 def _beside(bias: Tensor, weight: Tensor) -> Tensor:

@@ -143,7 +143,8 @@ def is_classifier(source: str) -> bool:
     folder = Path(source).expanduser()
     where, local = (str(folder), True) if folder.is_dir() else (source, False)
     try:
-        config = transformers.AutoConfig.from_pretrained(where, local_files_only=local, trust_remote_code=False)
+        options = {"local_files_only": local, "trust_remote_code": False}
+        config = transformers.AutoConfig.from_pretrained(where, **options)
     except Exception as error:  # many kinds, each with a long message
         raise ModelError(f"{source} has no configuration that transformers can read") from error
     return any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
