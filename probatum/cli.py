@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import probatum
-from probatum.terminal import catalog, list_commands, verdict_commands
+from probatum.terminal import bench_command, catalog, list_commands, verdict_commands
 from probatum.terminal.allocator import keep_freed_memory
 from probatum.terminal.catalog import Kind
 from probatum.terminal.completion import (
@@ -47,9 +47,7 @@ from probatum.terminal.options import (
     chosen_methods,
     configured,
     grouped,
-    numbers,
     split,
-    whole_numbers,
 )
 from probatum.terminal.output import show, show_json
 
@@ -68,7 +66,6 @@ _TEXT_METHODS = ",".join(catalog.defaults("text-methods"))
 _VARIANTS = "; ".join(
     f"of {paper} {', '.join(found)}" for paper in catalog.names(Kind.papers) if (found := catalog.variants(paper))
 )
-_MINUTES = ", ".join(f"{name} ({minutes} min)" for name, _, minutes, _ in catalog.table_of(Kind.suites)[1])
 
 
 def _show_version(wanted: bool) -> bool:
@@ -362,76 +359,7 @@ def compare(
     commands.compare_runs(first, second, out, report)
 
 
-@_command(epilog="Example: probatum bench methods panel --threads 2 --out runs/bench")
-@grouped
-def bench(
-    report: ReportOptions,
-    suites: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help=f"Some of {_MINUTES}; else all up to 10 min. Minutes are those of two idle CPU cores.",
-            autocompletion=one_of(listed(Kind.suites)),
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Model by name, instead of the suite's own.", autocompletion=one_of(listed(Kind.models))),
-    ] = None,
-    weights: Annotated[
-        str, typer.Option(help="'none' (random: the time is the same), 'default' (published), or a checkpoint.")
-    ] = "none",
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help="Methods by name or of your own (module:name, ./file.py:name), by commas, for the suite roofline.",
-            autocompletion=some_of(listed(Kind.methods)),
-        ),
-    ] = None,
-    batch: Annotated[
-        str | None, typer.Option(help="Images in one call (suite metrics: pairs of maps), or several such as 1,8,32.")
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Height and width of the images in pixels; else the model's own.")
-    ] = None,
-    mean: Annotated[str | None, typer.Option(help="Per channel, such as 0.485,0.456,0.406; else the model's own.")] = (
-        None
-    ),
-    std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Windows of each contestant.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Suites in tiny form; their times mean nothing.")] = False,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder with imagenet-samples/ and MNIST/.")] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    compare: Annotated[
-        str | None,
-        typer.Option(help="A record.json or the folder of another run, to compare times with; slower ones fail."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to make; else one below runs/.")] = None,
-) -> None:
-    """Measure speed, memory and agreement beside the bare model and other libraries.
-
-    With --methods and no suite, the suite roofline measures the machine, the bare model and each of these methods.
-    """
-    from probatum.benchmarks import BenchConfig
-    from probatum.terminal import commands
-
-    config = BenchConfig(
-        model,
-        weights,
-        () if batch is None else whole_numbers(batch),
-        () if methods is None else split(methods),
-        input_size,
-        None if mean is None else numbers(mean),
-        None if std is None else numbers(std),
-        device,
-        rounds,
-        quick,
-        threads,
-        data_dir,
-        seed,
-    )
-    commands.benchmark(config, suites or (), compare, out, report)
+_command(epilog="Example: probatum bench methods panel --threads 2 --out runs/bench")(bench_command.bench)
 
 
 @_command(epilog="Example: probatum conform gradient ./mine.py:explainer")

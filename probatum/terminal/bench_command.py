@@ -1,0 +1,84 @@
+"""`probatum bench`: speed, memory and agreement."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from probatum.terminal import catalog
+from probatum.terminal.catalog import Kind
+from probatum.terminal.completion import listed, one_of, some_of
+from probatum.terminal.options import Device, ReportOptions, Seed, grouped, numbers, split, whole_numbers
+
+_MINUTES = ", ".join(f"{name} ({minutes} min)" for name, _, minutes, _ in catalog.table_of(Kind.suites)[1])
+
+
+@grouped
+def bench(
+    report: ReportOptions,
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Some of {_MINUTES}; else all up to 10 min. Minutes are those of two idle CPU cores.",
+            autocompletion=one_of(listed(Kind.suites)),
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model by name, instead of the suite's own.", autocompletion=one_of(listed(Kind.models))),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="'none' (random: the time is the same), 'default' (published), or a checkpoint.")
+    ] = "none",
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods by name or of your own (module:name, ./file.py:name), by commas, for the suite roofline.",
+            autocompletion=some_of(listed(Kind.methods)),
+        ),
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(help="Images in one call (suite metrics: pairs of maps), or several such as 1,8,32.")
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(help="Height and width of the images in pixels; else the model's own.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(help="Per channel, such as 0.485,0.456,0.406; else the model's own.")] = (
+        None
+    ),
+    std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Windows of each contestant.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Suites in tiny form; their times mean nothing.")] = False,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder with imagenet-samples/ and MNIST/.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    compare: Annotated[
+        str | None,
+        typer.Option(help="A record.json or the folder of another run, to compare times with; slower ones fail."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to make; else one below runs/.")] = None,
+) -> None:
+    """Measure speed, memory and agreement beside the bare model and other libraries.
+
+    With --methods and no suite, the suite roofline measures the machine, the bare model and each of these methods.
+    """
+    from probatum.benchmarks import BenchConfig
+    from probatum.terminal import commands
+
+    config = BenchConfig(
+        model,
+        weights,
+        () if batch is None else whole_numbers(batch),
+        () if methods is None else split(methods),
+        input_size,
+        None if mean is None else numbers(mean),
+        None if std is None else numbers(std),
+        device,
+        rounds,
+        quick,
+        threads,
+        data_dir,
+        seed,
+    )
+    commands.benchmark(config, suites or (), compare, out, report)
