@@ -35,8 +35,8 @@ def net(width):
         (Gradient(), 12),
         (InputXGradient(), 12),
         (GuidedBackprop(), 12),
-        (SmoothGrad(samples=4), 3),
-        (IntegratedGradients(steps=4), 3),
+        (SmoothGrad(samples=12), 3),
+        (IntegratedGradients(steps=12), 3),
     ],
     ids=lambda value: type(value).__name__,
 )
