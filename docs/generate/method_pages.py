@@ -152,7 +152,8 @@ def _helpers(function: Callable[..., object]) -> list[Callable[..., object]]:
     """What a function of a module uses of the module's own: its backward rules, its steps."""
     own = vars(inspect.getmodule(function))
     named = dict.fromkeys(re.findall(r"\b_[A-Z_a-z]\w+", inspect.getsource(function)))
-    found = [own[name] for name in named if name in own and name not in ("_Replacing", function.__name__)]
+    skipped = ("_Replacing", function.__name__)
+    found = [own[name] for name in named if callable(own.get(name)) and name not in skipped]
     return [helper for each in found for helper in (*_helpers(each), each)]
 
 

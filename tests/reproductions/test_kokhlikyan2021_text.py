@@ -325,7 +325,7 @@ def test_the_paper_preset_fine_tunes_bert(tiny, tmp_path, monkeypatch):
     options = {"preset": "paper", "data_dir": str(tmp_path / "data")}
     text_cascade.compute(context(**options), tiny)
     facts = read_facts(tiny)
-    assert facts["setting"] == Setting().to_json()
+    assert facts["setting"] == Setting(smaller={"6,920 training sentences": "16"}).to_json()
     assert facts["classifier"].startswith("BERT (test accuracy ")
     assert facts["sentences"][0] == "it is such a fantastic movie"
     text_labels.compute(context(**options), tiny)
