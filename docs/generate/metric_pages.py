@@ -3,6 +3,7 @@
 import method_facts
 from markup import file_of, linked, table
 
+from probatum import metrics
 from probatum.metrics import METRICS, Metric
 
 
@@ -44,9 +45,16 @@ def _reliability(metrics: dict[str, Metric]) -> list[str]:
     ]
 
 
-def _reference(metrics: dict[str, Metric]) -> list[str]:
-    kinds = dict.fromkeys(type(metric.measure) for metric in metrics.values())
+def _reference(found: dict[str, Metric]) -> list[str]:
+    kinds = dict.fromkeys(type(metric.measure) for metric in found.values())
     module = next(iter(kinds)).__module__
-    options = "    options:\n      members: false\n      heading_level: 3"
-    documented = (f"::: {kind.__module__}.{kind.__qualname__}\n{options}" for kind in kinds)
+    documented = (_documented(kind) for kind in kinds)
     return ["## Reference", f"Source: {file_of(module)}", *documented]
+
+
+def _documented(kind: type) -> str:
+    """The docstring of a measure, or a link to it where the reference of the package has it."""
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    if kind.__name__ in metrics.__all__:
+        return f"[`{kind.__name__}`][{path}]"
+    return f"::: {path}\n    options:\n      members: false\n      heading_level: 3"
