@@ -109,6 +109,7 @@ class Judgement:
         verdicts: of each method under each metric.
         broken: what was wrong with each control that did not come out as one; the check means nothing then.
         notes: what limits all verdicts of this check, one sentence each.
+        level: of the intervals, see `SanityResult`.
     """
 
     stages: tuple[str, ...]
@@ -117,6 +118,12 @@ class Judgement:
     verdicts: tuple[Verdict, ...]
     broken: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    level: float = LEVEL
+
+    @property
+    def percent(self) -> str:
+        """The level of the intervals in words, "95 %" unless the check looked several times."""
+        return f"{100 * self.level:.4g} %"
 
     def of(self, method: str, metric: str) -> Verdict:
         """The verdict on one method under one metric."""
@@ -233,7 +240,8 @@ def judge(
         if verdict.method in controls and verdict.word != INSENSITIVE
     )
     trials = result.scores.shape[-1]
-    return Judgement(result.stages, len(result.image_names), trials, verdicts, broken, tuple(_notes(result)))
+    notes = tuple(_notes(result))
+    return Judgement(result.stages, len(result.image_names), trials, verdicts, broken, notes, result.level)
 
 
 def _notes(result: SanityResult) -> list[str]:

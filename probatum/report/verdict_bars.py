@@ -45,7 +45,7 @@ _PER_ROW = 4  # metrics in a row of the legend
 
 
 def verdict_bars_figure(judgement: Judgement, caption: str | None = None) -> Figure:
-    """Draws each method's word, and for each metric the number that it looks at with its 95 % interval.
+    """Draws each method's word, and for each metric the number that it looks at with its interval.
 
     Shares stand in one panel, between the zones of "sensitive" and "insensitive"; rises, which have units of their own,
     in another.
@@ -145,7 +145,8 @@ def _note(judgement: Judgement, caption: str | None) -> str:
     lines = [caption] if caption else []
     lines.append(
         f"Stage {judgement.stages[-1]}; images: {judgement.images}; trials: {judgement.trials}. Dots: share retained, "
-        f"(score − chance) / (ceiling − chance), with its 95 % interval; green up to {SENSITIVE_UP_TO:g}: sensitive to "
-        f"the weights, orange from {INSENSITIVE_FROM:g}: insensitive. No dot: no number."
+        f"(score − chance) / (ceiling − chance), with its {judgement.percent} interval; green up to "
+        f"{SENSITIVE_UP_TO:g}: sensitive to the weights, orange from {INSENSITIVE_FROM:g}: insensitive. No dot: no "
+        "number."
     )
     return "\n".join([*lines, *judgement.notes, *judgement.broken])

@@ -7,7 +7,7 @@ from docs.code_blocks import PAGES, python_blocks
 
 SMALLER = {
     "render_digits(4000)": "render_digits(300)",
-    "range(2)": "range(1)",
+    "range(6)": "range(1)",
     "render_digits(20": "render_digits(3",
     "samples=20": "samples=2, steps=2",
     "trials=3": "trials=1",

@@ -12,7 +12,16 @@ from nets import PROBE, SHAPE, CallCounter, ConvNet, Linear, Perceptron, images,
 from torch import nn
 
 from probatum import attribute
-from probatum.attributions import GradCAM, Gradient, GuidedGradCAM, IntegratedGradients, SmoothGrad
+from probatum.attributions import (
+    LRP,
+    ConservativePropagation,
+    DeepLIFT,
+    GradCAM,
+    Gradient,
+    GuidedGradCAM,
+    IntegratedGradients,
+    SmoothGrad,
+)
 from probatum.engine import PLAIN, prepare
 from probatum.engine import budget as budgets
 from probatum.engine.arguments import parse_bytes
@@ -363,6 +372,7 @@ def test_no_cycle_keeps_activations_alive(targets):
     # The garbage collector would not find a cycle through autograd's nodes: the memory would be lost.
     model, x = prepare(seeded(ConvNet)), images()
     methods = {m.title: SmoothGrad(m, samples=2) for m in (Gradient(), GradCAM(), GuidedGradCAM("conv1"))}
+    methods |= {m.title: m for m in (ConservativePropagation(), DeepLIFT(), LRP())}
     attribute(model, x, targets, methods)  # fills the caches of torch
     gc.collect()
     gc.disable()

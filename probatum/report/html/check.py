@@ -113,6 +113,7 @@ def check_page(folder: Path, config: dict[str, Any]) -> str:
         badges=BADGES,
         bounds=(SENSITIVE_UP_TO, INSENSITIVE_FROM),
         measurable=MEASURABLE,
+        percent=judgement.percent if judgement else "",
         least=LEAST_IMAGES,
         metrics=metrics,
         stages=run.result.stages,

@@ -14,7 +14,7 @@ from probatum.reproductions.transformers.sentences import SENTENCES
 PAPER = Paper(
     name="transformers",
     title="Transformers under the sanity checks",
-    citation="a study of this package; methods of Ali et al. 2022, arXiv:2202.07304, and Achtibat et al. 2024, "
+    citation="A study of this package; methods of Ali et al. 2022, arXiv:2202.07304, and Achtibat et al. 2024, "
     "arXiv:2402.05602",
     experiments=(DIGITS, PHOTOGRAPHS, SENTENCES),
     module="probatum.reproductions.transformers",

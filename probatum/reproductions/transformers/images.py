@@ -99,13 +99,17 @@ class Cascade(Results):
 
     def shares(self, method: str) -> list[Mean]:
         """The share of a method's map that random weights leave, under each metric that can tell."""
-        count = {"image": self.facts["images"]}
+        given = {"image": self.facts["images"]}
         each = [self.levels[method, metric] for metric in self.facts["metrics"]]
         return [
-            Mean(f"share under {level.metric}", level.share, level.low, level.high, count, count)
+            Mean(f"share under {level.metric}", level.share, level.low, level.high, self._live(level), given)
             for level in each
             if np.isfinite([level.share, level.low, level.high]).all()
         ]
+
+    def _live(self, level: Level) -> dict[str, int]:
+        exists = np.isfinite(self.of(level.method, level.metric)[-1])
+        return {"image": int(exists.any(axis=1).sum())}
 
 
 def draw(found: Cascade) -> dict[str, Figure]:
