@@ -1,5 +1,8 @@
 """Each suite in its smallest form, the rivals that are missing, and options that make no sense."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 
@@ -8,10 +11,12 @@ from probatum.benchmarks import worker as memory_worker
 from probatum.benchmarks.config import QUICK, Subject, many_images
 from probatum.benchmarks.contest import Arena
 from probatum.benchmarks.rivals import CAPTUM, Rival, absent
-from probatum.benchmarks.suites import estimators, gradients, memory, methods
+from probatum.benchmarks.suites import estimators, gradients, launching, memory, methods
 from probatum.benchmarks.suites.check import cascade_of
 from probatum.benchmarks.suites.metrics import contestants, pairs
 from probatum.benchmarks.timing import Stopwatch
+from probatum.engine import chunks, prepare_with
+from probatum.engine.graphs import LEAST_CALLS, RecordedEvaluation
 from probatum.errors import InvalidInput, UnknownName
 from probatum.metrics import get_metric
 from probatum.models import model_spec
@@ -33,11 +38,13 @@ def well_made(record):
     return record
 
 
-@pytest.mark.parametrize("name", ["methods", "precision", "throughput", "metrics", "check"])
+@pytest.mark.parametrize("name", ["methods", "precision", "throughput", "compiled", "metrics", "check"])
 def test_a_suite_alone_measures_probatum_and_says_who_is_missing(name, no_rivals):
     found = well_made(run_suite(name, TINY))
     assert {entry.who for entry in found.entries} <= {"probatum", "bare", "scikit-image, scipy"}
-    assert any("Captum is not installed" in line for line in found.lines) == (name not in ("check", "metrics"))
+    assert any("Captum is not installed" in line for line in found.lines) == (
+        name not in ("check", "compiled", "metrics")
+    )
     assert not any("failed" in line for line in found.lines)
     assert all(len(entry.seconds) == 1 and min(entry.seconds) > 0 for entry in found.entries)
     assert found.environment["threads"] == 1
@@ -60,6 +67,57 @@ def test_every_rival_takes_part():
     found = [well_made(run_suite(name, TINY)) for name in ("methods", "metrics")]
     assert {rival.name for rival in RIVALS.values()} <= {entry.who for record in found for entry in record.entries}
     assert not any("failed" in line for record in found for line in record.lines)
+
+
+class Replayed:
+    """Stands for CUDA's recorder: runs the recorded work again, with another result where that is asked for."""
+
+    def __init__(self, offset=0.0):
+        self.offset = offset
+
+    def record(self, work):
+        outputs = work()
+
+        def replay():
+            for own, fresh in zip(outputs, work(), strict=True):
+                own.copy_(fresh + self.offset if fresh.is_floating_point() else fresh)
+
+        return outputs, replay
+
+
+class Refused:
+    """Fails as a capture does where the host reads a value."""
+
+    def record(self, work):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+def launched(recorder, monkeypatch):
+    """The suite `graphs` on the CPU as on CUDA, with a recorder in the place of CUDA's."""
+
+    def prepared(model, compute, **options):
+        found = prepare_with(model, replace(compute, cuda_graphs=False), **options)
+        return replace(found, compute=compute)
+
+    monkeypatch.setattr(launching, "prepare_with", prepared)
+    monkeypatch.setattr(chunks, "RecordedEvaluation", partial(RecordedEvaluation, recorder=recorder))
+    return well_made(run_suite("graphs", TINY))
+
+
+def test_calls_as_a_graph_are_compared_with_calls_one_by_one(monkeypatch):
+    eager, graph, bare = launched(Replayed(), monkeypatch).entries
+    assert (eager.note, graph.note, bare.who) == ("", "the bits of one by one", "bare")
+    assert eager.gradients == graph.gradients == bare.gradients == 2 * LEAST_CALLS
+    assert max(eager.error, graph.error) < 1e-5
+    _, wrong, _ = launched(Replayed(1.0), monkeypatch).entries
+    assert wrong.note.startswith("differs from one by one by")
+    assert wrong.error > 0.1
+
+
+def test_calls_that_cannot_be_recorded_or_compiled_are_named(monkeypatch):
+    found = launched(Refused(), monkeypatch)
+    assert [entry.variant for entry in found.entries] == ["one by one", ""]
+    assert "capturing" in found.lines[0]
 
 
 def test_what_ran_leaves_threads_and_random_numbers_as_they_were(no_rivals):
@@ -166,7 +224,7 @@ def test_a_configuration_travels_without_paths():
 
 
 def test_what_runs_unasked_takes_at_most_ten_minutes_a_suite():
-    assert set(SUITES) - set(USUAL) == {"cascade-whole", "throughput", "verdicts-long"}
+    assert set(SUITES) - set(USUAL) == {"cascade-whole", "throughput", "graphs", "compiled", "verdicts-long"}
     assert all(0 < SUITES[name].minutes <= 10 for name in USUAL)
 
 

@@ -127,7 +127,7 @@ def _ours(
 
 
 def _bare(subject: Subject, setting: Compute, judge: Judge, count: int) -> Contestant:
-    work = _in(setting, subject, input_gradient)
+    work = in_setting(setting, subject, input_gradient)
     return Contestant(
         BARE,
         lambda: work(subject.images, subject.targets),
@@ -141,7 +141,7 @@ def _captum(subject: Subject, setting: Compute, sizes: Sizes, judge: Judge, coun
     def explain(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         return captum_map("gradient", model, images, targets, subject.layer, sizes)
 
-    work = _in(setting, subject, explain)
+    work = in_setting(setting, subject, explain)
     return Contestant(
         CAPTUM.name,
         lambda: work(subject.images, subject.targets),
@@ -152,7 +152,7 @@ def _captum(subject: Subject, setting: Compute, sizes: Sizes, judge: Judge, coun
     )
 
 
-def _in(
+def in_setting(
     setting: Compute, subject: Subject, function: Callable[[nn.Module, Tensor, Tensor], Tensor]
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """A function of a model under a setting, by torch's own means."""
