@@ -2,6 +2,7 @@
 
     python docs/make_figures.py --weights squeezenet1_0.pth    # every method, ImageNet weights of SqueezeNet 1.0
     python docs/make_figures.py --methods gradient             # one method, on a digit, with the package's own CNN
+    python docs/make_figures.py --methods attention-rollout    # on a digit, with a small vision transformer
 
 The photograph is `chelsea.png` of scikit-image, CC0 by its photographer Stéfan van der Walt. What was drawn, and with
 which weights, is recorded in `figures/methods/facts.json`, from which the pages take their captions.
@@ -16,14 +17,20 @@ from pathlib import Path
 import skimage
 from PIL import Image
 from torch import Tensor
+from torchvision.models import VisionTransformer
 
-from probatum.attributions import METHODS, attribute_variants
+from probatum.attributions import METHODS, AttentionRollout, attribute_variants
+from probatum.data import load_dataset
 from probatum.engine import Variant, all_logits, prepare
 from probatum.errors import ModelError
 from probatum.experiments import CheckConfig, Setup, set_up
 from probatum.maps import get_reduction
+from probatum.models import TrainingConfig
 from probatum.randomization import Randomizer
 from probatum.report import methods_figure, save_figure
+from probatum.reproductions.digits import labels_of
+from probatum.reproductions.transformers.networks import vision_transformer
+from probatum.runs.cache import train_once
 from probatum.runs.fingerprint import weights_hash
 
 FOLDER = Path(__file__).parent / "figures" / "methods"
@@ -34,9 +41,20 @@ DPI, COLORS = 110, 192  # noise does not compress; few dots and colors keep each
 
 def configuration(names: tuple[str, ...], weights: str | None) -> CheckConfig:
     """What is drawn: a photograph where there are weights, else a digit."""
+    if any(METHODS[name].make() == AttentionRollout() for name in names):
+        return CheckConfig(images=1, model=f"{__file__}:digits_transformer", weights="default", methods=names)
     if weights is None:
         return CheckConfig(images=1, methods=names)
     return CheckConfig(str(PHOTOGRAPH), images=1, model="squeezenet1_0", weights=weights, methods=names)
+
+
+def digits_transformer() -> VisionTransformer:
+    """The vision transformer of the study of transformers, trained on 4000 rendered digits."""
+    model = vision_transformer(28, 4, 1, 64, 4, seed=0)
+    train, test = (load_dataset("digits", split, count) for split, count in (("train", 4000), ("test", 1000)))
+    config = TrainingConfig(10, 64, 1e-3, schedule="linear")
+    train_once(model, train.images, labels_of(train), test.images, labels_of(test), config, what="the transformer")
+    return model
 
 
 def alive(setup: Setup, steps: list[int]) -> Randomizer:

@@ -46,6 +46,34 @@ class ConvNet(nn.Module):
         return self.head(self.drop(torch.relu_(y.mean((2, 3)) - 0.01)))
 
 
+class TokenNet(nn.Module):
+    """A small vision transformer: a class token, six patches of 4 × 3 pixels, attention by a call and written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(SHAPE[0], 8, (4, 3), stride=(4, 3))
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        self.position = nn.Parameter(torch.randn(1, 7, 8))
+        self.norms = nn.ModuleList(nn.LayerNorm(8) for _ in range(4))
+        self.projections = nn.ModuleList(nn.Linear(8, 24) for _ in range(2))
+        self.hidden = nn.ModuleList(nn.Sequential(nn.Linear(8, 12), nn.GELU(), nn.Linear(12, 8)) for _ in range(2))
+        self.head = nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), places], 1) + self.position
+        for block, attention in enumerate((F.scaled_dot_product_attention, written_attention)):
+            heads = self.projections[block](2 * self.norms[2 * block](x)).unflatten(2, (3, 2, 4)).permute(2, 0, 3, 1, 4)
+            x = x + attention(*heads).transpose(1, 2).flatten(2)
+            x = x + self.hidden[block](self.norms[2 * block + 1](x))
+        return self.head(x[:, 0])
+
+
+def written_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Scaled dot-product attention by its parts."""
+    return (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1) @ value
+
+
 class Perceptron(nn.Module):
     """A piecewise linear network without biases on any (batch, ...) input: its gradient times its input is complete."""
 

@@ -1,5 +1,6 @@
 """Attribution methods, one a file: the formula in the file, the work in the engine."""
 
+from probatum.attributions.attention_rollout import AttentionRollout
 from probatum.attributions.base import Method, attribute, attribute_variants, resolved
 from probatum.attributions.baselines import Black, Blurred, Given, Mean, Zero
 from probatum.attributions.conservative_propagation import ConservativePropagation
@@ -38,6 +39,7 @@ __all__ = [
     "LRP",
     "METHODS",
     "PAIR_OFFSET",
+    "AttentionRollout",
     "Black",
     "Blurred",
     "ConservativePropagation",

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from probatum.attributions.attention_rollout import AttentionRollout
 from probatum.attributions.base import Method
 from probatum.attributions.baselines import Baselines, as_baseline, as_distribution
 from probatum.attributions.class_activation import ClassActivationMap
@@ -55,6 +56,7 @@ from probatum.engine import (
     find_layer,
     image_keys,
     prepare,
+    token_layouts,
 )
 from probatum.engine.noise import splitmix64, standard_normal, uniform
 
@@ -169,10 +171,7 @@ class _HoldingConstants(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, kwargs = getattr(func, "__name__", "").strip("_"), kwargs or {}
         if name == "layer_norm":
-            x, shape, weight, bias, epsilon = args
-            axes = tuple(range(-len(shape), 0))
-            deviation = (x.var(axes, correction=0, keepdim=True) + epsilon).sqrt()
-            return (x - x.mean(axes, keepdim=True)) / deviation.detach() * weight + bias
+            return _with_deviation_held(*args, **kwargs)
         if name == "scaled_dot_product_attention":
             query, key, value = args
             weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
@@ -184,6 +183,12 @@ class _HoldingConstants(TorchFunctionMode):
             slope = func(x, *args[1:], **kwargs) / x
             return x * slope.detach()
         return func(*args, **kwargs)
+
+
+def _with_deviation_held(x: Tensor, shape: Any, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    axes = tuple(range(-len(shape), 0))
+    deviation = (x.var(axes, correction=0, keepdim=True) + eps).sqrt()
+    return (x - x.mean(axes, keepdim=True)) / deviation.detach() * weight + bias
 
 
 @literal.register(ConservativePropagation)
@@ -504,6 +509,39 @@ def _by(c: Tensor, b: Tensor, relevance: Tensor, epsilon: float = 1e-6) -> Tenso
     """R_i = Σ_j c_ji / (z_j + ε sign(z_j)) R_j."""
     z = c.sum(1) + b
     return (c / (z + epsilon * torch.where(z < 0, -1.0, 1.0))[:, None] * relevance[:, None]).sum(0)
+
+
+class _RecordingAttention(TorchFunctionMode):
+    """Keeps the weights of each attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[Tensor] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is F.scaled_dot_product_attention:
+            query, key = args[:2]
+            self.weights.append((query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)[0])
+        elif getattr(func, "__name__", "") == "softmax":
+            self.weights.append(result[0])
+        return result
+
+
+@literal.register(AttentionRollout)
+def attention_rollout(method: AttentionRollout, problem: Problem, x: Tensor) -> Tensor:
+    """The class token's row of Ã_L ⋯ Ã_1, Ã = ½ mean over heads + ½ I; without one, the mean of all rows."""
+    recording = _RecordingAttention()
+    with recording:
+        problem.logit(x)
+    (layout,) = token_layouts(prepare(problem.model), x[None])
+    identity = torch.eye(layout.count, dtype=x.dtype)
+    rollout = identity
+    for heads in recording.weights:
+        rollout = (heads.mean(0) / 2 + identity / 2) @ rollout
+    row = rollout[0] if layout.prefix else rollout.mean(0)
+    places = row[layout.prefix :].reshape(1, 1, *layout.grid)
+    return F.interpolate(places, size=x.shape[1:], mode="bilinear", align_corners=False)[0]
 
 
 @literal.register(Occlusion)

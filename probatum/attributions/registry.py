@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from probatum.attributions.attention_rollout import AttentionRollout
 from probatum.attributions.base import Method, MethodLike
 from probatum.attributions.conservative_propagation import ConservativePropagation
 from probatum.attributions.deconvnet import DeconvNet
@@ -104,6 +105,7 @@ METHODS: dict[str, MethodEntry] = {
     "conservative-propagation-local": MethodEntry(
         "Conservative Propagation (local)", lambda: ConservativePropagation(multiply_by_inputs=False), _ALI
     ),
+    "attention-rollout": MethodEntry("Attention Rollout", AttentionRollout, "Abnar & Zuidema 2020, arXiv:2005.00928"),
     "lrp": MethodEntry("LRP", LRP, "Bach et al. 2015, doi:10.1371/journal.pone.0130140"),
     "occlusion": MethodEntry("Occlusion", Occlusion, "Zeiler & Fergus 2014, arXiv:1311.2901"),
     "edge-detector": MethodEntry("Edge Detector", EdgeDetector, "Sobel & Feldman 1968", control=True),

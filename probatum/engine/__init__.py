@@ -1,12 +1,15 @@
 """The attribution engine: hooks, gradients, sample points, noise streams and the memory budget. It knows no method."""
 
+from probatum.engine.attention import token_layouts
 from probatum.engine.compute import Compute
 from probatum.engine.copying import copy_model, frozen_copy
 from probatum.engine.coverage import held_coverage, relu_coverage
 from probatum.engine.evaluate import (
+    ATTENTION,
     LOGIT,
     MULTIPLIERS,
     PLAIN,
+    AttentionWeights,
     Evaluation,
     InputGradient,
     LayerGradient,
@@ -56,11 +59,13 @@ from probatum.engine.targets import Targets, TargetsLike
 from probatum.engine.trace import LayerCall, execution_order, find_layer, used_parameters
 
 __all__ = [
+    "ATTENTION",
     "LOGIT",
     "MULTIPLIERS",
     "PLAIN",
     "PRECISIONS",
     "AlphaBeta",
+    "AttentionWeights",
     "BackwardRule",
     "Box",
     "Compute",
@@ -127,5 +132,6 @@ __all__ = [
     "relu_coverage",
     "run",
     "run_variants",
+    "token_layouts",
     "used_parameters",
 ]

@@ -4,6 +4,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -78,6 +79,16 @@ class CallMode(TorchFunctionMode):
         if not args and "input" in kwargs:
             args = (kwargs.pop("input"),)
         return self.intercept(Call(_name(func).strip("_"), func, args, kwargs))
+
+
+def body_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, without the question whether a mode wants to answer for it: its parts are asked for."""
+    assert isinstance(function, FunctionType)
+    names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+    scope = function.__globals__ | dict.fromkeys(names, lambda *tensors: False)
+    body = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
+    body.__kwdefaults__ = function.__kwdefaults__
+    return body
 
 
 def calling_module() -> Callable[[], str]:

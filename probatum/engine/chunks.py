@@ -10,6 +10,7 @@ from torch import Tensor
 from probatum.engine.budget import Budget
 from probatum.engine.completeness import Completeness, Conservation
 from probatum.engine.evaluate import (
+    ATTENTION,
     LOGIT,
     MULTIPLIERS,
     Evaluation,
@@ -166,7 +167,7 @@ class ChunkedRun:
 
     def _weights(self, states: Sequence[VariantState]) -> SharedWeights | None:
         """The weights that versions have in common; None where there is nothing to share."""
-        if len(states) == 1 or not self.measurements - {LOGIT, MULTIPLIERS}:
+        if len(states) == 1 or not self.measurements - {LOGIT, MULTIPLIERS, ATTENTION}:
             return None
         weights = SharedWeights([state.prepared.model for state in states])
         return weights if weights.any else None

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from probatum.engine.attention import attention_weights
 from probatum.engine.budget import is_measuring
 from probatum.engine.external import ExternalMaps
 from probatum.engine.multipliers import multipliers
@@ -52,10 +53,16 @@ class Multipliers:
     """DeepLIFT's multipliers of the target's logit between the points and their baselines, checked for completeness."""
 
 
-Measurement = InputGradient | LayerGradient | Logit | Multipliers | ExternalMaps
+@dataclass(frozen=True)
+class AttentionWeights:
+    """The attention weights of every layer, averaged over the heads, and the tokens that the logits read."""
+
+
+Measurement = InputGradient | LayerGradient | Logit | Multipliers | AttentionWeights | ExternalMaps
 PLAIN = InputGradient()
 LOGIT = Logit()
 MULTIPLIERS = Multipliers()
+ATTENTION = AttentionWeights()
 
 
 class _Output(NamedTuple):
@@ -136,6 +143,12 @@ class Evaluation:
         """Δ logit shared out: Σ m ⊙ (point − baseline) is the change of the logit."""
         return self.results[MULTIPLIERS][0]
 
+    @property
+    def attention(self) -> tuple[Float[Tensor, "rows layers tokens tokens"], Float[Tensor, "rows tokens"]]:
+        """Attention weights, first layer first, and the share of each token among those that the logits read."""
+        weights, read = self.results[ATTENTION]
+        return weights, read
+
     def layer(self, path: str) -> tuple[Tensor, Tensor]:
         """The layer's output A and ∂ logit / ∂ A."""
         activation, gradient = self.results[LayerGradient(path)]
@@ -176,8 +189,8 @@ def evaluate(
     """Measures `measurements` at each point: one forward pass, a plain backward pass, and one under each rule.
 
     Rules that stand alone take a forward pass each. Multipliers take two forward passes and a backward pass of their
-    own, because their rules need the baselines. Rows do not meet inside the model, so the gradient of the sum of their
-    logits holds every row's own gradient.
+    own, because their rules need the baselines; attention weights take a forward pass. Rows do not meet inside the
+    model, so the gradient of the sum of their logits holds every row's own gradient.
 
     With `shared`, what the versions of a model compute alike at these points is computed once. `image` is that of each
     point, as in `PreparedModel.logits`.
@@ -195,6 +208,11 @@ def evaluate(
         others = measurements - {MULTIPLIERS}
         rest = evaluate(prepared, points, targets, others, shared=shared, image=image)[0] if others else {}
         return {**rest, MULTIPLIERS: found}, classes
+    if ATTENTION in measurements:
+        *seen, logits = attention_weights(prepared, points, image)
+        others = measurements - {ATTENTION}
+        rest = evaluate(prepared, points, targets, others, shared=shared, image=image)[0] if others else {}
+        return {**rest, ATTENTION: tuple(seen)}, _classes(logits, targets)
     alone = {each for each in measurements if isinstance(each, InputGradient) and each.rule and each.rule.alone}
     together = measurements - alone
     if alone and (shared is not None or together - {LOGIT} or len(alone) > 1):

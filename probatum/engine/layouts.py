@@ -28,6 +28,11 @@ class Tokens:
         if self.prefix < 0 or not self.grid or min(self.grid) < 1:
             raise InvalidInput(f"{self} does not exist; the prefix is at least 0, the grid positive as in (14, 14)")
 
+    @property
+    def count(self) -> int:
+        """How many tokens there are."""
+        return self.prefix + math.prod(self.grid)
+
     def __str__(self) -> str:
         return f"tokens:{self.prefix}:{'x'.join(map(str, self.grid))}"
 
@@ -61,7 +66,7 @@ def as_layout(value: str | Tokens) -> Layout | None:
 def space_of(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...] | None:
     """The sizes of the axes of space of an output (batch, ...); None where its shape does not fit the layout."""
     if isinstance(layout, Tokens):
-        fits = len(shape) == 3 and shape[1] == layout.prefix + math.prod(layout.grid)
+        fits = len(shape) == 3 and shape[1] == layout.count
         return layout.grid if fits else None
     if not 3 <= len(shape) <= 5:
         return None

@@ -3,10 +3,12 @@
 import math
 
 import torch
-from nets import SHAPE
+from nets import SHAPE, ConvNet, TokenNet, seeded
+from torch import nn
 
 from probatum.attributions import (
     LRP,
+    AttentionRollout,
     Black,
     ConservativePropagation,
     DeconvNet,
@@ -82,6 +84,19 @@ METHODS: dict[str, Method] = {
     "occlusion-sg": SmoothGrad(Occlusion((5, 5)), samples=3),
     "edge-detector": EdgeDetector(),
 }
+ON_TOKENS: dict[str, Method] = {
+    "attention-rollout": AttentionRollout(),
+    "attention-rollout-sg": SmoothGrad(AttentionRollout(), samples=3),
+    "conservative-propagation-on-tokens": ConservativePropagation(),
+}
+"""Methods on a transformer, where others have no rule."""
+
+EVERY = METHODS | ON_TOKENS
+
+
+def network(name: str) -> nn.Module:
+    """The network that the laws try a method on."""
+    return seeded(TokenNet if name in ON_TOKENS else ConvNet).eval()
 
 
 # The image and one copy for each window, by hand: ceil((length - window) / stride) + 1 along each axis.
@@ -99,7 +114,7 @@ def _points(method: Method) -> int:
     return getattr(method, "samples", 1) * getattr(method, "steps", 1)
 
 
-POINTS = {name: _points(method) for name, method in METHODS.items()}
+POINTS = {name: _points(method) for name, method in EVERY.items()}
 # How many points these look at depends on the image.
 REFINED = {
     name
@@ -109,7 +124,5 @@ REFINED = {
 # Two forward passes on each chunk: one on the baselines, one on the points.
 PAIRED = {name for name in METHODS if name.startswith("deeplift")}
 SEEDED = {
-    name
-    for name, method in METHODS.items()
-    if isinstance(method, (SmoothGrad, GradientSHAP)) or name == "deeplift-shap"
+    name for name, method in EVERY.items() if isinstance(method, (SmoothGrad, GradientSHAP)) or name == "deeplift-shap"
 }

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from attributions.table import METHODS, PAIRED, POINTS, REFINED, SEEDED
+from attributions.table import EVERY, METHODS, ON_TOKENS, PAIRED, POINTS, REFINED, SEEDED, network
 from nets import CLASSES, PROBE, SHAPE, CallCounter, ConvNet, images, seeded
 from torch import nn
 
@@ -24,68 +24,74 @@ def net() -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def reference(net) -> dict[str, torch.Tensor]:
-    return attribute(net, images(), TARGETS, METHODS, seed=3)
+def reference() -> dict[str, torch.Tensor]:
+    tables = (METHODS, ON_TOKENS)
+    return {
+        name: maps
+        for table in tables
+        for name, maps in attribute(network(next(iter(table))), images(), TARGETS, table, seed=3).items()
+    }
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_map_has_the_images_shape_and_is_finite_and_not_constant(name, reference):
     maps = reference[name]
-    channels = 1 if "cam" in name and not name.startswith("guided") else SHAPE[0]
+    channels = 1 if "rollout" in name or ("cam" in name and not name.startswith("guided")) else SHAPE[0]
     assert maps.shape == (5, channels, *SHAPE[1:])
     assert (maps.flatten(1).std(1) > 0).all()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_independence_of_neighbors_chunk_order_and_other_methods(name, dtype, tolerance, net):
-    model, x = copy.deepcopy(net).to(dtype), images(dtype=dtype)
-    together = METHODS[name](model, x, TARGETS, seed=3)
+def test_independence_of_neighbors_chunk_order_and_other_methods(name, dtype, tolerance):
+    model, x = network(name).to(dtype), images(dtype=dtype)
+    together = EVERY[name](model, x, TARGETS, seed=3)
 
     def close(maps, expected):
         scale = expected.abs().amax()
         torch.testing.assert_close(maps, expected, rtol=0, atol=tolerance * float(scale))
 
-    alone = torch.cat([METHODS[name](model, x[i : i + 1], TARGETS[i : i + 1], seed=3) for i in range(5)])
+    alone = torch.cat([EVERY[name](model, x[i : i + 1], TARGETS[i : i + 1], seed=3) for i in range(5)])
     close(alone, together)
     order = torch.tensor([4, 2, 0, 3, 1])
-    close(METHODS[name](model, x[order], TARGETS[order], seed=3), together[order])
+    close(EVERY[name](model, x[order], TARGETS[order], seed=3), together[order])
     for chunk in (1, 2, 3, 64):
-        close(METHODS[name](model, x, TARGETS, seed=3, chunk=chunk), together)
-    close(METHODS[name](model, x, TARGETS, seed=3, memory_budget="100 KiB"), together)
+        close(EVERY[name](model, x, TARGETS, seed=3, chunk=chunk), together)
+    close(EVERY[name](model, x, TARGETS, seed=3, memory_budget="100 KiB"), together)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_computed_together_equals_computed_alone(name, net, reference):
-    alone = METHODS[name](net, images(), TARGETS, seed=3)
+@pytest.mark.parametrize("name", EVERY)
+def test_computed_together_equals_computed_alone(name, reference):
+    alone = EVERY[name](network(name), images(), TARGETS, seed=3)
     torch.testing.assert_close(reference[name], alone, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_only_noisy_methods_depend_on_the_seed(name, net, reference):
-    other = METHODS[name](net, images(), TARGETS, seed=4)
+@pytest.mark.parametrize("name", EVERY)
+def test_only_noisy_methods_depend_on_the_seed(name, reference):
+    other = EVERY[name](network(name), images(), TARGETS, seed=4)
     assert torch.equal(other, reference[name]) is (name not in SEEDED)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_no_targets_means_the_predicted_classes(name, net):
-    predicted = copy.deepcopy(net).eval()(images()).argmax(1)
+@pytest.mark.parametrize("name", EVERY)
+def test_no_targets_means_the_predicted_classes(name):
+    net = network(name)
+    predicted = net(images()).argmax(1)
     assert len(set(predicted.tolist())) > 1, "the test needs images of different predicted classes"
     for chunk in (None, 2):
-        maps = METHODS[name](net, images(), chunk=chunk)
-        torch.testing.assert_close(maps, METHODS[name](net, images(), predicted), rtol=1e-12, atol=1e-12)
+        maps = EVERY[name](net, images(), chunk=chunk)
+        torch.testing.assert_close(maps, EVERY[name](net, images(), predicted), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in REFINED])
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in REFINED])
 @pytest.mark.parametrize("chunk", [1, 4, 100])
-def test_model_calls_are_as_few_as_the_chunk_allows(name, chunk, net):
-    counter = CallCounter(net)
-    method = METHODS[name]
+def test_model_calls_are_as_few_as_the_chunk_allows(name, chunk):
+    counter = CallCounter(network(name))
+    method = EVERY[name]
     layer = getattr(method, "layer", None) or getattr(getattr(method, "method", None), "layer", None)
     if layer is not None:
         method = _with_prefix(method)
     method(counter, images(), TARGETS, chunk=chunk)
-    tracing = [1] if "cam" in name else []  # where the layer is found, and its layout
+    tracing = [1] if "cam" in name or "rollout" in name else []  # where the layer is found, and its layout
     rows = 0 if name == "edge-detector" else 5 * POINTS[name]
     expected = [chunk] * (rows // chunk) + ([rows % chunk] if rows % chunk else [])
     assert len(expected) == math.ceil(rows / chunk)
@@ -115,12 +121,16 @@ def test_methods_at_the_same_points_share_their_model_calls(net):
     assert counter.calls == [5] * (1 + 7)
 
 
-class _Raising(ConvNet):
+def _raising(model: nn.Module) -> nn.Module:
     """Fails in the middle of a forward pass, after hooks and buffers were in use."""
 
-    def forward(self, x):
-        super().forward(x)
-        raise RuntimeError("the model's own error")
+    class Raising(type(model)):
+        def forward(self, x):
+            super().forward(x)
+            raise RuntimeError("the model's own error")
+
+    model.__class__ = Raising
+    return model
 
 
 def _world(model: nn.Module) -> dict:
@@ -154,20 +164,22 @@ def _assert_same_world(before: dict, after: dict) -> None:
         assert before[key] == after[key], key
 
 
-@pytest.mark.parametrize("build", [ConvNet, _Raising])
+@pytest.mark.parametrize("raises", [False, True])
 @pytest.mark.parametrize("mode", [True, False])
-@pytest.mark.parametrize("name", METHODS)
-def test_the_callers_world_is_left_as_found(name, mode, build):
-    model = seeded(build).train(mode)
-    model.conv2.weight.requires_grad_(False)
+@pytest.mark.parametrize("name", EVERY)
+def test_the_callers_world_is_left_as_found(name, mode, raises):
+    model = network(name).train(mode)
+    if raises:
+        model = _raising(model)
+    next(model.parameters()).requires_grad_(False)
     x = images()
     kept = x.clone()
     before = _world(model)
-    if build is _Raising and name != "edge-detector":
+    if raises and name != "edge-detector":
         with pytest.raises(RuntimeError, match="the model's own error"):
-            METHODS[name](model, x, TARGETS)
+            EVERY[name](model, x, TARGETS)
     else:
-        METHODS[name](model, x, TARGETS)
+        EVERY[name](model, x, TARGETS)
     _assert_same_world(before, _world(model))
     assert torch.equal(x, kept)
     assert not x.requires_grad
@@ -175,10 +187,10 @@ def test_the_callers_world_is_left_as_found(name, mode, build):
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
-@pytest.mark.parametrize("name", METHODS)
-def test_works_where_the_caller_has_switched_gradients_off(name, context, net, reference):
+@pytest.mark.parametrize("name", EVERY)
+def test_works_where_the_caller_has_switched_gradients_off(name, context, reference):
     with context():
-        maps = METHODS[name](net, images(), TARGETS, seed=3)
+        maps = EVERY[name](network(name), images(), TARGETS, seed=3)
     torch.testing.assert_close(maps, reference[name], rtol=1e-12, atol=1e-12)
     assert not maps.is_inference()
     assert not maps.requires_grad

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from docs.code_blocks import PAGES, python_blocks
-from nets import ConvNet, images, seeded
+from nets import ConvNet, TokenNet, images, seeded
 
 from probatum.attributions import METHODS
 
@@ -24,7 +24,11 @@ def test_it_states_an_equation(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_code_runs(name):
-    names = {"model": seeded(ConvNet), "images": images(2), "targets": None}
+    names = {
+        "model": seeded(TokenNet if name == "attention-rollout" else ConvNet),
+        "images": images(2),
+        "targets": None,
+    }
     for block in python_blocks(f"methods/{name}.md"):
         exec(block, names)
     assert len(names["maps"]) == 2

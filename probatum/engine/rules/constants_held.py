@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from types import FunctionType
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from probatum.engine.budget import count_saved
-from probatum.engine.calls import Call, calling_module
+from probatum.engine.calls import Call, body_of, calling_module
 from probatum.engine.operations import TRAINING, Kind, known
 from probatum.engine.rules.additive import additive_constants
 from probatum.engine.rules.base import BackwardRule, RulePass
@@ -340,16 +339,6 @@ def _at_zero(
     return float(value.detach()), float(slope)
 
 
-def _body(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function itself, without the question whether a mode wants to answer for it: its parts are asked for."""
-    assert isinstance(function, FunctionType)
-    names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-    scope = function.__globals__ | dict.fromkeys(names, lambda *tensors: False)
-    body = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
-    body.__kwdefaults__ = function.__kwdefaults__
-    return body
-
-
 def _glu(input: Tensor, dim: int = -1) -> Tensor:
     value, gate = input.chunk(2, dim)
     return value * gate.sigmoid()
@@ -364,8 +353,8 @@ def _rms_norm(
 
 
 _OPENED: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
-    "multi_head_attention_forward": _body,
-    "normalize": _body,
+    "multi_head_attention_forward": body_of,
+    "normalize": body_of,
     "glu": lambda function: _glu,
     "rms_norm": lambda function: _rms_norm,
 }

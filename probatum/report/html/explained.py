@@ -38,6 +38,8 @@ METHODS_IN_WORDS: dict[str, str] = {
     "With the parts of the biases, the map sums to the logit.",
     "conservative-propagation-local": "The gradient with attention weights, norms and gates held constant, without "
     "the factor pixel.",
+    "attention-rollout": "The attention weights of all layers multiplied: how much of each patch they carry to the "
+    "logits. It looks at no class.",
     "lrp": "The logit handed back layer by layer, each layer sharing out what it received among its inputs.",
     "occlusion": "How far the logit falls when a patch of the image is covered.",
     "edge-detector": "A control: the edges of the image. It never uses the model, so its map must not change.",
