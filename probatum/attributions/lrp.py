@@ -49,7 +49,8 @@ class LRP(Method):
     keep apart those that are positive, and flat, w² and z^B are for the first layer. Denominators are stabilized as
     z + ε · sign(z), sign(0) = 1, with ε = 1e-6. ReLUs and other functions of one number pass relevance on, sums and
     means share it by the summands, max-pools give it to the maximum, and a batch norm is folded into the layer before
-    it. Biases and stabilizers absorb some. Image and absorbed parts make S_c(x), which is checked for each model call.
+    it. Biases, stabilizers and constants beside the input, such as padding, absorb some. Image and absorbed parts make
+    S_c(x), which is checked for each model call.
 
     Source: Bach et al. (2015), doi:10.1371/journal.pone.0130140; composites by Montavon et al. (2019),
     doi:10.1007/978-3-030-28954-6_10, and Kohlbrenner et al. (2020), arXiv:1910.09840. LRP in the narrow sense is
@@ -98,7 +99,7 @@ class LRP(Method):
         targets: TargetsLike,
         maps: Float[Tensor, "batch *shape"],
     ) -> Float[Tensor, " batch"]:
-        """The part of each logit that biases and stabilizers absorbed, S_c(x) − Σ M(x): what the maps do not explain.
+        """S_c(x) − Σ M(x): the part of each logit that biases, stabilizers and constants absorbed.
 
         Args:
             model: as in `attribute`, like all that follows but the maps.

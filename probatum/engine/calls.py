@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+_NUMPY_KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "other": "x2"}  # which torch takes for its own
+
 
 class Call(NamedTuple):
     """A call of a torch function: a function of `torch.nn.functional`, a method, an operator or a built-in.
@@ -32,8 +34,10 @@ class Call(NamedTuple):
         return is_in_place(_name(self.function), self.kwargs)
 
     def argument(self, position: int, keyword: str = "input", default: Any = None) -> Any:
-        """An argument that may come by position or by keyword."""
-        return self.args[position] if len(self.args) > position else self.kwargs.get(keyword, default)
+        """An argument that may come by position or by keyword, also by NumPy's."""
+        if len(self.args) > position:
+            return self.args[position]
+        return self.kwargs.get(keyword, self.kwargs.get(_NUMPY_KEYWORDS.get(keyword, ""), default))
 
     def tensors(self) -> list[Tensor]:
         """All tensors among the arguments."""

@@ -58,6 +58,50 @@ def test_a_linear_network_under_epsilon_is_input_times_weight():
     torch.testing.assert_close(absorbed, model[1].bias[TARGETS], rtol=1e-10, atol=1e-12)
 
 
+def written(x):
+    beside = x.new_full((len(x), 6), 3.0)
+    beside[:, :4] = x
+    return beside
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        lambda x: torch.cat([x, x.new_full((len(x), 2), 3.0)], 1),
+        lambda x: torch.hstack([x, x.new_full((len(x), 2), 3.0)]),
+        lambda x: F.pad(x, (0, 2), value=3.0),
+        lambda x: torch.where(torch.arange(6) < 4, F.pad(x, (0, 2)), 3.0),
+        lambda x: F.pad(x, (0, 2)).masked_fill(torch.arange(6) > 3, 3.0),
+        written,
+    ],
+    ids=["cat", "hstack", "pad", "where", "masked_fill", "written into"],
+)
+def test_constants_beside_the_input_absorb_their_part(beside):
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.head(beside(x))
+
+    model, x = seeded(Beside), images(5, (4,))
+    method, weight = LRP(RelevanceRule(Epsilon(0.0), Epsilon(0.0))), model.head.weight[1]
+    maps = method(model, x, 1)
+    torch.testing.assert_close(maps, x * weight[:4], rtol=1e-12, atol=1e-14)
+    absorbed = (model.head.bias[1] + 3 * weight[4:].sum()).expand(5)
+    torch.testing.assert_close(method.absorbed(model, x, 1, maps), absorbed, rtol=1e-11, atol=1e-12)
+
+
+def test_padding_before_the_first_layer_takes_its_part_of_the_flat_rule():
+    """R_i = Σ_j R_j / (18 + ε) over the windows of 2 × 3 × 3 numbers that hold i; the rest is the padding's."""
+    model = seeded(lambda: nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(SHAPE[0], 3, 3), nn.Flatten(), nn.Linear(297, 4)))
+    behind = model[1](model[0](images())) * model[3].weight[TARGETS].reshape(-1, 3, *SHAPE[1:])
+    expected = F.conv_transpose2d(behind, torch.ones(3, *SHAPE[:1], 3, 3).double() / (18 + 1e-6))[..., 1:-1, 1:-1]
+    maps = LRP(RelevanceRule(Epsilon(0.0), AlphaBeta(), Flat()))(model, images(), TARGETS)
+    torch.testing.assert_close(maps, expected, rtol=1e-9, atol=1e-12)
+
+
 class TwoReaders(nn.Module):
     """A convolution that a batch norm reads, and a second layer, too."""
 

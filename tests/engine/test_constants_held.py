@@ -166,6 +166,14 @@ SPELLINGS = {
         ),
     ),
     "square": (torch.square, lambda x: x * x),
+    "an input that is overwritten": (
+        lambda x: x.tanh() + x.sigmoid() + 2 * x,
+        lambda x: (y := x * 1).tanh() + y.sigmoid() + y.mul_(2),
+    ),
+    "a class token": (
+        lambda x: torch.cat([x[..., :4], x.new_ones(2, 5, 4)], dim=-1),
+        lambda x: torch.concatenate([x[..., :4], x.new_ones(2, 5, 4)], axis=-1),
+    ),
     "ELU": (F.elu, lambda x: torch.where(x > 0, x, x.expm1())),
 }
 
@@ -236,7 +244,13 @@ def test_a_signal_beside_others_is_the_one_alone():
 
 @pytest.mark.parametrize(
     ("function", "name"),
-    [(lambda x: x.cumprod(-1), "cumprod"), (lambda x: (x.square() + 1).log(), "log"), (lambda x: 1 / (x + 9), "rdiv")],
+    [
+        (lambda x: x.cumprod(-1), "cumprod"),
+        (lambda x: (x.square() + 1).log(), "log"),
+        (lambda x: 1 / (x + 9), "rdiv"),
+        (lambda x: torch.pow(2.0, x), "pow"),
+        (lambda x: torch.maximum(x, x.new_ones(8)), "maximum"),
+    ],
 )
 def test_calls_without_a_rule_are_named(function, name):
     with pytest.raises(ModelError, match=name):

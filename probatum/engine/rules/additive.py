@@ -55,6 +55,13 @@ def additive_constants(call: Call, name: str) -> Iterator[tuple[Part, Tensor | f
         yield _whole, _at_zero(call)
 
 
+def puts_beside(call: Call, name: str) -> bool:
+    """True if a call puts numbers that do not depend on the input beside those that do: padding, a class token."""
+    if name in _JOINING:
+        return any(not each.requires_grad for each in call.tensors())
+    return name in _AFFINE
+
+
 def _whole(signal: Tensor) -> Tensor:
     return signal
 

@@ -26,6 +26,8 @@ _GATES = {"sigmoid", "hardsigmoid", "exp", "rsqrt", "reciprocal", "softmax", "rd
 _SQUASHING = {"tanh", "erf"}  # 1 + tanh(x), as in formulas of GELU, is a gate, too
 # Elementwise functions that are linear on either side of zero pass autograd's own gradient: it is g(x) / x.
 _HOMOGENEOUS = {"relu", "leaky_relu", "prelu", "abs", "absolute"}
+# Functions of which autograd keeps the result alone, so that a model may overwrite the input afterwards.
+_KEEPING_RESULTS = {"sigmoid", "tanh", "exp", "expm1"}
 # Questions about a tensor, `get` being that of attributes such as `shape`: no signal passes them.
 _QUESTIONS = {"get", "dim", "ndimension", "size", "len", "numel", "stride"}
 # Places of the factors among the arguments of multilinear functions; (0, 1) elsewhere.
@@ -169,8 +171,10 @@ class HeldPass(RulePass):
     def _changes(self, call: Call, name: str, kind: Kind | None, dependent: list[Tensor]) -> tuple[Change, ...] | None:
         """The changes at a call; None where there is no rule."""
         match kind:
-            case Kind.LINEAR | Kind.POOL | Kind.ORDERED:
+            case Kind.LINEAR | Kind.POOL:
                 return ()
+            case Kind.ORDERED:  # a constant beside the input, as of max(x, 1), does not grow with it
+                return () if len(dependent) == len(call.tensors()) else None
             case Kind.MULTILINEAR | Kind.PRODUCT:
                 return self._product(call, name)
             case Kind.QUOTIENT:
@@ -215,7 +219,7 @@ class HeldPass(RulePass):
         if name in _HOMOGENEOUS:
             return ()
         x = call.args[0]
-        if not x.requires_grad or len(call.tensors()) > 1:
+        if not isinstance(x, Tensor) or not x.requires_grad or len(call.tensors()) > 1:
             return None
         start, slope = _at_zero(call.function, call.args[1:], tuple(sorted(call.kwargs.items())))
         if not math.isfinite(start) or not math.isfinite(slope):
@@ -225,8 +229,9 @@ class HeldPass(RulePass):
             count_saved(now)
             passed_on = partial(_times, now)
         else:
-            count_saved(x)
-            passed_on = partial(_through_activation, call._replace(args=(x.detach(), *call.args[1:])), start, slope)
+            kept = x.detach().clone() if name in _KEEPING_RESULTS else x.detach()
+            count_saved(kept)
+            passed_on = partial(_through_activation, call._replace(args=(kept, *call.args[1:])), start, slope)
         added = (Arrival(partial(self._add, _whole, start)),) if start else ()
         return (self._backward("activations", call, x, passed_on), *added)
 

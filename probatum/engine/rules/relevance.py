@@ -7,7 +7,7 @@ Relevance arrives at the result of a call and is passed on to its arguments:
   that alone reads a convolution or linear layer is folded into it first;
 - sums of several numbers (residual sums, means, average pools) share it out in proportion to the summands;
 - what moves numbers (reshaping, slices, concatenation, max-pools to the place of the maximum) moves relevance, as
-  autograd's own gradient does;
+  autograd's own gradient does; what arrives at constants beside them, such as padding, is absorbed;
 - everything else is refused by name.
 """
 
@@ -25,8 +25,9 @@ from probatum.engine.budget import count_saved
 from probatum.engine.calls import Call, calling_module, tensors_in
 from probatum.engine.folding import NormParameters, folded_parameters
 from probatum.engine.operations import Kind, known
+from probatum.engine.rules.additive import puts_beside
 from probatum.engine.rules.base import BackwardRule, RulePass
-from probatum.engine.rules.hooks import Backward
+from probatum.engine.rules.hooks import Arrival, Backward, Change
 from probatum.engine.rules.layer_rules import Epsilon, LayerRule, LinearLayer, stabilized
 from probatum.errors import ModelError
 
@@ -120,7 +121,7 @@ class RelevancePass(RulePass):
     def require(self, model_name: str) -> None:
         """Calls without a rule were refused in the forward pass."""
 
-    def before(self, call: Call) -> tuple[Backward, ...]:
+    def before(self, call: Call) -> tuple[Change, ...]:
         """What a call passes on; ModelError where it has no rule."""
         self._making = None
         dependent = [each for each in call.tensors() if each.requires_grad] if torch.is_grad_enabled() else []
@@ -142,8 +143,8 @@ class RelevancePass(RulePass):
         if len(dependent) == 2 and name in _SIGNS and len(call.args) == 2 and not call.kwargs:
             return self._through_addition(call)
         if kind is Kind.LINEAR and name not in _SUMS | _ONE_INPUT | _ACCUMULATING:
-            return ()
-        if kind is None and not tensors_in([call.make()]):  # sizes, types and the like
+            return self._beside_constants(call, dependent) if puts_beside(call, name) else ()
+        if kind is None and not any(each.requires_grad for each in tensors_in([call.make()])):  # sizes, types, masks
             return ()
         raise ModelError(
             f"{name} in {calling_module()()} has no rule for LRP; use Conservative Propagation, which has rules for "
@@ -198,6 +199,19 @@ class RelevancePass(RulePass):
             return (summand * part).sum_to_size(summand.shape)
 
         return tuple(_change(call, x, partial(share, each)) for x, each in zip(call.args, (first, second), strict=True))
+
+    def _beside_constants(self, call: Call, dependent: list[Tensor]) -> tuple[Change, ...]:
+        """Relevance that arrives at constants, such as padding or a class token, is absorbed there."""
+
+        def arrived(signal: Tensor) -> None:
+            self._note(signal, signal.sum(dtype=torch.float64))
+
+        def moved(plain: Tensor, arriving: Tensor) -> Tensor:
+            self._note(plain, -plain.sum(dtype=torch.float64))
+            return plain
+
+        written = call.args[0] if call.in_place else None
+        return (Arrival(arrived), *(Backward(each, moved, apart=each is not written) for each in dependent))
 
     def _through_norm(self, call: Call) -> Backward:
         """A batch norm: part of the layer whose result it reads; by itself, each result has one input."""
