@@ -67,7 +67,8 @@ class IntegratedGradients(CompleteMethod):
 
             is at most so large; `steps` is then the most. M is the global map, also of local ones. The rule is Fejér's
             of 7, 15, 31, ... points, the largest at most `steps`, and `rule` plays no part: see `UntilComplete`.
-            Images stop one by one. `attribute` returns points and errors in `efforts` of its result and warns of images
+            Logits of a half-precision model are too coarse to tell; compute them with `precision="float32"`. Images
+            stop one by one. `attribute` returns points and errors in `efforts` of its result and warns of images
             that the most points did not suffice for.
 
     Differs from the paper:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from probatum.engine import Expansion, NumberedPath
 from probatum.engine.sampling import constant
+from probatum.engine.statistics import accumulation_dtype
 
 FIRST = 7  # points before the first look: the sum of one or three is often complete by accident
 
@@ -102,8 +103,9 @@ class UntilComplete:
     def facts(self, images: Tensor, logits: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
         """The change of the logit, and of local maps the way from the baseline."""
         baselines = NumberedPath((), self.baseline).prepare(images)
-        change = logits(images) - logits(baselines)
-        return (change, images - baselines) if self.local else (change,)
+        exact = accumulation_dtype(images.dtype)  # differences of half precision round
+        change = logits(images).to(exact) - logits(baselines)
+        return (change, images.to(exact) - baselines) if self.local else (change,)
 
     def read(self, done: int, sums: Tensor, *facts: Tensor) -> tuple[Tensor, Tensor]:
         """The maps under the last rule, and their relative completeness errors."""

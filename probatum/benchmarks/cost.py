@@ -20,7 +20,8 @@ from probatum.benchmarks.compare import read_stored
 from probatum.benchmarks.record import OURS, Record
 from probatum.engine import Maps, prepare
 from probatum.errors import InvalidInput
-from probatum.experiments.config import DEFAULT_METHODS
+from probatum.experiments.chance import OTHERS
+from probatum.experiments.config import DEFAULT_METHODS, CheckConfig
 
 IMAGENET = 50_000  # images of the validation set of ILSVRC 2012
 _SIDE = 32  # pixels of the image on which passes are counted; their number does not depend on it
@@ -37,7 +38,7 @@ class CheckSize:
         gradients: passes of one image under one model, of all methods in one call.
         noisy: those of the methods with noise, which explain the trained model a second time for the noise ceiling.
         maps: of one image under one model.
-        metrics: that compare maps.
+        metrics: that compare maps; as many as in a check that names none.
     """
 
     images: int
@@ -46,7 +47,7 @@ class CheckSize:
     gradients: int
     noisy: int
     maps: int
-    metrics: int = 4
+    metrics: int = len(CheckConfig().chosen_metrics)
 
     @property
     def all_gradients(self) -> int:
@@ -55,8 +56,9 @@ class CheckSize:
 
     @property
     def all_pairs(self) -> int:
-        """Pairs of maps that are compared, each with the same image's and with two other images' for chance."""
-        return self.images * self.maps * self.stages * self.trials * self.metrics * 3
+        """Pairs of maps that are compared: of the same image, and for chance, of other images."""
+        compared = 1 + min(OTHERS, self.images - 1)
+        return self.images * self.maps * self.stages * self.trials * self.metrics * compared
 
     def seconds(self, gradients_per_second: float, pairs_per_second: float | None = None, devices: int = 1) -> float:
         """Seconds of the whole check on devices that share it evenly.
@@ -125,7 +127,8 @@ def main(words: Sequence[str] | None = None) -> str:
     ]
     for devices in map(int, given.devices.split(",")):
         hours = size.seconds(speed, given.pairs_per_second, devices) / 3600
-        lines.append(f"{devices} x {speed:,.0f} gradients/s: {hours:,.1f} hours")
+        without = "" if given.pairs_per_second else ", without the metrics"
+        lines.append(f"{devices} x {speed:,.0f} gradients/s: {hours:,.1f} hours{without}")
     return "\n".join(lines)
 
 

@@ -94,7 +94,7 @@ class SanityResult:
             the first map is that of the trained model. A failure is a map of NaN.
         failures: the maps that are not finite, where the check went on in spite of them.
         spent: what each map took of the methods that add points until it is good enough.
-        level: of each verdict's interval; higher in a check that looks several times, so that all hold together.
+        level: of each verdict's interval; higher in a check that looks several times, see `experiments.rounds`.
         draws: which draws of the weights the trials used; None for a result that was read back, whose `config.json`
             tells.
     """

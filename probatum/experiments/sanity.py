@@ -119,7 +119,7 @@ def sanity_check(
             with them the images for which an `Explainer` raised an error.
         until_decided: whether the check begins with 10 images and 2 trials, doubles both, and ends when no verdict is
             left that more of them may decide; the images and trials given are then the most. The intervals are wider,
-            so that looking again and again makes no errors: see `experiments.rounds`.
+            so that looking again and again makes errors no likelier: see `experiments.rounds`, also for its limits.
         cells: a folder where parts are stored as they are computed. A check that was interrupted continues when it is
             called again with the same folder, and its scores are those of one that was not, to the bit on the same
             machine with as many threads (on CUDA, with a memory budget that is given). The parts of other checks may

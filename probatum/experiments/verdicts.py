@@ -253,7 +253,7 @@ def _notes(result: SanityResult) -> list[str]:
     if result.level > LEVEL:
         notes.append(
             f"The verdicts were looked at after each round; each interval has the level {result.level:.4g}, so that "
-            f"all of them hold together at {LEVEL:g}."
+            f"those of one method and metric hold at all looks together at about {LEVEL:g}."
         )
     return notes
 

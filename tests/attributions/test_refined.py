@@ -10,7 +10,7 @@ from probatum import attribute
 from probatum.attributions import Gradient, InputXGradient, IntegratedGradients, SmoothGrad
 from probatum.attributions.base import attribute_variants
 from probatum.attributions.until_agreed import parts_of, rank_correlation
-from probatum.attributions.until_complete import nested_rule, rule_sizes
+from probatum.attributions.until_complete import UntilComplete, nested_rule, rule_sizes
 from probatum.engine import Variant, prepare
 from probatum.errors import EffortWarning, InvalidInput
 
@@ -32,6 +32,12 @@ def test_the_nested_rule_is_exact_up_to_its_degree_and_no_further(points):
         assert abs(weights @ (2 * positions - 1) ** beyond - 1 / (beyond + 1)) > 1e-6
     assert (weights > 0).all()
     assert set(np.round(positions, 12)) <= set(np.round(nested_rule(2 * points + 1)[0], 12))
+
+
+def test_the_change_of_half_precision_logits_does_not_round():
+    images, logits = torch.ones(1, 2).bfloat16(), lambda points: torch.where(points[:, 0] > 0, 256, 0.984375).bfloat16()
+    change, way = UntilComplete(0.1, 7, torch.zeros_like, local=True).facts(images, logits)
+    assert (change.tolist(), way.dtype) == ([255.015625], torch.float32)  # bfloat16 has 255
 
 
 @pytest.mark.parametrize(
