@@ -189,8 +189,10 @@ def named_methods(methods: MethodsLike) -> dict[str, Method]:
         listed = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
         made = [(each, _method(each)) for each in listed]
         named = [(each if isinstance(each, str) else method.title, method) for each, method in made]
-    if len(dict(named)) < len(named):
-        raise InvalidInput("two methods have the same title; give them names in a dict")
+    names = [name for name, _ in named]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidInput(f"two methods are called {twice!r}; leave one out, or in Python give them names in a dict")
     if not named:
         raise InvalidInput("no methods given")
     return dict(named)

@@ -282,7 +282,7 @@ def test_models_that_cannot_be_explained_are_refused(build, message):
 
 
 def test_refuses_two_methods_of_one_title_and_no_methods(net):
-    with pytest.raises(InvalidInput, match="same title"):
+    with pytest.raises(InvalidInput, match="two methods are called"):
         attribute(net, images(), None, [SmoothGrad(samples=2), SmoothGrad(samples=3)])
     with pytest.raises(InvalidInput, match="no methods"):
         attribute(net, images(), None, [])

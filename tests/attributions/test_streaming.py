@@ -140,7 +140,7 @@ def test_errors_name_the_batch(bad, options, error, message, net, stack):
     ("change", "message"),
     [
         ({"methods": ()}, "no methods given"),
-        ({"methods": [Gradient(), Gradient()]}, "same title"),
+        ({"methods": [Gradient(), Gradient()]}, "called 'Gradient'"),
         ({"batches": images(2)}, "batches are a Tensor"),
         ({"batches": {"train": [images(2)]}}, "batches are a dict"),
         ({"batches": 3}, "batches are a int"),

@@ -484,7 +484,7 @@ BAD = {
     "integers": (lambda: infidelity(linear, X.long(), X), "images must be floating point"),
     "NaN": (lambda: infidelity(linear, X * torch.nan, X), "image 0 of the batch has NaN"),
     "NaN map": (lambda: infidelity(linear, X, X * torch.nan), "map 0 of the batch has NaN"),
-    "map of one channel": (lambda: infidelity(linear, X, X[:, :1]), "local maps must have the shape"),
+    "map of one channel": (lambda: infidelity(linear, X, X[:, :1]), "local maps 'given' have shape"),
     "map of another size": (lambda: infidelity(linear, X, X[..., :2], Removal(), product="global"), "do not fit"),
     "noise with a global map": (lambda: infidelity(linear, X, X, product="global"), "noise"),
     "unknown product": (lambda: infidelity(linear, X, X, product="localy"), "no product is called"),

@@ -79,7 +79,7 @@ def responses(
     images = check_images(images)
     baselines = baseline_of(images, baseline)
     local_or_global = {name: product if isinstance(product, str) else product[name] for name in maps}
-    fitted = {name: _fitted(phi, images, local_or_global[name], feature_dim) for name, phi in maps.items()}
+    fitted = {name: _fitted(name, phi, images, local_or_global[name], feature_dim) for name, phi in maps.items()}
     keys = streams(images, seed, _PURPOSE)
     undisturbed = values_at(forward, images, chunk)
     predicted: dict[str, list[Tensor]] = {name: [] for name in maps}
@@ -254,7 +254,7 @@ def _factor(drawn: Perturbed, product: Product) -> Tensor:
     return working_precision(drawn.removed.float())
 
 
-def _fitted(maps: Tensor, images: Tensor, product: Product, feature_dim: int | None) -> Tensor:
+def _fitted(name: str, maps: Tensor, images: Tensor, product: Product, feature_dim: int | None) -> Tensor:
     """Bring a map to a shape that can be multiplied by the factor."""
     if product == "global":
         return aligned(maps, images, feature_dim)
@@ -262,7 +262,8 @@ def _fitted(maps: Tensor, images: Tensor, product: Product, feature_dim: int | N
         raise UnknownName("product", product, ("local", "global"))
     if maps.shape != images.shape:
         raise InvalidInput(
-            f"local maps must have the shape {tuple(images.shape)} of the images, got {tuple(maps.shape)}: "
-            "the prediction multiplies them by the perturbation"
+            f"the local maps {name!r} have shape {tuple(maps.shape)}, the images {tuple(images.shape)}: the prediction "
+            "multiplies them by the perturbation; take a metric that predicts nothing, such as max-sensitivity, or "
+            "leave the method out"
         )
     return working_precision(check_maps(maps))
