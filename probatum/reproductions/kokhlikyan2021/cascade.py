@@ -52,7 +52,7 @@ class CascadeSizes:
 
 PHOTOGRAPH_SIZES = {
     "paper": CascadeSizes(images=10, trials=10, steps=50),
-    "cpu": CascadeSizes(images=6, trials=2, steps=12),
+    "cpu": CascadeSizes(images=8, trials=6, steps=12),
     "quick": CascadeSizes(images=6, trials=2, steps=15),
 }
 DIGIT_SIZES = CascadeSizes(images=10, trials=10, steps=25)

@@ -100,7 +100,7 @@ class MethodSizes:
 
 PHOTOGRAPH_SIZES = {
     "paper": MethodSizes(images=10, trials=10, steps=50, samples=25, estimator="nested", baselines=10),
-    "cpu": MethodSizes(images=5, trials=1, steps=4, samples=4, estimator="joint", baselines=1, infidelity_samples=20),
+    "cpu": MethodSizes(images=6, trials=3, steps=4, samples=4, estimator="joint", baselines=1, infidelity_samples=20),
     "quick": MethodSizes(images=5, trials=1, steps=5, samples=5, estimator="joint", baselines=2, infidelity_samples=20),
 }
 DIGIT_SIZES = MethodSizes(images=4, trials=2, steps=15, samples=15, estimator="joint", baselines=5)

@@ -97,7 +97,7 @@ class SmoothSizes:
 
 PHOTOGRAPH_SIZES = {
     "paper": SmoothSizes(images=10, trials=10, steps=50),
-    "cpu": SmoothSizes(images=5, trials=1, steps=8, samples=20, points=161),
+    "cpu": SmoothSizes(images=6, trials=3, steps=8, samples=20, points=161),
     "quick": SmoothSizes(images=5, trials=1, steps=8, samples=20, points=31),
 }
 DIGIT_SIZES = SmoothSizes(images=10, trials=1, steps=20, points=201)

@@ -64,7 +64,7 @@ class TableSizes:
 
 PHOTOGRAPH_SIZES = {
     "paper": TableSizes(images=10, trials=10, steps=50),
-    "cpu": TableSizes(images=5, trials=1, steps=8, samples=20),
+    "cpu": TableSizes(images=6, trials=4, steps=8, samples=20),
     "quick": TableSizes(images=5, trials=1, steps=10, samples=20),
 }
 DIGIT_SIZES = TableSizes(images=10, trials=3, steps=15)

@@ -53,7 +53,7 @@ class TextCascadeSizes:
 
 SIZES = {
     "paper": TextCascadeSizes(sentences=10, words=40, trials=10, steps=50),
-    "cpu": TextCascadeSizes(sentences=10, words=20, trials=2, steps=10),
+    "cpu": TextCascadeSizes(sentences=10, words=20, trials=6, steps=10),
     "quick": TextCascadeSizes(sentences=10, words=12, trials=10, steps=50),
 }
 

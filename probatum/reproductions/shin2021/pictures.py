@@ -54,7 +54,7 @@ class PictureSizes:
 
 SIZES = {
     "paper": PictureSizes(10, 4, 20, (1, 5, 10, 20, 50), (0, 10, 20, 32, 50, 64)),
-    "cpu": PictureSizes(8, 4, 10, (1, 5, 15), (0, 10, 32, 64)),
+    "cpu": PictureSizes(12, 4, 10, (1, 5, 15), (0, 10, 32, 64)),
     "quick": PictureSizes(5, 4, 10, (1, 5, 20), (0, 10, 32, 64)),
 }
 BEST_SHARES = (0.10, 0.15)  # of the 255 pixel values, the noise that works best

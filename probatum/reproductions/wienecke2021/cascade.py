@@ -109,10 +109,10 @@ SIZES = {
     "cpu": WieneckeSizes(
         train_images=None,
         test_images=10_000,
-        training=TrainingConfig(epochs=3, batch_size=64, learning_rate=1e-3, schedule="linear"),
+        training=PAPER_MNIST,
         gradient_digits=100,
         digits=Effort(50, estimator="joint"),
-        overlays=Effort(5, samples=10),
+        overlays=Effort(8, samples=10),
         photograph=Effort(5, samples=10, steps=10, nested=10, estimator="joint"),
         curves=Effort(12, samples=10, steps=10, nested=10, estimator="joint"),
         guided=10,
