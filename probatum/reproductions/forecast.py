@@ -27,12 +27,12 @@ MINUTES: dict[str, dict[str, tuple[float, float, float]]] = {
         "simple-models": (0.5, 1.3, 10.0),
     },
     "kokhlikyan2021": {
-        "figure1": (0.7, 6.0, 190.0),
-        "figure2": (0.4, 4.0, 550.0),
-        "figure6": (0.5, 9.0, 37000.0),
-        "table1": (0.3, 3.0, 1140.0),
+        "figure1": (0.7, 17.0, 190.0),
+        "figure2": (0.4, 14.0, 550.0),
+        "figure6": (0.5, 32.0, 37000.0),
+        "table1": (0.3, 14.0, 1140.0),
         "data-randomization": (3.7, 5.0, 1200.0),
-        "figure3": (0.7, 20.0, 500.0),
+        "figure3": (0.7, 15.0, 500.0),
         "figure12": (2.0, 30.0, 3000.0),
     },
     "shin2021": {
@@ -48,7 +48,7 @@ MINUTES: dict[str, dict[str, tuple[float, float, float]]] = {
         "sentences": (1.0, 10.0, 60.0),
     },
     "wienecke2021": {
-        "table2_2": (0.9, 5.1, 54.0),
+        "table2_2": (0.9, 85.0, 54.0),
         "figure1": (0.1, 0.1, 0.2),
         "figure3": (0.4, 0.8, 4.5),
         "figure4": (0.1, 0.9, 3.0),
