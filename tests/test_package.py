@@ -44,3 +44,9 @@ def test_what_is_installed_without_extras_is_needed():
     for name in re.findall(r'"([a-z-]+)>=', block):
         module = names.get(name, name.replace("-", "_"))
         assert re.search(rf"^\s*(import|from) {module}\b", imported, re.MULTILINE), name
+
+
+def test_opencv_is_imported_where_digits_are_rendered_and_nowhere_else():
+    sources = Path(probatum.__file__).parent.rglob("*.py")
+    at_import = re.compile(r"^(import|from) cv2", re.MULTILINE)
+    assert not [path.name for path in sources if at_import.search(path.read_text(encoding="utf-8"))]

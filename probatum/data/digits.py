@@ -8,7 +8,6 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import matplotlib
 import numpy as np
 import torch
@@ -107,6 +106,8 @@ def _draw_style(rng: np.random.Generator) -> _Style:
 
 def _render(digit: int, style: _Style, rng: np.random.Generator) -> UInt8[ndarray, "28 28"]:
     """Warp one glyph into its image, by computing the source position of every output pixel."""
+    import cv2  # where digits are rendered and nowhere else: the rest runs without OpenCV
+
     glyph = _glyph(FONTS[style.font], digit, style.stroke)
     rows, columns = glyph.shape
     side = _SIDE * _OVERSAMPLING
@@ -136,6 +137,8 @@ def _render(digit: int, style: _Style, rng: np.random.Generator) -> UInt8[ndarra
 @functools.cache
 def _glyph(font_name: str, digit: int, stroke: int) -> Float32[ndarray, "height width"]:
     """Draw a digit in [0, 1], cropped to its ink and 48 pixels tall before the stroke is widened."""
+    import cv2  # where digits are rendered and nowhere else: the rest runs without OpenCV
+
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font_name}.ttf")
     if not path.is_file():
         raise InvalidInput(f"matplotlib {matplotlib.__version__} is missing its font {path.name}; reinstall matplotlib")
