@@ -9,7 +9,7 @@ One rule for all papers, that of `probatum.experiments.verdicts`:
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -135,6 +135,30 @@ def proportion(what: str, share: float, count: int, unit: str = "test image") ->
     center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * float(np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)))
     return Mean(what, share, center - half, center + half, {unit: count}, {unit: count})
+
+
+def at_stages(
+    what: str,
+    stages: Sequence[str],
+    scores: Float[np.ndarray, "stage *units"],
+    *units: str,
+    first: int = 0,
+    base: Float[np.ndarray, "*units"] | None = None,
+) -> list[Mean]:
+    """The mean at each stage from a row on.
+
+    Args:
+        what: in words; the name of the stage is added.
+        stages: names of the rows.
+        scores: live ones.
+        units: see `measure`.
+        first: row from which on a rule has to hold; the last one where there are fewer.
+        base: None, or scores to which those of each stage have a `ratio`.
+    """
+    rows = [(f"{what}, {stages[row]}", scores[row]) for row in range(min(first, len(stages) - 1), len(stages))]
+    if base is None:
+        return [measure(words, values, *units) for words, values in rows]
+    return [ratio(words, values, base, *units) for words, values in rows]
 
 
 def lowest(means: Iterable[Mean]) -> Mean:
@@ -264,6 +288,12 @@ def all_of(outcomes: Iterable[Outcome]) -> Outcome:
         f"{rules}, for each" if len(every) > 1 else rules,
         reason=joined(*(f"{one.what}: {one.reason}" if one.what else one.reason for one in every if one.reason)),
     )
+
+
+def all_between(means: Iterable[Mean], low: float, high: float) -> Outcome:
+    """The intervals of all means, of several stages say, lie between two bounds: the lowest and the highest do."""
+    every = list(means)
+    return all_of(between(mean, low, high) for mean in (lowest(every), highest(every)))
 
 
 def _judged(mean: Mean, rule: str, met: bool, missed: bool, *bounds: float) -> Outcome:

@@ -15,7 +15,7 @@ from probatum.errors import InvalidInput
 from probatum.experiments import SanityResult, sanity_check
 from probatum.experiments.build import preprocessing_of
 from probatum.metrics import Metric
-from probatum.models import load_model, model_spec
+from probatum.models import ModelSpec, load_model, model_spec
 from probatum.models.last_relu import last_relu, without_last_relu
 from probatum.models.stages import Stages
 from probatum.randomization import Preset, Randomizer, StagePlan, automatic_stages, stages_from_table, usual_stages
@@ -171,9 +171,7 @@ def pretrained(
         InvalidInput: the network takes no photographs.
         ModelError: published weights that cannot be loaded.
     """
-    spec = model_spec(name)
-    if spec.channels != 3:
-        raise InvalidInput(f"{spec.title} takes no photographs; give --model {papers[0]} or another of torchvision's")
+    spec = photograph_spec(name, papers)
     data = photographs if isinstance(photographs, ImageSet) else load_photographs(photographs, preprocessing_of(spec))
     loaded = load_model(name, weights, seed=context.config.seed).to(context.device)
     model, values = before_last_relu(loaded, data.images)
@@ -193,6 +191,14 @@ def pretrained(
         trained=weights != "none",
         values=values,
     )
+
+
+def photograph_spec(name: str, papers: Sequence[str]) -> ModelSpec:
+    """The metadata of a network; InvalidInput if it takes no photographs, as those of the papers do."""
+    spec = model_spec(name)
+    if spec.channels != 3:
+        raise InvalidInput(f"{spec.title} takes no photographs; give --model {papers[0]} or another of torchvision's")
+    return spec
 
 
 def before_last_relu(model: nn.Module, images: Tensor) -> tuple[nn.Module, str]:

@@ -98,12 +98,12 @@ def store_cascade(folder, place=np.s_[:0], score=0.0, cross_image_similarity=0.0
 
 def test_the_cascade_can_be_reproduced(tmp_path):
     store_cascade(tmp_path)
-    findings = cascade.judge(tmp_path)
+    findings = cascade.CASCADE.judge(tmp_path)
     assert set(verdicts(findings).values()) == {"reproduced"}
     assert "0.50 [0.50, 0.50] (10 images, 3 trials)" in findings[0].ours
     assert not any("judged on" in finding.why or "constant" in finding.why for finding in findings)
     store_cascade(tmp_path, constant=7)
-    assert all("7 of 240 comparisons had a constant map" in finding.why for finding in cascade.judge(tmp_path))
+    assert all("7 of 240 comparisons had a constant map" in finding.why for finding in cascade.CASCADE.judge(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -121,21 +121,21 @@ def test_the_cascade_can_be_reproduced(tmp_path):
 )
 def test_each_claim_of_the_cascade_can_fail(place, score, failed, tmp_path):
     store_cascade(tmp_path, place, score)
-    found = verdicts(cascade.judge(tmp_path))
+    found = verdicts(cascade.CASCADE.judge(tmp_path))
     assert {name for name, verdict in found.items() if verdict == "not reproduced"} == failed
     assert set(found.values()) <= {"reproduced", "not reproduced"}
 
 
 def test_what_maps_share_with_other_images_is_no_structure(tmp_path):
     store_cascade(tmp_path, cross_image_similarity=0.45)
-    assert verdicts(cascade.judge(tmp_path))["cascade-global-keeps-structure"] == "not reproduced"
+    assert verdicts(cascade.CASCADE.judge(tmp_path))["cascade-global-keeps-structure"] == "not reproduced"
 
 
 def test_another_network_is_named_and_random_weights_are_not_judged(tmp_path):
     store_cascade(tmp_path, setting=Setting(("X instead of Inception v3",)))
-    assert all("judged on X instead of Inception v3" in finding.why for finding in cascade.judge(tmp_path))
+    assert all("judged on X instead of Inception v3" in finding.why for finding in cascade.CASCADE.judge(tmp_path))
     store_cascade(tmp_path, setting=Setting(lacks={PRETRAINED: "the weights are random"}))
-    assert set(verdicts(cascade.judge(tmp_path)).values()) == {"not comparable"}
+    assert set(verdicts(cascade.CASCADE.judge(tmp_path)).values()) == {"not comparable"}
 
 
 def store_labels(folder, structure=(0.6, 0.6, 0.1, -0.1), ssim=(0.5, 0.5, 0.2, 0.2), test=0.97, train=0.96,
@@ -151,7 +151,7 @@ def store_labels(folder, structure=(0.6, 0.6, 0.1, -0.1), ssim=(0.5, 0.5, 0.2, 0
     )
     both = {"train": 1.0, "test": test}
     turn = [both, both, {"train": train, "test": 0.1}]
-    write_facts(folder, accuracies=[turn] * trainings, setting=labels._setting(data, memorized).to_json())
+    write_facts(folder, accuracies=[turn] * trainings, setting=labels.setting_of(data, memorized).to_json())
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def store_labels(folder, structure=(0.6, 0.6, 0.1, -0.1), ssim=(0.5, 0.5, 0.2, 0
 )
 def test_each_claim_of_the_labels_can_hold_and_fail(change, failed, tmp_path):
     store_labels(tmp_path, **change)
-    findings = labels.judge(tmp_path)
+    findings = labels.LABELS.judge(tmp_path)
     assert {name for name, verdict in verdicts(findings).items() if verdict == "not reproduced"} == failed
     missed = bool(failed & {"labels-learnt", "labels-memorized"})
     assert all(("required accuracy" in finding.why) == missed for finding in findings)
@@ -176,9 +176,9 @@ def test_each_claim_of_the_labels_can_hold_and_fail(change, failed, tmp_path):
 
 def test_digits_instead_of_mnist_and_few_labels_are_named(tmp_path):
     store_labels(tmp_path, data="rendered digits")
-    assert {finding.verdict for finding in labels.judge(tmp_path)} == {"not comparable"}
+    assert {finding.verdict for finding in labels.LABELS.judge(tmp_path)} == {"not comparable"}
     store_labels(tmp_path, structure=(0.6, 0.39, 0.1, 0.1), memorized=300)
-    found = {finding.claim.name: finding for finding in labels.judge(tmp_path)}
+    found = {finding.claim.name: finding for finding in labels.LABELS.judge(tmp_path)}
     assert found["labels-ig-sg-global-input"].verdict == "not comparable"
     assert "300 instead of 60,000" in found["labels-ig-sg-global-input"].why
     assert found["labels-ig-global-input"].verdict == "reproduced"
@@ -203,7 +203,7 @@ def test_the_cascade_on_digits(whole_run, tmp_path):
     assert calls[-1][0] == calls[-1][1]
     names = {"", "diverging", "ssim-notebook", "spearman", "spearman-abs", "ssim-mean"}
     assert_drawn(cascade.CASCADE, tmp_path, names)
-    findings = cascade.judge(tmp_path)
+    findings = cascade.CASCADE.judge(tmp_path)
     assert len(findings) == 6
     assert set(verdicts(findings).values()) == {"not comparable"}
     with np.load(tmp_path / "arrays.npz") as stored:
@@ -223,7 +223,7 @@ def test_the_label_randomization(whole_run, tmp_path):
         assert np.isfinite(stored["scores"]).all()
         assert np.abs(stored["input"]).max() <= 1
         assert stored["abs-normalized"].shape == (2, 2, 4, 28, 28)  # network, image, method
-    assert set(verdicts(labels.judge(tmp_path)).values()) == {"not comparable"}  # rendered digits
+    assert set(verdicts(labels.LABELS.judge(tmp_path)).values()) == {"not comparable"}  # rendered digits
 
 
 def photographs(folder, count):
@@ -244,7 +244,7 @@ def test_a_network_with_random_weights_is_called_that(whole_run, tmp_path, monke
     facts = json.loads((folder / "facts.json").read_text())
     assert "random weights" in facts["network"]
     assert len(facts["images"]) == 2
-    assert set(verdicts(cascade.judge(folder)).values()) == {"not comparable"}
+    assert set(verdicts(cascade.CASCADE.judge(folder)).values()) == {"not comparable"}
 
 
 @pytest.mark.parametrize(

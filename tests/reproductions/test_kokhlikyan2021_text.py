@@ -17,14 +17,12 @@ from probatum.report import save_figure
 from probatum.reproductions.base import Context, ReproductionConfig, read_facts, store_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021 import (
     text_cascade,
-    text_claims,
-    text_label_claims,
     text_labels,
     text_permuted,
     text_subject,
 )
 from probatum.reproductions.kokhlikyan2021.quality_table import HEADER, write_quality_table
-from probatum.reproductions.kokhlikyan2021.text_label_claims import AGAIN
+from probatum.reproductions.kokhlikyan2021.text_labels import AGAIN
 from probatum.reproductions.setting import Setting
 
 SHAPE = (2, 3, 4, 5, 6)  # method, metric, stage, sentence, trial
@@ -97,8 +95,8 @@ def test_the_paper_preset_needs_sst2():
 def test_the_chance_of_a_cosine():
     directions = special_ortho_group.rvs(6, size=4000, random_state=0)[:, 0]
     expected = np.abs(directions[:, 0]).mean()
-    assert text_claims.chance_cosine(np.array([6]))[0] == pytest.approx(expected, abs=0.02)  # 4000 draws
-    assert text_claims.chance_cosine(np.array([[1]]))[0, 0] == pytest.approx(1)
+    assert text_cascade.chance_cosine(np.array([6]))[0] == pytest.approx(expected, abs=0.02)  # 4000 draws
+    assert text_cascade.chance_cosine(np.array([[1]]))[0, 0] == pytest.approx(1)
 
 
 def store_cascade(folder, metric=None, value=0.0, quality=None, setting=None, flatness=0.89):
@@ -147,7 +145,7 @@ def only_global(value):
 )
 def test_each_claim_of_the_cascade_can_hold_and_fail(change, names, tmp_path):
     store_cascade(tmp_path, **change)
-    findings = text_claims.judge(tmp_path)
+    findings = text_cascade.CASCADE.judge(tmp_path)
     assert len(findings) == 12
     assert failed(findings) == {f"text-{name}" for name in names}
     assert not any("instead of" in finding.why for finding in findings)
@@ -156,7 +154,7 @@ def test_each_claim_of_the_cascade_can_hold_and_fail(change, names, tmp_path):
 def test_claims_on_bert_are_not_judged_on_the_small_encoder(tmp_path):
     made = text_subject.TextData("sst2", "SST-2", MADE, MADE)
     store_cascade(tmp_path, setting=text_subject.text_setting("a small encoder", made, small=True))
-    findings = text_claims.judge(tmp_path)
+    findings = text_cascade.CASCADE.judge(tmp_path)
     assert {finding.verdict for finding in findings} == {"not comparable"}
     assert all("give --text-model" in finding.why for finding in findings)
 
@@ -165,7 +163,7 @@ def test_another_bert_and_undefined_scores_are_named(tmp_path):
     made = text_subject.TextData("sst2", "SST-2", MADE, MADE)
     other = text_subject.text_setting("MiniLM", made, small=False)
     store_cascade(tmp_path, quality={(0, 1, 2, 3, 4): np.nan}, setting=other)
-    findings = text_claims.judge(tmp_path)
+    findings = text_cascade.CASCADE.judge(tmp_path)
     assert not failed(findings)
     assert all("judged on MiniLM on SST-2 instead of BERT on SST-2" in finding.why for finding in findings)
     assert all("1 of 600 infidelities and max-sensitivities are undefined" in finding.why for finding in findings)
@@ -173,9 +171,9 @@ def test_another_bert_and_undefined_scores_are_named(tmp_path):
 
 def test_scores_that_do_not_tell_words_apart_are_named(tmp_path):
     store_cascade(tmp_path)
-    assert not any("nearly the same" in finding.why for finding in text_claims.judge(tmp_path))
+    assert not any("nearly the same" in finding.why for finding in text_cascade.CASCADE.judge(tmp_path))
     store_cascade(tmp_path, flatness=0.97)
-    whys = [finding.why for finding in text_claims.judge(tmp_path)]
+    whys = [finding.why for finding in text_cascade.CASCADE.judge(tmp_path)]
     assert all(
         "local scores are nearly the same for all tokens (cosine with equal scores: 0.97)" in why for why in whys
     )
@@ -214,7 +212,7 @@ def store_labels(folder, accuracy=0.9, memorized=0.96, again=0.8, permuted=0.1, 
 )
 def test_each_claim_of_the_labels_can_hold_and_fail(change, names, tmp_path):
     store_labels(tmp_path, **change)
-    findings = text_label_claims.judge(tmp_path)
+    findings = text_labels.LABELS.judge(tmp_path)
     assert failed(findings) == {f"text-labels-{name}" for name in names}
     missed = bool(names & {"learnt", "memorized"})
     assert all(("required accuracy" in finding.why) == missed for finding in findings)
@@ -223,7 +221,7 @@ def test_each_claim_of_the_labels_can_hold_and_fail(change, names, tmp_path):
 
 def test_fewer_permuted_sentences_are_named(tmp_path):
     store_labels(tmp_path, memorized_sentences=40)
-    whys = [finding.why for finding in text_label_claims.judge(tmp_path)]
+    whys = [finding.why for finding in text_labels.LABELS.judge(tmp_path)]
     assert all("permuted labels of 40 of the 90 training sentences" in why for why in whys)
 
 
@@ -255,7 +253,7 @@ def test_the_cascade(tiny):
     assert calls[-1][1] == 3000
     names = {"", "cosine", "cosine-mean", "cosine-abs", "euclidean", "spearman", "infidelity", "max-sensitivity"}
     assert_drawn(text_cascade.CASCADE, tiny, names)
-    assert len(text_cascade.judge(tiny)) == 12
+    assert len(text_cascade.CASCADE.judge(tiny)) == 12
     with np.load(tiny / "arrays.npz") as stored:
         assert stored["scores"].shape == (2, 3, 5, 3, 2)
         assert stored["quality"].shape == (2, 2, 6, 3, 2)
@@ -273,7 +271,7 @@ def test_the_label_randomization(tiny):
     assert len(facts["tokens"]) == 2
     assert (facts["memorized_sentences"], facts["training_sentences"]) == (8, 16)
     assert_drawn(text_labels.LABELS, tiny, {"", "cosine", "euclidean", "spearman", "infidelity", "max-sensitivity"})
-    findings = text_labels.judge(tiny)
+    findings = text_labels.LABELS.judge(tiny)
     assert len(findings) == 8
     assert {finding.verdict for finding in findings} == {"not comparable"}
     with np.load(tiny / "arrays.npz") as stored:
@@ -310,7 +308,7 @@ def test_a_given_classifier_is_named(tiny, tmp_path):
     assert facts["stages"][:2] == ["classifier", "bert.pooler"]
     stand_in = "the given classifier tiny-bert on made sentences instead of BERT on SST-2"
     assert facts["setting"]["stand_ins"] == [stand_in]
-    assert len(text_cascade.judge(tiny)) == 12
+    assert len(text_cascade.CASCADE.judge(tiny)) == 12
 
 
 @pytest.mark.extra
@@ -331,4 +329,4 @@ def test_the_paper_preset_fine_tunes_bert(tiny, tmp_path, monkeypatch):
     text_labels.compute(context(**options), tiny)
     facts = read_facts(tiny)
     assert facts["memorized_sentences"] == facts["training_sentences"] == 16
-    assert "instead of" not in text_labels.judge(tiny)[1].why
+    assert "instead of" not in text_labels.LABELS.judge(tiny)[1].why

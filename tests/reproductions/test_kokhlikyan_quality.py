@@ -179,7 +179,7 @@ def store_smooth(folder, factors=(0.5, 0.5, 0.2), sensitivity=0.5, kinked=(1.0, 
 )
 def test_each_claim_of_the_smooth_networks_can_hold_and_fail(change, expected, tmp_path):
     store_smooth(tmp_path, **change)
-    findings = smooth.judge(tmp_path)
+    findings = smooth.SMOOTH.judge(tmp_path)
     assert len(findings) == 11
     assert failed(findings) == {f"smooth-{name}" for name in expected}
     assert all("not given in the paper" in finding.why for finding in findings)
@@ -205,12 +205,12 @@ def test_global_and_local_ig_are_judged_apart(tmp_path):
         arrays = dict(stored)
     arrays["scores"][1, 0, 0, 0] = 2.0  # global IG with Softplus
     store_arrays(tmp_path, **arrays)
-    assert failed(smooth.judge(tmp_path)) == {"smooth-softplus-global"}
+    assert failed(smooth.SMOOTH.judge(tmp_path)) == {"smooth-softplus-global"}
 
 
 def test_a_smooth_network_that_predicts_otherwise_is_named(tmp_path):
     store_smooth(tmp_path, same_class=[6, 6, 4, 6])
-    assert all("ReLU, LogSumExp 2 of 6" in finding.why for finding in smooth.judge(tmp_path))
+    assert all("ReLU, LogSumExp 2 of 6" in finding.why for finding in smooth.SMOOTH.judge(tmp_path))
 
 
 # ---- table 1
@@ -240,7 +240,7 @@ def store_table(folder, place=np.s_[:0], score=0.0, **change):
 )
 def test_each_claim_of_the_table_can_hold_and_fail(place, score, expected, tmp_path):
     store_table(tmp_path, place, score)
-    findings = table1.judge(tmp_path)
+    findings = table1.TABLE1.judge(tmp_path)
     assert len(findings) == 7
     assert failed(findings) == expected
 
@@ -248,7 +248,7 @@ def test_each_claim_of_the_table_can_hold_and_fail(place, score, expected, tmp_p
 def test_infidelity_is_not_judged_without_batch_norm(tmp_path):
     setting = Setting(("X instead of Inception v3",), {SCALE[-1]: "X has none"})
     store_table(tmp_path, setting=setting.to_json())
-    findings = table1.judge(tmp_path)
+    findings = table1.TABLE1.judge(tmp_path)
     open_ = {name for name, verdict in verdicts(findings).items() if verdict == "not comparable"}
     assert open_ == {
         f"table1-{name}-{m}" for name in ("infidelity-rises", "first-layer-falls") for m in ("local", "global")
@@ -258,7 +258,7 @@ def test_infidelity_is_not_judged_without_batch_norm(tmp_path):
 
 def test_a_stage_of_zero_maps_is_counted_and_proves_nothing(tmp_path):
     store_table(tmp_path, np.s_[:, :, 4], np.nan)
-    findings = table1.judge(tmp_path)
+    findings = table1.TABLE1.judge(tmp_path)
     assert not failed(findings)
     open_ = {name for name, verdict in verdicts(findings).items() if verdict == "undecided"}
     assert {"table1-infidelity-rises-local", "table1-global-more-sensitive"} <= open_
@@ -297,14 +297,14 @@ def store_methods(folder, quality=(np.s_[:0], 0.0), similarity=(np.s_[:0], 0.0),
 )
 def test_each_claim_of_the_local_methods_can_hold_and_fail(change, expected, tmp_path):
     store_methods(tmp_path, **change)
-    findings = local_methods.judge(tmp_path)
+    findings = local_methods.LOCAL_METHODS.judge(tmp_path)
     assert len(findings) == 10
     assert failed(findings) == expected
 
 
 def test_undefined_scores_are_counted_and_left_out(tmp_path):
     store_methods(tmp_path, quality=(np.s_[0, 1, 2, 0], np.nan), constant=5)
-    findings = local_methods.judge(tmp_path)
+    findings = local_methods.LOCAL_METHODS.judge(tmp_path)
     assert not failed(findings)
     assert all("5 of 384 comparisons had a constant map" in finding.why for finding in findings)
     assert all("2 of 1440 scores were undefined" in finding.why for finding in findings)
@@ -341,7 +341,7 @@ def test_the_smooth_networks_on_digits(computed):
     assert facts["same_class"][0] == 2
     names = {"", "randomized", "infidelity", "infidelity-share", "max-sensitivity"}
     assert_drawn(smooth.SMOOTH, folder, names)
-    assert len(smooth.judge(folder)) == 11
+    assert len(smooth.SMOOTH.judge(folder)) == 11
 
 
 def test_the_table_on_digits(computed):
@@ -356,7 +356,7 @@ def test_the_table_on_digits(computed):
     np.testing.assert_allclose(np.array(rows[2][1:], dtype=float), means[:, :, 1].T.ravel(), rtol=1e-12)
     assert "basic CNN" in (folder / "table1.md").read_text(encoding="utf-8")
     assert_drawn(table1.TABLE1, folder, {"", "infidelity-share", "max-sensitivity"})
-    assert len(table1.judge(folder)) == 7
+    assert len(table1.TABLE1.judge(folder)) == 7
 
 
 def test_the_local_methods_on_digits(computed):
@@ -368,7 +368,7 @@ def test_the_local_methods_on_digits(computed):
     assert facts["estimator"] == "joint"
     names = {"", "diverging", "infidelity", "infidelity-share", "max-sensitivity", "ssim", "spearman-abs"}
     assert_drawn(local_methods.LOCAL_METHODS, folder, names)
-    assert len(local_methods.judge(folder)) == 10
+    assert len(local_methods.LOCAL_METHODS.judge(folder)) == 10
 
 
 @pytest.mark.parametrize("module", [smooth, table1, local_methods], ids=["figure2", "table1", "figure6"])

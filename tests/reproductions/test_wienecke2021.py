@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from probatum.data import IMAGENET
+from probatum.data import IMAGENET, ImageSet
 from probatum.errors import InvalidInput
 from probatum.experiments.run_folder import write_results
 from probatum.experiments.sanity import SanityResult
 from probatum.models import PAPER_MNIST, TrainingConfig, load_model, model_spec
+from probatum.randomization import preset
 from probatum.reproductions import ReproductionConfig, get_paper, redraw_reproduction, run_reproduction, subjects
 from probatum.reproductions.base import Context, read_facts, store_arrays, write_facts
-from probatum.reproductions.setting import Setting
+from probatum.reproductions.setting import PRETRAINED, Setting
 from probatum.reproductions.wienecke2021 import PAPER, cascade, digits, failures, photographs
 from probatum.reproductions.wienecke2021.cascade import SIZES, TITLES, Effort
 from probatum.runs.files import write_json
@@ -51,7 +52,8 @@ def tiny(whole_run, monkeypatch):
         nested=replace(few, images=1),
     )
     monkeypatch.setitem(SIZES, "quick", sizes)
-    monkeypatch.setattr(photographs, "model_spec", small_spec)
+    monkeypatch.setattr(subjects, "model_spec", small_spec)
+    monkeypatch.setattr(failures, "model_spec", small_spec)
     return sizes
 
 
@@ -121,7 +123,9 @@ def test_resnet18_is_randomized_by_block_with_its_batch_norm():
         for name, parameter in model.named_parameters():
             if "bn" in name or "downsample.1" in name:
                 parameter.add_(torch.linspace(-0.1, 0.1, len(parameter)))
-    randomizer = cascade.cascading(context(), model, model_spec("resnet18"), torch.zeros(1, 3, 64, 64))
+    data = ImageSet("black", torch.zeros(1, 3, 64, 64), None, None, ("a",), IMAGENET)
+    subject = subjects.Subject("resnet18", "ResNet-18", model, data, Setting(), model_spec("resnet18").stages)
+    randomizer = subject.randomizer(context(), preset("wienecke"))
     assert tuple(stage.name for stage in randomizer.stages) == BLOCKS
     assert randomizer.redraw
     states = {entry.name: entry.state for entry in randomizer.account()}
@@ -149,7 +153,7 @@ def test_digits_compute_draw_and_judge(tiny, tmp_path):
     assert {"gradient", "smoothgrad", "background", "input-sg", "guided", "ig-sg"} <= set(found)
     steps = (out / "table2_2" / "table2_2.md").read_text().splitlines()
     assert steps[-1].startswith("| 4 | linear2, linear1, conv2, conv1 | ")
-    stored = cascade.stored(out / "figure1")
+    stored = cascade.Cascade(out / "figure1").run
     assert stored.config["data_title"] == "rendered digits"
     assert (len(stored.result.image_names), len(stored.result.maps)) == (6, 5)
     assert_redraws(out, ["figure1.png", "figure3.png"])
@@ -168,8 +172,8 @@ def table_facts(**changes):
     ]
     facts = {"data_title": "MNIST", "train_images": 60_000, "test_images": 10_000, "accuracy": 0.9938, "epochs": 50}
     facts |= {"layers": digits.ARCHITECTURE, "parameters": 3_274_634, "steps": steps} | changes
-    data = {"MNIST": "mnist", "rendered digits": "digits"}[facts["data_title"]]
-    return facts | {"setting": digits._setting(data, facts["epochs"], facts["train_images"]).to_json()}
+    setting = digits.setting_of(facts["data_title"], facts["epochs"], facts["train_images"])
+    return facts | {"setting": setting.to_json()}
 
 
 def verdicts(findings):
@@ -192,7 +196,7 @@ def verdicts(findings):
 )
 def test_verdicts_on_the_network(tmp_path, change, claim, verdict):
     write_facts(tmp_path, **table_facts(**change))
-    assert verdicts(digits.judge_table(tmp_path))[claim] == verdict
+    assert verdicts(digits.TABLE_2_2.judge(tmp_path))[claim] == verdict
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,7 @@ def test_a_cascade_that_skips_or_keeps_layers_is_not_the_papers(tmp_path, field,
     facts = table_facts()
     facts["steps"][-1][field] = value
     write_facts(tmp_path, **facts)
-    assert verdicts(digits.judge_table(tmp_path))[claim] == "not reproduced"
+    assert verdicts(digits.TABLE_2_2.judge(tmp_path))[claim] == "not reproduced"
 
 
 # Hand-made runs
@@ -258,14 +262,14 @@ def levels(*means):
 )
 def test_verdicts_on_figure_1(tmp_path, means, verdict):
     hand_made(tmp_path, {"gradient": levels(*means)}, {})
-    assert verdicts(digits.judge_gradient(tmp_path)) == {"gradient": verdict}
+    assert verdicts(digits.FIGURE_1.judge(tmp_path)) == {"gradient": verdict}
 
 
 def test_constant_maps_do_not_count_as_scrambled(tmp_path):
     constant = np.zeros((1, 4, 6, 1), dtype=np.int8)
     constant[:, 2:] = 2
     hand_made(tmp_path, {"gradient": levels(0.8, 0.6, 0.0, 0.0)}, {}, constant=constant)
-    (finding,) = digits.judge_gradient(tmp_path)
+    (finding,) = digits.FIGURE_1.judge(tmp_path)
     assert finding.verdict == "undecided"
     assert "0 of 6 images" in finding.ours
 
@@ -300,7 +304,7 @@ def test_verdicts_on_figure_3(tmp_path, noise, outside, guided, expected):
     maps = {name: values.astype(np.float32) for name, values in seven_maps(noise, outside).items()}
     scores = {name: levels(*guided) for name in TITLES}
     hand_made(tmp_path, scores, maps)
-    found = verdicts(digits.judge_methods(tmp_path))
+    found = verdicts(digits.FIGURE_3.judge(tmp_path))
     order = ("smoothgrad", "smoothgrad-parts", "smoothgrad-brighter", "background", "input-sg", "guided")
     known = {"r": "reproduced", "n": "not reproduced"}
     letters = dict(zip((*order, "guided-noisy", "ig-sg"), expected, strict=True))
@@ -310,7 +314,7 @@ def test_verdicts_on_figure_3(tmp_path, noise, outside, guided, expected):
     assert set(found) == set(letters)
 
 
-UNTRAINED = photographs.Network(model_spec("resnet18"), torch.nn.Identity(), trained=False).setting("")
+UNTRAINED = Setting(lacks={PRETRAINED: "the weights are random: give --weights"})
 CURVES = {
     "gradient": (0.8, 0.3),
     "smoothgrad": (0.7, 0.2),
@@ -338,7 +342,7 @@ CURVES = {
 def test_verdicts_on_figure_8(tmp_path, changes, failing):
     scores = {name: levels(*means) for name, means in (CURVES | changes).items()}
     hand_made(tmp_path, scores, {}, stages=("fc", "conv1"))
-    found = verdicts(photographs.judge_curves(tmp_path))
+    found = verdicts(photographs.FIGURE_8.judge(tmp_path))
     assert {name for name, verdict in found.items() if verdict == "not reproduced"} == failing
     assert len(found) == 7
 
@@ -348,14 +352,14 @@ def test_methods_are_compared_on_the_same_live_maps(tmp_path):
     constant = np.zeros((len(scores), 2, 6, 1), dtype=np.int8)
     constant[0, 1, :2] = 2  # two maps of the Gradient
     hand_made(tmp_path, scores, {}, stages=("fc", "conv1"), constant=constant)
-    found = photographs.paired_scores(cascade.stored(tmp_path))
+    found = photographs.Photographs(tmp_path).paired
     assert all(np.isnan(table[1, :2]).all() and np.isfinite(table[0]).all() for table in found.values())
 
 
 def test_random_weights_get_no_verdict(tmp_path):
     scores = {name: levels(*means) for name, means in CURVES.items()}
     hand_made(tmp_path, scores, {}, stages=("fc", "conv1"), setting=UNTRAINED.to_json())
-    assert set(verdicts(photographs.judge_curves(tmp_path)).values()) == {"not comparable"}
+    assert set(verdicts(photographs.FIGURE_8.judge(tmp_path)).values()) == {"not comparable"}
 
 
 def test_verdicts_on_figure_4(tmp_path):
@@ -370,7 +374,7 @@ def test_verdicts_on_figure_4(tmp_path):
         place.mkdir()
         both = {"input-x-gradient-sg": values.astype(np.float32), "edge-detector": edges.astype(np.float32)}
         hand_made(place, scores, both, stages=("fc", "conv1"))
-        assert verdicts(photographs.judge_overlays(place)) == {"junco": "not comparable", "edges": verdict}
+        assert verdicts(photographs.FIGURE_4.judge(place)) == {"junco": "not comparable", "edges": verdict}
 
 
 @pytest.mark.parametrize(("predicted", "verdict"), [("junco", "reproduced"), ("jay", "not reproduced")])
@@ -381,7 +385,7 @@ def test_the_junco_is_found_by_its_name(tmp_path, predicted, verdict):
     for name in ("results.csv", "ceiling.csv", "chance.csv", "config.json"):
         path = tmp_path / name
         path.write_text(path.read_text().replace("0.png", "n01534433_junco.png"))
-    finding = photographs.judge_overlays(tmp_path)[0]
+    finding = photographs.FIGURE_4.judge(tmp_path)[0]
     assert (finding.verdict, finding.ours) == (verdict, f"{predicted} (0.42)")
 
 
@@ -394,14 +398,14 @@ def test_verdicts_on_figure_6(tmp_path):
     names = ("seven-rows", "brightness")
     # The paper's failure does not occur.
     expected = dict.fromkeys(names, "reproduced") | {"seven-rows": "not reproduced"}
-    assert verdicts(photographs.judge_photograph(tmp_path)) == expected
+    assert verdicts(photographs.FIGURE_6.judge(tmp_path)) == expected
     maps["guided-backprop"][0, 1] = 0
     maps["smoothgrad"], maps["gradient"] = maps["gradient"], maps["smoothgrad"]
     scores["gradient"] = levels(0.8, 0.8)
     (tmp_path / "again").mkdir()
     hand_made(tmp_path / "again", scores, maps, stages=("fc", "conv1"))
     expected = dict.fromkeys(names, "not reproduced") | {"seven-rows": "reproduced"}
-    assert verdicts(photographs.judge_photograph(tmp_path / "again")) == expected
+    assert verdicts(photographs.FIGURE_6.judge(tmp_path / "again")) == expected
 
 
 # Photographs and ResNet-18
@@ -439,11 +443,13 @@ def test_photographs_compute_draw_and_judge(tiny, tmp_path, folder_of_photograph
     out, findings = run(config, tmp_path)
     assert {finding.verdict for finding in findings} == {"not comparable"}
     assert all("give --weights" in finding.why for finding in findings)
-    assert "values before the last ReLU" in cascade.stored(out / "figure4").config["network"]
-    stored = cascade.stored(out / "figure4")
+    assert "values before the last ReLU" in cascade.Cascade(out / "figure4").run.config["network"]
+    stored = cascade.Cascade(out / "figure4").run
     assert stored.result.stages == ("head", "body")
     assert stored.result.image_names[0] == "n01534433_junco.png"
-    assert set(TITLES) | {"gradient-signed", "smoothgrad-signed"} == set(cascade.stored(out / "figure8").result.methods)
+    assert set(TITLES) | {"gradient-signed", "smoothgrad-signed"} == set(
+        cascade.Cascade(out / "figure8").run.result.methods
+    )
     assert_redraws(out, ["figure4.png", "figure6.png", "figure8.png"])
 
 
@@ -451,8 +457,8 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     out, findings = run(ReproductionConfig("wienecke2021", ("failures",), device="cpu"), tmp_path)
     assert [finding.verdict for finding in findings] == ["not reproduced", "not reproduced"]
     assert "17 ReLU calls guided" in findings[0].ours
-    assert "ResNet-18 with random weights" in cascade.stored(out / "failures" / "guided").config["network"]
-    assert cascade.stored(out / "failures" / "guided").result.stages == BLOCKS
+    assert "ResNet-18 with random weights" in cascade.Cascade(out / "failures" / "guided").run.config["network"]
+    assert cascade.Cascade(out / "failures" / "guided").run.result.stages == BLOCKS
     assert_redraws(out, ["failures-guided-backprop.png", "failures-ig-sg.png"])
 
     maps = out / "failures" / "guided" / "maps" / "000.npz"
@@ -462,31 +468,27 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     np.savez(maps, **values)
     facts = read_facts(out / "failures" / "nested")
     write_facts(out / "failures" / "nested", **(facts | {"grown": facts["budget"] + 1}))
-    guided, nested = failures.judge(out / "failures")
+    guided, nested = failures.FAILURES.judge(out / "failures")
     assert (guided.verdict, nested.verdict) == ("reproduced", "not reproduced")  # on the CPU it is told, not judged
     write_facts(out / "failures" / "nested", **(facts | {"grown": facts["budget"] + 1, "device": "cuda"}))
-    assert failures.judge(out / "failures")[1].verdict == "reproduced"
+    assert failures.FAILURES.judge(out / "failures")[1].verdict == "reproduced"
     assert "50 % of a stage (layer4.0)" in guided.ours
     values["gradient"][3] = 0  # a network that is dead there is not the method's failure
     np.savez(maps, **values)
-    guided = failures.judge(out / "failures")[0]
+    guided = failures.FAILURES.judge(out / "failures")[0]
     assert guided.verdict == "not reproduced"
     assert "maps whose Gradient is zero too: 1 of 22" in guided.ours
     write_facts(out / "failures" / "nested", **(facts | {"grown": None, "device": "cuda"}))
-    assert failures.judge(out / "failures")[1].verdict == "not reproduced"
+    assert failures.FAILURES.judge(out / "failures")[1].verdict == "not reproduced"
     store_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})
-    assert failures.judge(out / "failures")[1].verdict == "reproduced"
+    assert failures.FAILURES.judge(out / "failures")[1].verdict == "reproduced"
 
 
 def test_photographs_are_spread_over_the_folder_and_the_named_one_leads(folder_of_photographs):
-    spec = model_spec("resnet18")
-    names = [path.name for path in sorted(folder_of_photographs.iterdir())]
-    chosen = photographs.choose([folder_of_photographs], spec.with_inputs(64), 2)
-    assert chosen.image_names == (names[0], names[-1])
-    leading = photographs.choose([folder_of_photographs], spec.with_inputs(64), 3, ("nothing", "JUNCO"))
-    assert leading.image_names == ("n01534433_junco.png", "a.png", "c.png")
-    assert leading.name == "photographs"
-    assert leading.preprocessing.mean == IMAGENET.mean
+    files = sorted(folder_of_photographs.iterdir())
+    assert photographs.choose([folder_of_photographs], 2) == [files[0], files[-1]]
+    leading = photographs.choose([folder_of_photographs], 3, ("nothing", "JUNCO"))
+    assert [path.name for path in leading] == ["n01534433_junco.png", "a.png", "c.png"]
 
 
 # Bad input
@@ -494,13 +496,13 @@ def test_photographs_are_spread_over_the_folder_and_the_named_one_leads(folder_o
 
 def test_too_few_photographs(folder_of_photographs):
     with pytest.raises(InvalidInput, match="holds 4 photographs where 9 are needed"):
-        photographs.choose([folder_of_photographs], model_spec("resnet18"), 9)
+        photographs.choose([folder_of_photographs], 9)
 
 
 def test_the_failures_are_those_of_resnet18_whatever_network_is_named(tiny, folder_of_photographs):
     named = context(model="squeezenet1_1", weights="none", photographs=str(folder_of_photographs))
-    net, data = failures._subject(named, 2)
-    assert (net.spec.name, net.trained, len(data)) == ("resnet18", False, 2)
+    subject, source = failures._subject(named, 2)
+    assert (subject.name, subject.trained, len(subject.data), source) == ("resnet18", False, 2, "photographs")
 
 
 def test_the_papers_own_photographs_come_before_the_samples(tmp_path, folder_of_photographs):
@@ -512,15 +514,15 @@ def test_the_papers_own_photographs_come_before_the_samples(tmp_path, folder_of_
     (data / "imagenet-samples" / "b.png").rename(data / "imagenet-samples" / "n02098105_terrier.png")
     folders = subjects.photograph_folders(context(data_dir=str(data)))
     assert [folder.name for folder in folders] == ["imagenet-demo", "imagenet-samples"]
-    chosen = photographs.choose(folders, small_spec("resnet18"), 1, photographs.BUCKET)
-    assert chosen.image_names == ("ILSVRC2012_val_00032239.png",)
+    (chosen,) = photographs.choose(folders, 1, photographs.BUCKET)
+    assert chosen.name == "ILSVRC2012_val_00032239.png"
     with pytest.raises(InvalidInput, match="no folder of photographs"):
         subjects.photograph_folders(context(photographs=str(tmp_path / "nowhere")))
 
 
 def test_a_network_of_digits_cannot_see_photographs():
     with pytest.raises(InvalidInput, match="basic CNN takes no photographs"):
-        photographs.network(context(model="basic_cnn", weights="none"))
+        photographs.network(context(model="basic_cnn"), "none", [])
 
 
 @pytest.mark.parametrize(
@@ -535,5 +537,5 @@ def test_the_paper_preset_misses_its_data(tmp_path, figure, folder):
 def test_an_incomplete_run_is_named(tmp_path):
     write_json(tmp_path / "config.json", {"kept_images": []})
     with pytest.raises(InvalidInput, match="no complete run"):
-        digits.judge_gradient(tmp_path)
+        digits.FIGURE_1.judge(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text()) == {"kept_images": []}

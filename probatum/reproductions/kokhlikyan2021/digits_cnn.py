@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset
 from probatum.models import PAPER_MNIST, TrainingConfig, TrainingReport, load_model
 from probatum.reproductions.base import Context
-from probatum.runs.cache import train_once
+from probatum.reproductions.digits import Digits, trained
 
 
 @dataclass(frozen=True)
@@ -59,30 +58,6 @@ SIZES = {
 """The paper does not describe its network or training; these are from Adebayo et al. 2018, which it follows."""
 
 
-@dataclass(frozen=True, eq=False)
-class Digits:
-    """Training and test images, on the CPU."""
-
-    title: str
-    train: ImageSet
-    test: ImageSet
-
-
-def load_digits(context: Context, sizes: DigitSizes, preprocessing: Preprocessing | None = None) -> Digits:
-    """Load MNIST from the data folder, or else rendered digits; with the default preprocessing if none is given."""
-    name = "digits" if context.data_folder("MNIST") is None else "mnist"
-    folder, seed = context.config.data_dir, context.config.seed
-    train = load_dataset(name, "train", sizes.train_images, folder, seed, preprocessing=preprocessing)
-    test = load_dataset(name, "test", sizes.test_images, folder, seed, preprocessing=preprocessing)
-    return Digits(DATASETS[name].title, train, test)
-
-
-def labels_of(data: ImageSet) -> Int64[Tensor, " image"]:
-    """Return the labels of a set of digits."""
-    assert data.labels is not None, f"{data.name} has no labels"
-    return data.labels
-
-
 def trained_cnn(
     context: Context,
     digits: Digits,
@@ -94,14 +69,4 @@ def trained_cnn(
 ) -> tuple[nn.Module, TrainingReport]:
     """Train the basic CNN from the initial weights of seed `start` on as many images as there are labels."""
     model = load_model("basic_cnn", "none", seed=start).to(context.device)
-    report = train_once(
-        model,
-        digits.train.images[: len(labels)],
-        labels,
-        digits.test.images,
-        labels_of(digits.test),
-        replace(config, seed=start),
-        what=what,
-        progress=context.progress,
-    )
-    return model, report
+    return model, trained(context, model, digits, replace(config, seed=start), what, labels)

@@ -1,15 +1,17 @@
-"""From judged claims to findings that name every substitution, and the statistics that rules use."""
+"""What claims are about, and the words and numbers that the findings of several experiments share."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from probatum.reproductions.base import Claim, Finding
-from probatum.reproductions.rules import Mean, Outcome, above, all_of, between, ratio
-from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting, conclude
+from probatum.reproductions.findings import joined
+from probatum.reproductions.results import Results
+from probatum.reproductions.rules import Outcome, above, all_between, at_stages, live, lowest
+from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED
 
+ORIGINAL = "Original"
 BATCH_NORM = "batch norm"
 BERT = "BERT"
 STEPS = "50 steps of IG"
@@ -20,55 +22,37 @@ SCALE = (*IMAGES, BATCH_NORM)
 """What claims on infidelity under randomization are about: without batch norm it follows the scale of the logit."""
 
 
-class Judged(NamedTuple):
-    """A claim and what its rule says."""
-
-    claim: Claim
-    outcome: Outcome
+UNITS = ("image", "trial")
 
 
-def findings(facts: dict[str, Any], judged: Sequence[Judged], note: str = "") -> list[Finding]:
-    """Make the findings of an experiment in the setting that its facts describe.
+class Stages(Results):
+    """Results of a cascade of images: scores (method, metric, stage, image, trial) and where maps are constant."""
 
-    Args:
-        facts: with `setting`.
-        judged: the claims.
-        note: added to all reasons.
-    """
-    setting = Setting.from_json(facts["setting"])
-    return [conclude(claim, outcome, setting, note) for claim, outcome in judged]
+    @property
+    def stages(self) -> list[str]:
+        """The trained network and the stages of its randomization."""
+        return [ORIGINAL, *self.facts["stages"]]
+
+    @property
+    def live(self) -> Float[np.ndarray, "method metric stage image trial"]:
+        """The live scores, without a stage for the trained network."""
+        return live(self.arrays["scores"], self.arrays["constant"])
+
+    @property
+    def note(self) -> str:
+        """How many maps are constant and how many scores of quality are undefined."""
+        constant = self.arrays["constant"]
+        count = int((constant > 0).sum())
+        return joined(
+            f"{count} of {constant.size} comparisons had a constant map, left out" if count else "",
+            undefined_note(self.arrays["quality"]) if "quality" in self.arrays else "",
+        )
 
 
 def smaller(**sizes: tuple[int, int]) -> dict[str, str]:
     """Sizes below the paper's, for `Setting`: of steps and points, (ours, theirs)."""
     known = {"steps": (STEPS, "{} steps"), "points": (POINTS, "{} points")}
     return {known[key][0]: known[key][1].format(ours) for key, (ours, theirs) in sizes.items() if ours < theirs}
-
-
-def worst(what: str, stages: Sequence[str], means: Callable[[str, int], Mean], first: int, *, high: bool) -> Mean:
-    """The mean at the stage, from row `first` on, whose interval reaches furthest against the rule.
-
-    Args:
-        what: is measured.
-        stages: names of the rows.
-        means: of a description and a row.
-        first: row from which on the rule has to hold; the last one where there are fewer.
-        high: True if high values break the rule.
-    """
-    rows = range(min(first, len(stages) - 1), len(stages))
-    found = [means(f"{what}, {stages[row]}", row) for row in rows]
-    if high:
-        return max(found, key=lambda mean: np.nan_to_num(mean.high, nan=np.inf))
-    return min(found, key=lambda mean: np.nan_to_num(mean.low, nan=-np.inf))
-
-
-def over_images(scores: Float[np.ndarray, "*leading image trial"]) -> Float[np.ndarray, "*leading trial"]:
-    """The mean over the images that have a score; NaN where none has."""
-    count = np.isfinite(scores).sum(axis=-2)
-    means: Float[np.ndarray, "*leading trial"] = np.where(
-        count > 0, np.nansum(scores, axis=-2) / np.maximum(count, 1), np.nan
-    )
-    return means
 
 
 def counted(facts: dict[str, Any], trials: int | None = None) -> str:
@@ -82,14 +66,6 @@ def number(value: float) -> str:
     return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.1e}"
 
 
-def defined_mean(scores: Float[np.ndarray, "*stages image trial"]) -> Float[np.ndarray, "*stages"]:
-    """Mean over the images and trials with a defined score; NaN if there is none."""
-    defined = ~np.isnan(scores)
-    sums, counts = np.where(defined, scores, 0.0).sum(axis=(-2, -1)), defined.sum(axis=(-2, -1))
-    means: Float[np.ndarray, "*stages"] = sums / np.where(counts > 0, counts, np.nan)
-    return means
-
-
 def undefined_note(scores: np.ndarray) -> str:
     """Report the number of scores that are undefined, or 0 and so in no ratio or geometric mean; "" if none."""
     missing, zero = int(np.isnan(scores).sum()), int((scores == 0).sum())
@@ -97,7 +73,7 @@ def undefined_note(scores: np.ndarray) -> str:
         f"{missing} of {scores.size} scores were undefined and left out" if missing else "",
         f"{zero} of {scores.size} scores are 0 and in no ratio or geometric mean" if zero else "",
     )
-    return "; ".join(filter(None, parts))
+    return joined(*parts)
 
 
 def geometric_mean(scores: Float[np.ndarray, "..."]) -> float:
@@ -119,19 +95,12 @@ UNCHANGED = 2.0
 
 def rising(what: str, stages: Sequence[str], scores: Float[np.ndarray, "stage image trial"], first: int) -> Outcome:
     """The score is above that of the trained network, row 0, at every stage from row `first` on."""
-
-    def of(words: str, row: int) -> Mean:
-        return ratio(words, scores[row], scores[0], "image", "trial")
-
-    return above(worst(f"{what} / that of the trained network", stages, of, first, high=False), 1.0)
+    what = f"{what} / that of the trained network"
+    return above(lowest(at_stages(what, stages, scores, *UNITS, first=first, base=scores[0])), 1.0)
 
 
 def unchanged(what: str, stages: Sequence[str], scores: Float[np.ndarray, "stage image trial"]) -> Outcome:
     """The score stays within a factor of `UNCHANGED` of the trained network's, row 0, at every stage."""
-
-    def of(words: str, row: int) -> Mean:
-        return ratio(words, scores[row], scores[0], "image", "trial")
-
-    title = f"{what} / that of the trained network"
-    ends = [worst(title, stages, of, 1, high=high) for high in (False, True)]
-    return all_of(between(mean, 1 / UNCHANGED, UNCHANGED) for mean in ends)
+    what = f"{what} / that of the trained network"
+    means = at_stages(what, stages, scores, *UNITS, first=1, base=scores[0])
+    return all_between(means, 1 / UNCHANGED, UNCHANGED)

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from probatum.attributions import IntegratedGradients, Method, SmoothGrad, attribute
+from probatum.attributions import IntegratedGradients, Method, SmoothGrad
 from probatum.data import UNIT_RANGE
 from probatum.maps import absolute_sum, get_reduction
 from probatum.metrics import get_metric, is_constant, spearman
@@ -19,27 +19,15 @@ from probatum.models import accuracy
 from probatum.randomization import permute_labels
 from probatum.report import boxes_figure, methods_figure
 from probatum.report.style import MapStyle
-from probatum.reproductions.base import (
-    Claim,
-    Context,
-    Experiment,
-    Finding,
-    Inputs,
-    read_facts,
-    store_arrays,
-    stored_arrays,
-    write_facts,
-)
+from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
+from probatum.reproductions.digits import MNIST, digits_setting, labels_of, load_digits
 from probatum.reproductions.hatching import drawable
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
-from probatum.reproductions.kokhlikyan2021.digits_cnn import (
-    MEMORIZED,
-    labels_of,
-    load_digits,
-    trained_cnn,
-)
-from probatum.reproductions.rules import above, between, fact, measure
-from probatum.reproductions.setting import Setting, conclude
+from probatum.reproductions.kokhlikyan2021.digits_cnn import MEMORIZED, trained_cnn
+from probatum.reproductions.results import Claims, Results, experiment
+from probatum.reproductions.rules import Mean, Outcome, above, between, fact, live, measure
+from probatum.reproductions.setting import Setting
+from probatum.reproductions.subjects import explain
 
 METHODS = {
     "ig-global": "IG, global",
@@ -49,7 +37,6 @@ METHODS = {
 }
 GLOBAL, LOCAL = (0, 1), (2, 3)
 TRUE, AGAIN, PERMUTED = range(3)
-MNIST = "MNIST"
 ABOUT = (MNIST, "60,000 permuted labels")
 NETWORKS = ("true labels", "true labels, other initial weights", "permuted labels")
 METRICS = ("ssim-adebayo-issue", "spearman", "spearman-abs")
@@ -86,15 +73,14 @@ def compute(context: Context, folder: Path) -> None:
     """Train on true labels, on true labels from other initial weights and on permuted labels, and compare the maps."""
     seed = context.config.seed
     sizes, training = context.pick(SIZES), context.pick(digits_cnn.SIZES)
-    digits = load_digits(context, training, UNIT_RANGE)  # as in the notebook of Adebayo et al.: zero is black
-    chosen = digits.test.take_per_class(sizes.per_class)
-    images, targets = chosen.images.to(context.device), labels_of(chosen).to(context.device)
+    # As in the notebook of Adebayo et al.: zero is black.
+    digits = load_digits(context, training.train_images, training.test_images, UNIT_RANGE)
+    chosen, true = digits.test.take_per_class(sizes.per_class), labels_of(digits.train)
     first: list[dict[str, Tensor]] = []
     accuracies, compared, agreement = [], [], 0.0
     for turn in range(training.trainings):
         maps: list[dict[str, Tensor]] = []
         reached: list[dict[str, float]] = []
-        true = labels_of(digits.train)
         permuted = permute_labels(true[: training.memorized], seed + turn)
         plans = (
             (training.true, true, seed + 2 * turn),
@@ -110,19 +96,9 @@ def compute(context: Context, folder: Path) -> None:
                     "test": accuracy(model, digits.test.images, labels_of(digits.test)),
                 }
             )
-            maps.append(
-                attribute(
-                    model,
-                    images,
-                    targets,
-                    methods(sizes),
-                    seed=seed,
-                    memory_budget=context.config.memory_budget,
-                    progress=partial(_report, context, name),
-                )
-            )
+            maps.append(explain(context, model, chosen.images, labels_of(chosen), methods(sizes), f"maps, {name}"))
         accuracies.append(reached)
-        compared.append(_compared(maps, images))
+        compared.append(_compared(maps, chosen.images))
         first, agreement = first or maps, agreement or permuted.agreement
     shown = slice(0, len(chosen), max(1, len(chosen) // sizes.shown))
     store_arrays(
@@ -139,7 +115,7 @@ def compute(context: Context, folder: Path) -> None:
         folder,
         preset=context.config.preset,
         data=digits.title,
-        setting=_setting(digits.title, memorized).to_json(),
+        setting=setting_of(digits.title, memorized).to_json(),
         train_images=len(digits.train),
         memorized=memorized,
         test_images=len(digits.test),
@@ -153,17 +129,9 @@ def compute(context: Context, folder: Path) -> None:
     )
 
 
-def _setting(data: str, memorized: int) -> Setting:
+def setting_of(data: str, memorized: int) -> Setting:
     """What replaced MNIST and the training on all of it."""
-    smaller = {ABOUT[1]: f"{memorized:,}"} if memorized < 60_000 else {}
-    if data == MNIST:
-        return Setting(smaller=smaller)
-    lacks = {MNIST: f"{data} were used: give MNIST/ in the folder of --data-dir"}
-    return Setting((f"{data} instead of MNIST",), lacks, smaller)
-
-
-def _report(context: Context, name: str, done: int, total: int) -> None:
-    context.progress(done, total, f"maps, {name}")
+    return digits_setting(data, {ABOUT[1]: f"{memorized:,}"} if memorized < 60_000 else {})
 
 
 def _compared(maps: list[dict[str, Tensor]], images: Tensor) -> dict[str, np.ndarray]:
@@ -180,15 +148,15 @@ def _compared(maps: list[dict[str, Tensor]], images: Tensor) -> dict[str, np.nda
         trained = maps[TRUE][method]
         for n, network in enumerate((AGAIN, PERMUTED)):
             other = maps[network][method]
-            constant[n, m] = (is_constant(trained) | is_constant(other)).cpu().numpy()
+            constant[n, m] = (is_constant(trained) | is_constant(other)).numpy()
             for k, key in enumerate(METRICS):
                 metric = get_metric(key)
                 reduce = get_reduction(metric.reduction)
-                scores[n, k, m] = metric(reduce(trained), reduce(other)).cpu().numpy()
+                scores[n, k, m] = metric(reduce(trained), reduce(other)).numpy()
         for n, network in enumerate((TRUE, PERMUTED)):
             # |x − x₀| for the zero baseline: the structure that the multiplier adds.
             found = spearman(absolute_sum(maps[network][method]), absolute_sum(images))
-            structure[n, m] = found.masked_fill(is_constant(maps[network][method]), torch.nan).cpu().numpy()
+            structure[n, m] = found.masked_fill(is_constant(maps[network][method]), torch.nan).numpy()
     return {"scores": scores, "constant": constant, "input": structure}
 
 
@@ -199,9 +167,28 @@ def _shown(maps: Mapping[str, Tensor], style: MapStyle, which: slice) -> np.ndar
     return stacked
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+class Labels(Results):
+    """Similarities of maps of networks trained on true and on permuted labels, each several times."""
+
+    @property
+    def live(self) -> Float[np.ndarray, "training network metric method image"]:
+        """The live scores of the second and third network against the first."""
+        return live(self.arrays["scores"], self.arrays["constant"], axis=2)
+
+    def reached(self, network: int, data: str) -> float:
+        """The lowest accuracy of all trainings."""
+        return min(float(turn[network][data]) for turn in self.facts["accuracies"])
+
+    @property
+    def note(self) -> str:
+        """Tells if a training failed."""
+        learnt = self.reached(PERMUTED, "train") >= MEMORIZED and self.reached(TRUE, "test") >= LEARNT
+        return "" if learnt else "training did not reach the required accuracy"
+
+
+def draw(found: Labels) -> dict[str, Figure]:
     """Draw figure 7 in both map styles, and box plots of the similarities."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
+    facts, arrays = found.facts, found.arrays
     rows = [(image, network) for image in range(len(facts["shown"])) for network in (0, 1)]
     figures = {
         "" if style == "abs-normalized" else style: methods_figure(
@@ -214,11 +201,10 @@ def draw(folder: Path) -> dict[str, Figure]:
         )
         for style in STYLES
     }
-    live = np.where(arrays["constant"][:, :, None], np.nan, arrays["scores"])
     for k, key in enumerate(METRICS):
         metric = get_metric(key)
         figures[key.removesuffix("-adebayo-issue")] = boxes_figure(
-            {_capital(NETWORKS[n]): _by_method(live[:, n - 1, k]) for n in (AGAIN, PERMUTED)},
+            {_capital(NETWORKS[n]): _by_method(found.live[:, n - 1, k]) for n in (AGAIN, PERMUTED)},
             metric_title=f"{metric.title} ({key})",
             column_titles=list(METHODS.values()),
             caption=f"Maps of a network trained as given in the legend, compared with those of one trained on the true "
@@ -254,62 +240,68 @@ def _protocol(facts: dict[str, Any]) -> str:
     )
 
 
-def _claim(name: str, statement: str, paper: str, about: tuple[str, ...] = ABOUT) -> Claim:
-    return Claim(f"labels-{name}", "Figure 7, appendix A", statement, paper, about)
-
-
-LEARNT = _claim("learnt", "The networks learn the true labels.", "trained; accuracy not stated", (MNIST,))
-BY_HEART = _claim("memorized", "The networks memorize the permuted labels.", "trained; accuracy not stated", (MNIST,))
-INPUT = {
-    method: _claim(
-        f"{method}-input",
-        f"After label randomization the maps of {title} still show the input."
-        if m in GLOBAL
-        else f"After label randomization the maps of {title} carry almost no structure of the input.",
-        "seen by eye",
-    )
-    for m, (method, title) in enumerate(METHODS.items())
-}
-MULTIPLIER = {
-    GLOBAL[pair]: _claim(
-        f"multiplier-{name}",
-        f"The multiplier makes maps of {title} of networks with true and with permuted labels more similar.",
-        "similar results regardless of the parameters (abstract)",
-    )
-    for pair, (name, title) in enumerate((("ig", "IG"), ("ig-sg", "IG-SG")))
-}
+LEARNT = 0.95  # of the test digits
 UNITS = ("training", "image")
+claims = Claims(Labels, "Figure 7, appendix A", ABOUT)
 
 
-def judge(folder: Path) -> list[Finding]:
-    """Judge the claims on figure 7."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
-    setting = Setting.from_json(facts["setting"])
-    test = np.array([turn[TRUE]["test"] for turn in facts["accuracies"]])
-    by_heart = min(turn[PERMUTED]["train"] for turn in facts["accuracies"])
-    note = "" if by_heart >= MEMORIZED and test.min() >= 0.95 else "training did not reach the required accuracy"
-    live = np.where(arrays["constant"][:, PERMUTED - 1], np.nan, arrays["scores"][:, PERMUTED - 1, 0])
-    outcomes = {
-        LEARNT: fact(test.min() >= 0.95, f"at least {test.min():.3f} of test digits", "every training reaches 0.95"),
-        BY_HEART: fact(
-            by_heart >= MEMORIZED, f"at least {by_heart:.3f} of training labels", f"every training reaches {MEMORIZED}"
-        ),
-    }
-    for m, claim in enumerate(INPUT.values()):
-        follows = measure("rank correlation of |map| with |x − x₀|", arrays["input"][:, 1, m], *UNITS)
-        outcomes[claim] = above(follows, 0.4) if m in GLOBAL else between(follows, -0.2, 0.2)
-    for m, claim in MULTIPLIER.items():
-        gain = live[:, m] - live[:, LOCAL[GLOBAL.index(m)]]  # (training, image)
-        outcomes[claim] = above(measure("SSIM, global less local", gain, *UNITS), 0.0)
-    return [conclude(claim, outcome, setting, note) for claim, outcome in outcomes.items()]
+@claims("labels-learnt", "The networks learn the true labels.", "trained; accuracy not stated", about=(MNIST,))
+def _learnt(found: Labels) -> Outcome:
+    share = found.reached(TRUE, "test")
+    return fact(share >= LEARNT, f"at least {share:.3f} of test digits", f"every training reaches {LEARNT}")
 
 
-LABELS = Experiment(
-    name="data-randomization",
-    title="IG and IG-SG, global and local, before and after label randomization on MNIST (figure 7)",
-    compute=compute,
-    draw=draw,
-    judge=judge,
+@claims(
+    "labels-memorized", "The networks memorize the permuted labels.", "trained; accuracy not stated", about=(MNIST,)
+)
+def _memorized(found: Labels) -> Outcome:
+    share = found.reached(PERMUTED, "train")
+    return fact(share >= MEMORIZED, f"at least {share:.3f} of training labels", f"every training reaches {MEMORIZED}")
+
+
+@claims.each(
+    {method: title for m, (method, title) in enumerate(METHODS.items()) if m in GLOBAL},
+    "labels-{key}-input",
+    "After label randomization the maps of {title} still show the input.",
+    "seen by eye",
+)
+def _shows(method: str, found: Labels) -> Outcome:
+    return above(_follows(method, found), 0.4)
+
+
+@claims.each(
+    {method: title for m, (method, title) in enumerate(METHODS.items()) if m in LOCAL},
+    "labels-{key}-input",
+    "After label randomization the maps of {title} carry almost no structure of the input.",
+    "seen by eye",
+)
+def _hides(method: str, found: Labels) -> Outcome:
+    return between(_follows(method, found), -0.2, 0.2)
+
+
+def _follows(method: str, found: Labels) -> Mean:
+    scores = found.arrays["input"][:, 1, list(METHODS).index(method)]
+    return measure("rank correlation of |map| with |x − x₀|", scores, *UNITS)
+
+
+@claims.each(
+    {"ig": "IG", "ig-sg": "IG-SG"},
+    "labels-multiplier-{key}",
+    "The multiplier makes maps of {title} of networks with true and with permuted labels more similar.",
+    "similar results regardless of the parameters (abstract)",
+)
+def _multiplier(name: str, found: Labels) -> Outcome:
+    ssim = found.live[:, PERMUTED - 1, 0]  # (training, method, image)
+    one, other = (ssim[:, list(METHODS).index(f"{name}-{variant}")] for variant in ("global", "local"))
+    return above(measure("SSIM, global less local", one - other, *UNITS), 0.0)
+
+
+LABELS = experiment(
+    "data-randomization",
+    "IG and IG-SG, global and local, before and after label randomization on MNIST (figure 7)",
+    compute,
+    draw,
+    claims,
     covers={"Figure 7": "*"},
     inputs=Inputs(data=("MNIST",)),
 )

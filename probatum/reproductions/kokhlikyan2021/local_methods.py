@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from probatum.attributions import (
@@ -21,42 +20,20 @@ from probatum.attributions import (
     SmoothGrad,
     Zero,
 )
-from probatum.experiments import sanity_check
 from probatum.experiments.levels import store_levels
-from probatum.experiments.quality import quality_scores
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
 from probatum.randomization import preset
 from probatum.report import boxes_figure, grid_figure
-from probatum.report.style import MapStyle
-from probatum.reproductions.base import (
-    Claim,
-    Context,
-    Experiment,
-    Finding,
-    Inputs,
-    read_facts,
-    store_arrays,
-    stored_arrays,
-    write_facts,
-)
-from probatum.reproductions.hatching import drawable
-from probatum.reproductions.kokhlikyan2021.cascade import cross_image_similarity
-from probatum.reproductions.kokhlikyan2021.judging import (
-    IMAGES,
-    SCALE,
-    Judged,
-    counted,
-    findings,
-    rising,
-    span,
-    unchanged,
-    undefined_note,
-)
-from probatum.reproductions.kokhlikyan2021.quality import METRICS, QUANTITIES, SHARE, TITLES, quality_metrics
-from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
-from probatum.reproductions.kokhlikyan2021.table1 import ORIGINAL, THIRD
-from probatum.reproductions.rules import above, all_of, below, measure
+from probatum.reproductions.base import Context, store_arrays, write_facts
+from probatum.reproductions.kokhlikyan2021.cascade import STYLES, Maps, stored
+from probatum.reproductions.kokhlikyan2021.judging import IMAGES, SCALE, UNITS, counted, rising, span, unchanged
+from probatum.reproductions.kokhlikyan2021.quality import METRICS, QUANTITIES, SHARE, TITLES, scored
+from probatum.reproductions.kokhlikyan2021.subjects import INPUTS, facts_of, load_subject
+from probatum.reproductions.kokhlikyan2021.table1 import THIRD
+from probatum.reproductions.results import Claims, experiment
+from probatum.reproductions.rules import Mean, Outcome, above, all_of, below, measure
+from probatum.reproductions.subjects import cascade, wants_networks
 
 METHODS = {
     "ig": "IG",
@@ -71,7 +48,6 @@ METHODS = {
 PLAIN, MODIFIED = range(6), range(6, 8)  # methods that keep the gradient, and those that modify backpropagation
 SSIM, RANK_ABS = "ssim-adebayo-issue", "spearman-abs"
 SIMILARITIES = (SSIM, RANK_ABS)
-STYLES: tuple[MapStyle, ...] = ("abs-normalized", "diverging")
 RETAINED = 0.1  # similarity above chance up to which nothing of the trained map is left
 
 
@@ -124,65 +100,31 @@ def methods(sizes: MethodSizes, layer: str | None) -> dict[str, Method]:
 
 def compute(context: Context, folder: Path) -> None:
     """Compare the maps of the trained network with those of each randomized one, and score all of them."""
-    config = context.config
-    sizes = context.pick(PHOTOGRAPH_SIZES) if network_of(context) else DIGIT_SIZES
+    sizes = context.pick(PHOTOGRAPH_SIZES) if wants_networks(context) else DIGIT_SIZES
     subject = load_subject(context, sizes.images)
-    images = subject.data.images.to(context.device)
-    probabilities = subject.probabilities(images, config.memory_budget)
-    chosen = methods(sizes, subject.layer)
-    randomizer = preset("kokhlikyan").randomizer(subject.model, subject.plan, config.seed)
-    targets, names = probabilities.argmax(1), subject.data.image_names
-    compared = sanity_check(
-        subject.model,
-        images,
-        targets,
-        methods=chosen,
-        metrics=SIMILARITIES,
-        randomizer=randomizer,
-        trials=sizes.trials,
-        seed=config.seed,
-        image_names=names,
-        keep_maps=len(images),
-        memory_budget=config.memory_budget,
-        cells=context.cells,
-        progress=context.progress,
+    confidences, targets = subject.probabilities(context).max(1)
+    chosen, protocol, trials = methods(sizes, subject.layer), preset("kokhlikyan"), sizes.trials
+    compared = cascade(
+        context,
+        subject,
+        chosen,
+        SIMILARITIES,
+        protocol,
+        targets=targets,
+        trials=trials,
+        keep_maps=len(subject.data),
     )
-    quality = quality_scores(
-        subject.model,
-        images,
-        targets,
-        methods=chosen,
-        metrics=quality_metrics(sizes.infidelity_samples),
-        randomizer=randomizer,
-        trials=sizes.trials,
-        seed=config.seed,
-        image_names=names,
-        memory_budget=config.memory_budget,
-        cells=context.cells,
-        progress=context.progress,
-    )
-    store_levels(folder / "levels.csv", subject.title, compared)
-    shown = compared.maps[names[0]]
-    store_arrays(
-        folder,
-        scores=compared.scores,
-        constant=compared.constant,
-        cross_image_similarity=cross_image_similarity(compared),
-        quality=quality.scores,
-        picture=subject.data.pictures()[0].permute(1, 2, 0).numpy(),
-        **{
-            f"{key}-{style}": get_reduction(style)(torch.from_numpy(shown[key]))[:, 0].numpy()
-            for key in METHODS
-            for style in STYLES
-        },
-    )
+    randomizer = subject.randomizer(context, protocol)
+    quality = scored(context, subject, chosen, sizes.infidelity_samples, randomizer, trials, targets)
+    store_levels(folder / "levels.csv", subject.used, compared)
+    store_arrays(folder, quality=quality.scores, **stored(compared, subject))
     write_facts(
         folder,
-        **subject.facts(context),
+        **facts_of(context, subject),
         stages=list(compared.stages),
         explained=subject.class_name(int(targets[0])),
-        confidence=float(probabilities[0].max()),
-        trials=sizes.trials,
+        confidence=float(confidences[0]),
+        trials=trials,
         steps=sizes.steps,
         samples=sizes.samples,
         estimator=sizes.estimator,
@@ -191,45 +133,37 @@ def compute(context: Context, folder: Path) -> None:
     )
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+def draw(found: Maps) -> dict[str, Figure]:
     """Draw figure 6 in both map styles, and box plots of infidelity, max-sensitivity and similarity."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
-    picture = arrays["picture"][..., 0] if arrays["picture"].shape[2] == 1 else arrays["picture"]
-    stages = [ORIGINAL, *facts["stages"]]
-    of_map = arrays["quality"][:, :, :, 0, 0]  # (method, metric, stage) of the maps that are shown
-    notes = [
-        ["\n".join(_short(float(value)) for value in of_map[m, :2, stage]) for stage in range(len(stages))]
-        for m in range(len(METHODS))
-    ]
+    facts, quality = found.facts, found.arrays["quality"]
+    of_map = quality[:, :2, :, 0, 0]  # (method, metric, stage) of the maps that are shown
+    notes = [["\n".join(_short(float(value)) for value in stage) for stage in method.T] for method in of_map]
     figures: dict[str, Figure] = {}
     for style in STYLES:
         figures["" if style == "abs-normalized" else style] = grid_figure(
-            [drawable(arrays[f"{key}-{style}"]) for key in METHODS],
+            [found.panels(key, style) for key in METHODS],
             list(METHODS.values()),
-            stages,
+            found.stages,
             style=style,
-            image=np.clip(picture, 0, 1),
-            image_title=f"{facts['explained']} ({facts['confidence']:.2f})",
+            image=found.picture,
+            image_title=found.picture_title,
             notes=notes,
             caption=f"Below each map: its infidelity, its max-sensitivity. One randomization. {_protocol(facts)}",
         )
     for k, (metric, quantity) in enumerate(QUANTITIES.items()):
         figures[metric] = boxes_figure(
-            {title: arrays["quality"][m, k] for m, title in enumerate(METHODS.values())},
+            dict(zip(METHODS.values(), quality[:, k], strict=True)),
             metric_title=TITLES[metric],
-            column_titles=stages,
+            column_titles=found.stages,
             quantity=quantity,
             caption=f"{counted(facts)}; the trained network is scored once. {_protocol(facts)}",
         )
-    live = np.where(arrays["constant"][:, None] > 0, np.nan, arrays["scores"])  # (method, metric, stage, image, trial)
     for k, (name, metric) in enumerate(zip(("ssim", RANK_ABS), SIMILARITIES, strict=True)):
         figures[name] = boxes_figure(
-            {title: live[m, k] for m, title in enumerate(METHODS.values())},
+            dict(zip(METHODS.values(), found.live[:, k], strict=True)),
             metric_title=f"{get_metric(metric).title} ({metric})",
             column_titles=facts["stages"],
-            reference={
-                title: arrays["cross_image_similarity"][m, k].mean(axis=1) for m, title in enumerate(METHODS.values())
-            },
+            reference=dict(zip(METHODS.values(), found.others(k).mean(axis=2), strict=True)),
             reference_title="maps of other images",
             caption=f"Maps of the randomized networks against those of the trained one; compared maps: "
             f"{get_reduction(get_metric(metric).reduction).title}; {counted(facts)}. {_protocol(facts)}",
@@ -255,76 +189,67 @@ def _protocol(facts: dict[str, Any]) -> str:
     )
 
 
-def _claim(name: str, where: str, statement: str, paper: str, about: tuple[str, ...] = IMAGES) -> Claim:
-    return Claim(f"local-{name}", where, statement, paper, about)
+claims = Claims(Maps, "Figure 6, appendix A", IMAGES)
 
 
-SENSITIVE = {
-    name: _claim(f"{name}-sensitive", "Figure 6, appendix A", f"{title} is sensitive to randomization.", "seen by eye")
-    for name, title in list(METHODS.items())[: len(PLAIN)]
-}
-INVARIANT = {
-    name: _claim(
-        f"{name}-fails",
-        "Figure 6, section 2",
-        f"{title} does not pass the randomization test, although it is local.",
-        "seen by eye",
-    )
-    for name, title in list(METHODS.items())[len(PLAIN) :]
-}
-RISES = _claim(
-    "infidelity-rises",
-    "Figure 6, appendix A",
+def _left(method: str, found: Maps) -> Mean:
+    """The similarity of fully randomized maps to their own image's map, above that to maps of other images."""
+    excess = found.excess(SIMILARITIES.index(RANK_ABS))[list(METHODS).index(method), -1]
+    what = f"ABS rank correlation of {METHODS[method]}, all layers random, less that with maps of other images"
+    return measure(what, excess, *UNITS)
+
+
+@claims.each(
+    {method: METHODS[method] for method in list(METHODS)[: len(PLAIN)]},
+    "local-{key}-sensitive",
+    "{title} is sensitive to randomization.",
+    "seen by eye",
+)
+def _sensitive(method: str, found: Maps) -> Outcome:
+    return below(_left(method, found), RETAINED)
+
+
+@claims.each(
+    {method: METHODS[method] for method in list(METHODS)[len(PLAIN) :]},
+    "local-{key}-fails",
+    "{title} does not pass the randomization test, although it is local.",
+    "seen by eye",
+    where="Figure 6, section 2",
+)
+def _invariant(method: str, found: Maps) -> Outcome:
+    return above(_left(method, found), RETAINED)
+
+
+@claims(
+    "local-infidelity-rises",
     "From the second or third randomized layer on, infidelity increases significantly for all sensitivity methods.",
     "increases significantly",
-    SCALE,
+    about=SCALE,
 )
-FLAT = _claim(
-    "sensitivity-unchanged",
-    "Figure 6, appendix A",
+def _rises(found: Maps) -> Outcome:
+    quality = found.arrays["quality"]  # (method, metric, stage, image, trial)
+    scores = zip(METHODS.values(), quality[:, METRICS.index("infidelity")], strict=True)
+    rises = all_of(rising(f"infidelity of {title}", found.stages, one, THIRD) for title, one in scores)
+    share = f"; share of the response of IG {span(quality[0, METRICS.index(SHARE)], THIRD)}"
+    return replace(rises, ours=rises.ours + share)
+
+
+@claims(
+    "local-sensitivity-unchanged",
     "Max-sensitivity remains almost unchanged for all sensitivity methods.",
     "almost unchanged",
 )
+def _flat(found: Maps) -> Outcome:
+    scores = zip(METHODS.values(), found.arrays["quality"][:, METRICS.index("max-sensitivity")], strict=True)
+    return all_of(unchanged(f"max-sensitivity of {title}", found.stages, one) for title, one in scores)
 
 
-def judge(folder: Path) -> list[Finding]:
-    """Judge the claims on figure 6."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
-    stages = [ORIGINAL, *facts["stages"]]
-    infidelity, sensitivity = (arrays["quality"][:, METRICS.index(name)] for name in METRICS[:2])
-    titles = list(METHODS.values())
-    rises = all_of(rising(f"infidelity of {title}", stages, infidelity[m], THIRD) for m, title in enumerate(titles))
-    flat = all_of(unchanged(f"max-sensitivity of {t}", stages, sensitivity[m]) for m, t in enumerate(titles))
-    share = f"; share of the response of IG {span(arrays['quality'][0, METRICS.index(SHARE)], THIRD)}"
-    judged = [*_similar(arrays), Judged(RISES, replace(rises, ours=rises.ours + share)), Judged(FLAT, flat)]
-    constant = int((arrays["constant"] > 0).sum())
-    notes = [
-        f"{constant} of {arrays['constant'].size} comparisons had a constant map, left out" if constant else "",
-        undefined_note(arrays["quality"]),
-    ]
-    return findings(facts, judged, "; ".join(filter(None, notes)))
-
-
-def _similar(arrays: dict[str, np.ndarray]) -> list[Judged]:
-    """Judge the similarity of fully randomized maps to their own image's map, above that to maps of other images."""
-    k = SIMILARITIES.index(RANK_ABS)
-    live = np.where(arrays["constant"][:, -1] > 0, np.nan, arrays["scores"][:, k, -1])  # (method, image, trial)
-    excess = live - arrays["cross_image_similarity"][:, k, -1, :, None]
-    judged = []
-    for m, (name, title) in enumerate(METHODS.items()):
-        what = f"ABS rank correlation of {title}, all layers random, less that with maps of other images"
-        mean = measure(what, excess[m], "image", "trial")
-        claim = SENSITIVE[name] if name in SENSITIVE else INVARIANT[name]
-        judged.append(Judged(claim, (below if name in SENSITIVE else above)(mean, RETAINED)))
-    return judged
-
-
-LOCAL_METHODS = Experiment(
-    name="figure6",
-    title="Eight local methods under cascading Xavier randomization, with infidelity and max-sensitivity (figure 6)",
-    compute=compute,
-    draw=draw,
-    judge=judge,
+LOCAL_METHODS = experiment(
+    "figure6",
+    "Eight local methods under cascading Xavier randomization, with infidelity and max-sensitivity (figure 6)",
+    compute,
+    draw,
+    claims,
     covers={"Figure 6": "*"},
-    inputs=Inputs(photographs=True, networks=("inception_v3",)),
+    inputs=INPUTS,
 )

@@ -1,10 +1,13 @@
 """Scores of figures 2 and 6 and of table 1: the paper's two, and infidelity relative to the response."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from probatum.attributions import Method
+from probatum.experiments.quality import QualityResult, quality_scores
 from probatum.metrics.quality import (
     QUALITY,
     Case,
@@ -17,7 +20,10 @@ from probatum.metrics.quality import (
     mean_squared_gap,
     responses,
 )
+from probatum.randomization import Randomizer
 from probatum.report.boxes import Quantity
+from probatum.reproductions.base import Context
+from probatum.reproductions.subjects import Subject
 
 SHARE = "infidelity-share"
 METRICS = ("infidelity", "max-sensitivity", SHARE)
@@ -78,3 +84,39 @@ def quality_metrics(samples: int) -> dict[str, Quality]:
         "max-sensitivity": QUALITY["max-sensitivity"],
         SHARE: Quality(SHARE, TITLES[SHARE], InfidelityShare(infidelity), source, True, 0.0),
     }
+
+
+def scored(
+    context: Context,
+    subject: Subject,
+    methods: Mapping[str, Method],
+    samples: int,
+    randomizer: Randomizer,
+    trials: int,
+    targets: Tensor | None = None,
+) -> QualityResult:
+    """Score the maps of a network and of its randomized versions under the three metrics.
+
+    Args:
+        context: of the experiment.
+        subject: the network and its images.
+        methods: by name.
+        samples: of infidelity.
+        randomizer: of the network.
+        trials: independent randomizations.
+        targets: (image,) explained classes; None is what the network predicts.
+    """
+    return quality_scores(
+        subject.model,
+        subject.data.images.to(context.device),
+        targets,
+        methods=methods,
+        metrics=quality_metrics(samples),
+        randomizer=randomizer,
+        trials=trials,
+        seed=context.config.seed,
+        image_names=subject.data.image_names,
+        memory_budget=context.config.memory_budget,
+        cells=context.cells,
+        progress=context.progress,
+    )

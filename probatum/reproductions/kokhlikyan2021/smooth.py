@@ -12,47 +12,29 @@ from torch import Tensor, nn
 
 from probatum.attributions import Gradient
 from probatum.engine import all_logits, prepare
-from probatum.experiments.quality import quality_scores
 from probatum.models.profiles import function_along
 from probatum.models.smooth import Activation, Pooling, smoothed
 from probatum.randomization import Randomizer, preset
 from probatum.report import boxes_figure
 from probatum.report.profiles import Profile, profiles_figure
-from probatum.reproductions.base import (
-    Claim,
-    Context,
-    Experiment,
-    Finding,
-    Inputs,
-    read_facts,
-    store_arrays,
-    stored_arrays,
-    write_facts,
-)
+from probatum.reproductions.base import Context, store_arrays, write_facts
+from probatum.reproductions.findings import joined
 from probatum.reproductions.kokhlikyan2021.judging import (
     IMAGES,
     POINTS,
     STEPS,
-    Judged,
     counted,
-    defined_mean,
-    findings,
     geometric_mean,
     number,
     smaller,
     undefined_note,
 )
-from probatum.reproductions.kokhlikyan2021.quality import (
-    HOMOGENEOUS,
-    METRICS,
-    QUANTITIES,
-    SHARE,
-    TITLES,
-    quality_metrics,
-)
-from probatum.reproductions.kokhlikyan2021.subjects import Subject, load_subject, network_of
+from probatum.reproductions.kokhlikyan2021.quality import HOMOGENEOUS, METRICS, QUANTITIES, SHARE, TITLES, scored
+from probatum.reproductions.kokhlikyan2021.subjects import INPUTS, facts_of, load_subject
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES, ig_variants
-from probatum.reproductions.rules import Outcome, below, fact, ratio
+from probatum.reproductions.results import Claims, Results, experiment
+from probatum.reproductions.rules import Outcome, below, fact, mean_over, ratio
+from probatum.reproductions.subjects import Subject, wants_networks
 
 NETWORKS = {"trained": "trained network", "randomized": "network with all layers Xavier-randomized"}
 SHARPNESS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -106,35 +88,30 @@ DIGIT_SIZES = SmoothSizes(images=10, trials=1, steps=20, points=201)
 def compute(context: Context, folder: Path) -> None:
     """Score global and local IG of the four networks, trained and fully randomized, and sample their logits."""
     config = context.config
-    sizes = context.pick(PHOTOGRAPH_SIZES) if network_of(context) else DIGIT_SIZES
+    sizes = context.pick(PHOTOGRAPH_SIZES) if wants_networks(context) else DIGIT_SIZES
     subject = load_subject(context, sizes.images)
     small = smaller(steps=(sizes.steps, 50), points=(sizes.points, 161))
     subject = replace(subject, setting=replace(subject.setting, smaller=small))
     images = subject.data.images.to(context.device)
-    targets = subject.probabilities(images, config.memory_budget).argmax(1)
+    targets, plan = subject.probabilities(context).argmax(1), subject.plan(context)
     dimensions = chosen_dimensions(subject, images[:1], targets[:1], config.memory_budget)
     sharpness = chosen_sharpness(subject.model, images, targets, config.memory_budget)
     scores, profiles, kept = [], [], []
     for place, variant in enumerate(VARIANTS):
         model = variant.of(subject.model, sharpness)
-        randomizer = Randomizer(model, subject.plan, preset("kokhlikyan").initializer, "full", config.seed)
+        randomizer = Randomizer(model, plan, preset("kokhlikyan").initializer, "full", config.seed)
 
         def report(done: int, total: int, what: str, before: int = place, title: str = variant.title) -> None:
             context.progress(before * total + done, len(VARIANTS) * total, f"{title}, {what}")
 
-        result = quality_scores(
-            model,
-            images,
+        result = scored(
+            replace(context, progress=report),
+            replace(subject, model=model),
+            ig_variants(sizes.steps),
+            sizes.samples,
+            randomizer,
+            sizes.trials,
             targets,
-            methods=ig_variants(sizes.steps),
-            metrics=quality_metrics(sizes.samples),
-            randomizer=randomizer,
-            trials=sizes.trials,
-            seed=config.seed,
-            image_names=subject.data.image_names,
-            memory_budget=config.memory_budget,
-            cells=context.cells,
-            progress=report,
         )
         scores.append(result.scores)
         along = [
@@ -155,7 +132,7 @@ def compute(context: Context, folder: Path) -> None:
     store_arrays(folder, scores=np.stack(scores), profiles=np.stack(profiles))
     write_facts(
         folder,
-        **subject.facts(context),
+        **facts_of(context, subject),
         dimensions=dimensions,
         shape=list(images.shape[1:]),
         explained=subject.class_name(int(targets[0])),
@@ -206,18 +183,43 @@ def kinks(profiles: Float[np.ndarray, "*variants dimension point"]) -> Float[np.
     return shares
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+class Smooth(Results):
+    """Scores (variant, method, metric, state, image, trial) and profiles (variant, state, dimension, point)."""
+
+    def of(self, metric: str, variant: str) -> Float[np.ndarray, "variant image"]:
+        """The scores of one variant of IG of the trained networks."""
+        place = list(IG_TITLES).index(variant), METRICS.index(metric)
+        scores: Float[np.ndarray, "variant image"] = self.arrays["scores"][:, place[0], place[1], 0, :, 0]
+        return scores
+
+    @property
+    def note(self) -> str:
+        """The sharpness, the classes that smoothing changes, and how many scores are undefined."""
+        facts, count = self.facts, len(self.facts["images"])
+        changed = ", ".join(
+            f"{variant.title} {count - same} of {count}"
+            for variant, same in zip(VARIANTS, facts["same_class"], strict=True)
+            if same < count
+        )
+        return joined(
+            f"β = t = {facts['sharpness']:g}, not given in the paper: the smallest value tried that keeps all "
+            "predictions, if any does",
+            f"smoothing changes the predicted class: {changed}" if changed else "",
+            undefined_note(self.arrays["scores"]),
+        )
+
+
+def draw(found: Smooth) -> dict[str, Figure]:
     """Draw the logits of the trained and of the randomized networks, and box plots of the three scores."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
+    facts, arrays = found.facts, found.arrays
     figures: dict[str, Figure] = {}
     for state, name in enumerate(NETWORKS):
-        means = defined_mean(arrays["scores"][:, :, :, state])  # (variant, method, metric)
-        panels = {
-            variant.title: Profile(arrays["profiles"][v, state], _scored(means[v]))
-            for v, variant in enumerate(VARIANTS)
-        }
+        means = mean_over(arrays["scores"][:, :, :, state], -2, -1)  # (variant, method, metric)
         figures["" if name == "trained" else name] = profiles_figure(
-            panels,
+            {
+                variant.title: Profile(arrays["profiles"][v, state], _scored(means[v]))
+                for v, variant in enumerate(VARIANTS)
+            },
             np.linspace(-SPAN, SPAN, arrays["profiles"].shape[-1]),
             [_place(dimension, facts["shape"]) for dimension in facts["dimensions"]],
             axis_title="change of one input value",
@@ -232,7 +234,7 @@ def draw(folder: Path) -> dict[str, Figure]:
         scores = arrays["scores"][:, :, METRICS.index(metric)]  # (variant, method, state, image, trial)
         by_state = scores.transpose(1, 2, 0, 3, 4).reshape(len(IG_TITLES), 2 * len(VARIANTS), -1)
         figures[metric] = boxes_figure(
-            {title: by_state[m] for m, title in enumerate(IG_TITLES.values())},
+            dict(zip(IG_TITLES.values(), by_state, strict=True)),
             metric_title=TITLES[metric],
             column_titles=titles,
             quantity=quantity,
@@ -266,95 +268,83 @@ def _protocol(facts: dict[str, Any]) -> str:
     )
 
 
-def _claim(name: str, statement: str, paper: str, *about: str) -> Claim:
-    return Claim(f"smooth-{name}", "Figure 2, section 3", statement, paper, (*IMAGES, *about))
-
-
-_NAMES = {1: ("softplus", "Softplus instead of ReLU"), 2: ("logsumexp", "LogSumExp instead of MaxPool"),
-          3: ("both", "Softplus and LogSumExp together")}  # fmt: skip
-_PAPER = {1: "drops significantly", 2: "a similar phenomenon", 3: "significantly improves"}
-SMOOTHER = {
-    variant: _claim(
-        f"function-{name}", f"{what}: the logit along five input dimensions becomes smoother.", "seen by eye", POINTS
-    )
-    for variant, (name, what) in _NAMES.items()
-}
-LOWER = {
-    (variant, method): _claim(
-        f"{name}-{method}", f"{what}: the infidelity of {IG_TITLES[method]} is lower.", _PAPER[variant], STEPS
-    )
-    for variant, (name, what) in _NAMES.items()
-    for method in ("local", "global")
-}
-ROBUST = {
-    method: _claim(
-        f"robust-{method}",
-        f"Softplus and LogSumExp together: the max-sensitivity of {IG_TITLES[method]} is lower.",
-        "more robust",
-    )
-    for method in ("local", "global")
+claims = Claims(Smooth, "Figure 2, section 3", IMAGES)
+PLACES = {"softplus": 1, "logsumexp": 2, "both": 3}
+"""Of the variants that the claims compare with the original network, VARIANTS[0]."""
+NAMES = {
+    "softplus": "Softplus instead of ReLU",
+    "logsumexp": "LogSumExp instead of MaxPool",
+    "both": "Softplus and LogSumExp together",
 }
 
 
-def judge(folder: Path) -> list[Finding]:
-    """Judge the claims on figure 2, on the trained network."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
-    judged = [*_smoother(arrays), *_lower(arrays), *_robust(arrays)]
-    count = len(facts["images"])
-    changed = ", ".join(
-        f"{variant.title} {count - same} of {count}"
-        for variant, same in zip(VARIANTS, facts["same_class"], strict=True)
-        if same < count
-    )
-    notes = [
-        f"β = t = {facts['sharpness']:g}, not given in the paper: the smallest value tried that keeps all "
-        "predictions, if any does",
-        f"smoothing changes the predicted class: {changed}" if changed else "",
-        undefined_note(arrays["scores"]),
-    ]
-    return findings(facts, judged, "; ".join(filter(None, notes)))
-
-
-def _smoother(arrays: dict[str, np.ndarray]) -> list[Judged]:
-    jumps = kinks(arrays["profiles"])[:, 0]  # (variant,) of the trained networks
+@claims.each(
+    NAMES,
+    "smooth-function-{key}",
+    "{title}: the logit along five input dimensions becomes smoother.",
+    "seen by eye",
+    about=(*IMAGES, POINTS),
+)
+def _smoother(name: str, found: Smooth) -> Outcome:
+    jumps = kinks(found.arrays["profiles"])[:, 0]  # (variant,) of the trained networks
+    before, after = float(jumps[0]), float(jumps[PLACES[name]])
     rule = (
         "along the five input values that figure 2 shows, the squared jumps of the slope, in units of the mean squared "
         "slope, are at least a tenth less"
     )
-    return [
-        Judged(claim, fact(jumps[v] <= 0.9 * jumps[0], f"{number(float(jumps[0]))} → {number(float(jumps[v]))}", rule))
-        for v, claim in SMOOTHER.items()
-    ]
+    return fact(after <= 0.9 * before, f"{number(before)} → {number(after)}", rule)
 
 
-def _against_the_original(arrays: dict[str, np.ndarray], metric: str, variant: int, method: str) -> Outcome:
-    """The score of a trained variant is below that of the network with ReLU and MaxPool."""
-    scores = arrays["scores"][:, list(IG_TITLES).index(method), METRICS.index(metric), 0, :, 0]  # (variant, image)
+def _less(found: Smooth, metric: str, variant: str, name: str) -> Outcome:
+    """The score of a smooth network is below that of the network with ReLU and MaxPool."""
+    scores = found.of(metric, variant)
     what = f"{TITLES[metric].lower()} / that with ReLU and MaxPool"
-    return below(ratio(what, scores[variant], scores[0], "image"), 1.0)
+    return below(ratio(what, scores[PLACES[name]], scores[0], "image"), 1.0)
 
 
-def _lower(arrays: dict[str, np.ndarray]) -> list[Judged]:
-    judged = []
-    for (variant, method), claim in LOWER.items():
-        shares = arrays["scores"][:, list(IG_TITLES).index(method), METRICS.index(SHARE), 0]
-        before, after = (geometric_mean(shares[v]) for v in (0, variant))
-        outcome = _against_the_original(arrays, "infidelity", variant, method)
-        share = f"; share of the response {number(before)} → {number(after)}"
-        judged.append(Judged(claim, replace(outcome, ours=outcome.ours + share)))
-    return judged
+@claims.each(
+    {
+        f"{name}-{variant}": f"{what}: the infidelity of {IG_TITLES[variant]}"
+        for name, what in NAMES.items()
+        for variant in ("local", "global")
+    },
+    "smooth-{key}",
+    "{title} is lower.",
+    {
+        f"{name}-{variant}": paper
+        for name, paper in (
+            ("softplus", "drops significantly"),
+            ("logsumexp", "a similar phenomenon"),
+            ("both", "significantly improves"),
+        )
+        for variant in IG_TITLES
+    },
+    about=(*IMAGES, STEPS),
+)
+def _lower(key: str, found: Smooth) -> Outcome:
+    name, variant = key.split("-")
+    shares = found.arrays["scores"][:, list(IG_TITLES).index(variant), METRICS.index(SHARE), 0]
+    before, after = (number(geometric_mean(shares[place])) for place in (0, PLACES[name]))
+    lower = _less(found, "infidelity", variant, name)
+    return replace(lower, ours=f"{lower.ours}; share of the response {before} → {after}")
 
 
-def _robust(arrays: dict[str, np.ndarray]) -> list[Judged]:
-    return [Judged(c, _against_the_original(arrays, "max-sensitivity", 3, method)) for method, c in ROBUST.items()]
+@claims.each(
+    {variant: IG_TITLES[variant] for variant in ("local", "global")},
+    "smooth-robust-{key}",
+    "Softplus and LogSumExp together: the max-sensitivity of {title} is lower.",
+    "more robust",
+)
+def _robust(variant: str, found: Smooth) -> Outcome:
+    return _less(found, "max-sensitivity", variant, "both")
 
 
-SMOOTH = Experiment(
-    name="figure2",
-    title="Smooth networks: the logit along five dimensions, infidelity and max-sensitivity (figure 2)",
-    compute=compute,
-    draw=draw,
-    judge=judge,
+SMOOTH = experiment(
+    "figure2",
+    "Smooth networks: the logit along five dimensions, infidelity and max-sensitivity (figure 2)",
+    compute,
+    draw,
+    claims,
     covers={"Figure 2": "*"},
-    inputs=Inputs(photographs=True, networks=("inception_v3",)),
+    inputs=INPUTS,
 )

@@ -8,47 +8,28 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from probatum.experiments.quality import quality_scores
 from probatum.randomization import preset
 from probatum.report import boxes_figure
-from probatum.reproductions.base import (
-    Claim,
-    Context,
-    Experiment,
-    Finding,
-    Inputs,
-    read_facts,
-    store_arrays,
-    stored_arrays,
-    write_facts,
-)
+from probatum.reproductions.base import Context, store_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021.judging import (
     IMAGES,
+    ORIGINAL,
     SCALE,
-    Judged,
+    UNITS,
     counted,
-    findings,
     rising,
     span,
     unchanged,
     undefined_note,
-    worst,
 )
-from probatum.reproductions.kokhlikyan2021.quality import (
-    HOMOGENEOUS,
-    METRICS,
-    QUANTITIES,
-    SHARE,
-    TITLES,
-    quality_metrics,
-)
+from probatum.reproductions.kokhlikyan2021.quality import HOMOGENEOUS, METRICS, QUANTITIES, SHARE, TITLES, scored
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
-from probatum.reproductions.kokhlikyan2021.subjects import load_subject, network_of
+from probatum.reproductions.kokhlikyan2021.subjects import INPUTS, facts_of, load_subject
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES, ig_variants
-from probatum.reproductions.rules import Mean, above, below, measure, ratio
+from probatum.reproductions.results import Claims, Results, experiment
+from probatum.reproductions.rules import Outcome, above, at_stages, below, lowest, ratio
+from probatum.reproductions.subjects import wants_networks
 
-ORIGINAL = "Original"
-UNITS = ("image", "trial")
 THIRD = 3  # row of the third randomized layer; row 0 is the trained network
 
 
@@ -72,26 +53,13 @@ DIGIT_SIZES = TableSizes(images=10, trials=3, steps=15)
 
 def compute(context: Context, folder: Path) -> None:
     """Score both variants of IG on the trained and the randomized networks, and write the table."""
-    config = context.config
-    sizes = context.pick(PHOTOGRAPH_SIZES) if network_of(context) else DIGIT_SIZES
+    sizes = context.pick(PHOTOGRAPH_SIZES) if wants_networks(context) else DIGIT_SIZES
     subject = load_subject(context, sizes.images)
-    images = subject.data.images.to(context.device)
-    result = quality_scores(
-        subject.model,
-        images,
-        methods=ig_variants(sizes.steps),
-        metrics=quality_metrics(sizes.samples),
-        randomizer=preset("kokhlikyan").randomizer(subject.model, subject.plan, config.seed),
-        trials=sizes.trials,
-        seed=config.seed,
-        image_names=subject.data.image_names,
-        memory_budget=config.memory_budget,
-        cells=context.cells,
-        progress=context.progress,
-    )
+    randomizer = subject.randomizer(context, preset("kokhlikyan"))
+    result = scored(context, subject, ig_variants(sizes.steps), sizes.samples, randomizer, sizes.trials)
     store_arrays(folder, scores=result.scores)
     stages = list(result.stages[1:])
-    facts = subject.facts(context) | {
+    facts = facts_of(context, subject) | {
         "stages": stages,
         "trials": sizes.trials,
         "steps": sizes.steps,
@@ -102,21 +70,35 @@ def compute(context: Context, folder: Path) -> None:
     write_quality_table(folder, "table1", stages, result.scores[:, :2], caption)
 
 
-def _column(scores: np.ndarray, metric: str, method: str) -> Float[np.ndarray, "stage image trial"]:
-    column: np.ndarray = scores[list(IG_TITLES).index(method), METRICS.index(metric)]
-    return column
+class Table(Results):
+    """Scores of both variants of IG at each stage, the trained network first."""
+
+    @property
+    def stages(self) -> list[str]:
+        """The trained network and the stages of its randomization."""
+        return [ORIGINAL, *self.facts["stages"]]
+
+    def column(self, metric: str, variant: str) -> Float[np.ndarray, "stage image trial"]:
+        """The scores of one variant of IG under one metric."""
+        place = list(IG_TITLES).index(variant), METRICS.index(metric)
+        column: Float[np.ndarray, "stage image trial"] = self.arrays["scores"][place]
+        return column
+
+    @property
+    def note(self) -> str:
+        """How many scores are undefined."""
+        return undefined_note(self.arrays["scores"])
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+def draw(found: Table) -> dict[str, Figure]:
     """Draw box plots of the scores; the table itself is `table1.md` and `table1.csv`."""
-    facts, scores = read_facts(folder), stored_arrays(folder)["scores"]
     return {
         "" if metric == METRICS[0] else metric: boxes_figure(
-            {title: _column(scores, metric, method) for method, title in IG_TITLES.items()},
+            {title: found.column(metric, variant) for variant, title in IG_TITLES.items()},
             metric_title=TITLES[metric],
-            column_titles=[ORIGINAL, *facts["stages"]],
+            column_titles=found.stages,
             quantity=quantity,
-            caption=f"{counted(facts)}; the trained network is scored once. {_protocol(facts)}",
+            caption=f"{counted(found.facts)}; the trained network is scored once. {_protocol(found.facts)}",
         )
         for metric, quantity in QUANTITIES.items()
     }
@@ -132,77 +114,64 @@ def _protocol(facts: dict[str, Any]) -> str:
     )
 
 
-def _claim(name: str, where: str, statement: str, paper: str, about: tuple[str, ...] = IMAGES) -> Claim:
-    return Claim(f"table1-{name}", where, statement, paper, about)
+claims = Claims(Table, "Table 1", IMAGES)
+VARIANTS = {variant: IG_TITLES[variant] for variant in ("local", "global")}
 
 
-RISES = {
-    method: _claim(
-        f"infidelity-rises-{method}",
-        "Table 1, section 3",
-        f"Infidelity of {IG_TITLES[method]} increases from the second or third randomized layer on.",
-        paper,
-        SCALE,
-    )
-    for method, paper in (("local", "1e-4 → 213 to 18,000"), ("global", "2.8 → 6,200 to 1.3e7"))
-}
-FIRST = {
-    method: _claim(
-        f"first-layer-falls-{method}",
-        "Table 1",
-        f"Randomizing the last layer alone lowers the infidelity of {IG_TITLES[method]}.",
-        paper,
-        SCALE,
-    )
-    for method, paper in (("local", "1e-4 → 2e-6"), ("global", "2.84 → 0.064"))
-}
-FLAT = {
-    method: _claim(
-        f"sensitivity-unchanged-{method}",
-        "Table 1, appendix A",
-        f"Max-sensitivity of {IG_TITLES[method]} remains almost unchanged at every layer.",
-        paper,
-    )
-    for method, paper in (("local", "0.26 → 0.28 to 0.41"), ("global", "0.29 → 0.29 to 0.45"))
-}
-ABOVE = _claim(
-    "global-more-sensitive",
-    "Table 1",
+@claims.each(
+    VARIANTS,
+    "table1-infidelity-rises-{key}",
+    "Infidelity of {title} increases from the second or third randomized layer on.",
+    {"local": "1e-4 → 213 to 18,000", "global": "2.8 → 6,200 to 1.3e7"},
+    where="Table 1, section 3",
+    about=SCALE,
+)
+def _rises(variant: str, found: Table) -> Outcome:
+    rises = rising("infidelity", found.stages, found.column("infidelity", variant), THIRD)
+    share = f"; share of the response {span(found.column(SHARE, variant), THIRD)}"
+    return replace(rises, ours=rises.ours + share)
+
+
+@claims.each(
+    VARIANTS,
+    "table1-first-layer-falls-{key}",
+    "Randomizing the last layer alone lowers the infidelity of {title}.",
+    {"local": "1e-4 → 2e-6", "global": "2.84 → 0.064"},
+    about=SCALE,
+)
+def _first(variant: str, found: Table) -> Outcome:
+    scores = found.column("infidelity", variant)
+    what = f"infidelity at {found.stages[1]} / that of the trained network"
+    return below(ratio(what, scores[1], scores[0], *UNITS), 1.0)
+
+
+@claims.each(
+    VARIANTS,
+    "table1-sensitivity-unchanged-{key}",
+    "Max-sensitivity of {title} remains almost unchanged at every layer.",
+    {"local": "0.26 → 0.28 to 0.41", "global": "0.29 → 0.29 to 0.45"},
+    where="Table 1, appendix A",
+)
+def _flat(variant: str, found: Table) -> Outcome:
+    return unchanged("max-sensitivity", found.stages, found.column("max-sensitivity", variant))
+
+
+@claims(
+    "table1-global-more-sensitive",
     "Max-sensitivity is higher for global IG than for local IG at every layer.",
     "by 0.006 to 0.05",
 )
+def _more(found: Table) -> Outcome:
+    gaps = found.column("max-sensitivity", "global") - found.column("max-sensitivity", "local")
+    return above(lowest(at_stages("max-sensitivity, global less local", found.stages, gaps, *UNITS)), 0.0)
 
 
-def judge(folder: Path) -> list[Finding]:
-    """Judge the claims on table 1."""
-    facts, scores = read_facts(folder), stored_arrays(folder)["scores"]
-    stages = [ORIGINAL, *facts["stages"]]
-    judged: list[Judged] = []
-    for method in RISES:
-        infidelity, sensitivity = (_column(scores, metric, method) for metric in METRICS[:2])
-        rises = rising("infidelity", stages, infidelity, THIRD)
-        share = f"; share of the response {span(_column(scores, SHARE, method), THIRD)}"
-        first = ratio(f"infidelity at {stages[1]} / that of the trained network", infidelity[1], infidelity[0], *UNITS)
-        judged += [
-            Judged(RISES[method], replace(rises, ours=rises.ours + share)),
-            Judged(FIRST[method], below(first, 1.0)),
-            Judged(FLAT[method], unchanged("max-sensitivity", stages, sensitivity)),
-        ]
-    gaps = _column(scores, "max-sensitivity", "global") - _column(scores, "max-sensitivity", "local")
-
-    def gap(words: str, row: int) -> Mean:
-        return measure(words, gaps[row], *UNITS)
-
-    least = worst("max-sensitivity, global less local", stages, gap, 0, high=False)
-    return findings(facts, [*judged, Judged(ABOVE, above(least, 0.0))], undefined_note(scores))
-
-
-TABLE1 = Experiment(
-    name="table1",
-    title="Infidelity and max-sensitivity of global and local IG by randomized layer (table 1)",
-    compute=compute,
-    draw=draw,
-    judge=judge,
+TABLE1 = experiment(
+    "table1",
+    "Infidelity and max-sensitivity of global and local IG by randomized layer (table 1)",
+    compute,
+    draw,
+    claims,
     covers={"Table 1": "*"},
-    inputs=Inputs(photographs=True, networks=("inception_v3",)),
+    inputs=INPUTS,
 )

@@ -1,12 +1,13 @@
 """Figures 3, 8, 9, 10 and 11 and table 2: token scores of global and local IG under cascading randomization."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from probatum.experiments.text.cascade import METRICS, text_cascade
@@ -16,29 +17,35 @@ from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.reproductions.base import (
-    Context,
-    Experiment,
-    Inputs,
-    read_facts,
-    store_arrays,
-    stored_arrays,
-    write_facts,
-)
-from probatum.reproductions.kokhlikyan2021.judging import over_images
+from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
+from probatum.reproductions.findings import joined
+from probatum.reproductions.kokhlikyan2021.judging import ORIGINAL, Stages
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
-from probatum.reproductions.kokhlikyan2021.text_claims import chance_cosine, judge
 from probatum.reproductions.kokhlikyan2021.text_subject import (
     BERT,
+    TEXT,
     load_text_data,
     load_text_subject,
     methods_of,
     sentences_of,
 )
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
+from probatum.reproductions.results import Claims, experiment
+from probatum.reproductions.rules import (
+    Outcome,
+    above,
+    all_between,
+    all_of,
+    at_stages,
+    below,
+    fact,
+    highest,
+    lowest,
+    mean_over,
+    measure,
+)
 
 QUALITY = ("infidelity", "max-sensitivity")
-ORIGINAL = "Original"
 
 
 @dataclass(frozen=True)
@@ -102,9 +109,9 @@ def compute(context: Context, folder: Path) -> None:
         steps=sizes.steps,
         seed=config.seed,
     )
-    facts = read_facts(folder)
-    write_quality_table(folder, "table2", found.stages, quality.scores, _protocol(facts))
-    page = tokens_html(_rows(facts, stored_arrays(folder)), list(IG_TITLES.values()), _protocol(facts))
+    stored = Texts(folder)
+    write_quality_table(folder, "table2", found.stages, quality.scores, _protocol(stored.facts))
+    page = tokens_html(_rows(stored), list(IG_TITLES.values()), _protocol(stored.facts))
     (folder / "figure10.html").write_text(tokens_page("Tokens under randomization", page), encoding="utf-8")
 
 
@@ -124,27 +131,56 @@ def _scores(trained: TextExplanation, randomized: dict[str, np.ndarray], method:
     return np.concatenate([trained.scores[method][None], randomized[method]])
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+class Texts(Stages):
+    """Token scores of the trained and the randomized classifiers: scores (method, metric, stage, sentence, trial)."""
+
+    def scores(self, metric: str, variant: str | None = None) -> Float[np.ndarray, "*method stage sentence trial"]:
+        """The live scores under one metric, of one variant of IG if told so."""
+        scores = self.live[:, METRICS.index(metric)]
+        return scores if variant is None else scores[list(IG_TITLES).index(variant)]
+
+    def quality(self, metric: str, variant: str) -> Float[np.ndarray, "stage sentence trial"]:
+        """Infidelity or max-sensitivity, of the trained classifier first."""
+        place = list(IG_TITLES).index(variant), QUALITY.index(metric)
+        scores: Float[np.ndarray, "stage sentence trial"] = self.arrays["quality"][place]
+        return scores
+
+    @property
+    def note(self) -> str:
+        """Constant and undefined scores, and scores that are nearly the same for all tokens."""
+        constant, quality = self.arrays["constant"], self.arrays["quality"]
+        count, undefined = int((constant > 0).sum()), int(np.isnan(quality).sum())
+        flat = zip(("global", "local"), self.arrays["flatness"].mean(axis=1), strict=True)
+        return joined(
+            f"{count} of {constant.size} comparisons had constant scores, left out" if count else "",
+            f"{undefined} of {quality.size} infidelities and max-sensitivities are undefined" if undefined else "",
+            *(
+                f"the trained classifier's {variant} scores are nearly the same for all tokens (cosine with equal "
+                f"scores: {flatness:.2f}), so they hardly distinguish words, and agree or disagree as a whole"
+                for variant, flatness in flat
+                if flatness >= FLAT
+            ),
+        )
+
+
+def draw(found: Texts) -> dict[str, Figure]:
     """Draw the tokens of figure 10, the box plots of figures 3, 8, 9 and 11, and the absolute cosines."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
-    trials, count = facts["trials"], len(facts["sentences"])
-    figures = {"": tokens_figure(_rows(facts, arrays), list(IG_TITLES.values()), _protocol(facts))}
+    facts, arrays = found.facts, found.arrays
+    trials, count, titles = facts["trials"], len(facts["sentences"]), list(IG_TITLES.values())
+    figures = {"": tokens_figure(_rows(found), titles, _protocol(facts))}
     one = f"the sentence shown, {trials} trials"
-    live = np.where(
-        arrays["constant"][:, None] > 0, np.nan, arrays["scores"]
-    )  # (method, metric, stage, sentence, trial)
     for key in METRICS:
-        figures[key] = _similarities(facts, key, live[:, METRICS.index(key), :, :1], one)
-    cosines = live[:, METRICS.index("cosine")]
-    mean = over_images(cosines)[:, :, None]
-    figures["cosine-mean"] = _similarities(facts, "cosine", mean, f"mean over {count} sentences, {trials} trials")
+        figures[key] = _similarities(found, key, found.scores(key)[:, :, :1], one)
+    cosines = found.scores("cosine")
+    mean = mean_over(cosines, 2)[:, :, None]
+    figures["cosine-mean"] = _similarities(found, "cosine", mean, f"mean over {count} sentences, {trials} trials")
     figures["cosine-abs"] = boxes_figure(
-        dict(zip(IG_TITLES.values(), np.abs(cosines), strict=True)),
+        dict(zip(titles, np.abs(cosines), strict=True)),
         metric_title="|cosine similarity|",
         column_titles=facts["stages"],
         reference={
-            title: np.full(len(facts["stages"]), chance_cosine(arrays["directions"][m]).mean())
-            for m, title in enumerate(IG_TITLES.values())
+            title: np.full(len(facts["stages"]), chance_cosine(directions).mean())
+            for title, directions in zip(titles, arrays["directions"], strict=True)
         },
         reference_title="random directions",
         caption=f"Absolute cosine between explanations and the original ones; {count} "
@@ -153,41 +189,38 @@ def draw(folder: Path) -> dict[str, Figure]:
     for row, key in enumerate(QUALITY):
         scores = arrays["quality"][:, row, :, 0]  # (method, stage, trial)
         figures[key] = boxes_figure(
-            {title: scores[m, 1:, None] for m, title in enumerate(IG_TITLES.values())},
+            {title: scores[m, 1:, None] for m, title in enumerate(titles)},
             metric_title=get_quality(key).title,
             column_titles=facts["stages"],
             quantity="magnitude" if key == "infidelity" else "distance",
-            reference={
-                title: np.full(len(facts["stages"]), scores[m, 0, 0]) for m, title in enumerate(IG_TITLES.values())
-            },
+            reference={title: np.full(len(facts["stages"]), scores[m, 0, 0]) for m, title in enumerate(titles)},
             reference_title=ORIGINAL,
             caption=f"{one[0].upper()}{one[1:]}; {_protocol(facts)}",
         )
     return figures
 
 
-def _similarities(facts: dict[str, Any], metric: str, scores: np.ndarray, over: str) -> Figure:
+def _similarities(found: Texts, metric: str, scores: np.ndarray, over: str) -> Figure:
     """Draw box plots of scores (method, stage, sentence, trial)."""
     return boxes_figure(
         dict(zip(IG_TITLES.values(), scores, strict=True)),
         metric_title=get_metric(metric).title,
-        column_titles=facts["stages"],
+        column_titles=found.facts["stages"],
         quantity="distance" if metric == "euclidean" else "similarity",
-        caption=f"{over[0].upper()}{over[1:]}; {_protocol(facts)}",
+        caption=f"{over[0].upper()}{over[1:]}; {_protocol(found.facts)}",
     )
 
 
-def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
+def _rows(found: Texts) -> Rows:
     """Return the shown sentence with the scores of global and local IG, for every stage of trial 0."""
 
     def cell(method: int, stage: int) -> TokenMap:
-        infidelity, sensitivity = arrays["quality"][method, :, stage, 0, 0]
+        infidelity, sensitivity = found.arrays["quality"][method, :, stage, 0, 0]
         note = f"infid. {infidelity:.2g}, max-sens. {sensitivity:.2g}"
-        return TokenMap(tuple(facts["tokens"]), arrays["shown"][method, stage], note)
+        return TokenMap(tuple(found.facts["tokens"]), found.arrays["shown"][method, stage], note)
 
     return {
-        title: [cell(method, stage) for method in range(len(IG_TITLES))]
-        for stage, title in enumerate((ORIGINAL, *facts["stages"]))
+        title: [cell(method, stage) for method in range(len(IG_TITLES))] for stage, title in enumerate(found.stages)
     }
 
 
@@ -201,12 +234,128 @@ def _protocol(facts: dict[str, Any]) -> str:
     )
 
 
-CASCADE = Experiment(
-    name="figure3",
-    title="Text: global and local IG under cascading randomization (figures 3, 8, 9, 10 and 11, table 2)",
-    compute=compute,
-    draw=draw,
-    judge=judge,
+def chance_cosine(directions: Int[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+    """Mean |cosine| of a fixed and a random direction in n dimensions: Γ(n/2) / (√π Γ((n + 1)/2))."""
+    values = [math.exp(math.lgamma(n / 2) - math.lgamma((n + 1) / 2)) / math.sqrt(math.pi) for n in directions.flat]
+    return np.array(values).reshape(directions.shape)
+
+
+NEAR_ZERO = 0.2
+"""A mean within ± this is close to zero: unrelated scores of ten words correlate by about ±1/√10 = ±0.3."""
+ABOVE_CHANCE = 0.1
+FLAT = 0.9
+"""A |cosine| with equal scores for all tokens above which scores hardly distinguish words."""
+NOTHING = 1e-6  # squared logits: the rounding error of complete scores
+LOW = 1.5  # a score "stays low" up to this multiple of the trained classifier's
+UNITS = ("sentence", "trial")
+claims = Claims(Texts, "Figure 3, section 3", TEXT)
+
+
+@claims(
+    "text-dissimilar",
+    "Explanations of text differ from the original ones from the first randomized layer on.",
+    "concluded from the medians",
+)
+def _dissimilar(found: Texts) -> Outcome:
+    # Absolute cosines, since cosines of +1 and −1 in turn have a mean of zero.
+    excess = np.abs(found.scores("cosine")) - chance_cosine(found.arrays["directions"])[:, None, :, None]
+    what = "|cosine| of {} less that of random directions in as many words"
+    stages = found.facts["stages"]
+    return all_of(
+        below(highest(at_stages(what.format(title), stages, excess[m], *UNITS)), ABOVE_CHANCE)
+        for m, title in enumerate(IG_TITLES.values())
+    )
+
+
+@claims(
+    "text-no-multiplier",
+    "Unlike for images, global IG keeps no more similarity than local IG.",
+    "both are sensitive to the parameters",
+)
+def _multiplier(found: Texts) -> Outcome:
+    one, other = np.abs(found.scores("cosine"))
+    gaps = mean_over(one - other, 0)  # (sentence, trial)
+    return below(measure("|cosine| over all stages, global less local", gaps, *UNITS), ABOVE_CHANCE)
+
+
+def _near_zero(what: str, metric: str, variant: str, found: Texts) -> Outcome:
+    scores = found.scores(metric, variant)
+    return all_between(at_stages(what, found.facts["stages"], scores, *UNITS), -NEAR_ZERO, NEAR_ZERO)
+
+
+@claims.each(
+    IG_TITLES,
+    "text-cosine-zero-{key}",
+    "For text the cosine of {title} is close to zero from the first randomized layer on.",
+    "medians close to zero",
+)
+def _cosine(variant: str, found: Texts) -> Outcome:
+    return _near_zero("cosine", "cosine", variant, found)
+
+
+@claims.each(
+    IG_TITLES,
+    "text-spearman-zero-{key}",
+    "The rank correlation of {title} is close to zero.",
+    "medians close to zero, with more variance than for images",
+    where="Figure 11, appendix B",
+)
+def _ranks(variant: str, found: Texts) -> Outcome:
+    return _near_zero("rank correlation", "spearman", variant, found)
+
+
+@claims.each(
+    IG_TITLES,
+    "text-euclidean-{key}",
+    "By Euclidean distance, explanations of {title} are dissimilar directly after the first layer.",
+    "seen by eye",
+    where="Figure 8, appendix B",
+)
+def _far(variant: str, found: Texts) -> Outcome:
+    # The distance of unrelated scores is √2.
+    scores = found.scores("euclidean", variant)
+    return above(lowest(at_stages("distance of scores of length 1", found.facts["stages"], scores, *UNITS)), 1.0)
+
+
+def _low(what: str, found: Texts, scores: Float[np.ndarray, "stage sentence trial"], least: float = 0.0) -> Outcome:
+    """Judge the ratio to the trained classifier's where it is highest; scores up to `least` are rounding error."""
+    means = mean_over(scores, 1, 2)
+    rows = [0, *(row for row in range(1, len(means)) if means[row] > least)]
+    if len(rows) == 1:
+        return fact(True, f"{what} at most {means[1:].max():.1e}", f"it is at most {least:g}, the rounding error")
+    names = [["original", *found.facts["stages"]][row] for row in rows]
+    title = f"{what} / that of the trained classifier"
+    return below(highest(at_stages(title, names, scores[rows], *UNITS, first=1, base=scores[0])), LOW)
+
+
+@claims.each(
+    IG_TITLES,
+    "text-infidelity-low-{key}",
+    "Infidelity of {title} stays low or decreases when layers are randomized.",
+    "0.1 to 1.5 times the original",
+    where="Figure 3, table 2",
+)
+def _infidelity(variant: str, found: Texts) -> Outcome:
+    return _low("infidelity", found, found.quality("infidelity", variant), NOTHING)
+
+
+@claims.each(
+    IG_TITLES,
+    "text-sensitivity-low-{key}",
+    "Max-sensitivity of {title} stays low or decreases when layers are randomized.",
+    "0.8 to 1.0 times the original",
+    where="Figure 3, table 2",
+)
+def _sensitivity(variant: str, found: Texts) -> Outcome:
+    return _low("max-sensitivity", found, found.quality("max-sensitivity", variant))
+
+
+CASCADE = experiment(
+    "figure3",
+    "Text: global and local IG under cascading randomization (figures 3, 8, 9, 10 and 11, table 2)",
+    compute,
+    draw,
+    claims,
     covers={
         "Figure 10": "",
         "Figure 8": "euclidean*",

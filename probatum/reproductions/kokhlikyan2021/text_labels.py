@@ -15,27 +15,25 @@ from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.reproductions.base import (
-    Context,
-    Experiment,
-    Inputs,
-    read_facts,
-    store_arrays,
-    stored_arrays,
-    write_facts,
-)
-from probatum.reproductions.kokhlikyan2021.text_label_claims import PERMUTED, judge, span
-from probatum.reproductions.kokhlikyan2021.text_permuted import small_encoders, tuned_berts
+from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
+from probatum.reproductions.findings import joined
+from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORIZED, small_encoders, tuned_berts
 from probatum.reproductions.kokhlikyan2021.text_subject import (
+    ALL_SENTENCES,
     BERT,
+    TEXT,
     load_text_data,
     methods_of,
     sentences_of,
 )
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
+from probatum.reproductions.results import Claims, Results, experiment
+from probatum.reproductions.rules import Outcome, above, between, fact, live, measure, ratio
 
+AGAIN, PERMUTED = range(2)
 QUALITY = ("infidelity", "max-sensitivity")
 NETWORKS = ("True labels, other initial weights", "Permuted labels")
+BOTH = ("True labels", "Permuted labels")
 
 
 @dataclass(frozen=True)
@@ -126,8 +124,8 @@ def compute(context: Context, folder: Path) -> None:
         steps=sizes.steps,
         seed=config.seed,
     )
-    facts = read_facts(folder)
-    page = tokens_html(_rows(facts, stored_arrays(folder)), list(IG_TITLES.values()), _protocol(facts))
+    stored = TextLabels(folder)
+    page = tokens_html(_rows(stored), list(IG_TITLES.values()), _protocol(stored.facts))
     (folder / "figure12.html").write_text(tokens_page("Tokens under permuted labels", page), encoding="utf-8")
 
 
@@ -136,47 +134,71 @@ def _shown(test: TextLabelTest, row: int) -> Float[np.ndarray, "network method t
     return np.stack([np.stack([explanation.scores[method] for method in IG_TITLES]) for explanation in sides])
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+class TextLabels(Results):
+    """Token scores under true and permuted labels: scores (training, network, method, metric, sentence)."""
+
+    @property
+    def live(self) -> Float[np.ndarray, "training network method metric sentence"]:
+        """The live scores."""
+        return live(self.arrays["scores"], self.arrays["constant"], axis=3)
+
+    @property
+    def needed(self) -> float:
+        """The test accuracy that a classifier has to reach."""
+        return LEARNT_SHARE[self.facts["data"]]
+
+    @property
+    def note(self) -> str:
+        """Trainings that failed, constant and undefined scores, and how many labels were permuted."""
+        facts, constant, quality = self.facts, self.arrays["constant"], self.arrays["quality"]
+        learnt = min(facts["accuracy"]) >= self.needed and min(facts["memorized"]) >= MEMORIZED
+        count, undefined = int((constant > 0).sum()), int(np.isnan(quality).sum())
+        some, every = facts["memorized_sentences"], facts["training_sentences"]
+        return joined(
+            "" if learnt else "training did not reach the required accuracy",
+            f"{count} of {constant.size} comparisons had constant scores" if count else "",
+            f"{undefined} of {quality.size} infidelities and max-sensitivities are undefined" if undefined else "",
+            f"permuted labels of {some} of the {every} training sentences" if some < every else "",
+        )
+
+
+def draw(found: TextLabels) -> dict[str, Figure]:
     """Draw the tokens of figure 12, and box plots of similarity, infidelity and max-sensitivity."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
-    titles = list(IG_TITLES.values())
-    figures = {"": tokens_figure(_rows(facts, arrays), titles, _protocol(facts))}
-    live = np.where(arrays["constant"][:, :, :, None] > 0, np.nan, arrays["scores"])
+    titles, protocol = list(IG_TITLES.values()), _protocol(found.facts)
+    figures = {"": tokens_figure(_rows(found), titles, protocol)}
     for k, key in enumerate(METRICS):
         figures[key] = boxes_figure(
-            {name: np.moveaxis(live[:, network, :, k], 0, -1) for network, name in enumerate(NETWORKS)},
+            {name: np.moveaxis(found.live[:, network, :, k], 0, -1) for network, name in enumerate(NETWORKS)},
             metric_title=get_metric(key).title,
             column_titles=titles,
             quantity="distance" if key == "euclidean" else "similarity",
             caption="Scores of a classifier trained as given in the legend, compared with those of one trained on true "
-            f"labels; {_protocol(facts)}",
+            f"labels; {protocol}",
         )
     for k, key in enumerate(QUALITY):
         figures[key] = boxes_figure(
-            {
-                name: np.moveaxis(arrays["quality"][:, n, :, k], 0, -1)
-                for n, name in enumerate(("True labels", "Permuted labels"))
-            },
+            {name: np.moveaxis(found.arrays["quality"][:, n, :, k], 0, -1) for n, name in enumerate(BOTH)},
             metric_title=get_quality(key).title,
             column_titles=titles,
             quantity="magnitude" if key == "infidelity" else "distance",
-            caption=_protocol(facts),
+            caption=protocol,
         )
     return figures
 
 
-def _rows(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Rows:
+def _rows(found: TextLabels) -> Rows:
     """Return every shown sentence with the scores of global and local IG, for both classifiers."""
+    tokens = found.facts["tokens"]
 
     def cell(row: int, network: int, method: int) -> TokenMap:
-        infidelity, sensitivity = arrays["quality"][0, network, method, :, row]
+        infidelity, sensitivity = found.arrays["quality"][0, network, method, :, row]
         note = f"infid. {infidelity:.2g}, max-sens. {sensitivity:.2g}"
-        return TokenMap(tuple(facts["tokens"][row]), arrays[f"shown-{row}"][network, method], note)
+        return TokenMap(tuple(tokens[row]), found.arrays[f"shown-{row}"][network, method], note)
 
     return {
         f"{row + 1}. {name}": [cell(row, network, method) for method in range(len(IG_TITLES))]
-        for row in range(len(facts["tokens"]))
-        for network, name in enumerate(("True labels", "Permuted labels"))
+        for row in range(len(tokens))
+        for network, name in enumerate(BOTH)
     }
 
 
@@ -199,12 +221,72 @@ def _protocol(facts: dict[str, Any]) -> str:
     )
 
 
-LABELS = Experiment(
-    name="figure12",
-    title="Text: global and local IG before and after label randomization (figure 12)",
-    compute=compute,
-    draw=draw,
-    judge=judge,
+def span(shares: list[float]) -> str:
+    """The lowest and the highest of several shares."""
+    ends = [f"{end:.3f}" for end in (min(shares), max(shares))]
+    return " to ".join(dict.fromkeys(ends))
+
+
+LEARNT_SHARE = {"sst2": 0.8, "sentences": 0.95}
+"""Minimum test accuracy of a classifier."""
+MUCH = 3.0
+"""Factor, up or down, beyond which quality counts as changed."""
+UNITS = ("training", "sentence")
+claims = Claims(TextLabels, "Figure 12, appendix B", TEXT)
+
+
+@claims(
+    "text-labels-learnt",
+    "The classifiers learn the true labels.",
+    "trained; accuracy not stated",
+    about=(*TEXT, ALL_SENTENCES),
+)
+def _learnt(found: TextLabels) -> Outcome:
+    shares = found.facts["accuracy"]
+    ours = f"{span(shares)} of test sentences ({len(shares)} trainings)"
+    return fact(min(shares) >= found.needed, ours, f"all at least {found.needed}")
+
+
+@claims("text-labels-memorized", "The classifiers memorize the permuted labels.", "trained; accuracy not stated")
+def _memorized(found: TextLabels) -> Outcome:
+    shares, count = found.facts["memorized"], found.facts["memorized_sentences"]
+    ours = f"{span(shares)} of {count} permuted training labels ({len(shares)} trainings)"
+    return fact(min(shares) >= MEMORIZED, ours, f"all at least {MEMORIZED}")
+
+
+@claims.each(
+    IG_TITLES,
+    "text-labels-different-{key}",
+    "Explanations by {title} of a classifier trained on permuted labels differ from those of one trained on the true "
+    "labels.",
+    "pretty different, seen by eye",
+)
+def _different(variant: str, found: TextLabels) -> Outcome:
+    cosines = found.live[:, :, list(IG_TITLES).index(variant), METRICS.index("cosine")]  # (training, network, sentence)
+    what = "cosine with the scores under true labels, of a second training on true labels less that of permuted ones"
+    return above(measure(what, cosines[:, AGAIN] - cosines[:, PERMUTED], *UNITS), 0.0)
+
+
+@claims.each(
+    {f"{metric}-{variant}": f"{metric} of {title}" for variant, title in IG_TITLES.items() for metric in QUALITY},
+    "text-labels-same-{key}",
+    "Permuted labels do not change the {title} much.",
+    "seen in ten numbers",
+)
+def _same(key: str, found: TextLabels) -> Outcome:
+    metric, variant = key.rsplit("-", 1)
+    before, after = np.moveaxis(
+        found.arrays["quality"][:, :, list(IG_TITLES).index(variant), QUALITY.index(metric)], 1, 0
+    )
+    return between(ratio(f"{metric} under permuted / true labels", after, before, *UNITS), 1 / MUCH, MUCH)
+
+
+LABELS = experiment(
+    "figure12",
+    "Text: global and local IG before and after label randomization (figure 12)",
+    compute,
+    draw,
+    claims,
     covers={"Figure 12": "*"},
     inputs=Inputs(data=("sst2",), text=BERT),
 )

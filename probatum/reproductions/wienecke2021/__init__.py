@@ -11,79 +11,15 @@ Differs from the paper:
        0.05. Counted from the normal model, the third map still has it.
 """
 
-from probatum.reproductions.base import Experiment, Inputs, Paper
-from probatum.reproductions.wienecke2021 import digits, failures, photographs
-
-_DIGITS = Inputs(data=("MNIST",))
-_PHOTOGRAPHS = Inputs(photographs=True, networks=("resnet18",))
+from probatum.reproductions.base import Paper
+from probatum.reproductions.wienecke2021.digits import FIGURE_1, FIGURE_3, TABLE_2_2
+from probatum.reproductions.wienecke2021.failures import FAILURES
+from probatum.reproductions.wienecke2021.photographs import FIGURE_4, FIGURE_6, FIGURE_8
 
 PAPER = Paper(
     name="wienecke2021",
     title="Sanity Checks for Saliency Maps (re-implementation)",
     citation="Wienecke & Hinrichs 2021, Deep Learning project report",
-    experiments=(
-        Experiment(
-            "table2_2",
-            "The basic CNN, its training and its cascade",
-            digits.compute_table,
-            digits.draw_table,
-            digits.judge_table,
-            covers={"Table 2.2": "*"},
-            inputs=_DIGITS,
-        ),
-        Experiment(
-            "figure1",
-            "Gradient on five digits over the cascade",
-            digits.compute_gradient,
-            digits.draw_gradient,
-            digits.judge_gradient,
-            covers={"Figure 1": "*"},
-            inputs=_DIGITS,
-        ),
-        Experiment(
-            "figure3",
-            "Seven methods on a digit over the cascade",
-            digits.compute_methods,
-            digits.draw_methods,
-            digits.judge_methods,
-            covers={"Figure 3": "*"},
-            inputs=_DIGITS,
-        ),
-        Experiment(
-            "figure4",
-            "Gradient ⊙ Input-SG over photographs, ResNet-18 by residual blocks",
-            photographs.compute_overlays,
-            photographs.draw_overlays,
-            photographs.judge_overlays,
-            covers={"Figure 4": "*"},
-            inputs=_PHOTOGRAPHS,
-        ),
-        Experiment(
-            "figure6",
-            "Seven methods on a photograph over the cascade",
-            photographs.compute_photograph,
-            photographs.draw_photograph,
-            photographs.judge_photograph,
-            covers={"Figure 6": "*"},
-            inputs=_PHOTOGRAPHS,
-        ),
-        Experiment(
-            "figure8",
-            "SSIM of seven methods over the cascade",
-            photographs.compute_curves,
-            photographs.draw_curves,
-            photographs.judge_curves,
-            covers={"Figure 8": "*"},
-            inputs=_PHOTOGRAPHS,
-        ),
-        Experiment(
-            "failures",
-            "Guided Backprop and Integrated Gradients-SG on ResNet-18, which failed in the paper",
-            failures.compute,
-            failures.draw,
-            failures.judge,
-            inputs=_PHOTOGRAPHS,
-        ),
-    ),
+    experiments=(TABLE_2_2, FIGURE_1, FIGURE_3, FIGURE_4, FIGURE_6, FIGURE_8, FAILURES),
     module="probatum.reproductions.wienecke2021",
 )

@@ -1,27 +1,28 @@
 """The paper's seven methods and its cascade, and storing, reading and drawing of results."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
 from probatum.attributions import GuidedBackprop, InputXGradient, IntegratedGradients, Method, SmoothGrad
-from probatum.data import ImageSet
-from probatum.engine import PLAIN, Evaluation, PreparedModel, Request, all_logits, prepare, relu_coverage
-from probatum.experiments import Run, read_run, sanity_check
+from probatum.engine import PLAIN, Evaluation, PreparedModel, Request, relu_coverage
 from probatum.experiments.levels import store_levels
 from probatum.experiments.run_folder import write_results
 from probatum.maps import get_reduction
 from probatum.metrics import get_metric
-from probatum.models import PAPER_MNIST, QUICK_DIGITS, ModelSpec, TrainingConfig
-from probatum.randomization import Randomizer, automatic_stages, preset, stages_from_table, usual_stages
+from probatum.models import PAPER_MNIST, QUICK_DIGITS, TrainingConfig
+from probatum.randomization import preset
 from probatum.reproductions.base import Context
 from probatum.reproductions.hatching import drawable
-from probatum.reproductions.rules import Mean, live_scores, measure
+from probatum.reproductions.results import Results
+from probatum.reproductions.rules import live_scores
+from probatum.reproductions.subjects import Subject, cascade
 from probatum.runs.files import read_arrays, write_arrays, write_json
 from probatum.runs.fingerprint import weights_hash
 from probatum.runs.plain_values import describe
@@ -38,6 +39,7 @@ TITLES = {
 """The seven methods of section 3, in its order and under its names."""
 
 NOISE_STD = 0.15  # in units of the network's input, as the noise tunnel of Captum takes its `stdevs`
+SSIM, RANK = "ssim-wienecke", "spearman-abs"
 SIMILAR = 0.5  # the mean correlation from which on two sets of maps are called similar
 
 
@@ -175,169 +177,117 @@ def methods(effort: Effort) -> dict[str, Method]:
     return dict(zip(TITLES, made, strict=True))
 
 
-def cascading(context: Context, model: nn.Module, spec: ModelSpec, images: Tensor) -> Randomizer:
-    """The paper's cascade over the stages of a network."""
-    if spec.stages:
-        plan = stages_from_table(model, spec.stages, images=images)
-    else:
-        plan = usual_stages(automatic_stages(model, images))
-    return preset("wienecke").randomizer(model, plan, context.config.seed)
-
-
 def run_cascade(
     context: Context,
     folder: Path,
-    model: nn.Module,
-    spec: ModelSpec,
-    data: ImageSet,
+    subject: Subject,
     chosen: Mapping[str, Method],
     *,
     keep: int,
     facts: Mapping[str, Any],
-    metrics: Sequence[str] = ("ssim-wienecke", "spearman-abs"),
 ) -> None:
     """Runs the sanity check under the paper's protocol and stores it as a run folder.
 
     Args:
         context: what may be used.
         folder: receives the run.
-        model: on its device.
-        spec: of the model.
-        data: the images, explained for their predicted classes.
+        subject: the network with the images, explained for their predicted classes.
         chosen: methods by name.
         keep: of how many images the maps are stored.
-        facts: what else the figures and judges need.
-        metrics: names.
+        facts: what else the figures and rules need.
     """
-    config = context.config
-    images = data.images.to(context.device)
-    logits = all_logits(prepare(model, memory_budget=config.memory_budget), images)
-    confidences, targets = logits.softmax(1).max(1)
-    randomizer = cascading(context, model, spec, images[:1])
-    result = sanity_check(
-        model,
-        images,
-        targets,
-        methods=chosen,
-        metrics={name: get_metric(name) for name in metrics},
-        randomizer=randomizer,
-        seed=config.seed,
-        image_names=data.image_names,
-        keep_maps=keep,
-        memory_budget=config.memory_budget,
-        cells=context.cells,
-        progress=context.progress,
-    )
+    confidences, targets = subject.probabilities(context).max(1)
+    metrics = {name: get_metric(name) for name in (SSIM, RANK)}
+    result = cascade(context, subject, chosen, metrics, preset("wienecke"), targets=targets, keep_maps=keep)
     write_results(folder, result)
-    store_levels(folder / "levels.csv", f"{spec.title} on {data.name}", result)
-    write_arrays(folder / "images.npz", {"pictures": data.pictures()[:keep].numpy()})
-    names = spec.class_names if spec.channels == 3 else data.class_names
+    store_levels(folder / "levels.csv", subject.used, result)
+    write_arrays(folder / "images.npz", {"pictures": subject.data.pictures()[:keep].numpy()})
     about = {
-        "preset": config.preset,
-        "seed": config.seed,
-        "model": spec.name,
-        "model_title": spec.title,
-        "weights_sha256": weights_hash(model),
-        "relu_calls": relu_coverage(model, images[:1]).guided,
-        "data": data.name,
+        "preset": context.config.preset,
+        "seed": context.config.seed,
+        "model": subject.name,
+        "model_title": subject.title,
+        "weights_sha256": weights_hash(subject.model),
+        "relu_calls": relu_coverage(subject.model, subject.data.images[:1].to(context.device)).guided,
+        "data": subject.data.name,
         "methods": {name: describe(method) for name, method in chosen.items()},
-        "classes": [names[target] if names else str(target) for target in targets.tolist()],
+        "classes": [subject.class_name(target) for target in targets.tolist()],
         "confidences": confidences.tolist(),
-        "stages": {stage.name: list(stage.modules) for stage in randomizer.stages},
+        "stages": {stage.name: list(stage.modules) for stage in subject.plan(context).stages},
         "kept_images": list(result.maps),
     }
     write_json(folder / "config.json", about | dict(facts))
 
 
-def stored(folder: Path) -> Run:
-    """Reads what `run_cascade` wrote."""
-    return read_run(folder)
+class Cascade(Results):
+    """What `run_cascade` stored."""
 
+    @property
+    def pictures(self) -> list[np.ndarray]:
+        """The kept images as a figure takes them, (height, width) or (height, width, 3) in [0, 1]."""
+        values = read_arrays(self.folder / "images.npz")["pictures"].clip(0, 1)
+        return [image[0] if len(image) == 1 else image.transpose(1, 2, 0) for image in values]
 
-def pictures(run: Run) -> list[np.ndarray]:
-    """The kept images as a figure takes them, (height, width) or (height, width, 3) in [0, 1]."""
-    values = read_arrays(run.folder / "images.npz")["pictures"].clip(0, 1)
-    return [image[0] if len(image) == 1 else image.transpose(1, 2, 0) for image in values]
+    @property
+    def columns(self) -> list[str]:
+        """The titles of the stages, the trained network first."""
+        return ["normal", *self.run.result.stages]
 
+    def maps(self, method: str, reduction: str = "abs-normalized") -> Float[np.ndarray, "image stage height width"]:
+        """The kept maps of a method, the trained network's first, reduced as they are shown: in [0, 1]."""
+        reduce = get_reduction(reduction)
+        held = [reduce(torch.from_numpy(maps[method]))[:, 0].numpy() for maps in self.run.result.maps.values()]
+        return np.stack(held)
 
-def maps_of(run: Run, method: str) -> np.ndarray:
-    """The kept maps of a method, reduced as they are shown: (image, 1 + stages, height, width) in [0, 1]."""
-    reduce = get_reduction("abs-normalized")
-    return np.stack([reduce(torch.from_numpy(held[method]))[:, 0].numpy() for held in run.result.maps.values()])
+    def panels(self, method: str) -> list[list[np.ndarray | None]]:
+        """The kept maps of a method as a figure takes them."""
+        return [drawable(row) for row in self.maps(method)]
 
+    def explained(self, index: int) -> str:
+        """The predicted class of an image, with its confidence."""
+        return f"{self.facts['classes'][index]} ({self.facts['confidences'][index]:.2f})"
 
-def columns(run: Run) -> list[str]:
-    """The titles of the stages, the trained network first."""
-    return ["normal", *run.result.stages]
+    def scores(self, method: str, metric: str) -> Float[np.ndarray, "stage image"]:
+        """The live scores of a method, NaN where a map is constant."""
+        return live_scores(self.run.result, method, metric)[..., 0]
 
+    def likeness(self, one: str, other: str) -> Float[np.ndarray, "stage image"]:
+        """Correlation of the kept maps of two methods under the same network, as they are shown.
 
-def explained(run: Run, index: int) -> str:
-    """Return the predicted class of an image, with its confidence."""
-    return f"{run.config['classes'][index]} ({run.config['confidences'][index]:.2f})"
+        Pearson's, for the paper compares what the eye sees: ranks would weigh the faint background as much as the
+        digit. NaN where a map is constant.
+        """
+        metric = get_metric("pearson")
+        scores = []
+        for a, b in zip(self.maps(one), self.maps(other), strict=True):
+            both = a.any(axis=(1, 2)) & b.any(axis=(1, 2))
+            score = metric(torch.from_numpy(a[:, None]), torch.from_numpy(b[:, None])).numpy()
+            scores.append(np.where(both, score, np.nan))
+        return np.stack(scores, axis=1)
 
+    def brightness(self, method: str) -> Float[np.ndarray, "stage image"]:
+        """The mean of each kept map as it is shown, in [0, 1]; NaN where it is constant."""
+        maps = self.maps(method)
+        means: Float[np.ndarray, "stage image"] = np.where(maps.any(axis=(2, 3)), maps.mean(axis=(2, 3)), np.nan).T
+        return means
 
-def panels(run: Run, method: str) -> list[list[np.ndarray | None]]:
-    """The kept maps of a method as a figure takes them."""
-    return [drawable(row) for row in maps_of(run, method)]
-
-
-def likeness(run: Run, one: str, other: str) -> np.ndarray:
-    """Correlation of the kept maps of two methods under the same network, as they are shown: (1 + stages, image).
-
-    Pearson's, for the paper compares what the eye sees: ranks would weigh the faint background as much as the digit.
-    NaN where a map is constant.
-    """
-    metric = get_metric("pearson")
-    scores = []
-    for a, b in zip(maps_of(run, one), maps_of(run, other), strict=True):
-        both = a.any(axis=(1, 2)) & b.any(axis=(1, 2))
-        score = metric(torch.from_numpy(a[:, None]), torch.from_numpy(b[:, None])).numpy()
-        scores.append(np.where(both, score, np.nan))
-    return np.stack(scores, axis=1)
-
-
-def scores_of(run: Run, method: str, metric: str) -> np.ndarray:
-    """The live scores of a method, NaN where a map is constant: (stage, image)."""
-    return live_scores(run.result, method, metric)[..., 0]
-
-
-def brightness(run: Run, method: str) -> np.ndarray:
-    """The mean of each kept map as it is shown, in [0, 1]; NaN where it is constant: (1 + stages, image)."""
-    maps = maps_of(run, method)
-    means: np.ndarray = np.where(maps.any(axis=(2, 3)), maps.mean(axis=(2, 3)), np.nan).T
-    return means
-
-
-def over_stages(scores: np.ndarray) -> np.ndarray:
-    """The mean over stages of each image's scores (stage, image); NaN where none is defined."""
-    count = np.isfinite(scores).sum(axis=0)
-    means: np.ndarray = np.where(count > 0, np.nansum(scores, axis=0) / np.maximum(count, 1), np.nan)
-    return means
-
-
-def lowest(what: str, stages: Sequence[str], scores: np.ndarray) -> Mean:
-    """The mean over images at the stage whose interval reaches lowest; scores (stage, image)."""
-    means = [measure(f"{what}, {stage}", row, "image") for stage, row in zip(stages, scores, strict=True)]
-    return min(means, key=lambda mean: np.nan_to_num(mean.low, nan=-np.inf))
-
-
-def caption(run: Run, shown: Collection[str]) -> str:
-    """The protocol of a run in a few words, with the number of constant maps of the methods that are shown."""
-    config = run.config
-    noise = f"noise of standard deviation {NOISE_STD} in units of the input"
-    parts = [f"{config['network']} on {config['data_title']}"]
-    parts.append("cascade: N(mean, std) of each parameter's own values, all stages above drawn again at every step")
-    made = config["methods"]
-    if "smoothgrad" in made or "input-x-gradient-sg" in made:
-        samples = made.get("smoothgrad", made.get("input-x-gradient-sg"))["samples"]
-        parts.append(f"SG: {samples} samples, {noise}")
-    if "integrated-gradients" in made:
-        parts.append(f"IG: {made['integrated-gradients']['steps']} steps from zero")
-    if "integrated-gradients-sg" in made:
-        nested = made["integrated-gradients-sg"]
-        joint = nested["estimator"] == "joint"
-        points = "points, noise and path drawn jointly" if joint else f"× {nested['method']['steps']}"
-        parts.append(f"IG-SG: {nested['samples']} {points}, {noise}")
-    constant = run.result.constant[[run.result.methods.index(name) for name in shown]] > 0
-    parts.append(f"constant maps: {int(constant.sum())} of {constant.size}")
-    return "; ".join([*parts, f"preset {config['preset']}, seed {config['seed']}"])
+    def caption(self, shown: Collection[str]) -> str:
+        """The protocol in a few words, with the number of constant maps of the methods that are shown."""
+        config, result = self.facts, self.run.result
+        noise = f"noise of standard deviation {NOISE_STD} in units of the input"
+        parts = [f"{config['network']} on {config['data_title']}"]
+        parts.append("cascade: N(mean, std) of each parameter's own values, all stages above drawn again at every step")
+        made = config["methods"]
+        if "smoothgrad" in made or "input-x-gradient-sg" in made:
+            samples = made.get("smoothgrad", made.get("input-x-gradient-sg"))["samples"]
+            parts.append(f"SG: {samples} samples, {noise}")
+        if "integrated-gradients" in made:
+            parts.append(f"IG: {made['integrated-gradients']['steps']} steps from zero")
+        if "integrated-gradients-sg" in made:
+            nested = made["integrated-gradients-sg"]
+            joint = nested["estimator"] == "joint"
+            points = "points, noise and path drawn jointly" if joint else f"× {nested['method']['steps']}"
+            parts.append(f"IG-SG: {nested['samples']} {points}, {noise}")
+        constant = result.constant[[result.methods.index(name) for name in shown]] > 0
+        parts.append(f"constant maps: {int(constant.sum())} of {constant.size}")
+        return "; ".join([*parts, f"preset {config['preset']}, seed {config['seed']}"])
