@@ -21,7 +21,7 @@ from probatum.experiments.config import DEFAULT_METHODS, CheckConfig
 from probatum.models import model_spec
 
 SPEC = model_spec("resnet18")
-GIVEN = {"samples": 7, "steps": 9, "layer": "layer1", "layout": "nhwc", "baseline": "blurred"}
+GIVEN = {"samples": 7, "steps": 9, "layer": "layer1", "layout": "tokens:1:14x14", "baseline": "blurred"}
 
 
 def configured(*names, **options):
@@ -74,7 +74,7 @@ def test_an_option_reaches_each_method_that_has_it_and_is_refused_by_the_others(
 def test_a_method_that_is_added_later_takes_its_options(monkeypatch):
     monkeypatch.setitem(METHODS, "late", MethodEntry("Late", Late, "nobody"))
     monkeypatch.setitem(METHODS, "late-sg", MethodEntry("Late-SG", lambda: SmoothGrad(Late()), "nobody"))
-    late = Late(samples=7, steps=9, layer="layer1", layout="nhwc", baseline="blurred")
+    late = Late(samples=7, steps=9, layer="layer1", layout="tokens:1:14x14", baseline="blurred")
     assert configured("late", "late-sg", **GIVEN) == {"late": late, "late-sg": SmoothGrad(late, samples=7)}
     assert configured("late")["late"] == Late(layer=SPEC.grad_cam_layer)  # its own baseline stays
     assert "late" not in CheckConfig().methods

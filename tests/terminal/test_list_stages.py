@@ -65,7 +65,7 @@ def test_facts_in_lines(capsys):
     found = shown(capsys, "basic_cnn")
     assert "3,212,288" in found
     assert "3 of 3 ReLU calls guided" in found
-    assert "No method will be refused" in found
+    assert "attention-rollout will be refused: BasicCNN has no attention" in " ".join(found.split())
 
 
 def test_a_layer_that_does_not_exist_is_named(capsys):
