@@ -1,4 +1,4 @@
-"""Smooth versions of a network: Softplus replaces ReLU, and LogSumExp pooling replaces max-pooling."""
+"""Smooth versions of a network: Softplus replaces ReLU and ReLU6, and LogSumExp pooling replaces max-pooling."""
 
 import math
 from collections import Counter
@@ -24,10 +24,11 @@ Pooling = Literal["logsumexp", "logmeanexp"]
 _WINDOWED = {f"max_pool{dimensions}d": dimensions for dimensions in (1, 2, 3)}
 _ADAPTIVE = {F.adaptive_max_pool1d: 1, F.adaptive_max_pool2d: 2, F.adaptive_max_pool3d: 3}
 _OTHER_KINKS = {
-    "relu6", "hardtanh", "leaky_relu", "prelu", "rrelu", "threshold", "hardswish", "hardsigmoid", "hardshrink",
+    "leaky_relu", "prelu", "rrelu", "threshold", "hardswish", "hardsigmoid", "hardshrink",
     "softshrink", "abs", "clamp", "clamp_min", "clamp_max", "clip", "max", "amax", "maximum", "fmax",
     "fractional_max_pool2d", "fractional_max_pool3d",
 }  # fmt: skip
+_CLAMPS = {"relu", "relu_", "relu6", "hardtanh", "hardtanh_"}
 # Above this, softplus equals the identity to the last bit, even in float64; torch's threshold of 20 causes a jump.
 _EXACT = 40.0
 
@@ -37,7 +38,7 @@ class Smoothing:
     """Number of calls that one forward pass of a smooth network replaced.
 
     Args:
-        activations: ReLU calls replaced by Softplus.
+        activations: calls of ReLU, ReLU6 and hardtanh replaced by Softplus.
         poolings: max-pooling calls replaced by LogSumExp pooling.
         kept: calls of other non-smooth operations, which are not replaced, by name.
     """
@@ -54,6 +55,24 @@ class Smoothing:
 def softplus(x: Float[Tensor, "*shape"], beta: float) -> Float[Tensor, "*shape"]:
     """log(1 + exp(β x)) / β: exceeds max(x, 0) by at most log 2 / β, at x = 0."""
     return F.softplus(x, beta=beta, threshold=_EXACT)
+
+
+def softclamp(x: Float[Tensor, "*shape"], low: float, high: float, beta: float) -> Float[Tensor, "*shape"]:
+    """A smooth min(max(x, low), high), at most log 2 / β from it: low + softplus(x − low) − softplus(x − high)."""
+    above = low + softplus(x - low, beta)
+    return above if high == math.inf else above - softplus(x - high, beta)
+
+
+def _limits(name: str, *args: Any, **kwargs: Any) -> tuple[Tensor, float, float, bool]:
+    """Input, lower and upper limit of a call of ReLU, ReLU6 or hardtanh, and whether it overwrites its input."""
+    between = name.startswith("hardtanh")
+    names = ("input", "min_val", "max_val", "inplace") if between else ("input", "inplace")
+    given = dict(zip(names, args, strict=False)) | kwargs
+    x = given["input"] if "input" in given else given["self"]
+    in_place = name.endswith("_") or bool(given.get("inplace", False))
+    if between:
+        return x, float(given.get("min_val", -1.0)), float(given.get("max_val", 1.0)), in_place
+    return x, 0.0, 6.0 if name == "relu6" else math.inf, in_place
 
 
 def smooth_pool(x: Tensor, windows: Sequence[Sequence[Sequence[int]]], sharpness: float, mean: bool = False) -> Tensor:
@@ -102,12 +121,12 @@ class _SmoothCalls(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = known(func)[1]
-        if self.activation is not None and name in ("relu", "relu_"):
-            x = args[0] if args else kwargs["input"]
+        if self.activation is not None and name in _CLAMPS:
+            x, low, high, in_place = _limits(name, *args, **kwargs)
             self.activations += 1
-            in_place = name == "relu_" or kwargs.get("inplace", args[1] if len(args) > 1 else False)
             # Unlike ReLU, Softplus needs its input for the gradient, so the input must not be overwritten.
-            return x.copy_(softplus(x.clone(), self.beta)) if in_place else softplus(x, self.beta)
+            smooth = softclamp(x.clone() if in_place else x, low, high, self.beta)
+            return x.copy_(smooth) if in_place else smooth
         if self.pooling is not None and "max_pool" in name and "fractional" not in name:
             if name not in _WINDOWED and func not in _ADAPTIVE:
                 raise ModelError(
@@ -137,6 +156,7 @@ def smoothed(
 
         ReLU(x) → log(1 + exp(β x)) / β        max_j x_j → log Σ_j exp(t x_j) / t
 
+    ReLU6 and hardtanh, which also end at a constant c from above, become the difference of two Softplus functions.
     Every call in the forward pass is replaced, whether made by a module, a function or a method, in place or not, and
     also in reused modules. Module objects, dotted paths and parameters do not change; parameters share storage with the
     model, buffers do not.
