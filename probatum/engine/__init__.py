@@ -1,6 +1,5 @@
 """The attribution engine: hooks, gradients, sample points, noise streams and the memory budget. It knows no method."""
 
-from probatum.engine.attention import token_layouts
 from probatum.engine.compute import Compute
 from probatum.engine.copying import copy_model, frozen_copy
 from probatum.engine.coverage import held_coverage, relu_coverage
@@ -19,7 +18,7 @@ from probatum.engine.evaluate import (
 )
 from probatum.engine.external import ExternalMaps, LogitsOf, MakeMaps
 from probatum.engine.extra import Extra
-from probatum.engine.feature_maps import FeatureMap, find_feature_map
+from probatum.engine.feature_maps import FeatureMap, find_feature_map, token_layouts
 from probatum.engine.layouts import Layout, Tokens, as_layout
 from probatum.engine.logits import all_logits
 from probatum.engine.masking import SlidingWindow

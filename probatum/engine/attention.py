@@ -10,8 +10,7 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
 from probatum.engine.calls import Call, CallMode, body_of
-from probatum.engine.feature_maps import layer_outputs, separating_vertices
-from probatum.engine.layouts import Tokens
+from probatum.engine.feature_maps import separating_vertices
 from probatum.engine.prepared_model import PreparedModel
 from probatum.errors import ModelError
 
@@ -65,18 +64,14 @@ class _RecordedAttention(CallMode):
 
     def intercept(self, call: Call) -> Any:
         """Makes the call; attention is made of its parts."""
-        parts = {"multi_head_attention_forward": body_of, "scaled_dot_product_attention": _opened}.get(call.name)
-        if parts is not None:
+        if call.name in ("multi_head_attention_forward", "scaled_dot_product_attention"):
+            parts = _attention if call.name.startswith("scaled") else body_of(call.function)
             with self:
-                return parts(call.function)(*call.args, **call.kwargs)
+                return parts(*call.args, **call.kwargs)
         result = call.make()
         if call.name == "softmax" and result.ndim > 2 and result.requires_grad:
             self.weights.append(result)
         return result
-
-
-def _opened(function: Callable[..., Any]) -> Callable[..., Any]:
-    return _attention
 
 
 def _attention(
@@ -153,9 +148,3 @@ def _revived(number: int) -> Callable[[tuple[Tensor | None, ...]], tuple[Tensor 
 def _numbers_like(values: Tensor) -> Tensor:
     """Numbers without a pattern."""
     return torch.arange(1, values.numel() + 1, device=values.device).to(values.dtype).sin().view(values.shape)
-
-
-def token_layouts(prepared: PreparedModel, images: Float[Tensor, "batch channel *space"]) -> frozenset[Tokens]:
-    """The layouts of all layers of a model that hand on tokens of places in the image."""
-    found = (each.layout for each in layer_outputs(prepared, images))
-    return frozenset(each for each in found if isinstance(each, Tokens))

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils._pytree import tree_leaves
@@ -345,3 +346,9 @@ def _between(start: Vertex, goal: Vertex) -> list[Vertex]:
 
 def _next(vertex: Vertex) -> list[Vertex]:
     return [(node, number) for node, number in vertex[0].next_functions if node is not None]
+
+
+def token_layouts(prepared: PreparedModel, images: Float[Tensor, "batch channel *space"]) -> frozenset[Tokens]:
+    """The layouts of all layers of a model that hand on tokens of places in the image."""
+    found = (each.layout for each in layer_outputs(prepared, images))
+    return frozenset(each for each in found if isinstance(each, Tokens))

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from probatum.engine import PreparedModel, copy_model, prepare
+from probatum.engine.calls import Call, CallMode
 from probatum.engine.copying import written_module
 from probatum.engine.operations import known
 from probatum.engine.precision import computing
+from probatum.engine.rules.rectifiers import RectifierFinder
 from probatum.errors import InvalidInput, ModelError, UnknownName
 
 Activation = Literal["softplus"]
@@ -24,11 +25,10 @@ Pooling = Literal["logsumexp", "logmeanexp"]
 _WINDOWED = {f"max_pool{dimensions}d": dimensions for dimensions in (1, 2, 3)}
 _ADAPTIVE = {F.adaptive_max_pool1d: 1, F.adaptive_max_pool2d: 2, F.adaptive_max_pool3d: 3}
 _OTHER_KINKS = {
-    "leaky_relu", "prelu", "rrelu", "threshold", "hardswish", "hardsigmoid", "hardshrink",
+    "hardtanh", "leaky_relu", "prelu", "rrelu", "threshold", "hardswish", "hardsigmoid", "hardshrink",
     "softshrink", "abs", "clamp", "clamp_min", "clamp_max", "clip", "max", "amax", "maximum", "fmax",
     "fractional_max_pool2d", "fractional_max_pool3d",
 }  # fmt: skip
-_CLAMPS = {"relu", "relu_", "relu6", "hardtanh", "hardtanh_"}
 # Above this, softplus equals the identity to the last bit, even in float64; torch's threshold of 20 causes a jump.
 _EXACT = 40.0
 
@@ -38,7 +38,7 @@ class Smoothing:
     """Number of calls that one forward pass of a smooth network replaced.
 
     Args:
-        activations: calls of ReLU, ReLU6 and hardtanh replaced by Softplus.
+        activations: calls of ReLU replaced by Softplus, and those of ReLU6 by the difference of two.
         poolings: max-pooling calls replaced by LogSumExp pooling.
         kept: calls of other non-smooth operations, which are not replaced, by name.
     """
@@ -57,22 +57,10 @@ def softplus(x: Float[Tensor, "*shape"], beta: float) -> Float[Tensor, "*shape"]
     return F.softplus(x, beta=beta, threshold=_EXACT)
 
 
-def softclamp(x: Float[Tensor, "*shape"], low: float, high: float, beta: float) -> Float[Tensor, "*shape"]:
-    """A smooth min(max(x, low), high), at most log 2 / β from it: low + softplus(x − low) − softplus(x − high)."""
-    above = low + softplus(x - low, beta)
-    return above if high == math.inf else above - softplus(x - high, beta)
-
-
-def _limits(name: str, *args: Any, **kwargs: Any) -> tuple[Tensor, float, float, bool]:
-    """Input, lower and upper limit of a call of ReLU, ReLU6 or hardtanh, and whether it overwrites its input."""
-    between = name.startswith("hardtanh")
-    names = ("input", "min_val", "max_val", "inplace") if between else ("input", "inplace")
-    given = dict(zip(names, args, strict=False)) | kwargs
-    x = given["input"] if "input" in given else given["self"]
-    in_place = name.endswith("_") or bool(given.get("inplace", False))
-    if between:
-        return x, float(given.get("min_val", -1.0)), float(given.get("max_val", 1.0)), in_place
-    return x, 0.0, 6.0 if name == "relu6" else math.inf, in_place
+def softclamp(x: Float[Tensor, "*shape"], ceiling: float, beta: float) -> Float[Tensor, "*shape"]:
+    """softplus(x) − softplus(x − ceiling): at most log 2 / β from min(max(x, 0), ceiling)."""
+    smooth = softplus(x, beta)
+    return smooth if ceiling == math.inf else smooth - softplus(x - ceiling, beta)
 
 
 def smooth_pool(x: Tensor, windows: Sequence[Sequence[Sequence[int]]], sharpness: float, mean: bool = False) -> Tensor:
@@ -103,7 +91,7 @@ def smooth_pool(x: Tensor, windows: Sequence[Sequence[Sequence[int]]], sharpness
     return pooled / sharpness
 
 
-class _SmoothCalls(TorchFunctionMode):
+class _SmoothCalls(CallMode):
     """Replaces and counts the calls of one forward pass."""
 
     def __init__(self, activation: str | None, beta: float, pooling: str | None, sharpness: float) -> None:
@@ -111,37 +99,39 @@ class _SmoothCalls(TorchFunctionMode):
         self.activation, self.beta, self.pooling, self.sharpness = activation, beta, pooling, sharpness
         self.activations = self.poolings = 0
         self.kept: Counter[str] = Counter()
+        self._finder = RectifierFinder()
 
     @property
     def smoothing(self) -> Smoothing:
         return Smoothing(self.activations, self.poolings, dict(self.kept))
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = known(func)[1]
-        if self.activation is not None and name in _CLAMPS:
-            x, low, high, in_place = _limits(name, *args, **kwargs)
+    def intercept(self, call: Call) -> Any:
+        """Answers for ReLUs and max-pooling; other calls are made as they are."""
+        rectifier = self._finder.find(call) if self.activation is not None else None
+        if rectifier is not None:
             self.activations += 1
             # Unlike ReLU, Softplus needs its input for the gradient, so the input must not be overwritten.
-            smooth = softclamp(x.clone() if in_place else x, low, high, self.beta)
-            return x.copy_(smooth) if in_place else smooth
+            x = rectifier.x.clone() if call.in_place else rectifier.x
+            smooth = softclamp(x, rectifier.ceiling, self.beta)
+            return call.args[0].copy_(smooth) if call.in_place else smooth
+        name = known(call.function)[1]
         if self.pooling is not None and "max_pool" in name and "fractional" not in name:
-            if name not in _WINDOWED and func not in _ADAPTIVE:
+            if name not in _WINDOWED and call.function not in _ADAPTIVE:
                 raise ModelError(
                     f"{name} also returns the positions of its maxima, which smooth pooling does not have; "
                     "smooth the activations alone with pooling=None"
                 )
             self.poolings += 1
             if name in _WINDOWED:
-                x, windows = _max_pool_windows(_WINDOWED[name], *args, **kwargs)
+                x, windows = _max_pool_windows(_WINDOWED[name], *call.args, **call.kwargs)
             else:
-                x, windows = _adaptive_windows(_ADAPTIVE[func], *args, **kwargs)
+                x, windows = _adaptive_windows(_ADAPTIVE[call.function], *call.args, **call.kwargs)
             return smooth_pool(x, windows, self.sharpness, mean=self.pooling == "logmeanexp")
-        if name.rstrip("_") in _OTHER_KINKS:
-            self.kept[name.rstrip("_")] += 1
-        return func(*args, **kwargs)
+        if call.name in _OTHER_KINKS:
+            self.kept[call.name] += 1
+        result = call.make()
+        self._finder.note(call, result)
+        return result
 
 
 def smoothed(
@@ -156,8 +146,8 @@ def smoothed(
 
         ReLU(x) → log(1 + exp(β x)) / β        max_j x_j → log Σ_j exp(t x_j) / t
 
-    ReLU6 and hardtanh, which also end at a constant c from above, become the difference of two Softplus functions.
-    Every call in the forward pass is replaced, whether made by a module, a function or a method, in place or not, and
+    min(ReLU(x), c), which is ReLU6 for c = 6, becomes softplus(x) − softplus(x − c). Every call in the forward pass is
+    replaced, whether made by a module, a function or a method, in place or not, written as a clamp or a `where`, and
     also in reused modules. Module objects, dotted paths and parameters do not change; parameters share storage with the
     model, buffers do not.
 

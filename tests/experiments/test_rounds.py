@@ -49,29 +49,42 @@ def intervals_of(scores, level, resamples=2000):
     return np.quantile(shares, ((1 - level) / 2, (1 + level) / 2), axis=1)
 
 
-def test_looking_often_misses_no_more_than_one_look_may():
-    """How many of 300 simulated checks have an interval that misses the true share, 0.25, at one of four looks.
+def missed(level, image_spread, trial_spread, rest_spread, checks=300):
+    """How many simulated checks have an interval that misses the true share, 0.25, at one of four looks.
 
-    Scores are image + trial + rest. One interval of 95 % may miss in 5 %, which is 15 of 300 with a deviation of 3.8.
+    Scores are image + trial + rest.
     """
     generator = np.random.default_rng(0)
-    checks, rounds = 300, rounds_of(80, 16)
+    rounds = rounds_of(80, 16)
+    assert len(rounds) == 4
     image, trial, rest = (
         spread * generator.standard_normal(shape)
-        for spread, shape in ((0.3, (checks, 80, 1)), (0.05, (checks, 1, 16)), (0.1, (checks, 80, 16)))
+        for spread, shape in (
+            (image_spread, (checks, 80, 1)),
+            (trial_spread, (checks, 1, 16)),
+            (rest_spread, (checks, 80, 16)),
+        )
     )
-    scores = 0.25 + image + trial + rest
-    naive, honest = np.zeros(checks, dtype=bool), np.zeros(checks, dtype=bool)
-    for missed, level in ((naive, 0.95), (honest, level_of(len(rounds)))):
-        for each in rounds:
-            table = scores[:, : each.images, : each.trials]
-            low, high = intervals_of(table, level)
-            one = share_interval(table[0], np.ones(each.images), np.zeros(table.shape[1:]), level)
-            np.testing.assert_allclose((one.low, one.high), (low[0], high[0]), rtol=1e-9)
-            missed |= (low > 0.25) | (high < 0.25)
-    assert len(rounds) == 4
-    assert naive.sum() > 15 + 4 * 3.8  # 43
-    assert honest.sum() <= 15  # 10
+    scores, found = 0.25 + image + trial + rest, np.zeros(checks, dtype=bool)
+    for each in rounds:
+        table = scores[:, : each.images, : each.trials]
+        low, high = intervals_of(table, level)
+        one = share_interval(table[0], np.ones(each.images), np.zeros(table.shape[1:]), level)
+        np.testing.assert_allclose((one.low, one.high), (low[0], high[0]), rtol=1e-9)
+        found |= (low > 0.25) | (high < 0.25)
+    return int(found.sum())
+
+
+def test_looking_often_misses_no_more_than_one_look_may():
+    """One interval of 95 % may miss in 5 %, which is 15 of 300 with a deviation of 3.8."""
+    assert missed(0.95, 0.3, 0.05, 0.1) > 15 + 4 * 3.8  # 43
+    assert missed(level_of(4), 0.3, 0.05, 0.1) <= 15  # 10
+
+
+@pytest.mark.parametrize(("trial_spread", "count"), [(0.02, 8), (0.05, 12), (0.1, 29)])
+def test_intervals_of_few_trials_miss_more_where_randomizations_differ(trial_spread, count):
+    """The numbers in the documentation of `experiments.rounds`."""
+    assert missed(level_of(4), 0.1, trial_spread, 0.05) == pytest.approx(count, abs=3)
 
 
 def test_the_part_that_is_done_equals_a_check_of_that_part():

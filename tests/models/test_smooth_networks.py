@@ -72,28 +72,32 @@ def test_every_spelling_of_a_relu_is_replaced(name):
 
 
 CLAMPS = {
-    "nn.ReLU6": (nn.ReLU6(), 0.0, 6.0),
-    "nn.ReLU6 in place": (nn.ReLU6(inplace=True), 0.0, 6.0),
-    "F.relu6": (Own(lambda x: F.relu6(x)), 0.0, 6.0),
-    "F.relu6 in place by position": (Own(lambda x: F.relu6(x, True)), 0.0, 6.0),
-    "nn.Hardtanh": (nn.Hardtanh(), -1.0, 1.0),
-    "nn.Hardtanh, in place": (nn.Hardtanh(-0.5, 2.0, inplace=True), -0.5, 2.0),
-    "F.hardtanh by keyword": (Own(lambda x: F.hardtanh(max_val=3.0, input=x)), -1.0, 3.0),
-    "F.hardtanh_": (Own(lambda x: (F.hardtanh_(x, 0.0, 2.0), x)[1]), 0.0, 2.0),
+    "nn.ReLU6": (nn.ReLU6(), 6.0),
+    "nn.ReLU6 in place": (nn.ReLU6(inplace=True), 6.0),
+    "F.relu6": (Own(lambda x: F.relu6(x)), 6.0),
+    "F.relu6 in place by position": (Own(lambda x: F.relu6(x, True)), 6.0),
+    "nn.Hardtanh from zero, in place": (nn.Hardtanh(0.0, 2.0, inplace=True), 2.0),
+    "F.hardtanh by keyword": (Own(lambda x: F.hardtanh(min_val=0.0, max_val=3.0, input=x)), 3.0),
+    "F.hardtanh_": (Own(lambda x: (F.hardtanh_(x, 0.0, 2.0), x)[1]), 2.0),
+    "clamp": (Own(lambda x: x.clamp(0, 6)), 6.0),
+    "clamp in place": (Own(lambda x: (x.clamp_(min=0, max=6), x)[1]), 6.0),
+    "clamp from zero": (Own(lambda x: torch.clamp(x, min=0)), math.inf),
+    "where": (Own(lambda x: torch.where(x > 0, x, 0.0)), math.inf),
+    "a maximum": (Own(lambda x: torch.maximum(torch.zeros_like(x), x)), math.inf),
 }
 
 
 @pytest.mark.parametrize("name", CLAMPS)
-def test_a_relu_with_a_ceiling_becomes_a_difference_of_two(name):
-    module, low, high = CLAMPS[name]
+def test_every_spelling_of_a_relu_with_a_ceiling_is_replaced(name):
+    module, ceiling = CLAMPS[name]
     x, beta = numbers(7, 6, scale=4.0).requires_grad_(), 3.0
     smooth = smoothed(nn.Sequential(nn.Identity(), module), beta=beta, pooling=None)
-    expected = low + direct_softplus(x - low, beta) - direct_softplus(x - high, beta)
+    expected = direct_softplus(x, beta) - (0 if ceiling == math.inf else direct_softplus(x - ceiling, beta))
     found = smooth(x.clone())
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
     gradients = (torch.autograd.grad(values.square().sum(), x)[0] for values in (found, expected))
     torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-12)
-    assert float((found - x.clamp(low, high)).detach().abs().max()) <= math.log(2) / beta
+    assert float((found - x.clamp(0, ceiling)).detach().abs().max()) <= math.log(2) / beta
 
 
 def test_a_tensor_that_is_read_again_after_an_in_place_relu():

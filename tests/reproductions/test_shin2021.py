@@ -239,11 +239,14 @@ def test_a_network_of_two_classes_begins_with_given_weights(tmp_path):
     trained = load_model("squeezenet1_0", "none", seed=3)
     torch.save(trained.state_dict(), tmp_path / "weights.pt")
     given = context(model="squeezenet1_0", weights=str(tmp_path / "weights.pt"))
-    model, layer, title = bias._network(given, bias.SIZES["paper"], 0)
+    example = torch.zeros(1, 3, 64, 64)
+    model, layer, title = bias._network(given, bias.SIZES["paper"], 0, example)
     assert torch.equal(model.features[0].weight, trained.features[0].weight)
-    assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 2)
+    assert model(example).shape == (1, 2)
+    model.classifier[1].bias.data.fill_(-5.0)
+    assert (model(example) < 0).all()  # a class that is never positive still learns: no ReLU follows
     assert layer == "features.12"
-    assert title == "SqueezeNet 1.0 finetuned from ImageNet weights"
+    assert title == "SqueezeNet 1.0 finetuned from ImageNet weights, values before the last ReLU, classifier.2"
 
 
 def test_broccoli_comes_first_and_the_others_are_spread(photographs):

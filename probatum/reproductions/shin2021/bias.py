@@ -26,7 +26,7 @@ from probatum.reproductions.results import Claims, Results, experiment
 from probatum.reproductions.rules import Outcome, above, below, measure
 from probatum.reproductions.setting import Setting
 from probatum.reproductions.shin2021.setting import LAYERS, METHODS, SAMPLES, methods
-from probatum.reproductions.subjects import explain
+from probatum.reproductions.subjects import before_last_relu, explain
 from probatum.runs.cache import train_once
 
 CLASSES = (1, 7)  # the digits of the two classes
@@ -75,7 +75,7 @@ SIZES = {
         100,
         100,
         30,
-        TrainingConfig(5, 8, 0.001, "sgd", 0.9),
+        TrainingConfig(5, 8, 1e-4, "sgd", 0.9),  # with 0.001 the loss of SqueezeNet diverges
     ),
     "quick": BiasSizes(
         "narrow",
@@ -163,7 +163,7 @@ def _trained(
     training_set = confounded_digits(*digits["train"], shares, seed)
     valid_set = confounded_digits(*digits["test"], shares, seed + 1)
     valid_images = sizes.preprocessing.apply(valid_set.images)
-    model, layer, title = _network(context, sizes, seed)
+    model, layer, title = _network(context, sizes, seed, valid_images)
     train_once(
         model,
         sizes.preprocessing.apply(training_set.images),
@@ -197,8 +197,12 @@ def _digits(
     return (chosen.images * 255).round().to(torch.uint8), (labels_of(chosen) == CLASSES[1]).long()
 
 
-def _network(context: Context, sizes: BiasSizes, seed: int) -> tuple[nn.Module, str | None, str]:
-    """Return the network before this training, Grad-CAM's layer, and the title."""
+def _network(context: Context, sizes: BiasSizes, seed: int, images: Tensor) -> tuple[nn.Module, str | None, str]:
+    """Return the network before this training, Grad-CAM's layer, and the title.
+
+    Of a network that ends in a ReLU, the values before it are trained: behind it, the gradient of a class that is
+    negative for all images is zero, and training cannot revive it.
+    """
     config = context.config
     if sizes.network == "narrow":
         with torch.random.fork_rng(devices=[]):
@@ -213,7 +217,8 @@ def _network(context: Context, sizes: BiasSizes, seed: int) -> tuple[nn.Module, 
         own, given = model.state_dict(), load_model(spec.name, config.weights).state_dict()
         model.load_state_dict({key: given[key] if given[key].shape == own[key].shape else own[key] for key in own})
     title = f"{spec.title} finetuned from {'random' if config.weights == 'none' else 'ImageNet'} weights"
-    return model.to(context.device), spec.grad_cam_layer, title
+    model, values = before_last_relu(model.to(context.device), images)
+    return model, spec.grad_cam_layer, f"{title}, {values}" if values else title
 
 
 def _enlarged(regions: Bool[Tensor, "image height width"], side: int) -> Bool[Tensor, "image larger larger"]:

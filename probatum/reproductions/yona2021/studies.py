@@ -232,16 +232,17 @@ def pairs_study(context: Context, examples: bool, turn: int = 0) -> Study:
         target_accuracy=0.77 if pretrained else None,
         seed=own,
     )
-    start = deepcopy(model) if pretrained else None
-    accuracy = _train(context, model, task, test, preprocessing, config, f"the network on pairs, {turn + 1}")
     rows = slice(1, 1 + sizes.examples) if examples else slice(0, sizes.explained)  # Figure 3 shows the first
     pixels, labels = test.images[rows], test.labels[rows].to(context.device)
     images = preprocessing.apply(pixels).to(context.device)
+    # Behind a last ReLU, a class whose logits are all negative has no gradient, and training cannot revive it.
+    model, behind = before_last_relu(model.to(context.device), images)
+    start = deepcopy(model) if pretrained else None
+    accuracy = _train(context, model, task, test, preprocessing, config, f"the network on pairs, {turn + 1}")
 
     def explained(network: nn.Module, classes: Tensor) -> Subject:
         return Subject(before_last_relu(network.to(context.device), images)[0], classes)
 
-    behind = before_last_relu(model, images)[1]
     trained = {"pairs": explained(model, labels)}
     if pretrained is not None and start is not None and name is not None:
         known = explained(pretrained, _imagenet_labels(name, labels))
