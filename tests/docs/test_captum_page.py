@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from docs.code_blocks import PAGES
+from docs.code_blocks import pairs, text_of
 from torch import nn
 
 from probatum import attributions
@@ -13,10 +13,7 @@ attr = pytest.importorskip("captum.attr", reason="the extra `test` brings captum
 # Captum tells on every call that it sets hooks and asks for gradients of the input.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
-SECTION = re.compile(
-    r"^## (\w+)\n\n```python\n(.*?)^```$\n\nLargest difference: (\d\S*\d)\. ?", re.MULTILINE | re.DOTALL
-)
-PAIRS = SECTION.findall((PAGES / "captum.md").read_text(encoding="utf-8"))
+PAIRS = pairs("captum.md")
 RANDOM = {"NoiseTunnel", "GradientShap"}
 
 
@@ -36,8 +33,7 @@ def given():
 
 
 def test_every_method_of_the_page_is_compared():
-    page = (PAGES / "captum.md").read_text(encoding="utf-8")
-    assert [name for name, _, _ in PAIRS] == re.findall(r"^## (\w+)$", page, re.MULTILINE)
+    assert [name for name, _, _ in PAIRS] == re.findall(r"^## (\w+)$", text_of("captum.md"), re.MULTILINE)
     assert all(hasattr(attr, name) for name, _, _ in PAIRS)
 
 
@@ -50,7 +46,7 @@ def test_a_pair_differs_by_no_more_than_the_page_says(name, block, bound, given)
     theirs, ours = names["theirs"].detach(), names["ours"]
     difference = float((ours - theirs).abs().max() / theirs.abs().max())
     assert ours.shape == theirs.shape
-    assert difference <= float(bound)
+    assert difference <= bound
     assert (name in RANDOM) == (difference > 1e-2)  # only random numbers may differ so much
 
 
