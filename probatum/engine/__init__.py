@@ -25,6 +25,7 @@ from probatum.engine.masking import SlidingWindow
 from probatum.engine.noise import image_keys
 from probatum.engine.outputs import Output
 from probatum.engine.plan import Tick, run, run_variants
+from probatum.engine.positions import most_tokens
 from probatum.engine.precision import PRECISIONS
 from probatum.engine.prepared_model import PreparedModel, prepare, prepare_like, prepare_with
 from probatum.engine.references import (
@@ -125,6 +126,7 @@ __all__ = [
     "frozen_copy",
     "held_coverage",
     "image_keys",
+    "most_tokens",
     "prepare",
     "prepare_like",
     "prepare_with",

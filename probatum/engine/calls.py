@@ -4,10 +4,12 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import FunctionType
+from traceback import walk_tb
+from types import FrameType, FunctionType
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
 _NUMPY_KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "other": "x2"}  # which torch takes for its own
@@ -103,11 +105,34 @@ def calling_module() -> Callable[[], str]:
     modules: list[nn.Module] = []
     frame = inspect.currentframe()
     while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, nn.Module):
-            modules.append(owner)
+        modules += _owner(frame)
         frame = frame.f_back
     return partial(_path, modules[0], modules[-1]) if modules else lambda: "the model"
+
+
+def raising_module(error: Exception) -> str:
+    """The path of the innermost module in whose forward pass an error was raised."""
+    modules = [owner for frame, _ in walk_tb(error.__traceback__) for owner in _owner(frame)]
+    return _path(modules[-1], modules[0]) if modules else "the model"
+
+
+def raised_in(source: str, error: Exception) -> bool:
+    """True if a function of this Python module was under way when an error was raised."""
+    return any(frame.f_globals.get("__name__") == source for frame, _ in walk_tb(error.__traceback__))
+
+
+def custom_function(tensor: Tensor) -> str | None:
+    """The name of the custom autograd function that made a tensor, a call that no mode sees; None for others."""
+    node = tensor.grad_fn
+    if not isinstance(node, BackwardCFunction) or type(node).__name__.startswith("GeneratedBackwardFor"):
+        return None  # a custom operator is a call like others
+    return type(node).__name__.removesuffix("Backward")
+
+
+def _owner(frame: FrameType) -> list[nn.Module]:
+    """The module whose method a frame runs, if any."""
+    owner = frame.f_locals.get("self")
+    return [owner] if isinstance(owner, nn.Module) else []
 
 
 def _path(module: nn.Module, whole: nn.Module) -> str:

@@ -22,7 +22,7 @@ class Law(ABC):
     _found: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
 
     @abstractmethod
-    def broken(self, image: int, delta: float, model_name: str) -> str:
+    def broken(self, image: int, delta: float, prepared: PreparedModel) -> str:
         """The message of the error: the sum that is off by `delta`."""
 
     def add(self, image: Int64[Tensor, " rows"], delta: Float[Tensor, " rows"], size: Float[Tensor, " rows"]) -> None:
@@ -44,16 +44,16 @@ class Law(ABC):
             excess = excess.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
         worst = excess.argmax()
         if not bool(excess[worst] <= 0):
-            raise ModelError(self.broken(int(image[worst]), float(delta[worst]), prepared.name))
+            raise ModelError(self.broken(int(image[worst]), float(delta[worst]), prepared))
 
 
 class Completeness(Law):
     """DeepLIFT's: Σ m ⊙ (x − x′) = S(x) − S(x′). At most 3 ε on eight networks of torchvision with random weights."""
 
-    def broken(self, image: int, delta: float, model_name: str) -> str:
+    def broken(self, image: int, delta: float, prepared: PreparedModel) -> str:
         """Names the image."""
         return (
-            f"DeepLIFT's attributions of image {image} miss the change of the logit of {model_name} by {delta:.3g}, "
+            f"DeepLIFT's attributions of image {image} miss the change of the logit of {prepared.name} by {delta:.3g}, "
             "more than rounding explains: some operation carries values past its gradient (detach, no_grad, a custom "
             "autograd function, checkpointing); use a method without rules"
         )
@@ -62,11 +62,12 @@ class Completeness(Law):
 class Conservation(Law):
     """That of rules which hold constants: S(x) = Σ x ⊙ R + Σ_b b · ∂S/∂b, in all for the rows of a model call."""
 
-    def broken(self, image: int, delta: float, model_name: str) -> str:
-        """Names the first image of the call."""
+    def broken(self, image: int, delta: float, prepared: PreparedModel) -> str:
+        """Names the first image of the call, and what the rules do not see."""
+        unseen = ", ".join(sorted(prepared.unseen)) or "some operation"
         return (
-            f"the signals and constants of {model_name} do not add up to its logits: from image {image} on they are "
-            f"off by {delta:.3g}, more than rounding explains. Some operation carries values past the rules, such as a "
-            "custom autograd function (flash attention has one); load the model with plain attention (eager or sdpa), "
-            "or use a method without rules"
+            f"the signals and constants of {prepared.name} do not add up to its logits: from image {image} on they are "
+            f"off by {delta:.3g}, more than rounding explains. What carries values past the rules, as a custom "
+            f"autograd function does: {unseen}; load the model with plain attention (attn_implementation='sdpa' or "
+            "'eager'), or use a method without rules, such as Integrated Gradients"
         )

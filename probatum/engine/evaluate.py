@@ -254,6 +254,7 @@ def evaluate(
             signal = _connected(prepared, passed[0])
             if shared is None or shared.first:
                 ruled.of(rule).require(prepared.name)
+            prepared.unseen.update(ruled.of(rule).unseen)
             lacking = ruled.of(rule).lacking(points.detach(), signal, of_targets.detach())
             results[InputGradient(rule)] = (signal, *lacking)
     return results, classes

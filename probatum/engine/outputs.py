@@ -47,9 +47,10 @@ def class_logits(logits: Tensor, rows: int, name: str) -> Float[Tensor, "rows cl
     if logits.ndim == 1 and len(logits) == rows:
         logits = logits[:, None]
     if logits.ndim != 2 or len(logits) != rows:
+        of_tokens = "; hidden states need a head of classes, and one vector for all tokens" if logits.ndim == 3 else ""
         raise ModelError(
             f"{name} returns shape {tuple(logits.shape)} for {rows} images; probatum needs (batch, classes) logits: "
-            f"{_ADVICE}"
+            f"{_ADVICE}{of_tokens}"
         )
     return torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits
 

@@ -9,11 +9,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
+from probatum.engine.calls import raised_in, raising_module
 from probatum.engine.compute import Compute
 from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.extra import Extra, accepted_extra, require_call, require_rows
 from probatum.engine.folding import Fold, find_folds, fold
 from probatum.engine.outputs import Output, class_logits, find_logits
+from probatum.engine.positions import require_positions
 from probatum.engine.precision import dtype_of, require_precision
 from probatum.engine.versions import Versions
 from probatum.errors import InvalidInput, ModelError
@@ -38,6 +40,7 @@ class PreparedModel:
         source: the parameters and buffers of the caller's model when it was prepared.
         probed: the kinds of calls in which rows were found independent and forward passes repeatable.
         seen_layers: what `feature_maps` saw of the layers, by shape of the inputs, kept likewise.
+        unseen: what backward rules cannot look into, such as a custom autograd function, by name and module.
         output: where the logits are in what the model returns; None finds them.
         extra: what the model takes after the images, one row an image.
         compiled: the frozen copy as `torch.compile` has it, for calls that nothing looks into.
@@ -53,6 +56,7 @@ class PreparedModel:
     source: Versions | None = field(default=None, repr=False)
     probed: set[object] = field(default_factory=set)
     seen_layers: dict[object, Any] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
     output: Output | None = None
     extra: tuple[Tensor, ...] = ()
     compiled: Callable[..., Any] | None = field(default=None, repr=False)
@@ -88,6 +92,15 @@ class PreparedModel:
                 answer = (self.compiled if closed and self.compiled is not None else self.model)(*inputs)
             except TypeError:
                 require_call(self.model, inputs, self.name)
+                raise
+            except Exception as error:
+                if isinstance(error, NotImplementedError) or raised_in("torch.nn.attention.flex_attention", error):
+                    reason = (str(error) or type(error).__name__).splitlines()[0]
+                    raise ModelError(
+                        f"{raising_module(error)} of {self.name} is not implemented for this pass ({reason}); if it is "
+                        "flex_attention or another fused kernel, load the model with attn_implementation='sdpa' or "
+                        "'eager'"
+                    ) from error
                 raise
             logits = find_logits(answer, self.output, self.name)
         return class_logits(logits, len(points), self.name).to(self.dtype)  # bfloat16's come back to float32
@@ -152,11 +165,15 @@ class PreparedModel:
         if images.layout != torch.strided:
             raise InvalidInput(f"images are a tensor of layout {images.layout}; give images.to_dense()")
         if not images.is_floating_point():
-            raise InvalidInput(f"images are {images.dtype}; scale them to floating point as the model expects them")
+            raise InvalidInput(
+                f"images are {images.dtype}; scale them to floating point as the model expects them; for tokens, give "
+                "their embeddings and a module whose forward takes these (inputs_embeds)"
+            )
         if images.device != self.device:
             raise InvalidInput(f"images are on {images.device}, {self.name} is on {self.device}; move one to the other")
         if self.compute.channels_last and images.ndim != 4:
             raise InvalidInput(f"channels_last is for (batch, channel, height, width), not {tuple(images.shape)}")
+        require_positions(self.model, images, self.name)
         bad = first_not_finite(images)
         if bad is not None:
             raise InvalidInput(f"image {bad} of the batch has NaN or infinite pixels")

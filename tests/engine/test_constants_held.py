@@ -8,6 +8,7 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention.flex_attention import flex_attention
 from torchvision.models import convnext, swin_transformer
 
 from probatum.attributions import ConservativePropagation, Gradient, InputXGradient, attribute, attribute_variants
@@ -273,8 +274,43 @@ class Squared(torch.autograd.Function):
 
 
 def test_values_past_the_rules_break_the_law():
-    with pytest.raises(ModelError, match="add up"):
+    with pytest.raises(ModelError, match=r"add up.*Squared \(read in 'last'\)"):
         ConservativePropagation()(drawn(lambda: Net(Squared.apply)), TOKENS)
+
+
+class Doubled(Squared):
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, arriving):
+        return 2 * arriving
+
+
+def test_a_custom_function_that_keeps_the_law_is_no_error():
+    plain = signal_through(lambda x: 2 * x)
+    assert torch.equal(signal_through(Doubled.apply), plain)
+
+
+@torch.library.custom_op("probatum_tests::fused_attention", mutates_args=())
+def fused_attention(x: torch.Tensor) -> torch.Tensor:
+    return (x @ x.mT).softmax(-1) @ x
+
+
+def flex(x):
+    return flex_attention(x[:, None], x[:, None], x[:, None])[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [(lambda x: fused_attention(x), "fused_attention in"), (flex, "Net of Net is not implemented")],
+    ids=["custom operator", "flex attention"],
+)
+def test_attention_that_hides_its_parts_names_the_way_out(function, named):
+    fused_attention.register_autograd(lambda ctx, arriving: arriving)
+    with pytest.raises(ModelError, match=f"{named}.*attn_implementation"):
+        ConservativePropagation()(drawn(lambda: Net(function)), TOKENS)
 
 
 def test_versions_of_a_model_that_share_layers_get_the_maps_they_get_alone():

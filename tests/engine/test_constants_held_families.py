@@ -7,7 +7,8 @@ import torch
 from engine.test_constants_held import conservation, drawn
 from torch import nn
 
-from probatum.attributions import ConservativePropagation
+from probatum.attributions import AttentionRollout, ConservativePropagation, Gradient, attribute
+from probatum.errors import InvalidInput, ModelError
 
 pytestmark = pytest.mark.extra
 
@@ -48,10 +49,10 @@ TEXT = {
 class OfEmbeddings(nn.Module):
     """A sequence classifier as a function of embeddings and a mask."""
 
-    def __init__(self, name, attention):
+    def __init__(self, name, attention, **options):
         super().__init__()
         transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-        config = transformers.AutoConfig.for_model(name, num_labels=3, **TEXT[name])
+        config = transformers.AutoConfig.for_model(name, num_labels=3, **TEXT[name] | options)
         auto = transformers.AutoModelForSequenceClassification
         self.model = auto.from_config(config, attn_implementation=attention)
 
@@ -70,6 +71,39 @@ def test_text_classifiers_of_hugging_face(name, attention):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "positions"), [("bert", 5), ("roberta", 7), ("distilbert", 5), ("gpt2", 5)])
+def test_more_tokens_than_positions_are_refused(name, positions):
+    model = drawn(partial(OfEmbeddings, name, "eager", max_position_embeddings=positions))
+    mask = torch.ones(2, 6, dtype=torch.long)
+    with pytest.raises(InvalidInput, match=r"6 tokens.* for 5"):
+        Gradient()(model, TOKENS, 1, extra=(mask,))
+    assert Gradient()(model, TOKENS[:, :5], 1, extra=(mask[:, :5],)).abs().max() > 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_hidden_states_and_token_ids_name_the_way_out():
+    model = drawn(partial(OfEmbeddings, "bert", "eager")).model.bert
+    with pytest.raises(ModelError, match="output="):
+        Gradient()(OfKeyword(model), TOKENS, 1)
+    with pytest.raises(ModelError, match="head of classes"):
+        Gradient()(OfKeyword(model), TOKENS, 1, output="last_hidden_state")
+    with pytest.raises(InvalidInput, match="inputs_embeds"):
+        Gradient()(OfKeyword(model), torch.ones(2, 6, dtype=torch.long), 1)
+    assert Gradient()(OfKeyword(model), TOKENS, 1, output="pooler_output").abs().max() > 0
+
+
+class OfKeyword(nn.Module):
+    """A model as a function of embeddings."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, embeddings):
+        return self.model(inputs_embeds=embeddings)
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_vit_of_hugging_face(attention):
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -80,13 +114,39 @@ def test_vit_of_hugging_face(attention):
     assert conservation(model, IMAGES)[1] < 1e-10
 
 
+class OfLastToken(nn.Module):
+    """A head on the last token of a sentence that may have padding on either side."""
+
+    def __init__(self, name, attention):
+        super().__init__()
+        self.model = OfEmbeddings(name, attention).model.base_model
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, embeddings, mask):
+        places = (mask.cumsum(1) - 1).clamp(min=0)
+        answer = self.model(inputs_embeds=embeddings, attention_mask=mask, position_ids=places)
+        return self.head(answer.last_hidden_state[range(len(mask)), (places * mask).argmax(1)])
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
-@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert"])
+@pytest.mark.parametrize(
+    ("name", "attention"),
+    [
+        *(("bert", "eager"), ("bert", "sdpa"), ("gpt2", "eager"), ("gpt2", "sdpa")),
+        ("llama", "sdpa"),  # eager is itself NaN on padding in float64, whose lowest number is −∞ to its softmax
+    ],
+)
 def test_padding_has_no_influence(name, attention):
-    model = drawn(partial(OfEmbeddings, name, attention))
-    mask = torch.tensor([[1] * 6, [1] * 4 + [0] * 2])
-    padded = ConservativePropagation()(model, TOKENS, 1, extra=(mask,))
-    alone = ConservativePropagation()(model, TOKENS[1:, :4], 1, extra=(mask[1:, :4],))
-    torch.testing.assert_close(padded[1:, :4], alone, rtol=1e-12, atol=1e-12)
-    assert (padded[1, 4:] == 0).all()
+    model = drawn(partial(OfLastToken, name, attention))
+    methods = [ConservativePropagation(), Gradient(), AttentionRollout()]
+    whole = torch.ones(1, 4, dtype=torch.long)
+    alone = attribute(model, TOKENS[1:, :4], 1, methods, extra=(whole,))
+    for before, after in ((0, 2), (2, 0), (1, 1)):
+        tokens = nn.functional.pad(TOKENS[1:, :4], (0, 0, before, after), value=3.0)
+        mask = nn.functional.pad(whole, (before, after))
+        rows = torch.cat([TOKENS[:1], tokens]), torch.cat([torch.ones_like(mask), mask])
+        padded = attribute(model, rows[0], 1, methods, extra=(rows[1],))
+        for title, expected in alone.items():
+            found = padded[title][1]
+            torch.testing.assert_close(found[before : before + 4], expected[0], rtol=1e-9, atol=1e-12)
+            assert (found[mask[0] == 0] == 0).all()

@@ -45,6 +45,11 @@ class RulePass(ABC):
         """
         return None
 
+    @property
+    def unseen(self) -> set[str]:
+        """What may carry values past the rule, by name and module; only a law tells whether it does."""
+        return set()
+
     def lacking(self, points: Tensor, signal: Tensor, logits: Tensor) -> tuple[Tensor, ...]:
         """How far the backward pass misses the rule's law of conservation, and the size of its sums; () for no law.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from probatum.engine.budget import count_saved
-from probatum.engine.calls import Call, body_of, calling_module
+from probatum.engine.calls import Call, body_of, calling_module, custom_function
 from probatum.engine.operations import TRAINING, Kind, known
 from probatum.engine.rules.additive import additive_constants
 from probatum.engine.rules.base import BackwardRule, RulePass
@@ -103,6 +103,7 @@ class HeldPass(RulePass):
         self._held: dict[int, str] = {}
         self._without: dict[int, str] = {}
         self._sums: list[tuple[Tensor, Tensor]] = []
+        self._unseen: dict[str, Callable[[], str]] = {}
 
     @property
     def coverage(self) -> HeldCoverage:
@@ -117,6 +118,11 @@ class HeldPass(RulePass):
         totals, sizes = (torch.stack(each).sum() for each in zip(*self._sums, strict=True))
         return totals, sizes
 
+    @property
+    def unseen(self) -> set[str]:
+        """Custom autograd functions that results came from, and the modules that read these."""
+        return {f"{name} (read in {place()})" for name, place in self._unseen.items()}
+
     def begin_backward(self) -> None:
         """No constant seen."""
         self._sums.clear()
@@ -125,9 +131,10 @@ class HeldPass(RulePass):
         """Raises ModelError where the signal went through a call without a rule."""
         if self._without:
             names = ", ".join(self.coverage.without)
+            fused = "load the model with attn_implementation='sdpa' or 'eager', or " if "attention" in names else ""
             raise ModelError(
-                f"{names} of {model_name} has no rule for {self._title}; use a method that needs no rules, such as "
-                "Integrated Gradients or SmoothGrad"
+                f"{names} of {model_name} has no rule for {self._title}; {fused}use a method that needs no rules, such "
+                "as Integrated Gradients or SmoothGrad"
             )
 
     def parts(self, call: Call) -> Callable[..., Any] | None:
@@ -143,6 +150,9 @@ class HeldPass(RulePass):
         dependent = [each for each in tensors if each.requires_grad]
         if not dependent or not torch.is_grad_enabled():
             return ()
+        for each in dependent:
+            if (custom := custom_function(each)) is not None:
+                self._unseen.setdefault(custom, calling_module())
         kind, spelling = known(call.function)
         name = spelling.strip("_")
         self._gate = name in _GATES or all(self._is_gate(each) for each in dependent) or self._is_raised(call, name)

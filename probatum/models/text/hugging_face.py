@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from probatum.engine import most_tokens
 from probatum.errors import InvalidInput, ModelError
 from probatum.models.stages import Stages
 from probatum.models.text.encoder import EmbeddingClassifier
@@ -210,11 +211,8 @@ def _check_embeddings(source: str, network: HuggingFaceClassifier, tokenizer: Hu
 
 def _max_tokens(model: Any, tokenizer: Any) -> int:
     """Return the maximum number of tokens that both the model's positions and the tokenizer allow."""
-    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None) or _UNBOUNDED]
-    for path, module in model.named_modules():
-        # RoBERTa's positions start after that of its padding.
-        if path.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            limits.append(module.num_embeddings - module.padding_idx - 1)
+    configured = getattr(model.config, "max_position_embeddings", None)
+    limits = [tokenizer.model_max_length, configured or _UNBOUNDED, most_tokens(model) or _UNBOUNDED]
     return int(min(*limits, _UNBOUNDED))
 
 
