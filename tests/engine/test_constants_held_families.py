@@ -16,6 +16,7 @@ IMAGES = torch.linspace(-2, 2, 2 * 3 * 32 * 32, dtype=torch.float64).mul(9).sin(
 TOKENS = torch.linspace(-2, 2, 2 * 6 * 8, dtype=torch.float64).mul(7).sin().reshape(2, 6, 8)
 SMALL = {"img_size": 32, "num_classes": 3}
 VIT = SMALL | {"patch_size": 16, "embed_dim": 16, "depth": 2, "num_heads": 2}
+MIXED = {"img_size": 64, "num_classes": 3, "embed_dim": (32,) * 4, "depths": (1,) * 4, "stem_width": 8}
 TIMM = {
     "vit_tiny_patch16_224": VIT,
     "deit_tiny_distilled_patch16_224": VIT,
@@ -25,13 +26,20 @@ TIMM = {
     "convnext_atto": {"num_classes": 3, "depths": (1,) * 4, "dims": (8,) * 4},
     "convnextv2_atto": {"num_classes": 3, "depths": (1,) * 4, "dims": (8,) * 4},
     "maxvit_nano_rw_256": SMALL | {"embed_dim": (32,), "depths": (1,), "block_type": ("M",), "stem_width": 8},
+    "maxvit_tiny_tf_224": MIXED,
+    "maxxvitv2_nano_rw_256": MIXED,
+    "coatnet_nano_rw_224": MIXED,
+    "coatnet_0_224": MIXED,
+    "coatnext_nano_rw_224": MIXED,
 }
 
 
 @pytest.mark.parametrize("name", TIMM)
 def test_models_of_timm(name):
     timm = pytest.importorskip("timm", reason="timm is not installed")
-    signal, lacking = conservation(drawn(partial(timm.create_model, name, **TIMM[name])), IMAGES)
+    model = drawn(partial(timm.create_model, name, **TIMM[name]))
+    images = nn.functional.interpolate(IMAGES, scale_factor=TIMM[name].get("img_size", 32) // 32)
+    signal, lacking = conservation(model, images)
     assert lacking < 1e-10
     assert signal.abs().max() > 0
 
