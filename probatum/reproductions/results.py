@@ -127,7 +127,7 @@ class Claims(Generic[R]):
         *,
         where: str | None = None,
         about: tuple[str, ...] | None = None,
-        role: Role = "result",
+        role: Role | Mapping[str, Role] = "result",
     ) -> Callable[[KeyedRule[R]], KeyedRule[R]]:
         """Decorate the rule of one claim about each of several things, a function of the thing's key and the results.
 
@@ -138,14 +138,16 @@ class Claims(Generic[R]):
             paper: what the paper says of all of them, or of each by key.
             where: see `Claim`.
             about: see `Claim`.
-            role: see `Claim`.
+            role: see `Claim`; of all of them, or of each by key.
         """
 
         def judged_by(rule: KeyedRule[R]) -> KeyedRule[R]:
             for key, title in titles.items():
                 words = paper if isinstance(paper, str) else paper[key]
                 made = name.format(key=key), self._at(where), statement.format(title=title), words
-                self._add(Claim(*made, self._on(about), role), partial(rule, key))
+                self._add(
+                    Claim(*made, self._on(about), role if isinstance(role, str) else role[key]), partial(rule, key)
+                )
             return rule
 
         return judged_by

@@ -36,7 +36,7 @@ from probatum.models import (
 )
 from probatum.models.sources.small import SMALL
 from probatum.reproductions import ReproductionConfig
-from probatum.reproductions.yona2021.studies import DECIDING, OTHER
+from probatum.reproductions.yona2021.pairs import DECIDING, OTHER
 from probatum.runs.kinds import Kind, Request, execute
 from probatum.runs.ranks import joined_ranks
 from probatum.runs.resume import is_same_run

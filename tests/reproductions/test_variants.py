@@ -12,7 +12,7 @@ from probatum.errors import UnknownName
 from probatum.models import TrainingReport
 from probatum.reproductions import Context, ReproductionConfig, run_reproduction
 from probatum.reproductions.adebayo2018 import photographs, setting
-from probatum.reproductions.yona2021 import studies
+from probatum.reproductions.yona2021 import halves, studies
 
 
 def numbered(name: str, images: torch.Tensor) -> ImageSet:
@@ -102,7 +102,7 @@ def test_the_half_that_the_caption_names_can_be_deleted(variants, deleted, monke
     monkeypatch.setenv("PROBATUM_CACHE", str(tmp_path))
     small = studies.YonaSizes(48, 24, 1, 1, 12, 8, 2, 1, 6, 4, 2)
     monkeypatch.setitem(studies.SIZES, "quick", replace(small, trainings=1))
-    study = studies.half_study(context("yona2021", *variants), False)
+    study = halves.half_study(context("yona2021", *variants), False)
     (region,) = study.regions.values()
     assert list(study.regions) == [f"{deleted} half"]
     rows = torch.arange(28) < 14 if deleted == "top" else torch.arange(28) >= 14

@@ -11,7 +11,7 @@ from probatum.models import load_model, save_checkpoint
 from probatum.reproductions import ReproductionConfig, redraw_reproduction, run_reproduction
 from probatum.reproductions.base import Context, store_arrays, write_facts
 from probatum.reproductions.setting import Setting
-from probatum.reproductions.yona2021 import PAPER, studies, verdicts
+from probatum.reproductions.yona2021 import PAPER, halves, pairs, shapes, studies
 
 TINY = studies.YonaSizes(
     train=48,
@@ -46,7 +46,7 @@ def run(tmp_path: Path, *figures: str, **changes) -> tuple[Path, dict]:
 def photographs(tmp_path: Path, classes: int = 10) -> Path:
     """Tiny-ImageNet's layout with two training images and one validation image of each class."""
     root = tmp_path / "data" / "tiny-imagenet-200"
-    wnids = [*studies.DECIDING, *studies.OTHER][:classes]
+    wnids = [*pairs.DECIDING, *pairs.OTHER][:classes]
     (root / "val" / "images").mkdir(parents=True)
     noise = np.random.default_rng(0)
     lines = []
@@ -58,15 +58,15 @@ def photographs(tmp_path: Path, classes: int = 10) -> Path:
         lines.append(f"{wnid}.JPEG\t{wnid}\t0\t0\t63\t63\n")
     (root / "val" / "val_annotations.txt").write_text("".join(lines))
     (root / "wnids.txt").write_text("\n".join(wnids))
-    (root / "words.txt").write_text("".join(f"{wnid}\t{studies.DECIDING.get(wnid, 'other')}\n" for wnid in wnids))
+    (root / "words.txt").write_text("".join(f"{wnid}\t{pairs.DECIDING.get(wnid, 'other')}\n" for wnid in wnids))
     return root.parent
 
 
 def test_the_papers_own_sizes_and_classes():
     sizes = studies.SIZES["paper"]
     assert (sizes.train, sizes.test, sizes.per_class) == (60_000, 10_000, 250)
-    assert list(studies.DECIDING.values()) == ["acorn", "espresso", "banana", "ice cream", "gondola"]
-    assert len(studies.OTHER) == 5
+    assert list(pairs.DECIDING.values()) == ["acorn", "espresso", "banana", "ice cream", "gondola"]
+    assert len(pairs.OTHER) == 5
     assert [experiment.name for experiment in PAPER.experiments] == [f"figure{number}" for number in range(1, 8)]
 
 
@@ -87,16 +87,16 @@ def test_from_training_to_scorecard_and_again(tiny):
 
 
 def test_the_shapes_study_explains_images_with_a_shape(tiny):
-    study = studies.shapes_study(Context(CONFIG), False)
+    study = shapes.shapes_study(Context(CONFIG), False)
     assert study.regions["shape"].flatten(1).any(1).all()
     assert study.regions["digit"].flatten(1).any(1).all()
-    more = studies.shapes_study(Context(CONFIG), True)
+    more = shapes.shapes_study(Context(CONFIG), True)
     assert torch.equal(more.images, study.images[1:3])  # Figure 2 shows the first, Figures 4 and 5 the next ones
     assert len(more.shown_names) == 2
 
 
 def test_the_half_study_follows_bayes_rule(tiny):
-    study = studies.half_study(Context(CONFIG), False)
+    study = halves.half_study(Context(CONFIG), False)
     torch.testing.assert_close(study.weights[0], torch.tensor([2 / 3, 1 / 3]))
     torch.testing.assert_close(study.weights[1], torch.tensor([0.0, 1.0]))
     assert study.counted.tolist() == [True, False, True, True, True, True]
@@ -122,7 +122,7 @@ def test_pairs_with_another_pretrained_network_name_it(tiny):
     weights = tiny / "weights.pt"
     save_checkpoint(load_model("squeezenet1_0", "none", seed=7), weights)
     config = replace(CONFIG, model="squeezenet1_0", weights=str(weights), data_dir=str(photographs(tiny)))
-    study = studies.pairs_study(Context(config), False)
+    study = pairs.pairs_study(Context(config), False)
     assert list(study.trained) == ["start", "pairs", "imagenet"]
     assert study.weights.tolist() == [[0.0, 1.0, 0.0]] * 6
     before, after = (study.trained[name].model.state_dict() for name in ("start", "pairs"))
@@ -130,7 +130,7 @@ def test_pairs_with_another_pretrained_network_name_it(tiny):
     known = study.trained["imagenet"].model.state_dict()
     assert torch.equal(before["features.0.weight"], known["features.0.weight"])
     assert study.trained["pairs"].model(study.images).shape == (6, 5)
-    names = dict(zip(studies.DECIDING.values(), (988, 967, 954, 928, 576), strict=True))  # ImageNet's numbers
+    names = dict(zip(pairs.DECIDING.values(), (988, 967, 954, 928, 576), strict=True))  # ImageNet's numbers
     expected = [names[name] for name in ("acorn", "espresso", "banana", "ice cream", "gondola")]
     of_pairs, of_imagenet = study.trained["pairs"].targets, study.trained["imagenet"].targets
     assert of_imagenet.tolist() == [expected[label] for label in of_pairs.tolist()]
@@ -144,17 +144,17 @@ def test_bad_input_is_refused_in_one_line(tiny):
     with pytest.raises(InvalidInput, match="class n02486410"):
         run(tiny, "figure3", data_dir=str(photographs(tiny, classes=9)))
     with pytest.raises(InvalidInput, match="basic CNN is no ImageNet classifier"):
-        studies.pairs_study(Context(replace(CONFIG, model="basic_cnn", weights="none")), False)
+        pairs.pairs_study(Context(replace(CONFIG, model="basic_cnn", weights="none")), False)
     with pytest.raises(InvalidInput, match="figure8"):
         PAPER.chosen(("figure8",))
     with pytest.raises(InvalidInput, match="needs the folder MNIST/"):
-        studies.half_study(Context(replace(CONFIG, preset="paper")), False)
+        halves.half_study(Context(replace(CONFIG, preset="paper")), False)
 
 
 PAPERS_OWN = Setting()
 REGIONS = {"half": ["bottom half"], "shapes": ["shape", "digit"], "pairs": ["deciding image"]}
 TRAINED = {"half": ["digit", "half"], "shapes": ["digit", "shape"], "pairs": ["start", "pairs"]}
-JUDGES = {"half": verdicts.judge_half, "shapes": verdicts.judge_shapes, "pairs": verdicts.judge_pairs}
+CLAIMS = {"half": halves.claims, "shapes": shapes.claims, "pairs": pairs.claims}
 
 
 def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(0.52, 0.9), share=0.8, others=0.5,
@@ -191,7 +191,7 @@ def judged(folder: Path, study: str, *, effect=(0.9, 0.9), floor=0.5, distance=(
         tested=2000,
         setting=setting.to_json(),
     )
-    return {finding.claim.name: finding.verdict for finding in JUDGES[study](folder)}
+    return {finding.claim.name: finding.verdict for finding in CLAIMS[study].judge(folder)}
 
 
 SHAPES = {f"shapes {region} {method}" for region in ("shape", "digit") for method in ("GBP", "Gradient")}

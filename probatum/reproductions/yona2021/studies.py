@@ -1,40 +1,28 @@
-"""The three studies: their tasks, their trainings, and the images that are explained."""
+"""What the studies share: sizes, models of digits, and scores of several trainings, stored and read back."""
 
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
+from probatum.attributions import Gradient, GuidedBackprop, Method
 from probatum.data import MNIST, Preprocessing, read_mnist, render_digits
-from probatum.data.tasks import Half, RegionTask, half_digits, image_pairs, shapes_on_digits
-from probatum.data.tiny_imagenet import read_tiny_imagenet
-from probatum.errors import InvalidInput
-from probatum.experiments.effects import Subject
-from probatum.models import TrainingConfig, load_model, model_spec
-from probatum.models.pairs import load_pretrained, make_pair_cnn
-from probatum.preprocessing import IMAGENET
-from probatum.reproductions.base import Context
-from probatum.reproductions.findings import joined
-from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting
-from probatum.reproductions.subjects import before_last_relu
+from probatum.data.tasks import RegionTask
+from probatum.experiments.effects import Effects, Subject, measure_effects
+from probatum.models import TrainingConfig, load_model
+from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
+from probatum.reproductions.results import Results
+from probatum.reproductions.rules import Mean, mean_over, measure
+from probatum.reproductions.setting import Setting
 from probatum.runs.cache import train_once
 
-# The classes of section 4.2, by WordNet number and by the name that torchvision's networks give them.
-DECIDING = {
-    "n12267677": "acorn",
-    "n07920052": "espresso",
-    "n07753592": "banana",
-    "n07614500": "ice cream",
-    "n03447447": "gondola",
-}
-OTHER = ("n04596742", "n07715103", "n04265275", "n03902125", "n02486410")  # wok ... baboon
-PAIRS = Preprocessing(IMAGENET.mean, IMAGENET.std)  # pairs keep their 64x128 pixels
+METHODS: dict[str, Method] = {"GBP": GuidedBackprop(), "Gradient": Gradient()}
+SCORES = ("distance", "distance_floor", "effect", "effect_floor", "share")
 _RANDOM_SEEDS = 1_000  # apart from the seeds of the trainings
 
 
@@ -70,6 +58,10 @@ class YonaSizes:
     examples: int
     trainings: int = 3
 
+    def digits(self, split: str) -> int:
+        """Digits of a training or of a test."""
+        return self.train if split == "train" else self.test
+
 
 # The paper states the 250 training images of a class, of the 500 that Tiny-ImageNet has; the rest are our choice.
 SIZES = {
@@ -77,9 +69,8 @@ SIZES = {
     "cpu": YonaSizes(6_000, 2_000, 4, 2, 1_000, 500, 250, 4, 60, 6, 4),
     "quick": YonaSizes(3_000, 1_000, 5, 2, 1_000, 500, 250, 5, 60, 6, 4),
 }
-
-
-PAPER_DIGITS, PAPER_PAIRS = "60,000 training digits", "10,000 training pairs"
+PAPER_DIGITS = "60,000 training digits"
+INPUTS = Inputs(data=("MNIST",))  # of the studies on digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +84,10 @@ class Study:
         pictures: the same, in [0, 1].
         weights: Pr(T = t | X = x) of each trained model's task.
         regions: by name.
-        counted: (image,) False for images that are shown but not scored.
-        shown: how many of the first images the figures show.
-        shown_names: their row titles.
+        shown_names: row titles of the first images, which the figures show.
         accuracies: test accuracy of each trained model.
         facts: for captions and verdicts.
+        counted: (image,) False for images that are shown but not scored; None counts all.
     """
 
     trained: Mapping[str, Subject]
@@ -106,242 +96,172 @@ class Study:
     pictures: Float[Tensor, "image channel height width"]
     weights: Float[Tensor, "image trained"]
     regions: Mapping[str, Bool[Tensor, "image height width"]]
-    counted: Bool[Tensor, " image"]
-    shown: int
     shown_names: tuple[str, ...]
     accuracies: Mapping[str, float]
     facts: dict[str, Any]
+    counted: Bool[Tensor, " image"] | None = None
+
+    def effects(self, context: Context) -> Effects:
+        """The scores and maps of all methods."""
+        return measure_effects(
+            self.trained,
+            self.untrained,
+            self.images,
+            self.weights,
+            self.regions,
+            METHODS,
+            shown=len(self.shown_names),
+            memory_budget=context.config.memory_budget,
+            progress=context.progress,
+        )
 
 
-def half_study(context: Context, examples: bool, turn: int = 0) -> Study:
-    """Section 4.1: a model of the digits and one of the halved digits.
+Make = Callable[[Context, bool, int], Study]
+"""Makes one training of a study: takes the context, if examples are wanted, and the number of the training from 0."""
 
-    The tasks are equally likely, the first shows every digit whole and the second every other one, so by Bayes' rule
-    Pr(T | X) is 2/3 and 1/3 for a whole digit, and 0 and 1 for a half.
+
+def compute(make: Make, context: Context, folder: Path, *, examples: bool = False) -> None:
+    """Train the models of a study, or load them, and store the scores and maps of all methods.
+
+    Scores are those of several trainings, from other first weights and in other orders of the images. All explain the
+    same images; maps are shown of the first.
+
+    Args:
+        make: trains the models.
+        context: the configuration.
+        folder: receives `facts.json` and `arrays.npz`.
+        examples: whether more examples are wanted instead of many scores.
     """
-    sizes, seed = context.pick(SIZES), context.config.seed
-    source, root = _digit_source(context)
-    (images, labels), (test, test_labels) = (_digits(root, split, sizes, seed) for split in ("train", "test"))
-    deleted: Half = "top" if context.wants("top-half") else "bottom"
-    halved, test_halved = half_digits(images, 2 * seed, deleted), half_digits(test, 2 * seed + 1, deleted)
-    digit, digit_accuracy = _trained_cnn(
-        context, _whole(images, labels), _whole(test, test_labels), 0.99, "the CNN on digits", turn
-    )
-    half, half_accuracy = _trained_cnn(
-        context, halved, test_halved, None, "the CNN on halved digits", turn, passes=sizes.half_epochs
-    )
-    pixels = test[: sizes.explained].clone()
-    pixels[1].masked_fill_(test_halved.regions[1], 0)  # shown between two whole digits, as in Figure 1
-    counted = torch.arange(len(pixels)) != 1
-    weights = torch.where(counted[:, None], torch.tensor([2 / 3, 1 / 3]), torch.tensor([0.0, 1.0]))
-    return Study(
-        trained={"digit": Subject(digit), "half": Subject(half)},
-        untrained=_untrained_cnns(context, sizes),
-        images=MNIST.apply(pixels).to(context.device),
-        pictures=pixels / 255,
-        weights=weights.to(context.device),
-        regions={f"{deleted} half": test_halved.regions[: len(pixels)].to(context.device)},
+    study = make(context, examples, 0)
+    found, accuracies = [study.effects(context)], [study.accuracies]
+    for turn in range(1, 1 if examples else context.pick(SIZES).trainings):
+        other = make(context, examples, turn)
+        found.append(other.effects(context))
+        accuracies.append(other.accuracies)
+    counted = np.ones(len(study.images), dtype=bool) if study.counted is None else study.counted.numpy()
+    store_arrays(
+        folder,
+        **{name: np.stack([getattr(one, name) for one in found]) for name in SCORES},  # the training is the first axis
+        panels=found[0].panels,
+        untrained_share=found[0].untrained_share,
+        pictures=study.pictures[: len(study.shown_names)].numpy(),
+        area=np.stack([region.float().mean((1, 2)).cpu().numpy() for region in study.regions.values()]),
         counted=counted,
-        shown=min(3, len(pixels)),
-        shown_names=("whole", "halved", "whole")[: len(pixels)],
-        accuracies={"digit": digit_accuracy, "half": half_accuracy},
-        facts={
-            "images": f"Digits: {source}, {len(images)} for training",
-            "network": "Basic CNN with ten logits in every task",
-            "titles": {"digit": "Digit model", "half": "Half-digit model"},
-            "targets": "the logit that each model predicts",
-            "weights": "2/3 (digits) and 1/3 (halved digits)",
-            "region_rule": f"the {deleted} half of the image, which the second task may delete (section 4.1 says the "
-            "bottom half, the caption of Figure 1 the top half)",
-            "tested": len(test),
-            "setting": _digits_setting(root, len(images)).to_json(),
-        },
+    )
+    write_facts(
+        folder,
+        **study.facts,
+        accuracies={name: [one[name] for one in accuracies] for name in study.accuracies},
+        used=f"{study.facts['network']}; {study.facts['images']}",
+        trained=list(study.trained),
+        regions=list(study.regions),
+        methods=[method.title for method in METHODS.values()],
+        untrained=len(study.untrained),
+        shown_names=list(study.shown_names),
+        seed=context.config.seed,
+        preset=context.config.preset,
     )
 
 
-def shapes_study(context: Context, examples: bool, turn: int = 0) -> Study:
-    """Section 4.2 on digits: a model of the shape and one of the digit, on the same images."""
-    sizes, seed = context.pick(SIZES), context.config.seed
-    source, root = _digit_source(context)
-    (shapes, digits), (test_shapes, test_digits) = (_shapes(root, split, sizes, seed) for split in ("train", "test"))
-    digit, digit_accuracy = _trained_cnn(context, digits, test_digits, 0.99, "the CNN on digits with shapes", turn)
-    shape, shape_accuracy = _trained_cnn(context, shapes, test_shapes, 0.99, "the CNN on shapes", turn)
-    count = sizes.examples if examples else sizes.explained
-    rows = (test_shapes.labels > 0).nonzero()[1 if examples else 0 :, 0][:count]  # Figure 2 shows the first
-    pixels = test_shapes.images[rows]
-    names = [f"{test_shapes.class_names[test_shapes.labels[row]]} on a {int(test_digits.labels[row])}" for row in rows]
-    shown = count if examples else 1
-    return Study(
-        trained={"digit": Subject(digit), "shape": Subject(shape)},
-        untrained=_untrained_cnns(context, sizes),
-        images=MNIST.apply(pixels).to(context.device),
-        pictures=pixels / 255,
-        weights=torch.full((len(pixels), 2), 0.5, device=context.device),
-        regions={
-            "shape": test_shapes.regions[rows].to(context.device),
-            "digit": test_digits.regions[rows].to(context.device),
-        },
-        counted=torch.ones(len(pixels), dtype=torch.bool),
-        shown=shown,
-        shown_names=tuple(names[:shown]),
-        accuracies={"digit": digit_accuracy, "shape": shape_accuracy},
-        facts={
-            "images": f"Digits: {source}, {len(shapes)} for training; test images with a shape",
-            "network": "Basic CNN with ten logits in every task",
-            "titles": {"digit": "Digit model", "shape": "Shape model"},
-            "targets": "the logit that each model predicts",
-            "weights": "1/2 (digit) and 1/2 (shape)",
-            "region_rule": "the object with a margin of 2 pixels",
-            "tested": len(test_shapes),
-            "setting": _digits_setting(root, len(shapes)).to_json(),
-        },
-    )
+class Stored(Results):
+    """Stored results of a study, with the scores that figures and claims need."""
+
+    @property
+    def trained(self) -> list[str]:
+        """Names of the trained models."""
+        return list(self.facts["trained"])
+
+    @property
+    def regions(self) -> list[str]:
+        """Names of the regions."""
+        return list(self.facts["regions"])
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Methods as figures and findings call them."""
+        return dict(zip(METHODS, self.facts["methods"], strict=True))
+
+    def mean(self, what: str, scores: Float[np.ndarray, "training image model"]) -> Mean:
+        """The mean over trainings and images, each of several untrained models' mean.
+
+        Without several trainings it is that over images and untrained models.
+        """
+        if len(scores) == 1:
+            return measure(what, scores[0], "image", "untrained model")
+        return measure(what, mean_over(scores, 2), "training", "image")
+
+    def scores(
+        self, name: str, method: str, model: str | None = None, *, reduction: int = 0
+    ) -> Float[np.ndarray, "training image untrained"]:
+        """The scores of one method, of the images that count.
+
+        Args:
+            name: of `SCORES`.
+            method: a key of `METHODS`.
+            model: the trained one, for scores of each.
+            reduction: position in `REDUCTIONS`.
+        """
+        table = self.arrays[name][:, reduction, list(METHODS).index(method)]
+        table = table if model is None else table[:, self.trained.index(model)]
+        scores: Float[np.ndarray, "training image untrained"] = table[:, self.arrays["counted"]]
+        return scores
+
+    def share(self, method: str, model: str | None, region: int) -> Float[np.ndarray, "training image model"]:
+        """The shares of one region; `model` None is all untrained ones, which no training changes."""
+        place, counted = list(METHODS).index(method), self.arrays["counted"]
+        if model is None:
+            return np.asarray(self.arrays["untrained_share"][None, place, region, counted])
+        return np.asarray(self.arrays["share"][:, place, self.trained.index(model), region][:, counted, None])
+
+    def area(self, region: int) -> Float[np.ndarray, "1 image 1"]:
+        """The share of each image's area that a region takes."""
+        return np.asarray(self.arrays["area"][region][None, self.arrays["counted"], None], dtype=np.float64)
 
 
-def pairs_study(context: Context, examples: bool, turn: int = 0) -> Study:
-    """Section 4.2 on photographs: a network fine-tuned on pairs, beside itself before that.
+def digits_facts(context: Context, train: int, tested: int, note: str = "") -> dict[str, Any]:
+    """Facts of the studies on digits, for captions and verdicts.
 
-    The paper does not say of which logit the pretrained network is explained: "start" is the network with the new last
-    layer before any step, for the label of the pair; "imagenet" the published one, for the ImageNet class itself.
-
-    Without Tiny-ImageNet the pairs are of digits; without a pretrained network the `PairCNN` learns from scratch. Then
-    nothing is comparable to the paper, and every finding says so.
+    Args:
+        context: the configuration.
+        train: digits of a training.
+        tested: digits of a test.
+        note: added to the images, in words.
     """
-    sizes, seed = context.pick(SIZES), context.config.seed
-    folder = context.data_folder("tiny-imagenet-200")
-    task, test = (_pairs(folder, split, sizes, seed) for split in ("train", "test"))
-    preprocessing = PAIRS if folder else MNIST
-    name = context.config.model or context.pick({"quick": None, "cpu": "resnet18", "paper": "resnet18"})
-    if name is not None and not set(DECIDING.values()) <= set(model_spec(name).class_names or ()):
-        raise InvalidInput(f"{model_spec(name).title} is no ImageNet classifier; give --model resnet18, say")
-    own = seed + turn
-    pretrained: nn.Module | None = None
-    model: nn.Module
-    if folder is None or name is None:
-        name, model, network = None, make_pair_cnn(preprocessing.channels, 5, own), "Pair CNN, from scratch"
-    elif context.config.weights == "none":
-        model, network = load_model(name, "none", 5, own), f"{model_spec(name).title}, from scratch"
-    else:
-        pretrained, model = load_pretrained(name, context.config.weights, 5, own)
-        network = f"{model_spec(name).title}, pretrained on ImageNet"
-    config = TrainingConfig(
-        epochs=sizes.pair_epochs,
-        batch_size=32,
-        learning_rate=1e-4 if pretrained else 1e-3,
-        schedule="linear",
-        target_accuracy=0.77 if pretrained else None,
-        seed=own,
+    mnist = _mnist(context) is not None
+    setting = Setting(
+        stand_ins=() if mnist else ("rendered digits instead of MNIST",),
+        smaller={PAPER_DIGITS: f"{train:,}"} if train < SIZES["paper"].train else {},
     )
-    rows = slice(1, 1 + sizes.examples) if examples else slice(0, sizes.explained)  # Figure 3 shows the first
-    pixels, labels = test.images[rows], test.labels[rows].to(context.device)
-    images = preprocessing.apply(pixels).to(context.device)
-    # Behind a last ReLU, a class whose logits are all negative has no gradient, and training cannot revive it.
-    model, behind = before_last_relu(model.to(context.device), images)
-    start = deepcopy(model) if pretrained else None
-    accuracy = _train(context, model, task, test, preprocessing, config, f"the network on pairs, {turn + 1}")
-
-    def explained(network: nn.Module, classes: Tensor) -> Subject:
-        return Subject(before_last_relu(network.to(context.device), images)[0], classes)
-
-    trained = {"pairs": explained(model, labels)}
-    if pretrained is not None and start is not None and name is not None:
-        known = explained(pretrained, _imagenet_labels(name, labels))
-        trained = {"start": explained(start, labels), **trained, "imagenet": known}
-    titles = {"start": "Pretrained model", "pairs": "Fine-tuned model" if pretrained else "Trained model"}
-    titles["imagenet"] = "Pretrained, ImageNet class"
-    shown = sizes.examples if examples else 1
-    return Study(
-        trained=trained,
-        untrained=tuple(
-            explained(_untrained_network(name, preprocessing.channels, seed, k), labels) for k in range(sizes.untrained)
-        ),
-        images=images,
-        pictures=pixels / 255,
-        weights=torch.tensor([[float(key == "pairs") for key in trained]], device=context.device).expand(
-            len(pixels), -1
-        ),
-        regions={"deciding image": test.regions[rows].to(context.device)},
-        counted=torch.ones(len(pixels), dtype=torch.bool),
-        shown=shown,
-        shown_names=tuple(test.class_names[label] for label in labels[:shown].tolist()),
-        accuracies={"pairs": accuracy},
-        facts={
-            "images": f"Pairs of {'Tiny-ImageNet photographs' if folder else 'rendered digits, 0-4 beside 5-9'}, "
-            f"{len(task)} for training, {pixels.shape[2]}x{pixels.shape[3]} pixels",
-            "network": network,
-            "titles": {key: titles[key] for key in trained},
-            "targets": joined("the logit of the true class", behind),
-            "weights": "1 (one task)",
-            "region_rule": "the half of the image that decides the label",
-            "tested": len(test),
-            "setting": _pairs_setting(folder, name, len(task), pretrained=pretrained is not None).to_json(),
-        },
-    )
+    return {
+        "images": f"Digits: {'MNIST' if mnist else 'rendered'}, {train} for training{note}",
+        "network": "Basic CNN with ten logits in every task",
+        "targets": "the logit that each model predicts",
+        "tested": tested,
+        "setting": setting.to_json(),
+    }
 
 
-def _digits_setting(root: Path | None, count: int) -> Setting:
-    return Setting(
-        stand_ins=() if root else ("rendered digits instead of MNIST",),
-        smaller={PAPER_DIGITS: f"{count:,}"} if count < SIZES["paper"].train else {},
-    )
-
-
-def _pairs_setting(folder: Path | None, name: str | None, count: int, *, pretrained: bool) -> Setting:
-    lacks = {}
-    if folder is None:
-        lacks[PHOTOGRAPHS] = "the pairs are of digits: give --data-dir with tiny-imagenet-200/"
-    if not pretrained:
-        lacks[PRETRAINED] = "this one is trained from scratch: give --model resnet18, or --model with --weights FILE"
-    other = name not in (None, "resnet18")
-    return Setting(
-        stand_ins=(f"{model_spec(str(name)).title} instead of ResNet-18",) if other else (),
-        lacks=lacks,
-        smaller={PAPER_PAIRS: f"{count:,}"} if count < SIZES["paper"].pairs else {},
-    )
-
-
-def _digit_source(context: Context) -> tuple[str, Path | None]:
-    """The name of the digits, and the root of MNIST's folder."""
+def _mnist(context: Context) -> Path | None:
+    """The folder in which MNIST/ lies."""
     folder = context.data_folder("MNIST")
-    return ("MNIST", folder.parent) if folder else ("rendered", None)
+    return folder.parent if folder else None
+
+
+def digits_source(context: Context, split: str) -> tuple[Path | None, str, int, int]:
+    """Where digits come from, as `read_digits` takes it."""
+    return _mnist(context), split, context.pick(SIZES).digits(split), context.config.seed
 
 
 @lru_cache(maxsize=2)  # several figures of one run show the same images
-def _digits(
-    root: Path | None, split: str, sizes: YonaSizes, seed: int
+def read_digits(
+    root: Path | None, split: str, count: int, seed: int
 ) -> tuple[UInt8[Tensor, "image 1 28 28"], Int64[Tensor, " image"]]:
-    count = sizes.train if split == "train" else sizes.test
+    """Pixels and labels of the first digits of MNIST, or of rendered ones where no folder is given."""
     images, labels = read_mnist(root, split) if root else render_digits(count, split, seed)
     return images[:count], labels[:count]
 
 
-@lru_cache(maxsize=2)
-def _shapes(root: Path | None, split: str, sizes: YonaSizes, seed: int) -> tuple[RegionTask, RegionTask]:
-    return shapes_on_digits(*_digits(root, split, sizes, seed), seed=2 * seed + (split == "test"))
-
-
-@lru_cache(maxsize=2)
-def _pairs(folder: Path | None, split: str, sizes: YonaSizes, seed: int) -> RegionTask:
-    """Pairs of photographs, or of a rendered digit below 5 beside one from 5 on."""
-    count = sizes.pairs if split == "train" else sizes.test_pairs
-    own = 2 * seed + (split == "test")
-    if folder is None:
-        images, labels = _digits(None, split, sizes, seed)
-        low = labels < 5
-        return image_pairs(images[low], labels[low], images[~low], tuple("01234"), count, own)
-    per_class = sizes.per_class if split == "train" else None
-    first = read_tiny_imagenet(folder, tuple(DECIDING), split, per_class)
-    second = read_tiny_imagenet(folder, OTHER, split, per_class)
-    return image_pairs(first.images, first.labels, second.images, first.class_names, count, own)
-
-
-def _whole(images: UInt8[Tensor, "image 1 28 28"], labels: Int64[Tensor, " image"]) -> RegionTask:
-    """The usual task of ten digits, for which no region is known to decide."""
-    nowhere = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
-    return RegionTask(images, labels, nowhere, tuple("0123456789"))
-
-
-def _trained_cnn(
+def trained_cnn(
     context: Context,
     task: RegionTask,
     test: RegionTask,
@@ -367,11 +287,12 @@ def _trained_cnn(
     )
     accuracy = 0.0
     for number in range(passes or 1):
-        accuracy = _train(context, model, task, test, MNIST, replace(config, seed=seed + number), f"{what}, {turn + 1}")
+        again = replace(config, seed=seed + number)
+        accuracy = train_on(context, model, task, test, MNIST, again, f"{what}, {turn + 1}")
     return model, accuracy
 
 
-def _train(
+def train_on(
     context: Context,
     model: nn.Module,
     task: RegionTask,
@@ -380,7 +301,7 @@ def _train(
     config: TrainingConfig,
     what: str,
 ) -> float:
-    """Trains in place, once; returns the test accuracy."""
+    """Train in place, once; returns the test accuracy."""
     report = train_once(
         model.to(context.device),
         preprocessing.apply(task.images),
@@ -394,19 +315,13 @@ def _train(
     return report.best_accuracy
 
 
-def _untrained_cnns(context: Context, sizes: YonaSizes) -> tuple[Subject, ...]:
+def untrained_seeds(context: Context) -> range:
+    """Seeds of the untrained models."""
     first = _RANDOM_SEEDS * (context.config.seed + 1)
-    return tuple(
-        Subject(load_model("basic_cnn", "none", 10, first + k).to(context.device)) for k in range(sizes.untrained)
-    )
+    return range(first, first + context.pick(SIZES).untrained)
 
 
-def _untrained_network(name: str | None, channels: int, seed: int, number: int) -> nn.Module:
-    own = _RANDOM_SEEDS * (seed + 1) + number
-    return make_pair_cnn(channels, 5, own) if name is None else load_model(name, "none", 5, own)
-
-
-def _imagenet_labels(name: str, labels: Int64[Tensor, " image"]) -> Int64[Tensor, " image"]:
-    """The classes of the pairs among the thousand of the pretrained network."""
-    names = model_spec(name).class_names or ()
-    return torch.tensor([names.index(each) for each in DECIDING.values()], device=labels.device)[labels]
+def untrained_cnns(context: Context) -> tuple[Subject, ...]:
+    """Basic CNNs that no training has changed."""
+    seeds = untrained_seeds(context)
+    return tuple(Subject(load_model("basic_cnn", "none", 10, seed).to(context.device)) for seed in seeds)
