@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import choose_device
@@ -195,6 +196,7 @@ class Inputs:
         photographs: True if photographs are explained.
         networks: pretrained ones of torchvision; `--model` replaces them.
         text: a checkpoint of Hugging Face; `--text-model` replaces it.
+        suits: given a network and one image, raises ModelError where the network lacks what the experiment changes.
     """
 
     data: tuple[str, ...] = ()
@@ -202,6 +204,7 @@ class Inputs:
     photographs: bool = False
     networks: tuple[str, ...] = ()
     text: str | None = None
+    suits: Callable[[nn.Module, Tensor], None] | None = None
 
 
 @dataclass(frozen=True)

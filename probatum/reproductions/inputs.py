@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from probatum.data import image_files
 from probatum.errors import InvalidInput, ModelError
-from probatum.models import load_model
+from probatum.models import load_model, model_spec
 from probatum.models.text.hugging_face import load_text_classifier
 from probatum.reproductions.base import Experiment, ReproductionConfig
 
@@ -61,15 +63,35 @@ def _needed_data(config: ReproductionConfig, experiments: Sequence[Experiment]) 
 
 
 def _missing_networks(config: ReproductionConfig, experiments: Sequence[Experiment]) -> Iterator[str]:
-    if _wants_networks(config) and config.weights != "none":
+    if _wants_networks(config):
         for name in dict.fromkeys(config.model or one for one in _all(experiments, "networks")):
-            yield from _failure(partial(load_model, name, config.weights), "give --weights FILE")
+            yield from _network_failures(name, config.weights, experiments)
     checkpoint = next((one.inputs.text for one in experiments if one.inputs.text), None)
     head = ("negative", "positive")  # for a checkpoint that has none and is to be fine-tuned
     if checkpoint is not None and config.text_model is not None:
         yield from _failure(partial(load_text_classifier, config.text_model, head), "give another --text-model")
     elif checkpoint is not None and not config.substitutes:
         yield from _failure(partial(load_text_classifier, checkpoint, head), "give --text-model FOLDER")
+
+
+def _network_failures(name: str, weights: str, experiments: Sequence[Experiment]) -> Iterator[str]:
+    """Why a network cannot be loaded, or the experiments for which it does not do."""
+    wanting = {one.name: one.inputs.suits for one in experiments if one.inputs.suits is not None}
+    if weights == "none" and not wanting:
+        return
+    try:
+        model, preprocessing = load_model(name, weights), model_spec(name).preprocessing
+    except (InvalidInput, ModelError) as error:
+        yield f"a network that can be loaded: {error} (give --weights FILE)"
+        return
+    if preprocessing is None:
+        return
+    side = preprocessing.crop or preprocessing.resize or 224
+    for experiment, suits in wanting.items():
+        try:
+            suits(model, torch.zeros(1, preprocessing.channels, side, side))
+        except ModelError as error:
+            yield f"another network for {experiment}: {error} (give another --model, or leave {experiment} out)"
 
 
 def _wants_networks(config: ReproductionConfig) -> bool:

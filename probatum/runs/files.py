@@ -120,16 +120,15 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Reads a CSV file of `write_table` with these columns, each row whole; OSError or ValueError where it is none."""
     with open(path, newline="", encoding="utf-8") as file:
         try:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
+            head, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
         except csv.Error as error:
             raise InvalidInput(f"{path.name} is no table: {error}") from error
-    if not set(columns) <= set(reader.fieldnames or ()):
+    if not set(columns) <= set(head):
         raise InvalidInput(f"{path.name} lacks one of the columns {', '.join(columns)}")
     for number, row in enumerate(rows, 1):
-        if None in row or None in row.values():
+        if len(row) != len(head):
             raise InvalidInput(f"{path.name}: row {number} has another number of fields than the head")
-    return [{name: _unshielded(cell) for name, cell in row.items()} for row in rows]
+    return [dict(zip(head, map(_unshielded, row), strict=True)) for row in rows]
 
 
 def _shielded(cell: object) -> object:
@@ -142,4 +141,5 @@ def _shielded(cell: object) -> object:
 
 def _unshielded(cell: str) -> str:
     """A cell as it was before `_shielded`."""
-    return _SPELLING.sub(lambda found: chr(int(found[1], 16)), cell.removeprefix("'"))
+    cell = cell.removeprefix("'")
+    return _SPELLING.sub(lambda found: chr(int(found[1], 16)), cell) if "\\" in cell else cell

@@ -4,13 +4,16 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import nn
 
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, ModelError
 from probatum.reproductions import PAPERS, ReproductionConfig, papers, read_findings, run_reproduction
 from probatum.reproductions.base import Claim, Context, Experiment, Finding, Inputs, Paper
 from probatum.reproductions.inputs import DATA, require_inputs
+from probatum.reproductions.kokhlikyan2021.smooth import can_be_smoothed
 
 CONFIG = ReproductionConfig("somebody2020", device="cpu", preset="paper")
 computed = []
@@ -52,6 +55,23 @@ def test_all_that_is_missing_is_listed_before_any_work(paper, tmp_path):
         require_inputs(replace(CONFIG, preset="quick", photographs="nowhere"), paper.experiments)
     Image.new("RGB", (8, 8)).save(tmp_path / "data" / "a.png")
     require_inputs(replace(config, photographs=str(tmp_path / "data")), paper.chosen(("third",)))
+
+
+def test_a_network_that_lacks_what_an_experiment_changes_is_refused_before_any_work():
+    def suits(model, image):
+        assert model(image).shape == (1, 10)
+        raise ModelError("it has no max-pooling")
+
+    inputs = Inputs(networks=("basic_cnn",), suits=suits)
+    with pytest.raises(InvalidInput, match=r"another network for fourth.*no max-pooling.*leave fourth out"):
+        require_inputs(replace(CONFIG, model="basic_cnn", weights="none"), [experiment("fourth", inputs=inputs)])
+
+
+def test_only_a_network_with_max_pooling_has_smooth_forms():
+    convolution = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
+    with pytest.raises(ModelError, match="max-pooling"):
+        can_be_smoothed(convolution, torch.zeros(1, 3, 8, 8))
+    can_be_smoothed(nn.Sequential(convolution[:2], nn.MaxPool2d(2), nn.Flatten()), torch.zeros(1, 3, 8, 8))
 
 
 def test_data_that_is_added_later_neither_ends_a_run_nor_changes_it(paper, tmp_path):
