@@ -31,9 +31,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Puts tables of facts into written pages, the facts of a method behind its text, and sets the equations."""
+    """Puts tables of facts into written pages, or facts behind their text, and sets the equations."""
     text = fact_tables.fill(markdown)
-    for room in (method_pages, metric_pages):
+    for room in (method_pages, metric_pages, paper_pages):
         text = room.fill(page.file.src_uri, text)
     return equations.typeset(text)
 
@@ -45,6 +45,6 @@ def _listed(entry: Any) -> Any:
     if isinstance(target, list):
         return {title: [_listed(each) for each in target]}
     if target.endswith("/"):
-        paths = (*_MADE, *method_pages.written(), *metric_pages.written())
+        paths = (*_MADE, *method_pages.written(), *metric_pages.written(), *paper_pages.written())
         return {title: [path for path in paths if path.startswith(target)]}
     return entry

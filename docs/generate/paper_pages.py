@@ -1,21 +1,28 @@
-"""A page for each paper that can be reproduced: its experiments, and the scorecard and figures of the kept runs."""
+"""What the package knows of each reproduced paper, behind the text of its page: runs, claims, figures.
+
+The pages themselves are written by hand, `docs/papers/*.md`: question, findings, how to read the figures.
+"""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from markup import file_of, linked, table
 
+from probatum.metrics import METRICS
 from probatum.report.scorecard import VERDICTS, by_role, count_self_tests, count_verdicts, tally
 from probatum.reproductions import PAPERS, Experiment, Paper
+from probatum.reproductions.inputs import DATA
 
+_BIBLIOGRAPHY = Path(__file__).parents[2] / "paper.bib"
 SCORECARDS = Path(__file__).parents[1] / "scorecards"
 _LOOK = {"reproduced": "success", "not reproduced": "failure", "undecided": "question", "not comparable": "quote"}
 _CORES = "two busy CPU cores"  # of the machine on which the kept runs were made
 
 
 def pages() -> dict[str, str]:
-    """Path and text of every page, the overview first."""
+    """Path and text of the overview."""
     cards = {name: read_card(name) for name in PAPERS}
     rows = [
         (
@@ -42,9 +49,26 @@ def pages() -> dict[str, str]:
         "a GPU. `--preset quick` needs no data and takes minutes.",
         table(("", "paper", *VERDICTS, "self-tests passed", "took"), rows),
     ]
-    return {"papers/index.md": "\n\n".join(overview)} | {
-        f"papers/{name}.md": _page(paper, cards[name]) for name, paper in PAPERS.items()
-    }
+    return {"papers/index.md": "\n\n".join(overview)}
+
+
+def written() -> list[str]:
+    """Paths of the pages, in the order of the table."""
+    return [page_of(name) for name in PAPERS]
+
+
+def page_of(name: str) -> str:
+    """Where the page of a paper lies."""
+    return f"papers/{name}.md"
+
+
+def fill(path: str, text: str) -> str:
+    """The text of a page with the facts behind it; the text itself where the page is none of a paper."""
+    paper = {page_of(name): paper for name, paper in PAPERS.items()}.get(path)
+    if paper is None:
+        return text
+    title, _, rest = text.partition("\n")
+    return "\n\n".join((title, f"*{linked(paper.citation)}*", rest.strip(), *_facts(paper, read_card(paper.name))))
 
 
 def read_card(name: str) -> dict[str, Any]:
@@ -55,45 +79,86 @@ def read_card(name: str) -> dict[str, Any]:
     return card
 
 
-def _page(paper: Paper, card: dict[str, Any]) -> str:
-    experiments = [
-        (f"`{experiment.name}`", ", ".join(experiment.numbers) or "–", experiment.title)
-        for experiment in paper.experiments
+def _facts(paper: Paper, card: dict[str, Any]) -> list[str]:
+    return [*_rerun(paper, card), *_differences(paper), *_scorecard(paper, card), *_citation(paper)]
+
+
+def _rerun(paper: Paper, card: dict[str, Any]) -> list[str]:
+    """Commands, with what they need and how long they took."""
+    needed = dict.fromkeys(name for experiment in paper.experiments for name in experiment.inputs.data)
+    commands = [
+        f"probatum reproduce {paper.name}  # small sizes, minutes; data that is missing is substituted",
+        *(DATA[name] for name in needed),
+        f"probatum reproduce {paper.name} --preset cpu --data-dir DIR",
+        f"probatum reproduce {paper.name} {paper.experiments[0].name} --preset cpu --data-dir DIR  # one experiment",
     ]
-    parts = [
-        f"# {paper.title}",
-        f"{linked(paper.citation)}. Source: {file_of(paper.module, package=True)}",
+    rows = [(f"`{one.name}`", ", ".join(one.numbers) or "–", one.title, _needs(one)) for one in paper.experiments]
+    took = [(f"`{run['command']}`", _time(run), run["versions"], run["date"]) for run in card["runs"]]
+    return [
+        "## Rerun it",
+        "```sh\n" + "\n".join(commands) + "\n```",
+        table(("experiment", "in the paper", "what it shows", "needs with `--preset cpu`"), rows),
+        *_variants(paper),
+        *([f"The runs of this page, on {_CORES}:", table(("command", "took", "with", "on"), took)] if took else []),
+    ]
+
+
+def _needs(experiment: Experiment) -> str:
+    """Data and networks of an experiment."""
+    inputs = experiment.inputs
+    networks = " and ".join(f"`{name}`" for name in inputs.networks)
+    return "; ".join(
+        [
+            *(f"`{name}/`" for name in inputs.data),
+            *(["photographs (`--photographs`)"] if inputs.photographs else []),
+            *([f"{networks} (or `--model`)"] if networks else []),
+            *([f"`{inputs.text}` (or `--text-model`)"] if inputs.text else []),
+        ]
+    )
+
+
+def _differences(paper: Paper) -> list[str]:
+    """The docstring of the module."""
+    return [
+        "## How this rerun is made",
+        f"Source: {file_of(paper.module, package=True)}",
         f"::: {paper.module}\n    options:\n      members: false\n      show_root_heading: false\n"
         "      show_root_toc_entry: false",
-        "## Experiments",
-        f"```sh\nprobatum reproduce {paper.name}                  # all of them\n"
-        f"probatum reproduce {paper.name} {paper.experiments[0].name}\n```",
-        table(("name", "in the paper", "what it shows"), experiments),
-        *_variants(paper),
-        "## Scorecard",
     ]
+
+
+def _scorecard(paper: Paper, card: dict[str, Any]) -> list[str]:
+    """Each claim beside the figures of its experiment."""
     if not card["runs"]:
         command = f"probatum reproduce {paper.name} --preset cpu --out RUN && python docs/make_scorecards.py RUN"
-        return "\n\n".join([*parts, f"No run is kept here yet: `{command}` makes one."])
-    parts += [f"{tally(card['findings'])}.", *map(_run, card["runs"])]
-    if card["not_computed"]:
-        parts.append(f"Not computed: {', '.join(f'`{name}`' for name in card['not_computed'])}.")
-    return "\n\n".join(
-        [*parts, *(line for experiment in paper.experiments for line in _shown(paper.name, experiment, card))]
-    )
+        return ["## Scorecard", f"No run is kept here yet: `{command}` makes one."]
+    missing = ", ".join(f"`{name}`" for name in card["not_computed"])
+    return [
+        "## Scorecard",
+        f"{tally(card['findings'])}. [What the verdicts mean](index.md).",
+        *([f"Not computed: {missing}."] if missing else []),
+        *(line for experiment in paper.experiments for line in _shown(paper.name, experiment, card)),
+    ]
+
+
+def _citation(paper: Paper) -> list[str]:
+    """The entry of the bibliography; none for a study of our own."""
+    entries = re.findall(r"^@\w+\{.*?^\}$", _BIBLIOGRAPHY.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [f"## Citation\n\n```bibtex\n{entry}\n```" for entry in entries if f"{{{paper.name}," in entry]
 
 
 def _variants(paper: Paper) -> list[str]:
     if not paper.variants:
         return []
     rows = [(f"`--variant {name}`", what) for name, what in paper.variants.items()]
-    return ["## Variants", table(("", "what it changes"), rows)]
+    return ["Variants of the protocol:", table(("", "what it changes"), rows)]
 
 
-def _run(run: dict[str, Any]) -> str:
-    where = _CORES if run["device"] == "cpu" else run["device"]
-    time = f"{run['hours']:.1f} hours" if run["hours"] >= 1 else f"{60 * run['hours']:.0f} minutes"
-    return f"`{run['command']}` took {time} on {where}, {run['date']}, with {run['versions']}."
+def _time(run: dict[str, Any]) -> str:
+    """How long a run took, in words."""
+    if run["hours"] >= 1:
+        return f"{run['hours']:.1f} hours"
+    return f"{60 * run['hours']:.0f} minutes" if run["hours"] >= 1 / 60 else "under a minute"
 
 
 def _shown(name: str, experiment: Experiment, card: dict[str, Any]) -> list[str]:
@@ -102,10 +167,17 @@ def _shown(name: str, experiment: Experiment, card: dict[str, Any]) -> list[str]
     figures = [one for one in card["figures"] if one["experiment"] == experiment.name]
     if not findings and not figures:
         return []
-    pictures = [
-        f"![{one['number']} of {name}](../figures/papers/{name}/{one['file']}){{ loading=lazy }}" for one in figures
-    ]
+    pictures = [_picture(name, experiment, one) for one in figures]
     return [f"### {experiment.title}", *pictures, *map(_finding, findings)]
+
+
+def _picture(name: str, experiment: Experiment, figure: dict[str, Any]) -> str:
+    """A figure with its number, and an alternative text that says what it shows."""
+    shown = max((one for one in METRICS if one in figure["file"]), key=len, default=None)
+    measure = f"{METRICS[shown].title}, " if shown else ""
+    title = experiment.title.partition(" (figure")[0]
+    text = f"{figure['number'] or 'Figure'}: {measure}{title}"
+    return f"![{text}](../figures/papers/{name}/{figure['file']}){{ loading=lazy }}\n\n*{text}.*"
 
 
 def _finding(finding: dict[str, Any]) -> str:
