@@ -175,14 +175,15 @@ def pretrained(
     data = photographs if isinstance(photographs, ImageSet) else load_photographs(photographs, preprocessing_of(spec))
     loaded = load_model(name, weights, seed=context.config.seed).to(context.device)
     model, values = before_last_relu(loaded, data.images)
+    title = f"{spec.title} with random weights" if weights == "none" else spec.title
     theirs = " and ".join(model_spec(paper).title for paper in papers)
     return Subject(
         name=name,
-        title=f"{spec.title} with random weights" if weights == "none" else spec.title,
+        title=title,
         model=model,
         data=data,
         setting=Setting(
-            () if name in papers else (joined(f"{spec.title} instead of {theirs}", values),),
+            () if name in papers else (joined(f"{title} instead of {theirs}", values),),
             {PRETRAINED: "the weights are random: give --weights"} if weights == "none" else {},
         ),
         stages=spec.stages,

@@ -10,8 +10,9 @@ from PIL import Image
 from probatum.data import UNIT_RANGE, ImageSet
 from probatum.errors import UnknownName
 from probatum.models import TrainingReport
-from probatum.reproductions import Context, ReproductionConfig, run_reproduction
+from probatum.reproductions import Context, ReproductionConfig, digits, run_reproduction, subjects
 from probatum.reproductions.adebayo2018 import photographs, setting
+from probatum.reproductions.digits import Digits
 from probatum.reproductions.yona2021 import halves, studies
 
 
@@ -56,11 +57,15 @@ def test_l2_enters_the_training(variants, decay, monkeypatch):
         used.append(arguments[5])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(setting, "train_once", train_once)
-    digits = numbered("digits", torch.zeros(2, 1, 28, 28))
+    monkeypatch.setattr(digits, "train_once", train_once)
+    images = numbered("digits", torch.zeros(2, 1, 28, 28))
     with pytest.raises(KeyboardInterrupt):
         setting.trained(
-            context("adebayo2018", *variants), "mlp", digits, digits, setting.SIZES["quick"].training, "an MLP"
+            context("adebayo2018", *variants),
+            "mlp",
+            Digits("digits", images, images),
+            setting.SIZES["quick"].training,
+            "an MLP",
         )
     assert [config.weight_decay for config in used] == [decay]
 
@@ -73,11 +78,13 @@ def test_the_first_5000_training_images_are_held_back(monkeypatch):
         return numbered(name, rows)
 
     monkeypatch.setattr(setting, "load_small", load_small)
-    training, test = setting.load_split(context("adebayo2018"), "mnist", 2)
+    split = setting.load_split(context("adebayo2018"), "mnist", 2)
+    training, test = split.train, split.test
     assert (training.images.flatten().tolist(), test.images.flatten().tolist()) == ([0, 1], [-1, -2, -3])
     held = context("adebayo2018", "validation-split")
     for count, expected in ((2, [5000, 5001]), (55_000, [5000, 5001, 5002, 5003]), (None, [5000, 5001, 5002, 5003])):
-        training, test = setting.load_split(held, "mnist", count)
+        split = setting.load_split(held, "mnist", count)
+        training, test = split.train, split.test
         assert training.images.flatten().tolist() == expected
         assert test.images.flatten().tolist() == list(range(5000))
 
@@ -86,12 +93,12 @@ def test_photographs_are_squashed_as_for_inception(tmp_path, monkeypatch):
     picture = np.zeros((20, 60, 3), dtype=np.uint8)
     picture[:, 30:] = 255  # the right half is white
     Image.fromarray(picture).save(tmp_path / "a.png")
-    monkeypatch.setattr(photographs, "before_last_relu", lambda model, images: (model, ""))
+    monkeypatch.setattr(subjects, "before_last_relu", lambda model, images: (model, ""))
     options = {"photographs": str(tmp_path), "model": "resnet18", "weights": "none"}
-    plain = photographs.imagenet_task(context("adebayo2018", **options), 1)
-    task = photographs.imagenet_task(context("adebayo2018", "inception-preprocessing", **options), 1)
-    assert plain.photographs.images.shape == (1, 3, 224, 224)
-    (image,) = task.photographs.images
+    plain = photographs.imagenet_subject(context("adebayo2018", **options))
+    task = photographs.imagenet_subject(context("adebayo2018", "inception-preprocessing", **options))
+    assert plain.data.images.shape == (1, 3, 224, 224)
+    (image,) = task.data.images
     assert image.shape == (3, 299, 299)  # the whole width is there: nothing is cropped
     assert image[:, :, :130].unique().tolist() == [-1.0]
     assert image[:, :, 170:].unique().tolist() == [1.0]

@@ -19,73 +19,19 @@ Differs from the paper:
     7. Claims that the paper judges by eye are judged by our rules, which each finding states.
 """
 
-from functools import partial
-
-from probatum.reproductions.adebayo2018 import edges, imagenet, labels, simple, weights
+from probatum.reproductions.adebayo2018.edges import EDGES
+from probatum.reproductions.adebayo2018.imagenet import IMAGENET
+from probatum.reproductions.adebayo2018.labels import LABELS
 from probatum.reproductions.adebayo2018.setting import VARIANTS
-from probatum.reproductions.base import Experiment, Inputs, Paper
-
-_SMALL = Inputs(data=("MNIST",), paper_data=("FashionMNIST",))
-_EVERYTHING = Inputs(data=("MNIST",), photographs=True, networks=("inception_v3",))
+from probatum.reproductions.adebayo2018.simple import SIMPLE
+from probatum.reproductions.adebayo2018.weights import CASCADING, INDEPENDENT
+from probatum.reproductions.base import Paper
 
 PAPER = Paper(
     name="adebayo2018",
     title="Sanity Checks for Saliency Maps",
     citation="Adebayo, Gilmer, Muelly, Goodfellow, Hardt & Kim (2018), arXiv:1810.03292",
-    experiments=(
-        Experiment(
-            "edge-detector",
-            "Similarity of each method's maps to an edge detector's",
-            edges.compute,
-            edges.draw,
-            edges.judge,
-            covers={"Figure 1": "*"},
-            inputs=_EVERYTHING,
-        ),
-        Experiment(
-            "imagenet",
-            "Cascading randomization of an ImageNet network, in the paper Inception v3",
-            imagenet.compute,
-            imagenet.draw,
-            imagenet.judge,
-            covers={"Figure 2": "*-grid-*", "Figure 4": "*"},
-            inputs=Inputs(photographs=True, networks=("inception_v3",)),
-        ),
-        Experiment(
-            "cascading",
-            "Cascading randomization of a CNN and an MLP",
-            partial(weights.compute, "adebayo"),
-            weights.draw,
-            weights.judge_cascading,
-            covers={"Figure 4": "*"},
-            inputs=_SMALL,
-        ),
-        Experiment(
-            "independent",
-            "Independent randomization of a CNN and an MLP",
-            partial(weights.compute, "adebayo-independent"),
-            weights.draw,
-            weights.judge_independent,
-            inputs=_SMALL,
-        ),
-        Experiment(
-            "data-randomization",
-            "True and permuted labels, CNN and MLP",
-            labels.compute,
-            labels.draw,
-            labels.judge,
-            covers={"Figure 5": "*"},
-            inputs=_SMALL,
-        ),
-        Experiment(
-            "simple-models",
-            "A linear model, and one random convolution with sum pooling",
-            simple.compute,
-            simple.draw,
-            simple.judge,
-            inputs=_SMALL,
-        ),
-    ),
+    experiments=(EDGES, IMAGENET, CASCADING, INDEPENDENT, LABELS, SIMPLE),
     module="probatum.reproductions.adebayo2018",
     variants=VARIANTS,
 )

@@ -1,4 +1,4 @@
-"""One parameter-randomization check: run into a folder, drawn from it, and measured for the claims."""
+"""One parameter-randomization check: run into a folder and drawn from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,23 +9,24 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 from probatum.attributions import Method
-from probatum.data import ImageSet
+from probatum.experiments import Run
 from probatum.experiments.build import configured_metric
 from probatum.experiments.levels import store_levels
-from probatum.experiments.run_folder import Run, read_run, write_results
-from probatum.experiments.sanity import sanity_check
+from probatum.experiments.run_folder import write_results
 from probatum.maps import REDUCTIONS, abs_normalized, diverging
 from probatum.metrics import get_metric
-from probatum.randomization import Randomizer
+from probatum.randomization import Preset
 from probatum.report import curves_figure, grid_figure
 from probatum.report.style import MapStyle
+from probatum.reproductions.adebayo2018.rules import Checks
 from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS, title_of_method
 from probatum.reproductions.base import Context
 from probatum.reproductions.hatching import drawable
 from probatum.reproductions.rules import live_counts, live_scores
+from probatum.reproductions.subjects import Subject, cascade
 from probatum.runs.files import read_arrays, write_arrays, write_json
 from probatum.runs.fingerprint import weights_hash
 
@@ -35,57 +36,43 @@ STYLES: tuple[MapStyle, ...] = ("diverging", "abs-normalized")
 def stored_check(
     context: Context,
     folder: Path,
-    model: nn.Module,
-    data: ImageSet,
+    subject: Subject,
     methods: Mapping[str, Method],
-    randomizer: Randomizer,
+    protocol: Preset,
     *,
     trials: int,
     drawn: int,
-    class_names: Sequence[str],
     facts: Mapping[str, Any],
 ) -> None:
-    """Checks the methods on a model and writes a run folder, whose maps are reduced as they will be drawn.
+    """Check the methods on a network and write a run folder, whose maps are reduced as they will be drawn.
 
     Args:
         context: of the experiment.
         folder: to be made.
-        model: trained, on the context's device.
-        data: what is explained, for the predicted classes.
+        subject: the network, with what it explains for the classes that it predicts.
         methods: by name.
-        randomizer: of the model.
+        protocol: of the randomization.
         trials: independent randomizations.
         drawn: of how many images the maps are kept.
-        class_names: of the model's classes.
-        facts: "title" and "protocol", in words, and what else the judge needs.
+        facts: "protocol", in words, and what else figures and claims need.
     """
     folder.mkdir()
-    result = sanity_check(
-        model,
-        data.images.to(context.device),
-        methods=methods,
-        metrics={name: configured_metric(name, data.images.shape[2:]) for name in METRICS},
-        randomizer=randomizer,
-        trials=trials,
-        seed=context.config.seed,
-        image_names=data.image_names,
-        keep_maps=drawn,
-        memory_budget=context.config.memory_budget,
-        cells=context.cells,
-        progress=lambda done, total, what: context.progress(done, total, f"{facts['title']}, {what}"),
-    )
+    metrics = {name: configured_metric(name, subject.data.images.shape[2:]) for name in METRICS}
+    result = cascade(context, subject, methods, metrics, protocol, trials=trials, keep_maps=drawn)
     kept = {
         image: {name: reduced(maps) for name, maps in by_method.items()} for image, by_method in result.maps.items()
     }
     write_results(folder, replace(result, maps=kept))
-    store_levels(folder / "levels.csv", facts["title"], result)
-    write_panels(folder / "images.npz", data.pictures()[: len(kept)], {})
-    titles = [class_names[target] for target in result.targets[: len(kept)]]
-    write_json(
-        folder / "config.json",
-        {"kept_images": list(kept), "classes": titles, "weights_sha256": weights_hash(model)}
-        | {"order": randomizer.order, **facts},
-    )
+    store_levels(folder / "levels.csv", subject.title, result)
+    write_panels(folder / "images.npz", subject.data.pictures()[: len(kept)], {})
+    about = {
+        "title": subject.title,
+        "kept_images": list(kept),
+        "classes": [subject.class_name(target) for target in result.targets[: len(kept)]],
+        "weights_sha256": weights_hash(subject.model),
+        "order": protocol.order,
+    }
+    write_json(folder / "config.json", about | dict(facts))
 
 
 def reduced(maps: Float[np.ndarray, "stage channel height width"]) -> Float[np.ndarray, "stage 2 height width"]:
@@ -103,7 +90,7 @@ def panel(
 
 def pictures_of(folder: Path) -> list[np.ndarray]:
     """The kept images, (height, width) or (height, width, 3)."""
-    return displayed(read_panels(folder / "images.npz")["pictures"])
+    return displayed(read_arrays(folder / "images.npz")["pictures"])
 
 
 def displayed(pictures: Float[np.ndarray, "image channel height width"]) -> list[np.ndarray]:
@@ -112,25 +99,20 @@ def displayed(pictures: Float[np.ndarray, "image channel height width"]) -> list
 
 
 def write_panels(path: Path, pictures: Tensor, maps: Mapping[str, Tensor]) -> None:
-    """Writes pictures (image, channel, height, width) and, for each method, their maps as they will be drawn."""
+    """Write pictures (image, channel, height, width) and, for each method, their maps as they will be drawn."""
     stored = {name: reduced(values.float().cpu().numpy()) for name, values in maps.items()}
     write_arrays(path, {"pictures": pictures.numpy(), **stored})
 
 
-def read_panels(path: Path) -> dict[str, np.ndarray]:
-    """Reads what `write_panels` wrote."""
-    return read_arrays(path)
-
-
-def draw_check(folder: Path) -> dict[str, Figure]:
+def draw_checks(found: Checks) -> dict[str, Figure]:
     """Grids of methods × stages in both styles for each kept image, and a curve figure for each metric."""
-    run = read_run(folder)
     figures = {}
-    for number, picture in enumerate(pictures_of(folder)):
-        for style in STYLES:
-            figures[f"{folder.name}-grid-{number}-{style}"] = _grid(run, number, picture, style)
-    for metric in run.result.metrics:
-        figures[f"{folder.name}-{metric}"] = _curves(run, metric)
+    for name, run in zip(found.names, found.runs, strict=True):
+        for number, picture in enumerate(pictures_of(found.folder / name)):
+            for style in STYLES:
+                figures[f"{name}-grid-{number}-{style}"] = _grid(run, number, picture, style)
+        for metric in run.result.metrics:
+            figures[f"{name}-{metric}"] = _curves(run, metric)
     return figures
 
 

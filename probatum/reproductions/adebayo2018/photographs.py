@@ -1,19 +1,13 @@
 """The ImageNet network and the photographs that it explains."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
-from probatum.data import ImageSet, Preprocessing, load_photographs
+from probatum.data import Preprocessing, load_photographs
 from probatum.errors import InvalidInput
-from probatum.experiments.build import preprocessing_of
-from probatum.models import ModelSpec, load_model, model_spec
 from probatum.reproductions import subjects
+from probatum.reproductions.adebayo2018.setting import SIZES
 from probatum.reproductions.base import Context
-from probatum.reproductions.findings import joined
-from probatum.reproductions.setting import PRETRAINED, Setting
-from probatum.reproductions.subjects import before_last_relu
+from probatum.reproductions.subjects import Subject, pretrained
 
 PAPER_NETWORK = "inception_v3"
 SHOWN_FIRST = {
@@ -36,40 +30,8 @@ MISSING_PHOTOGRAPHS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class ImageNetTask:
-    """A network with photographs.
-
-    Args:
-        spec: facts about the network.
-        model: on the context's device.
-        photographs: preprocessed for it.
-        untrained: True if its weights are random.
-        layer: the values that are explained where they are not the network's outputs, in words; else "".
-    """
-
-    spec: ModelSpec
-    model: nn.Module
-    photographs: ImageSet
-    untrained: bool
-    layer: str
-
-    @property
-    def title(self) -> str:
-        """The network as figures call it."""
-        return f"{self.spec.title} with random weights" if self.untrained else self.spec.title
-
-    @property
-    def setting(self) -> Setting:
-        """The network that replaces the paper's."""
-        random = {PRETRAINED: "the weights are random: give --weights"} if self.untrained else {}
-        other = self.spec.name != PAPER_NETWORK or self.untrained
-        stand_in = joined(f"{self.title} instead of a trained Inception v3", self.layer)
-        return Setting((stand_in,) if other else (), random)
-
-
-def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
-    """Load the network and at most `count` photographs, or return the reason why there are none.
+def imagenet_subject(context: Context) -> Subject | str:
+    """The network with its photographs, or the reason why there are none.
 
     Raises:
         InvalidInput: the preset "paper" without photographs, or a network that takes none.
@@ -78,19 +40,13 @@ def imagenet_task(context: Context, count: int) -> ImageNetTask | str:
     config = context.config
     if config.substitutes and config.model is None:
         return MISSING_NETWORK
-    files = photograph_files(context)
+    files = photograph_files(context)[: context.pick(SIZES).photographs]
     if not files:
         if not config.substitutes or config.model is not None:
             raise InvalidInput(MISSING_PHOTOGRAPHS)
         return MISSING_PHOTOGRAPHS
-    spec = model_spec(config.model or PAPER_NETWORK)
-    if spec.channels != 3:
-        raise InvalidInput(f"{spec.title} takes no photographs; give --model inception_v3 or another of torchvision's")
-    preprocessing = INCEPTION if context.wants("inception-preprocessing") else preprocessing_of(spec)
-    photographs = load_photographs(files[:count], preprocessing)
-    loaded = load_model(spec.name, config.weights, seed=config.seed).to(context.device)
-    model, layer = before_last_relu(loaded, photographs.images)
-    return ImageNetTask(spec, model, photographs, config.weights == "none", layer)
+    squashed = load_photographs(files, INCEPTION) if context.wants("inception-preprocessing") else files
+    return pretrained(context, config.model or PAPER_NETWORK, config.weights, squashed, (PAPER_NETWORK,))
 
 
 def photograph_files(context: Context) -> list[Path]:

@@ -1,150 +1,237 @@
-"""Rules on stored checks of parameter randomization: each measures one thing in every check.
+"""Stored checks of parameter randomization, and the rules that judge the paper's claims on them.
 
-They judge the paper's claims, which it mostly reads off its figures by eye.
+The paper mostly reads its claims off its figures by eye; each rule measures one thing in every check.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 
-from probatum.experiments.run_folder import Run
+from probatum.experiments import Run, SanityResult, read_run
 from probatum.reproductions.adebayo2018.setting import CONTROL, PAIR, title_of_method
-from probatum.reproductions.rules import Mean, Outcome, above, all_of, below, between, fact, live_scores, measure
+from probatum.reproductions.base import Role
+from probatum.reproductions.results import Claims, Results
+from probatum.reproductions.rules import (
+    Mean,
+    Outcome,
+    above,
+    all_of,
+    below,
+    between,
+    fact,
+    highest,
+    live_scores,
+    lowest,
+    measure,
+)
 
 SENSITIVE = 0.5  # an ABS rank correlation below this is a changed map
 INVARIANT = 0.7  # an SSIM above this is a map that stayed
 NO_CORRELATION = 0.2  # a rank correlation this near to zero is none
 EXACT = 1e-6  # how far the control may be from 1: rounding
 
-PRODUCTS = ("input-x-gradient", "integrated-gradients")
 METRICS = {"spearman-abs": "ABS rank correlation", "spearman": "signed rank correlation", "ssim": "SSIM"}
-Runs = Mapping[str, Run]
-"""Checks by their titles."""
-
-
-def changed(runs: Runs, *methods: str) -> Outcome:
-    """With all weights re-drawn, the maps have another ABS rank order."""
-    return _each(runs, lambda title, run: [below(_last(title, run, m, "spearman-abs"), SENSITIVE) for m in methods])
-
-
-def sign_lost(runs: Runs, *methods: str) -> Outcome:
-    """With all weights re-drawn, the signed rank correlation is near 0."""
-    low, high = -NO_CORRELATION, NO_CORRELATION
-    return _each(runs, lambda title, run: [between(_last(title, run, m, "spearman"), low, high) for m in methods])
-
-
-def kept(runs: Runs, metric: str, *methods: str) -> Outcome:
-    """With all weights re-drawn, the similarity stays high."""
-    return _each(runs, lambda title, run: [above(_last(title, run, m, metric), SENSITIVE) for m in methods])
-
-
-def kept_more(runs: Runs, metric: str, *methods: str) -> Outcome:
-    """With all weights re-drawn, the maps keep more than Gradient's on the same images."""
-    return _each(runs, lambda title, run: [above(_gain(title, run, m, metric, -1), 0.0) for m in methods])
-
-
-def stays(runs: Runs, method: str) -> Outcome:
-    """With the upper half of the stages re-drawn, the SSIM is high."""
-    return _each(runs, lambda title, run: [above(_at(title, run, method, "ssim", middle(run)), INVARIANT)])
-
-
-def stays_more(runs: Runs, method: str) -> Outcome:
-    """With the upper half of the stages re-drawn, the SSIM is above Gradient's on the same images."""
-    return _each(runs, lambda title, run: [above(_gain(title, run, method, "ssim", middle(run)), 0.0)])
-
-
-def each_layer(runs: Runs, method: str) -> Outcome:
-    """The map changes with every single layer: the rule at the layer where the interval reaches highest."""
-
-    def worst(title: str, run: Run) -> list[Outcome]:
-        found = [_at(title, run, method, "spearman-abs", stage) for stage in range(len(run.result.stages))]
-        return [below(max(found, key=lambda one: one.high), SENSITIVE)]
-
-    return _each(runs, worst)
-
-
-def upper_layers(runs: Runs, method: str) -> Outcome:
-    """The SSIM is high whichever layer of the upper half is re-drawn: the rule where the interval reaches lowest."""
-
-    def worst(title: str, run: Run) -> list[Outcome]:
-        found = [_at(title, run, method, "ssim", stage) for stage in range(middle(run) + 1)]
-        return [above(min(found, key=lambda one: one.low), INVARIANT)]
-
-    return _each(runs, worst)
-
-
-def upper_layers_more(runs: Runs, method: str) -> Outcome:
-    """Likewise the SSIM above Gradient's on the same images."""
-
-    def worst(title: str, run: Run) -> list[Outcome]:
-        found = [_gain(title, run, method, "ssim", stage) for stage in range(middle(run) + 1)]
-        return [above(min(found, key=lambda one: one.low), 0.0)]
-
-    return _each(runs, worst)
-
-
-def controlled(runs: Runs) -> Outcome:
-    """The edge detector scores 1 under every metric at every stage, up to rounding."""
-    furthest = {
-        title: float(np.abs(run.result.scores[run.result.methods.index(CONTROL)] - 1).max())
-        for title, run in runs.items()
-    }
-    ours = "; ".join(f"{title}: at most {value:.1e} from 1" for title, value in furthest.items())
-    rule = f"every score is within {EXACT:g} of 1, which is rounding"
-    return fact(all(value <= EXACT for value in furthest.values()), ours, rule)
-
-
-def middle(run: Run) -> int:
-    """The last stage of the upper half."""
-    return (len(run.result.stages) - 1) // 2
-
-
-def published(runs: Runs, pair: str, metric: str, stage: int | None = None) -> str:
-    """The number of the published definition beside that of PAIR's code, in words.
-
-    Args:
-        runs: checks by title.
-        pair: a key of `PAIR`.
-        metric: a key of `METRICS`.
-        stage: counted from 0, or None for the middle one.
-    """
-    words = [
-        _at(title, run, PAIR[pair], metric, middle(run) if stage is None else stage).words()
-        for title, run in runs.items()
-    ]
-    return f"{PAIR_REASON}; by the published definition: {'; '.join(words)}"
-
-
+GUIDED = {"guided-backprop": "Guided Backprop", "guided-grad-cam": "Guided Grad-CAM"}
+PRODUCTS = ("input-x-gradient", "integrated-gradients")
+PRODUCTS_KEEP = "Input × Gradient and Integrated Gradients keep the structure of the input when nothing trained is left"
 PAIR_REASON = (
     "judged on Grad-CAM as in the authors' tool, PAIR's saliency, whose sum of feature maps begins with ones (commit "
     "333d307a; 1f6fc55 begins with zeros, as published)"
 )
 
 
-def scores_of(run: Run, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
-    """The live scores of a method; none where the logit has no gradient at all, so that methods are compared alike."""
-    dead = run.result.constant[run.result.methods.index("gradient")] > 0
-    return np.where(dead, np.nan, live_scores(run.result, method, metric))
+@dataclass(frozen=True, eq=False)
+class Check:
+    """A network whose weights were randomized stage by stage, with the scores of all methods.
+
+    Args:
+        title: the network and its data.
+        result: of the check.
+    """
+
+    title: str
+    result: SanityResult
+
+    @property
+    def upper(self) -> range:
+        """The stages of the upper half."""
+        return range((len(self.result.stages) + 1) // 2)
+
+    def scores(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
+        """The live scores of a method; none where the logit has no gradient, so that methods are compared alike."""
+        dead = self.result.constant[self.result.methods.index("gradient")] > 0
+        return np.where(dead, np.nan, live_scores(self.result, method, metric))
+
+    def last(self, method: str, metric: str) -> Mean:
+        """The mean with all weights re-drawn."""
+        return self._mean(f"{METRICS[metric]} of {title_of_method(method)}", self.scores(method, metric)[-1])
+
+    def at(self, method: str, metric: str, stage: int) -> Mean:
+        """The mean at a stage."""
+        what = f"{METRICS[metric]} of {title_of_method(method)} down to {self.result.stages[stage]}"
+        return self._mean(what, self.scores(method, metric)[stage])
+
+    def gain(self, method: str, metric: str, stage: int) -> Mean:
+        """The mean at a stage less Gradient's on the same images."""
+        what = f"{METRICS[metric]} of {title_of_method(method)} less that of Gradient"
+        one, other = (self.scores(name, metric)[stage] for name in (method, "gradient"))
+        return self._mean(f"{what}, down to {self.result.stages[stage]}", one - other)
+
+    def _mean(self, what: str, scores: Float[np.ndarray, "image trial"]) -> Mean:
+        return measure(f"{self.title}: {what}", scores, "image", "trial")
 
 
-def _at(title: str, run: Run, method: str, metric: str, stage: int) -> Mean:
-    what = f"{title}: {METRICS[metric]} of {title_of_method(method)} down to {run.result.stages[stage]}"
-    return measure(what, scores_of(run, method, metric)[stage], "image", "trial")
+class Checks(Results):
+    """The checks of an experiment, a folder for each."""
+
+    @property
+    def names(self) -> list[str]:
+        """The folders."""
+        return list(self.facts["checks"])
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The checks as they were stored."""
+        return [read_run(self.folder / name) for name in self.names]
+
+    @property
+    def checks(self) -> list[Check]:
+        """The checks, to be judged."""
+        return [Check(run.config["title"], run.result) for run in self.runs]
+
+    def each(self, rule: Callable[[Check, str], Outcome], *methods: str) -> Outcome:
+        """The rule on every method in every check that has it."""
+        pairs = ((check, method) for check in self.checks for method in methods if method in check.result.methods)
+        return all_of(rule(check, method) for check, method in pairs)
 
 
-def _last(title: str, run: Run, method: str, metric: str) -> Mean:
-    what = f"{title}: {METRICS[metric]} of {title_of_method(method)}"
-    return measure(what, scores_of(run, method, metric)[-1], "image", "trial")
+def authors(method: str) -> str:
+    """A method as the authors' tool has it: Grad-CAM and Guided Grad-CAM differ from the published ones."""
+    return f"{method}-pair" if f"{method}-pair" in PAIR else method
 
 
-def _gain(title: str, run: Run, method: str, metric: str, stage: int) -> Mean:
-    both = (scores_of(run, name, metric)[stage] for name in (method, "gradient"))
-    one, other = both
-    what = f"{title}: {METRICS[metric]} of {title_of_method(method)} less that of Gradient"
-    return measure(f"{what}, down to {run.result.stages[stage]}", one - other, "image", "trial")
+def as_authors(judge: Callable[[str], Outcome], method: str) -> Outcome:
+    """The rule on a method as the authors' tool has it, with the number of the published one in a note."""
+    own = authors(method)
+    if own == method:
+        return judge(method)
+    return judge(own).noting(PAIR_REASON, f"by the published definition: {judge(method).ours}")
 
 
-def _each(runs: Runs, rule: Callable[[str, Run], Sequence[Outcome]]) -> Outcome:
-    """The rule in every check."""
-    return all_of(outcome for title, run in runs.items() for outcome in rule(title, run))
+def changed(method: str, found: Checks) -> Outcome:
+    """With all weights re-drawn, the maps have another ABS rank order."""
+
+    def rule(check: Check, own: str) -> Outcome:
+        return below(check.last(own, "spearman-abs"), SENSITIVE)
+
+    return as_authors(lambda own: found.each(rule, own), method)
+
+
+def stays(method: str, found: Checks) -> Outcome:
+    """With the upper half of the stages re-drawn, the SSIM is high."""
+
+    def rule(check: Check, own: str) -> Outcome:
+        return above(check.at(own, "ssim", check.upper[-1]), INVARIANT)
+
+    return as_authors(lambda own: found.each(rule, own), method)
+
+
+def stays_more(method: str, found: Checks) -> Outcome:
+    """With the upper half of the stages re-drawn, the SSIM is above Gradient's on the same images."""
+
+    def rule(check: Check, own: str) -> Outcome:
+        return above(check.gain(own, "ssim", check.upper[-1]), 0.0)
+
+    return as_authors(lambda own: found.each(rule, own), method)
+
+
+def sign_lost(found: Checks) -> Outcome:
+    """With all weights re-drawn, the signed rank correlation of the products is near 0."""
+    near = NO_CORRELATION
+    return found.each(lambda check, method: between(check.last(method, "spearman"), -near, near), *PRODUCTS)
+
+
+def kept(metric: str, found: Checks) -> Outcome:
+    """With all weights re-drawn, the similarity of the products stays high."""
+    return found.each(lambda check, method: above(check.last(method, metric), SENSITIVE), *PRODUCTS)
+
+
+def kept_more(metric: str, found: Checks) -> Outcome:
+    """With all weights re-drawn, the products keep more than Gradient on the same images."""
+    return found.each(lambda check, method: above(check.gain(method, metric, -1), 0.0), *PRODUCTS)
+
+
+def each_layer(found: Checks) -> Outcome:
+    """Gradient changes with every single layer: the rule at the layer where the interval reaches highest."""
+
+    def rule(check: Check, method: str) -> Outcome:
+        layers = range(len(check.result.stages))
+        return below(highest(check.at(method, "spearman-abs", layer) for layer in layers), SENSITIVE)
+
+    return found.each(rule, "gradient")
+
+
+def upper_layers(found: Checks) -> Outcome:
+    """Guided Backprop's SSIM is high whichever upper layer is re-drawn: the rule where the interval reaches lowest."""
+    return found.each(
+        lambda check, method: above(lowest(check.at(method, "ssim", layer) for layer in check.upper), INVARIANT),
+        "guided-backprop",
+    )
+
+
+def upper_layers_more(found: Checks) -> Outcome:
+    """Likewise its SSIM above Gradient's on the same images."""
+    return found.each(
+        lambda check, method: above(lowest(check.gain(method, "ssim", layer) for layer in check.upper), 0.0),
+        "guided-backprop",
+    )
+
+
+def controlled(found: Checks) -> Outcome:
+    """The edge detector scores 1 under every metric at every stage, up to rounding."""
+    furthest = {
+        check.title: float(np.abs(check.result.scores[check.result.methods.index(CONTROL)] - 1).max())
+        for check in found.checks
+    }
+    ours = "; ".join(f"{title}: at most {value:.1e} from 1" for title, value in furthest.items())
+    rule = f"every score is within {EXACT:g} of 1, which is rounding"
+    return fact(all(value <= EXACT for value in furthest.values()), ours, rule)
+
+
+def cascade_claims(claims: Claims[Checks], name: str, changing: dict[str, str], changes: str, steady: str) -> None:
+    """Add the claims that the paper makes of every cascade.
+
+    Args:
+        claims: of an experiment.
+        name: begins the names of the claims.
+        changing: titles of the methods that depend on the weights.
+        changes: what the paper sees of them.
+        steady: what it sees of the guided methods.
+    """
+    roles: dict[str, Role] = dict.fromkeys((*changing, *GUIDED), "result")
+    roles |= {"gradient": "main result", "guided-backprop": "main result"}
+    claims.each(changing, f"{name}-{{key}}", "{title} depends on the weights.", changes, role=roles)(changed)
+    hardly = "{title} hardly depends on the weights of the higher layers."
+    claims.each(GUIDED, f"{name}-{{key}}", hardly, steady, role=roles)(stays)
+    less = "{title} depends on the weights of the higher layers less than Gradient does."
+    claims.each(GUIDED, f"{name}-{{key}}-above", less, steady)(stays_more)
+    claims(
+        f"{name}-sign",
+        "The signs in Input × Gradient and Integrated Gradients depend on the weights.",
+        "signed rank correlation falls to about 0",
+    )(sign_lost)
+
+
+def control_claim(claims: Claims[Checks], name: str) -> None:
+    """Add the control of every randomization."""
+    claims(
+        name,
+        "An edge detector does not depend on the model, so no randomization changes its map.",
+        "similarity 1 by construction",
+        where="edge detectors",
+        about=(),
+        role="self-test",
+    )(controlled)

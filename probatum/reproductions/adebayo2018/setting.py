@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from probatum.attributions import (
@@ -22,9 +23,11 @@ from probatum.attributions import (
 from probatum.data import DATASETS, UNIT_RANGE, ImageSet, load_dataset
 from probatum.models import PAPER_MNIST, TrainingConfig, TrainingReport, load_model, model_spec
 from probatum.randomization import Initializer, Reset, TruncatedNormal
-from probatum.reproductions.base import Context
+from probatum.reproductions import digits
+from probatum.reproductions.base import Context, Inputs
+from probatum.reproductions.digits import Digits, digits_setting
 from probatum.reproductions.setting import Setting
-from probatum.runs.cache import train_once
+from probatum.reproductions.subjects import Subject
 
 NETWORKS = ("basic_cnn", "mlp")
 METRICS = ("spearman", "spearman-abs", "ssim", "ssim-adebayo-issue", "hog-pearson")
@@ -33,7 +36,7 @@ PAIR = {"grad-cam-pair": "grad-cam", "guided-grad-cam-pair": "guided-grad-cam"}
 """Methods as PAIR's `saliency` had them when the paper was written, and the published ones beside which they stand."""
 
 TRAINING_IMAGES = "55,000 training images"
-MNIST_DIGITS = "MNIST"
+INPUTS = Inputs(data=("MNIST",), paper_data=("FashionMNIST",))  # of the experiments on small networks
 
 
 @dataclass(frozen=True)
@@ -219,9 +222,9 @@ def datasets(context: Context) -> list[str]:
     Raises:
         InvalidInput: the preset "paper" without one of the two, or "cpu" without MNIST.
     """
-    digits = "mnist" if context.data_folder("MNIST") else "digits"
+    first = "mnist" if context.data_folder("MNIST") else "digits"
     fashion = context.data_folder("FashionMNIST", optional=context.config.preset != "paper")
-    return [digits] + ["fashion-mnist"] * (fashion is not None)
+    return [first] + ["fashion-mnist"] * (fashion is not None)
 
 
 def setting_of(names: list[str], images: int | None) -> Setting:
@@ -231,12 +234,12 @@ def setting_of(names: list[str], images: int | None) -> Setting:
         names: of its data sets.
         images: of a training; None is all.
     """
-    digits = "rendered digits were used: give MNIST/ in the folder of --data-dir"
-    stand_ins = ["rendered digits instead of MNIST"] * ("digits" in names)
-    if "fashion-mnist" not in names:
-        stand_ins.append("one data set, without Fashion-MNIST (give FashionMNIST/raw in the folder of --data-dir)")
     smaller = {TRAINING_IMAGES: f"{images:,}"} if images is not None and images < 55_000 else {}
-    return Setting(tuple(stand_ins), {MNIST_DIGITS: digits} if "digits" in names else {}, smaller)
+    setting = digits_setting(DATASETS[names[0]].title, smaller)
+    if "fashion-mnist" in names:
+        return setting
+    alone = "one data set, without Fashion-MNIST (give FashionMNIST/raw in the folder of --data-dir)"
+    return replace(setting, stand_ins=(*setting.stand_ins, alone))
 
 
 def used_on(names: list[str]) -> str:
@@ -254,17 +257,23 @@ def load_small(context: Context, name: str, split: str, count: int | None) -> Im
     return load_dataset(name, split, count, context.config.data_dir, context.config.seed, preprocessing=UNIT_RANGE)
 
 
-def load_split(context: Context, name: str, count: int | None) -> tuple[ImageSet, ImageSet]:
+def load_split(context: Context, name: str, count: int | None) -> Digits:
     """Training images of a small data set, at most `count`, and the images on which accuracy is measured.
 
     These are test images; with the variant "validation-split", the first 5,000 of the training images.
     """
     if not context.wants("validation-split"):
         test_images = context.pick(SIZES).test_images
-        return load_small(context, name, "train", count), load_small(context, name, "test", test_images)
+        return Digits(name, load_small(context, name, "train", count), load_small(context, name, "test", test_images))
     whole = load_small(context, name, "train", None)
     stop = len(whole) if count is None else min(len(whole), HELD_BACK + count)
-    return whole.subset(range(HELD_BACK, stop)), whole.subset(range(HELD_BACK))
+    return Digits(name, whole.subset(range(HELD_BACK, stop)), whole.subset(range(HELD_BACK)))
+
+
+def explained_images(context: Context, name: str) -> ImageSet:
+    """Test images of every class."""
+    sizes = context.pick(SIZES)
+    return load_small(context, name, "test", sizes.test_images).take_per_class(sizes.per_class)
 
 
 def weights_of(context: Context) -> str:
@@ -289,28 +298,27 @@ def untrained(context: Context, network: str, seed: int) -> nn.Module:
 def trained(
     context: Context,
     network: str,
-    training: ImageSet,
-    test: ImageSet,
+    images: Digits,
     config: TrainingConfig,
     what: str,
     first_weights: int = 0,
+    labels: Int64[Tensor, " image"] | None = None,
 ) -> tuple[nn.Module, TrainingReport]:
-    """Train a small network on its data set, or load it from the cache; `first_weights` numbers the trainings."""
-    assert training.labels is not None
-    assert test.labels is not None
+    """Train a small network, or load it from the cache; `first_weights` numbers the trainings, `labels` are others."""
     seed = context.config.seed + first_weights
     model = untrained(context, network, seed)
-    report = train_once(
-        model,
-        training.images,
-        training.labels,
-        test.images,
-        test.labels,
-        replace(config, seed=seed, weight_decay=L2 if context.wants("l2") else 0.0),
-        what=what,
-        progress=context.progress,
-    )
-    return model, report
+    recipe = replace(config, seed=seed, weight_decay=L2 if context.wants("l2") else 0.0)
+    return model, digits.trained(context, model, images, recipe, what, labels)
+
+
+def small_subject(
+    context: Context, network: str, images: Digits, explained: ImageSet
+) -> tuple[Subject, TrainingReport]:
+    """A trained small network with the images that it explains."""
+    spec, title = model_spec(network), title_of(network, images.name)
+    model, report = trained(context, network, images, context.pick(SIZES).training, title)
+    name, names = f"{network}-{images.name}", explained.class_names
+    return Subject(name, title, model, explained, Setting(), spec.stages, spec.grad_cam_layer, names), report
 
 
 def title_of(network: str, dataset: str) -> str:

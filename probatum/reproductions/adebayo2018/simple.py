@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ from probatum.attributions import (
     SmoothGrad,
     attribute,
 )
-from probatum.data import ImageSet, Preprocessing, load_photographs
+from probatum.data import DATASETS, UNIT_RANGE, ImageSet, Preprocessing, load_photographs
 from probatum.data.shipped import shipped_photographs
 from probatum.maps import REDUCTIONS
 from probatum.models.analytic import LinearModel, SumPoolingConv
@@ -27,67 +28,18 @@ from probatum.randomization import stream
 from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.bars import bars_figure
 from probatum.report.style import MapStyle
-from probatum.reproductions.adebayo2018.checks import displayed, panel, read_panels, titles_of, write_panels
-from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, STRUCTURE, likeness
+from probatum.reproductions.adebayo2018.checks import displayed, panel, titles_of, write_panels
+from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, STRUCTURE
 from probatum.reproductions.adebayo2018.photographs import SHOWN_FIRST, photograph_files
-from probatum.reproductions.adebayo2018.setting import CONTROL, SIZES, datasets, load_small
-from probatum.reproductions.base import (
-    Claim,
-    Context,
-    Finding,
-    read_facts,
-    store_arrays,
-    stored_arrays,
-    write_facts,
-)
+from probatum.reproductions.adebayo2018.setting import CONTROL, INPUTS, SIZES
+from probatum.reproductions.base import Context, store_arrays, write_facts
+from probatum.reproductions.digits import load_digits, similarity, trained
 from probatum.reproductions.hatching import drawable
-from probatum.reproductions.rules import above, fact, measure, ratio
-from probatum.reproductions.setting import conclude
-from probatum.runs.cache import train_once
+from probatum.reproductions.results import Claims, Results, experiment
+from probatum.reproductions.rules import Outcome, above, fact, measure, ratio
+from probatum.reproductions.setting import Setting
+from probatum.runs.files import read_arrays
 
-CONSTANT = Claim(
-    "linear-gradient",
-    "analysis of simple models, linear model",
-    "The gradient of a linear model is its coefficients, whatever the input.",
-    "exact, by algebra",
-    role="self-test",
-)
-SMOOTH_IDENTITY = Claim(
-    "linear-smoothgrad",
-    "analysis of simple models, linear model",
-    "On a linear model SmoothGrad is Gradient.",
-    "exact, by algebra",
-    role="self-test",
-)
-PATH_IDENTITY = Claim(
-    "linear-integrated-gradients",
-    "analysis of simple models, linear model",
-    "On a linear model Integrated Gradients from zero is Input × Gradient.",
-    "exact, by algebra",
-    role="self-test",
-)
-WHERE = "analysis of simple models, one convolution with sum pooling"
-ALONG_EDGES = Claim(
-    "pooling-gradient",
-    WHERE,
-    "The gradient of a random convolution with sum pooling is constant except at the edges of the image.",
-    "by algebra, and by eye",
-)
-LIKE_EDGES = Claim(
-    "pooling-likeness",
-    WHERE,
-    "Input × Gradient of a random convolution with sum pooling looks like an edge detector.",
-    "by eye",
-)
-MORE = {
-    measured: Claim(
-        f"pooling-likeness-{short}",
-        WHERE,
-        f"By {MEASURES[measured].title}, it does so more than Input × Gradient of a random linear model.",
-        "by eye",
-    )
-    for measured, short in ((RANKS, "rank"), (STRUCTURE, "ssim"))
-}
 Network = TypeVar("Network", bound=nn.Module)
 GRAY = Preprocessing((0.0,), (1.0,), resize=256, crop=224)
 TARGET = 3  # of the linear model: one class for all images, so that their gradients can be compared
@@ -97,12 +49,14 @@ ROUNDING = 1e-10
 ALIKE = 0.3  # rank correlation with the edge detector
 SHIPPED = "the photographs of scikit-image"
 LINEAR = "Linear: Input × Gradient"
+PRODUCT = METHODS["input-x-gradient"].title
+GAPS = {"gradient": "gradient_spread", "smoothgrad": "smoothgrad_gap", "integrated-gradients": "integrated_gap"}
+"""Facts that measure the deviation of each method from the closed form."""
 
 
 def compute(context: Context, folder: Path) -> None:
     """Explain a trained linear model and random sum-pooling networks."""
-    dataset = datasets(context)[0]
-    linear = _explain_linear(context, dataset, folder)
+    linear = _explain_linear(context, folder)
     data = _gray_photographs(context)
     images, seed = data.images.to(context.device), context.config.seed
     filters = context.pick(SIZES).filters
@@ -121,13 +75,13 @@ def compute(context: Context, folder: Path) -> None:
         inner = (..., slice(1, -1), slice(1, -1))  # at the border the zeros of the padding change the gradient
         ratios.append(_edge_ratio(maps["gradient"][inner], pooling.conv.weight, edges[inner]))
         maps[LINEAR] = InputXGradient()(control, images, 0)
-        scores.append(np.stack([likeness(values, edges) for values in maps.values()]))
+        scores.append(similarity(maps, dict.fromkeys(maps, edges), MEASURES))
     # scores (method, measure, image, filter), ratios (image, filter)
     store_arrays(folder, scores=np.stack(scores, axis=-1), ratios=np.stack(ratios, axis=-1))
     write_facts(
         folder,
         linear=linear,
-        methods=[METHODS["gradient"].title, METHODS["input-x-gradient"].title, LINEAR],
+        methods=[METHODS["gradient"].title, PRODUCT, LINEAR],
         images=len(images),
         data=data.name,
         rows=[SHOWN_FIRST.get(Path(name).stem, Path(name).stem) for name in data.image_names[:DRAWN]],
@@ -148,25 +102,13 @@ def _edge_ratio(gradient: Tensor, weight: Tensor, edges: Tensor) -> np.ndarray:
     return ratios.cpu().double().numpy()
 
 
-def _explain_linear(context: Context, dataset: str, folder: Path) -> dict[str, object]:
+def _explain_linear(context: Context, folder: Path) -> dict[str, object]:
     """Train a linear model, store its maps, and measure their deviation from the closed form."""
     sizes, seed = context.pick(SIZES), context.config.seed
-    training = load_small(context, dataset, "train", sizes.train_images)
-    test = load_small(context, dataset, "test", sizes.test_images)
-    assert training.labels is not None
-    assert test.labels is not None
+    digits = load_digits(context, sizes.train_images, sizes.test_images, UNIT_RANGE)
     model = drawn(LinearModel(), seed, "linear").to(context.device)
-    report = train_once(
-        model,
-        training.images,
-        training.labels,
-        test.images,
-        test.labels,
-        replace(sizes.training, seed=seed),
-        what=f"a linear model on {dataset}",
-        progress=context.progress,
-    )
-    data, points = test.take_per_class(sizes.per_class), sizes.points
+    report = trained(context, model, digits, replace(sizes.training, seed=seed), f"a linear model on {digits.title}")
+    data, points = digits.test.take_per_class(sizes.per_class), sizes.points
     methods: dict[str, Method] = {
         "gradient": Gradient(),
         "smoothgrad": SmoothGrad(samples=points.samples),
@@ -180,10 +122,10 @@ def _explain_linear(context: Context, dataset: str, folder: Path) -> dict[str, o
     write_panels(folder / "linear.npz", data.pictures()[chosen], {name: m[chosen] for name, m in maps.items()})
     gradient, product = maps["gradient"], maps["input-x-gradient"]
     return {
-        "dataset": dataset,
+        "dataset": digits.name,
         "accuracy": report.best_accuracy,
         "images": len(data),
-        "rows": [f"digit {row}" if dataset in ("digits", "mnist") else str(row) for row in range(DRAWN)],
+        "rows": [f"digit {row}" for row in range(DRAWN)],
         "gradient_spread": _relative(gradient, gradient[:1]),
         "smoothgrad_gap": _relative(maps["smoothgrad"], gradient),
         "integrated_gap": _relative(maps["integrated-gradients"], product),
@@ -212,21 +154,46 @@ def drawn(model: Network, seed: int, name: str) -> Network:
     return model.eval()
 
 
-def draw(folder: Path) -> dict[str, Figure]:
+class Simple(Results):
+    """Maps of the linear model and of the random filters."""
+
+    @property
+    def setting(self) -> Setting:
+        """Nothing replaces these models."""
+        return Setting()
+
+    @property
+    def linear(self) -> str:
+        """The linear model, in words."""
+        return f"Linear model on {DATASETS[self.facts['linear']['dataset']].title}"
+
+    @property
+    def pooling(self) -> str:
+        """The random filters, in words."""
+        return f"{self.facts['filters']} random filters on {self.facts['data']}"
+
+    def likeness(self, method: str, measured: str) -> Float[np.ndarray, "image filter"]:
+        """Similarity of a method's maps to the edge detector's, by one of `MEASURES`."""
+        row, column = self.facts["methods"].index(method), list(MEASURES).index(measured)
+        found: Float[np.ndarray, "image filter"] = self.arrays["scores"][row, column]
+        return found
+
+
+def draw(found: Simple) -> dict[str, Figure]:
     """Draw the maps of both models and the edges, and their similarity."""
-    facts, scores = read_facts(folder), stored_arrays(folder)["scores"]
+    facts, scores = found.facts, found.arrays["scores"]
     linear = facts["linear"]
     pooling = f"Σ ReLU(w * x), a random 3 × 3 filter, on {facts['data']}; {facts['protocol']}"
     return {
         "linear": _side_by_side(
-            folder / "linear.npz",
+            found.folder / "linear.npz",
             linear["rows"],
             "diverging",
-            f"Linear model on {linear['dataset']} (test accuracy {linear['accuracy']:.3f}), target {TARGET} for all; "
+            f"{found.linear} (test accuracy {linear['accuracy']:.3f}), target {TARGET} for all; "
             f"{linear['points']}; {facts['protocol']}",
         ),
         "sum-pooling": _side_by_side(
-            folder / "sum-pooling.npz", facts["rows"], "abs-normalized", f"{pooling}; the first filter"
+            found.folder / "sum-pooling.npz", facts["rows"], "abs-normalized", f"{pooling}; the first filter"
         ),
         "likeness": bars_figure(
             {
@@ -242,7 +209,7 @@ def draw(folder: Path) -> dict[str, Figure]:
 
 
 def _side_by_side(path: Path, rows: list[str], style: MapStyle, caption: str) -> Figure:
-    panels = read_panels(path)
+    panels = read_arrays(path)
     methods = [name for name in panels if name not in ("pictures", CONTROL)]
     count = range(len(panels["pictures"]))
     return methods_figure(
@@ -256,33 +223,67 @@ def _side_by_side(path: Path, rows: list[str], style: MapStyle, caption: str) ->
     )
 
 
-def judge(folder: Path) -> list[Finding]:
-    """Judges the claims on the two models."""
-    facts, arrays = read_facts(folder), stored_arrays(folder)
-    linear = facts["linear"]
-    exact = f"no difference beyond rounding ({ROUNDING:g}, in float64)"
-    name = f"linear model on {linear['dataset']}"
-    findings = [
-        conclude(claim, fact(linear[key] <= ROUNDING, f"{name}: {linear[key]:.1e} of the largest value", exact))
-        for claim, key in (
-            (CONSTANT, "gradient_spread"),
-            (SMOOTH_IDENTITY, "smoothgrad_gap"),
-            (PATH_IDENTITY, "integrated_gap"),
-        )
-    ]
-    pooling = f"{facts['filters']} random filters on {facts['data']}"
-    edges = ratio(
-        f"{pooling}: strength of edges where it is not constant / elsewhere",
-        arrays["ratios"],
-        np.ones_like(arrays["ratios"]),
-        *UNITS,
-    )
-    product = facts["methods"].index(METHODS["input-x-gradient"].title)
-    scores = dict(zip(MEASURES, arrays["scores"].swapaxes(0, 1), strict=True))  # (method, image, filter) by measure
-    alike = measure(f"{pooling}: {MEASURES[RANKS].title} with the edge detector", scores[RANKS][product], *UNITS)
-    findings += [conclude(ALONG_EDGES, above(edges, 1.0)), conclude(LIKE_EDGES, above(alike, ALIKE))]
-    for measured, claim in MORE.items():
-        gain = scores[measured][product] - scores[measured][-1]
-        what = f"{pooling}: {MEASURES[measured].title} with the edge detector, less that of the linear model"
-        findings.append(conclude(claim, above(measure(what, gain, *UNITS), 0.0)))
-    return findings
+claims = Claims(Simple, "analysis of simple models, one convolution with sum pooling")
+
+
+@claims.each(
+    {
+        "gradient": "The gradient of a linear model is its coefficients, whatever the input",
+        "smoothgrad": "On a linear model SmoothGrad is Gradient",
+        "integrated-gradients": "On a linear model Integrated Gradients from zero is Input × Gradient",
+    },
+    "linear-{key}",
+    "{title}.",
+    "exact, by algebra",
+    where="analysis of simple models, linear model",
+    role="self-test",
+)
+def _identity(method: str, found: Simple) -> Outcome:
+    linear = found.facts["linear"]
+    gap = linear[GAPS[method]]
+    ours = f"{found.linear}: {gap:.1e} of the largest value"
+    return fact(gap <= ROUNDING, ours, f"no difference beyond rounding ({ROUNDING:g}, in float64)")
+
+
+@claims(
+    "pooling-gradient",
+    "The gradient of a random convolution with sum pooling is constant except at the edges of the image.",
+    "by algebra, and by eye",
+)
+def _along_edges(found: Simple) -> Outcome:
+    ratios = found.arrays["ratios"]
+    what = f"{found.pooling}: strength of edges where it is not constant / elsewhere"
+    return above(ratio(what, ratios, np.ones_like(ratios), *UNITS), 1.0)
+
+
+@claims(
+    "pooling-likeness",
+    "Input × Gradient of a random convolution with sum pooling looks like an edge detector.",
+    "by eye",
+)
+def _like_edges(found: Simple) -> Outcome:
+    what = f"{found.pooling}: {MEASURES[RANKS].title} with the edge detector"
+    return above(measure(what, found.likeness(PRODUCT, RANKS), *UNITS), ALIKE)
+
+
+@claims.each(
+    {"rank": MEASURES[RANKS].title, "ssim": MEASURES[STRUCTURE].title},
+    "pooling-likeness-{key}",
+    "By {title}, it does so more than Input × Gradient of a random linear model.",
+    "by eye",
+)
+def _more(key: str, found: Simple) -> Outcome:
+    measured = {"rank": RANKS, "ssim": STRUCTURE}[key]
+    gain = found.likeness(PRODUCT, measured) - found.likeness(LINEAR, measured)
+    what = f"{found.pooling}: {MEASURES[measured].title} with the edge detector, less that of the linear model"
+    return above(measure(what, gain, *UNITS), 0.0)
+
+
+SIMPLE = experiment(
+    "simple-models",
+    "A linear model, and one random convolution with sum pooling",
+    compute,
+    draw,
+    claims,
+    inputs=INPUTS,
+)
