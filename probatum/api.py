@@ -1,8 +1,6 @@
 """Run folders from Python: `check_model` and `attribute_model` for a model, images and methods that are at hand."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,12 +27,13 @@ from probatum.progress import Progress
 from probatum.randomization import Randomizer
 from probatum.report.run import draw_attribution, draw_run
 from probatum.runs.kinds import execute
+from probatum.runs.remote import Folder, opened
 
 
 def check_model(
     model: nn.Module,
     images: ImagesLike,
-    folder: str | os.PathLike[str],
+    folder: Folder,
     *,
     targets: TargetsLike | None = None,
     class_names: Sequence[str] | None = None,
@@ -62,7 +61,8 @@ def check_model(
         model: any classifier of (batch, channel, height, width); left as it is.
         images: (batch, channel, height, width), floating point, preprocessed; or a folder, an image file, a list of
             files or a .txt list of them, with `preprocessing`.
-        folder: none, an empty one, or that of the same check, finished or not.
+        folder: none, an empty one, or that of the same check, finished or not; a path or, as a text, an address in
+            object storage such as "s3://bucket/run".
         targets: as in `attribute`; None is the model's predictions.
         class_names: of all classes, in the order of the logits; None shows their numbers.
         image_names: one for each image; None shows their paths or numbers.
@@ -112,9 +112,9 @@ def check_model(
         metrics=own,
         randomizer=randomizer,
     )
-    path = Path(folder)
-    execute(CHECK_OF_OBJECTS, objects, path, torch.device(objects.device), progress=progress, draw=draw_run)
-    run = read_run(path)
+    with opened(folder) as path:
+        execute(CHECK_OF_OBJECTS, objects, path, torch.device(objects.device), progress=progress, draw=draw_run)
+        run = read_run(path)
     for refused in run.config["refused"]:
         warn(LeftOutWarning(f"{refused['method']} is left out: {refused['reason']}"))
     return run
@@ -123,7 +123,7 @@ def check_model(
 def attribute_model(
     model: nn.Module,
     images: ImagesLike,
-    folder: str | os.PathLike[str],
+    folder: Folder,
     *,
     targets: TargetsLike | None = None,
     class_names: Sequence[str] | None = None,
@@ -184,7 +184,7 @@ def attribute_model(
         formats=tuple(formats),
     )
     device = torch.device(objects.device)
-    found = execute(ATTRIBUTION_OF_OBJECTS, objects, Path(folder), device, progress=progress, draw=draw_attribution)
+    found = execute(ATTRIBUTION_OF_OBJECTS, objects, folder, device, progress=progress, draw=draw_attribution)
     for name, reason in found.refused:
         warn(LeftOutWarning(f"{name} is left out: {reason}"))
     return found

@@ -33,6 +33,7 @@ from probatum.terminal.options import (
     MethodOptions,
     Methods,
     NetworkOptions,
+    NewRun,
     OnError,
     Out,
     Precision,
@@ -42,6 +43,7 @@ from probatum.terminal.options import (
     Samples,
     Seed,
     Steps,
+    StoredRun,
     Target,
     TrainingOptions,
     chosen_methods,
@@ -138,7 +140,7 @@ def attribute(
             help="Images, a folder, a .txt list, or the name of a data set.", autocompletion=one_of(listed(Kind.data))
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make or to continue.")],
+    out: NewRun,
     network: NetworkOptions,
     methods: MethodOptions,
     compute: ComputeOptions,
@@ -186,7 +188,7 @@ def attribute(
 @grouped
 def attribute_text(
     report: ReportOptions,
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    out: NewRun,
     sentences: Annotated[list[str] | None, typer.Argument(help="Sentences, each in quotes.")] = None,
     file: Annotated[Path | None, typer.Option(help="Text file with one more sentence a line.")] = None,
     model: Annotated[
@@ -325,7 +327,7 @@ def reproduce(
 
 
 @_command(epilog="Example: probatum report runs/check-digits-basic_cnn")
-def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+def report(run: StoredRun) -> None:
     """Draw the figures of a run and its page again from its stored results."""
     from probatum.terminal import commands
 
@@ -336,8 +338,8 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
 @grouped
 def rerun(
     report: ReportOptions,
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    run: StoredRun,
+    out: NewRun,
 ) -> None:
     """Compute a run again, from nothing but its config.json."""
     from probatum.terminal import commands
@@ -349,9 +351,9 @@ def rerun(
 @grouped
 def compare(
     report: ReportOptions,
-    first: Annotated[Path, typer.Argument(help="The run folder of a check.")],
-    second: Annotated[Path, typer.Argument(help="That of another.")],
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    first: Annotated[str, typer.Argument(help="The run folder of a check, or its address.")],
+    second: Annotated[str, typer.Argument(help="That of another.")],
+    out: NewRun,
 ) -> None:
     """Put two checks side by side: verdicts, curves, maps, and the settings that differ."""
     from probatum.terminal import commands

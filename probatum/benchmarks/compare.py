@@ -14,6 +14,7 @@ from probatum.benchmarks.timing import Spread
 from probatum.errors import InvalidInput, ProbatumError
 from probatum.runs.files import read_json, reading, write_json
 from probatum.runs.plain_values import parse_dataclass
+from probatum.runs.remote import opened
 
 TOLERANCE = 0.1  # a change smaller than this is none, however certain
 LEAST_WINDOWS = 5  # with fewer, the interval of a median says nothing
@@ -77,8 +78,8 @@ class Change:
 
 def read_stored(place: str) -> tuple[Record, ...]:
     """The records of a file, or of a folder of `probatum bench`; InvalidInput where there are none."""
-    path = Path(place)
-    return read_records(path / "record.json" if path.is_dir() else path)
+    with opened(place) as path:
+        return read_records(path / "record.json" if path.is_dir() else path)
 
 
 def require_comparable(suites: Sequence[str], config: Mapping[str, Any], stored: Sequence[Record]) -> None:

@@ -24,6 +24,7 @@ from probatum.runs.identity import software
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe
 from probatum.runs.ranks import ALONE, Ranks
+from probatum.runs.remote import Folder
 from probatum.runs.resume import RunInWork, Say
 
 TOP_CLASSES = 5  # of each image, whose probabilities the record holds
@@ -31,7 +32,7 @@ TOP_CLASSES = 5  # of each image, whose probabilities the record holds
 
 def run_check(
     config: CheckConfig,
-    folder: Path,
+    folder: Folder,
     progress: Progress | None = None,
     setup: Setup | None = None,
     *,

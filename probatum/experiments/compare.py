@@ -1,6 +1,5 @@
 """One model, its images and methods under several presets: how the verdict on each method moves from check to check."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,9 @@ from probatum.runs.cells import CellStore
 from probatum.runs.files import reading, write_table
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.ranks import ALONE, Ranks
+from probatum.runs.remote import Folder, opened
 from probatum.runs.resume import STATE, Parts, RunInWork, Say, is_finished
+from probatum.storage import remove_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +79,7 @@ class PresetComparison:
 def compare_presets(
     config: CheckConfig,
     presets: Sequence[str],
-    folder: Path | None = None,
+    folder: Folder | None = None,
     progress: Progress | None = None,
     *,
     ranks: Ranks = ALONE,
@@ -193,7 +194,7 @@ class ComparisonRun(Computation[PresetComparison]):
             folder = run.folder / name
             if is_finished(folder):
                 if run.ranks.is_main:  # the run may have been killed when it was finished
-                    shutil.rmtree(folder / STATE, ignore_errors=True)
+                    remove_folder(folder / STATE, ignore_errors=True)
                 self._found[name] = read_run(folder).result
             else:
                 report, said = _named(name, run.progress), _said(name, run.say)
@@ -232,12 +233,12 @@ def _numbers(verdict: Verdict) -> tuple[object, ...]:
     return (*map(repr, numbers), verdict.live, verdict.comparisons)
 
 
-def read_comparison(folder: Path | str) -> PresetComparison:
+def read_comparison(folder: Folder) -> PresetComparison:
     """Judges the stored scores of a comparison again; InvalidInput where the folder or one of its runs is not whole."""
-    folder = Path(folder)
-    request = COMPARISON.request(folder)
-    results = {preset: read_run(folder / preset).result for preset in request.presets}
-    with reading(folder, "comparison of presets"):
+    with opened(folder) as path:
+        request = COMPARISON.request(path)
+        results = {preset: read_run(path / preset).result for preset in request.presets}
+    with reading(path, "comparison of presets"):
         judgements = {preset: judge(result) for preset, result in results.items()}
     return PresetComparison(next(iter(results.values())).methods, judgements)
 

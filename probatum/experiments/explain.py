@@ -41,6 +41,7 @@ from probatum.runs.fingerprint import fingerprint, weights_hash
 from probatum.runs.identity import software
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe
+from probatum.runs.remote import Folder, opened
 from probatum.runs.resume import RunInWork
 
 
@@ -132,7 +133,7 @@ class Request:
 
 def explain(
     request: Request,
-    folder: Path,
+    folder: Folder,
     progress: Progress | None = None,
     *,
     draw: Callable[[Path], object] | None = None,
@@ -309,19 +310,18 @@ def _record(found: Explanation, subject: Subject, methods: Mapping[str, Method])
     }
 
 
-def read_explanation(folder: Path | str) -> Explanation:
+def read_explanation(folder: Folder) -> Explanation:
     """Reads what `explain` wrote; InvalidInput where the folder holds no complete maps."""
-    folder = Path(folder)
-    with reading(folder, "complete maps of probatum attribute"):
-        values = read_json(folder / "config.json")
+    with opened(folder) as path, reading(path, "complete maps of probatum attribute"):
+        values = read_json(path / "config.json")
         images, methods = values["images"], list(values["methods"])
-        stored = [read_arrays(folder / "maps" / map_file(row)) for row in range(len(images))]
+        stored = [read_arrays(path / "maps" / map_file(row)) for row in range(len(images))]
         return Explanation(
             image_names=tuple(str(image["image"]) for image in images),
             targets=tuple(int(image["target"]) for image in images),
             class_names=tuple(str(image["class"]) for image in images),
             confidences=tuple(float(image["confidence"]) for image in images),
-            pictures=read_arrays(folder / "images.npz")["pictures"],
+            pictures=read_arrays(path / "images.npz")["pictures"],
             maps={method: np.stack([arrays[method] for arrays in stored]) for method in methods},
             skipped=tuple((str(each["name"]), str(each["fault"])) for each in values["skipped"]),
             refused=tuple((str(each["method"]), str(each["reason"])) for each in values["refused"]),

@@ -11,6 +11,7 @@ import numpy as np
 from probatum.errors import InvalidInput
 from probatum.experiments.result import LEVEL, Failure, SanityResult, Spent
 from probatum.runs.files import read_arrays, read_json, read_table, write_arrays, write_table
+from probatum.runs.remote import Folder, opened
 
 COLUMNS = ("image", "target", "method", "stage", "step", "trial", "metric", "score", "constant")
 CEILING_COLUMNS = ("image", "method", "metric", "score")
@@ -92,11 +93,12 @@ class Run:
     result: SanityResult
 
 
-def read_run(folder: Path | str) -> Run:
+def read_run(folder: Folder) -> Run:
     """Reads a run folder.
 
     Args:
-        folder: of a check, or of one preset of a comparison.
+        folder: of a check, or of one preset of a comparison; also an address in object storage, of which `Run.folder`
+            is a copy that stays until the process ends.
 
     Returns:
         its configuration, its scores and the kept maps, float32, of the first trial.
@@ -104,13 +106,15 @@ def read_run(folder: Path | str) -> Run:
     Raises:
         InvalidInput: the folder holds no complete run.
     """
-    folder = Path(folder)
-    try:
-        return _read_run(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if (folder / "unfinished" / "run.json").is_file():
-            raise InvalidInput(f"the run in {folder} is not finished; give its command again to continue it") from error
-        raise InvalidInput(f"{folder} holds no complete run of probatum: {error}") from error
+    with opened(folder) as path:
+        try:
+            return _read_run(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if (path / "unfinished" / "run.json").is_file():
+                raise InvalidInput(
+                    f"the run in {path} is not finished; give its command again to continue it"
+                ) from error
+            raise InvalidInput(f"{path} holds no complete run of probatum: {error}") from error
 
 
 def _read_run(folder: Path) -> Run:

@@ -2,11 +2,9 @@
 
 import hashlib
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from probatum.errors import InvalidInput
@@ -16,7 +14,9 @@ from probatum.experiments.verdicts import Judgement, judge
 from probatum.runs.cells import CellStore
 from probatum.runs.files import write_table
 from probatum.runs.kinds import Computation, Kind, kind_name
+from probatum.runs.remote import Folder, opened
 from probatum.runs.resume import RunInWork
+from probatum.storage import copy_whole, remove_folder
 
 SIDES = ("first", "second")
 COLUMNS = ("method", "first", "second", "first_value", "second_value", "metric")
@@ -147,13 +147,13 @@ class PairRequest:
         Raises:
             InvalidInput: one is no finished check, or they have nothing in common.
         """
-        folders = Path(self.first), Path(self.second)
-        for folder in folders:
-            if (kind := kind_name(folder)) != CHECK.name:
-                raise InvalidInput(
-                    f"{folder} holds a run of the kind {kind[:60]!r}; two runs of {CHECK.name!r} compare"
-                )
-        return RunPair(*map(read_run, folders))
+        with opened(self.first) as first, opened(self.second) as second:
+            for folder in (first, second):
+                if (kind := kind_name(folder)) != CHECK.name:
+                    raise InvalidInput(
+                        f"{folder} holds a run of the kind {kind[:60]!r}; two runs of {CHECK.name!r} compare"
+                    )
+            return RunPair(read_run(first), read_run(second))
 
 
 class PairRun(Computation[RunPair]):
@@ -184,24 +184,23 @@ class PairRun(Computation[RunPair]):
         """Copies what the figures need, so that the folder stands on its own, and writes `verdicts.csv`."""
         for side, run in zip(SIDES, (result.first, result.second), strict=True):
             place = self._run.folder / side
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-            for name in _FILES:
-                if (run.folder / name).is_file():
-                    shutil.copyfile(run.folder / name, place / name)
-            if (run.folder / "maps").is_dir():
-                shutil.copytree(run.folder / "maps", place / "maps")
+            remove_folder(place, ignore_errors=True)
+            for path in (*(run.folder / name for name in _FILES), *sorted((run.folder / "maps").glob("*"))):
+                if path.is_file():
+                    copied = place / path.relative_to(run.folder)
+                    copied.parent.mkdir(parents=True, exist_ok=True)
+                    copy_whole(path, copied)
         write_table(
             self._run.folder / "verdicts.csv", COLUMNS, map(_row, [result] * len(result.methods), result.methods)
         )
         return {"changed": list(result.changed), "differences": [list(each) for each in result.differences]}
 
 
-def read_pair(folder: Path | str) -> RunPair:
+def read_pair(folder: Folder) -> RunPair:
     """Reads the two runs of a folder that `probatum compare` made; InvalidInput where it is not whole."""
-    folder = Path(folder)
-    RUN_PAIR.request(folder)
-    return RunPair(*(read_run(folder / side) for side in SIDES))
+    with opened(folder) as path:
+        RUN_PAIR.request(path)
+        return RunPair(*(read_run(path / side) for side in SIDES))
 
 
 def _row(pair: RunPair, method: str) -> tuple[object, ...]:

@@ -1,6 +1,5 @@
 """Running a reproduction: experiments into a folder, figures and scorecard from it."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -24,8 +23,9 @@ from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, reading, write_json
 from probatum.runs.identity import identity_of_software, software
 from probatum.runs.kinds import Computation, Kind, execute
+from probatum.runs.remote import Folder
 from probatum.runs.resume import Parts, RunInWork
-from probatum.storage import sync, sync_all, write_whole
+from probatum.storage import move_folder, remove_folder, write_whole
 
 MADE = "made.json"
 """File of each experiment: when, with which software and in what time it was computed."""
@@ -40,7 +40,7 @@ def get_paper(name: str) -> Paper:
 
 def run_reproduction(
     config: ReproductionConfig,
-    folder: Path,
+    folder: Folder,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[Finding]:
@@ -105,7 +105,7 @@ class ReproductionRun(Computation[list[Finding]]):
     def compute(self, store: CellStore) -> None:
         """Computes the experiments that are not finished."""
         run, config = self._run, self._asked
-        there = [experiment.name for experiment in self._experiments if (run.folder / experiment.name).is_dir()]
+        there = [each.name for each in self._experiments if (run.folder / each.name / MADE).is_file()]
         if there and run.say is not None:
             run.say(f"continuing: of {len(self._experiments)} experiments {', '.join(there)} are there")
         missing = [experiment.name for experiment in self._experiments if experiment.name not in there]
@@ -123,15 +123,15 @@ class ReproductionRun(Computation[list[Finding]]):
                 self._run.progress(done, total, f"{place}{clock.words()}): {what}")
 
         scratch = self._run.state / experiment.name
-        shutil.rmtree(scratch, ignore_errors=True)
+        results = self._run.folder / experiment.name
+        for leftover in (scratch, results):  # object storage moves a folder file by file, so a part may be there
+            remove_folder(leftover, ignore_errors=True)
         scratch.mkdir()
         absent = frozenset({*DATA, *PHOTOGRAPHS}.difference(self._data))
         experiment.compute(Context(self._config, report, cells, absent), scratch)
         write_json(scratch / MADE, _how_made(clock.end(), self._run.device))
-        sync_all(scratch)
-        scratch.rename(self._run.folder / experiment.name)
-        sync(self._run.folder)
-        shutil.rmtree(cells, ignore_errors=True)
+        move_folder(scratch, results)
+        remove_folder(cells, ignore_errors=True)
 
     def result(self, store: CellStore) -> list[Finding]:
         """Judges the claims."""

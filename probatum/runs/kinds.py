@@ -16,6 +16,7 @@ from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, reading, write_json
 from probatum.runs.identity import rounding_settings_of
 from probatum.runs.ranks import ALONE, Ranks
+from probatum.runs.remote import Folder, opened
 from probatum.runs.resume import (
     Parts,
     RunInWork,
@@ -132,7 +133,7 @@ class Kind(Generic[Asked, Result]):
 def execute(
     kind: Kind[Asked, Result],
     request: Asked,
-    folder: Path,
+    folder: Folder,
     device: torch.device,
     *,
     progress: Progress | None = None,
@@ -147,7 +148,7 @@ def execute(
         kind: of the run.
         request: what it is asked to do.
         folder: none, an empty one, or that of an unfinished run of the same request, or of a finished one where the
-            kind returns that.
+            kind returns that. An address in object storage is one, too: see `probatum.runs.remote`.
         device: of this process.
         progress: called with (done, in all, what is being done).
         ranks: the processes that share the work; all of them call this function.
@@ -159,6 +160,22 @@ def execute(
         InvalidInput, ModelError: what the parts raise; the folder holds something else, or an unfinished run of another
             request; the model has other weights.
     """
+    with opened(folder, ranks.size) as path:
+        return _execute(kind, request, path, device, progress, ranks, draw, say, weights)
+
+
+def _execute(
+    kind: Kind[Asked, Result],
+    request: Asked,
+    folder: Path,
+    device: torch.device,
+    progress: Progress | None,
+    ranks: Ranks,
+    draw: Callable[[Path], object] | None,
+    say: Say | None,
+    weights: str | None,
+) -> Result:
+    """As `execute`, in a folder on this machine."""
     asked = kind.asked(request)
     if ranks.all_agree(not ranks.is_main or finish_leftover(folder, asked)):
         if say is not None:

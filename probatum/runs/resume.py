@@ -7,7 +7,6 @@ written again.
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from probatum.runs.cells import CellStore
 from probatum.runs.files import read_json, reading, write_json
 from probatum.runs.identity import differences, listed, rounding_settings_of
 from probatum.runs.ranks import Ranks
-from probatum.storage import remove_scratch, sync, sync_all
+from probatum.storage import remove_file, remove_folder, remove_scratch, sync_all
 
 STATE = "unfinished"
 FINISHED = "the finished run is"
@@ -103,9 +102,8 @@ class RunInWork:
         """Makes the run a finished one: removes what only continuing needs."""
         remove_scratch(self.folder)
         sync_all(self.folder)
-        (self.state / "run.json").unlink()
-        sync(self.state)
-        shutil.rmtree(self.state)
+        remove_file(self.state / "run.json")
+        remove_folder(self.state)
 
 
 @contextmanager
@@ -247,7 +245,7 @@ def finish_leftover(folder: Path, asked: dict[str, Any]) -> bool:
             return False
     except (OSError, ValueError):
         return False
-    shutil.rmtree(state, ignore_errors=True)
+    remove_folder(state, ignore_errors=True)
     return True
 
 
@@ -316,13 +314,14 @@ def _take_up(folder: Path, asked: dict[str, Any], made: list[Path], more: dict[s
     if old is not None and (not differences(old, asked) or _kept(folder)[0]):
         require_same(folder, old, asked)
         remove_scratch(state)
+        (state / "cells").mkdir(exist_ok=True)  # object storage holds no empty folder
         return True
     try:
         for path in state.iterdir():
             if path.is_dir():
-                shutil.rmtree(path)
+                remove_folder(path)
             elif path.name != "lock":
-                path.unlink()
+                remove_file(path)
         (state / "cells").mkdir()
         _write(state, asked | more)
     except OSError as error:
@@ -346,7 +345,7 @@ def _threads(count: int | None) -> Iterator[None]:
 
 
 def _take_back(state: Path, made: list[Path]) -> None:
-    shutil.rmtree(state, ignore_errors=True)
+    remove_folder(state, ignore_errors=True)
     with suppress(OSError):  # somebody else may have put something there
         for folder in made:
             folder.rmdir()

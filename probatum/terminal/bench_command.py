@@ -1,6 +1,5 @@
 """`probatum bench`: speed, memory and agreement."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from probatum.terminal import catalog
 from probatum.terminal.catalog import Kind
 from probatum.terminal.completion import listed, one_of, some_of
-from probatum.terminal.options import Device, ReportOptions, Seed, grouped, numbers, split, whole_numbers
+from probatum.terminal.options import Device, Out, ReportOptions, Seed, grouped, numbers, split, whole_numbers
 
 _MINUTES = ", ".join(f"{name} ({minutes} min)" for name, _, minutes, _ in catalog.table_of(Kind.suites)[1])
 
@@ -57,7 +56,7 @@ def bench(
         str | None,
         typer.Option(help="A record.json or the folder of another run, to compare times with; slower ones fail."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to make; else one below runs/.")] = None,
+    out: Out = None,
 ) -> None:
     """Measure speed, memory and agreement beside the bare model and other libraries.
 

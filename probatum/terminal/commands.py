@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from probatum.benchmarks import USUAL, BenchConfig
 from probatum.benchmarks.compare import read_stored
 from probatum.benchmarks.kind import BenchRequest
@@ -38,7 +40,8 @@ from probatum.models.sources.small import SMALL
 from probatum.reproductions import ReproductionConfig
 from probatum.reproductions.yona2021.pairs import DECIDING, OTHER
 from probatum.runs.kinds import Kind, Request, execute
-from probatum.runs.ranks import joined_ranks
+from probatum.runs.ranks import Ranks, joined_ranks
+from probatum.runs.remote import opened
 from probatum.runs.resume import is_same_run
 from probatum.terminal.kinds import (
     ATTRIBUTION,
@@ -65,7 +68,7 @@ FASTER = "fewer --images, --samples, --steps or --methods make it shorter"
 def run(
     kind: Kind[Asked, Result],
     request: Asked,
-    folder: Path | None,
+    folder: str | None,
     default: str = "",
     report: ReportOptions = SHOWN,
     weights: str | None = None,
@@ -83,30 +86,44 @@ def run(
     with joined_ranks() as ranks:
         chosen = ranks.device(choose_device(request.device))
         if folder is None:
-            folder = Path(ranks.broadcast(str(_free(Path("runs") / default, kind.asked(request)))))
-        with (
-            metered(
-                FASTER if kind.name in (CHECK.name, COMPARISON.name, LOCALIZATION.name) else "",
-                report.quiet,
-                in_parts=kind.name == REPRODUCTION.name,
-            )
-            if ranks.is_main
-            else nullcontext() as meter
-        ):
-            drawing = meter.drawing if meter is not None else None
-            execute(
-                kind,
-                request,
-                folder,
-                chosen,
-                progress=meter,
-                ranks=ranks,
-                draw=lambda folder: list(kind.draw(folder, drawing)),
-                say=meter.say if meter is not None else None,
-                weights=weights,
-            )
-        if ranks.is_main:
-            show_run(kind, folder, report)
+            folder = ranks.broadcast(str(_free(Path("runs") / default, kind.asked(request))))
+        with opened(folder, ranks.size) as path:
+            _run(kind, request, path, chosen, ranks, report, weights)
+            if ranks.is_main:
+                show_run(kind, path, report)
+
+
+def _run(
+    kind: Kind[Asked, Result],
+    request: Asked,
+    folder: Path,
+    device: torch.device,
+    ranks: Ranks,
+    report: ReportOptions,
+    weights: str | None,
+) -> None:
+    """Makes a run and shows how far it is."""
+    with (
+        metered(
+            FASTER if kind.name in (CHECK.name, COMPARISON.name, LOCALIZATION.name) else "",
+            report.quiet,
+            in_parts=kind.name == REPRODUCTION.name,
+        )
+        if ranks.is_main
+        else nullcontext() as meter
+    ):
+        drawing = meter.drawing if meter is not None else None
+        execute(
+            kind,
+            request,
+            folder,
+            device,
+            progress=meter,
+            ranks=ranks,
+            draw=lambda folder: list(kind.draw(folder, drawing)),
+            say=meter.say if meter is not None else None,
+            weights=weights,
+        )
 
 
 def show_run(kind: Kind[Any, Any], folder: Path, report: ReportOptions = SHOWN) -> None:
@@ -126,7 +143,7 @@ def run_checks(
     config: CheckConfig,
     presets: Sequence[str],
     least_confidence: float | None,
-    folder: Path | None,
+    folder: str | None,
     default: str,
     report: ReportOptions,
 ) -> None:
@@ -158,23 +175,23 @@ def randomization_of(presets: Sequence[str]) -> str:
     return DEFAULT_PRESET if LOCALIZATION.name in presets else presets[0]
 
 
-def run_attribution(request: AttributionRequest, folder: Path, report: ReportOptions) -> None:
+def run_attribution(request: AttributionRequest, folder: str, report: ReportOptions) -> None:
     """Computes attribution maps of images."""
     run(ATTRIBUTION, request, folder, report=report)
 
 
-def explain_text(config: TextConfig, folder: Path, report: ReportOptions) -> None:
+def explain_text(config: TextConfig, folder: str, report: ReportOptions) -> None:
     """Scores the tokens of sentences."""
     run(TEXT_ATTRIBUTION, config, folder, report=report)
 
 
-def reproduce(config: ReproductionConfig, folder: Path | None, report: ReportOptions) -> None:
+def reproduce(config: ReproductionConfig, folder: str | None, report: ReportOptions) -> None:
     """Reruns a paper's experiments."""
     run(REPRODUCTION, config, folder, f"{config.paper}-{config.preset}", report)
 
 
 def benchmark(
-    config: BenchConfig, suites: Sequence[str], compare: str | None, folder: Path | None, report: ReportOptions
+    config: BenchConfig, suites: Sequence[str], compare: str | None, folder: str | None, report: ReportOptions
 ) -> None:
     """Runs suites of benchmarks; those that are finished stay, whatever ends the rest.
 
@@ -186,23 +203,26 @@ def benchmark(
     run(BENCHMARK, BenchRequest(config, tuple(suites or usual), compare), folder, "bench", report)
 
 
-def draw_again(folder: Path) -> None:
+def draw_again(run: str) -> None:
     """Draws the figures and the page of a run from its stored results, and shows them."""
-    kind = kind_of(folder)
-    for path in kind.draw(folder, None):
-        show(str(path))
-    show_run(kind, folder)
+    with opened(run) as folder:
+        kind = kind_of(folder)
+        for path in kind.draw(folder, None):
+            show(str(path))
+        show_run(kind, folder)
 
 
-def run_again(folder: Path, out: Path, report: ReportOptions) -> None:
+def run_again(stored: str, out: str, report: ReportOptions) -> None:
     """Computes a run from its config.json."""
-    kind = kind_of(folder)
-    run(kind, kind.request(folder), out, report=report, weights=recorded_weights(folder))
+    with opened(stored) as folder:
+        kind = kind_of(folder)
+        request, weights = kind.request(folder), recorded_weights(folder)
+    run(kind, request, out, report=report, weights=weights)
 
 
-def compare_runs(first: Path, second: Path, out: Path, report: ReportOptions) -> None:
+def compare_runs(first: str, second: str, out: str, report: ReportOptions) -> None:
     """Puts two checks side by side."""
-    run(RUN_PAIR, PairRequest(str(first), str(second)), out, report=report)
+    run(RUN_PAIR, PairRequest(first, second), out, report=report)
 
 
 def download_data(names: Sequence[str], data_dir: Path, report: ReportOptions) -> None:

@@ -15,7 +15,7 @@ from probatum.runs.identity import software
 from probatum.terminal.output import show, show_table
 
 _NEEDED = "needed"
-_EXTRAS = ("text", "timm", "bench")  # the others are for those who change the package
+_EXTRAS = ("text", "timm", "storage", "bench")  # the others are for those who change the package
 _DATA = {  # folders below a data folder, and what brings them
     "mnist": "MNIST/raw",
     "fashion-mnist": "FashionMNIST/raw",

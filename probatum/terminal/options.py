@@ -122,7 +122,16 @@ LeastConfidence = Annotated[
     float | None,
     typer.Option(help="Of --preset localization: least probability of the predicted class of a used image; else 0.5."),
 ]
-Out = Annotated[Path | None, typer.Option(help="Folder to make or to continue; else one below runs/.")]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER", help="Folder to make or to continue, or an address (s3://bucket/run); else one below runs/."
+    ),
+]
+StoredRun = Annotated[str, typer.Argument(help="A run folder, or its address in object storage.")]
+NewRun = Annotated[
+    str, typer.Option("--out", metavar="FOLDER", help="Folder to make or to continue, or an address (s3://bucket/run).")
+]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from probatum.runs.remote import addressed
 from probatum.terminal.tables import ASCII, LINES, table_lines
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 def plain(text: str) -> str:
     r"""A text without signs that steer a terminal or that it cannot show: these are spelt out, as \x1b or \udcff."""
-    spelt = "".join(ascii(sign)[1:-1] if _steers(sign) else sign for sign in text)
+    spelt = "".join(ascii(sign)[1:-1] if _steers(sign) else sign for sign in addressed(text))
     encoding = sys.stdout.encoding or "utf-8"
     return spelt.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -43,7 +44,7 @@ def is_terminal() -> bool:
 
 def show_json(values: Any) -> None:
     """Prints a JSON document; NaN and infinite numbers become null."""
-    print(json.dumps(_finite(values), indent=2))  # noqa: T201
+    print(addressed(json.dumps(_finite(values), indent=2)))  # noqa: T201
 
 
 def _finite(value: Any) -> Any:

@@ -15,7 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Store the verdicts of a check for tests, or make a card of them.",
 )
-_Run = Annotated[Path, typer.Argument(help="The run folder of a check.")]
+_Run = Annotated[str, typer.Argument(help="The run folder of a check, or its address in object storage.")]
 
 
 @app.command(cls=Command, epilog="Example: probatum verdicts freeze runs/check-digits-basic_cnn --out verdicts.json")
@@ -26,10 +26,12 @@ def freeze(
     """Store the verdicts, for `pytest --probatum-verdicts FILE`, which fails when one changes."""
     from probatum.experiments.frozen import NAME, freeze, write_verdicts
     from probatum.experiments.run_folder import read_run
+    from probatum.runs.remote import opened
 
-    path = out or run / NAME
-    frozen = freeze(read_run(run))
-    write_verdicts(frozen, path)
+    with opened(run) as folder:
+        path = out or folder / NAME
+        frozen = freeze(read_run(folder))
+        write_verdicts(frozen, path)
     for method, verdict in frozen.verdicts.items():
         show(f"{method}: {verdict}")
     show(f"stored in {path}")
@@ -43,6 +45,8 @@ def card(
     """Write sanity-card.json and sanity-card.svg, a badge for the README of a model."""
     from probatum.experiments.run_folder import read_run
     from probatum.report.card import write_card
+    from probatum.runs.remote import opened
 
-    for path in write_card(read_run(run), out or run):
-        show(str(path))
+    with opened(run) as folder:
+        for path in write_card(read_run(folder), out or folder):
+            show(str(path))

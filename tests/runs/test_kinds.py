@@ -1,63 +1,15 @@
 """A kind of run is one definition: it is made, resumed, refused and finished like all others."""
 
 import json
-from dataclasses import asdict, dataclass
 
-import numpy as np
 import pytest
 import torch
+from squares import SQUARES, Squares, SquaresRun
 
 from probatum.errors import InvalidInput, UnknownName
-from probatum.runs.cells import Cell
-from probatum.runs.files import read_arrays, write_arrays
-from probatum.runs.kinds import Computation, Kind, execute, find_kind
+from probatum.runs.kinds import execute, find_kind
 
 CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class Squares:
-    """Asks for the squares of some numbers."""
-
-    count: int
-    device: str = "cpu"
-    memory_budget: None = None
-
-
-class SquaresRun(Computation[np.ndarray]):
-    """Computes a square in each cell; stops where it is told to."""
-
-    stop_at = -1
-
-    def __init__(self, request, run):
-        self.request, self.run, self.cells = request, run, request.count
-
-    @property
-    def identity(self):
-        return {"count": self.request.count}
-
-    def compute(self, store):
-        for number in range(self.cells):
-            if store.load(Cell(number, number + 1)) is None:
-                if number == self.stop_at:
-                    raise KeyboardInterrupt
-                store.save(Cell(number, number + 1), {"square": np.array([number**2])})
-
-    def result(self, store):
-        return np.concatenate([store.require(Cell(number, number + 1))["square"] for number in range(self.cells)])
-
-    def write(self, result):
-        write_arrays(self.run.folder / "squares.npz", {"squares": result})
-        return {"sum": int(result.sum())}
-
-
-SQUARES = Kind(
-    "squares",
-    read=lambda values: Squares(**values["config"]),
-    values=lambda request: {"config": asdict(request)},
-    prepare=SquaresRun,
-    load=lambda folder: read_arrays(folder / "squares.npz")["squares"],
-)
 
 
 def test_a_run_is_made_and_read_back_by_its_kind(tmp_path):

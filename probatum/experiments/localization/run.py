@@ -34,6 +34,7 @@ from probatum.runs.identity import software
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe
 from probatum.runs.ranks import ALONE, Ranks
+from probatum.runs.remote import Folder
 from probatum.runs.resume import RunInWork, Say
 
 PRESET = "localization"
@@ -84,7 +85,7 @@ class LocalizationRequest:
 
 def run_localization(
     config: CheckConfig,
-    folder: Path,
+    folder: Folder,
     progress: Progress | None = None,
     *,
     least_confidence: float = LEAST_CONFIDENCE,

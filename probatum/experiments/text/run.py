@@ -30,6 +30,7 @@ from probatum.runs.fingerprint import fingerprint, weights_hash
 from probatum.runs.identity import identity_of_software
 from probatum.runs.kinds import Computation, Kind, execute
 from probatum.runs.plain_values import describe, parse_dataclass
+from probatum.runs.remote import Folder
 from probatum.runs.resume import RunInWork, Say
 
 USUAL_METHODS = ("gradient", "smoothgrad", "input-x-gradient", "integrated-gradients", "integrated-gradients-local")
@@ -118,7 +119,7 @@ def read_sentences(path: Path) -> tuple[str, ...]:
 
 def explain_sentences(
     config: TextConfig,
-    folder: Path,
+    folder: Folder,
     progress: Progress | None = None,
     *,
     draw: Callable[[Path], object] | None = None,
