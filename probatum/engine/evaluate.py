@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from probatum.engine.attention import attention_weights
+from probatum.engine.batch_norm import lay_out_gradients
 from probatum.engine.budget import is_measuring
 from probatum.engine.external import ExternalMaps
 from probatum.engine.multipliers import multipliers
@@ -238,6 +239,7 @@ def evaluate(
         selected = of_targets.sum()
         if not selected.requires_grad:
             raise _unconnected(prepared)
+        lay_out_gradients(selected)
 
         results = {LOGIT: (of_targets.detach(),)} if LOGIT in measurements else {}
         if paths or PLAIN in measurements:

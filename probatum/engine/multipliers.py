@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from probatum.engine.batch_norm import lay_out_gradients
 from probatum.engine.prepared_model import PreparedModel
 from probatum.engine.rescale import RescaleRule
 from probatum.engine.statistics import accumulation_dtype
@@ -41,7 +42,10 @@ def multipliers(
         targets.require(logits.shape[1])
     classes = logits.detach().argmax(1) if targets is None else targets.classes
     selected, from_start = (each.gather(1, classes[:, None])[:, 0] for each in (logits, start))
-    gradient = torch.autograd.grad(selected.sum(), leaf, allow_unused=True)[0] if selected.requires_grad else None
+    gradient = None
+    if selected.requires_grad:
+        lay_out_gradients(selected)
+        (gradient,) = torch.autograd.grad(selected.sum(), leaf, allow_unused=True)
     if gradient is None:
         raise ModelError(f"the logits of {prepared.name} do not depend on its input by differentiable operations")
     exact = accumulation_dtype(gradient.dtype)
