@@ -87,19 +87,20 @@ def _rerun(paper: Paper, card: dict[str, Any]) -> list[str]:
     """Commands, with what they need and how long they took."""
     needed = dict.fromkeys(name for experiment in paper.experiments for name in experiment.inputs.data)
     commands = [
-        f"probatum reproduce {paper.name}  # small sizes, minutes; data that is missing is substituted",
+        f"# In minutes, with substitutes for missing data\nprobatum reproduce {paper.name}\n",
+        "# With real data, in hours on two cores",
         *(DATA[name] for name in needed),
-        f"probatum reproduce {paper.name} --preset cpu --data-dir DIR",
-        f"probatum reproduce {paper.name} {paper.experiments[0].name} --preset cpu --data-dir DIR  # one experiment",
+        f"probatum reproduce {paper.name} --preset cpu --data-dir DIR\n",
+        f"# One experiment\nprobatum reproduce {paper.name} {paper.experiments[0].name} --preset cpu --data-dir DIR",
     ]
     rows = [(f"`{one.name}`", ", ".join(one.numbers) or "–", one.title, _needs(one)) for one in paper.experiments]
-    took = [(f"`{run['command']}`", _time(run), run["versions"], run["date"]) for run in card["runs"]]
+    runs = [f"- `{run['command']}`: {_time(run)}, {run['date']}, with {run['versions']}." for run in card["runs"]]
     return [
         "## Rerun it",
         "```sh\n" + "\n".join(commands) + "\n```",
         table(("experiment", "in the paper", "what it shows", "needs with `--preset cpu`"), rows),
         *_variants(paper),
-        *([f"The runs of this page, on {_CORES}:", table(("command", "took", "with", "on"), took)] if took else []),
+        *([f"The runs of this page, on {_CORES}:", "\n".join(runs)] if runs else []),
     ]
 
 
@@ -174,10 +175,9 @@ def _shown(name: str, experiment: Experiment, card: dict[str, Any]) -> list[str]
 def _picture(name: str, experiment: Experiment, figure: dict[str, Any]) -> str:
     """A figure with its number, and an alternative text that says what it shows."""
     shown = max((one for one in METRICS if one in figure["file"]), key=len, default=None)
-    measure = f"{METRICS[shown].title}, " if shown else ""
-    title = experiment.title.partition(" (figure")[0]
-    text = f"{figure['number'] or 'Figure'}: {measure}{title}"
-    return f"![{text}](../figures/papers/{name}/{figure['file']}){{ loading=lazy }}\n\n*{text}.*"
+    caption = ": ".join([figure["number"] or "Figure", *([METRICS[shown].title] if shown else [])])
+    text = f"{caption}, {experiment.title.partition(' (figure')[0]}"
+    return f"![{text}](../figures/papers/{name}/{figure['file']}){{ loading=lazy }}\n\n*{caption}*"
 
 
 def _finding(finding: dict[str, Any]) -> str:
