@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from probatum.attributions import METHODS, is_method_name
+from probatum.attributions import COMPOSITES, METHODS, is_method_name
 from probatum.engine import PRECISIONS, Compute, as_layout
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.limits import check_numbers
@@ -76,6 +76,7 @@ class CheckConfig:
         ceiling: of SmoothGrad's mean: samples are added up to this agreement, and `samples` is the most; likewise.
         baseline: of every method that has one, and the center of the SHAP methods' noisy baselines: "zero", "black",
             "blurred" or "mean"; None is the methods' own, which is zero in the table.
+        composite: of every method that has one: the rules of LRP by name; None is "epsilon-plus-flat".
         seed: of everything random.
         keep_maps: of how many images the maps are stored and drawn.
         device: "auto", or a torch device.
@@ -116,6 +117,7 @@ class CheckConfig:
     tolerance: float | None = None
     ceiling: float | None = None
     baseline: str | None = None
+    composite: str | None = None
     seed: int = 0
     keep_maps: int = 3
     device: str = "auto"
@@ -134,6 +136,7 @@ class CheckConfig:
             ("randomization order", (self.order,), ORDERS),
             ("batch-norm policy", (self.batch_norm,), BATCH_NORM),
             ("baseline", (self.baseline,), BASELINES),
+            ("composite", (self.composite,), COMPOSITES),
             ("precision", (self.precision,), PRECISIONS),
             ("interpolation", (self.interpolation,), INTERPOLATIONS),
             ("way to treat the last ReLU", (self.last_relu,), LAST_RELU),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from probatum.attributions import METHODS
+from probatum.attributions import COMPOSITES, METHODS
 from probatum.benchmarks import SUITES, USUAL
 from probatum.conformance import LAWS
 from probatum.data import DATASETS
@@ -111,6 +111,7 @@ def catalog() -> dict[str, Any]:
             "order": list(ORDERS),
             "batch-norm": list(BATCH_NORM),
             "baseline": list(BASELINES),
+            "composite": list(COMPOSITES),
             "interpolation": list(INTERPOLATIONS),
             "precision": list(PRECISIONS),
             "on-error": list(ON_ERROR),

@@ -1,6 +1,7 @@
 """The facts about a model in the terminal."""
 
 from probatum.experiments.model_facts import ModelFacts
+from probatum.terminal.catalog import defaults
 from probatum.terminal.output import show, show_table
 
 SHOWN_PATHS = 3  # of the modules of a stage
@@ -20,10 +21,11 @@ def show_facts(facts: ModelFacts) -> None:
     show(f"Conservative Propagation: {facts.held}")
     if facts.last_relu:
         show(f"The model ends in the ReLU {facts.last_relu}; the values before it are explained (see --last-relu)")
+    usual = defaults("methods")
     for name, reason in facts.refused:
-        show(f"{name} will be refused: {reason}")
-    if not facts.refused:
-        show("No method will be refused.")
+        show(f"{name} will be refused: {reason}" if name in usual else f"Not for this model: {name} ({reason})")
+    if not any(name in usual for name, _ in facts.refused):
+        show("No method of the default ones will be refused.")
 
 
 def _few(paths: tuple[str, ...]) -> str:

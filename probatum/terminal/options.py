@@ -190,6 +190,13 @@ class MethodOptions:
             autocompletion=one_of(offered("baseline")),
         ),
     ] = None
+    composite: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Rules of LRP: {_in_words('composite')}; else epsilon-plus-flat.",
+            autocompletion=one_of(offered("composite")),
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

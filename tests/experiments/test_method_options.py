@@ -21,7 +21,9 @@ from probatum.experiments.config import DEFAULT_METHODS, CheckConfig
 from probatum.models import model_spec
 
 SPEC = model_spec("resnet18")
-GIVEN = {"samples": 7, "steps": 9, "layer": "layer1", "layout": "tokens:1:14x14", "baseline": "blurred"}
+GIVEN = {"samples": 7, "steps": 9, "layer": "layer1", "layout": "tokens:1:14x14", "baseline": "blurred"} | {
+    "composite": "epsilon-gamma"
+}
 
 
 def configured(*names, **options):
@@ -46,6 +48,7 @@ class Late(Gradient):
     layer: str | None = None
     layout: str = "auto"
     baseline: str = "mean"
+    composite: str = "epsilon"
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -74,7 +77,7 @@ def test_an_option_reaches_each_method_that_has_it_and_is_refused_by_the_others(
 def test_a_method_that_is_added_later_takes_its_options(monkeypatch):
     monkeypatch.setitem(METHODS, "late", MethodEntry("Late", Late, "nobody"))
     monkeypatch.setitem(METHODS, "late-sg", MethodEntry("Late-SG", lambda: SmoothGrad(Late()), "nobody"))
-    late = Late(samples=7, steps=9, layer="layer1", layout="tokens:1:14x14", baseline="blurred")
+    late = Late(**GIVEN)
     assert configured("late", "late-sg", **GIVEN) == {"late": late, "late-sg": SmoothGrad(late, samples=7)}
     assert configured("late")["late"] == Late(layer=SPEC.grad_cam_layer)  # its own baseline stays
     assert "late" not in CheckConfig().methods

@@ -65,7 +65,9 @@ def test_facts_in_lines(capsys):
     found = shown(capsys, "basic_cnn")
     assert "3,212,288" in found
     assert "3 of 3 ReLU calls guided" in found
-    assert "attention-rollout will be refused: BasicCNN has no attention" in " ".join(found.split())
+    assert "Not for this model: attention-rollout (BasicCNN has no attention" in " ".join(found.split())
+    assert "will be refused" in found.splitlines()[-1]
+    assert "No method" in found.splitlines()[-1]
 
 
 def test_a_layer_that_does_not_exist_is_named(capsys):

@@ -43,6 +43,7 @@ def configured_methods(
     baseline = Black(preprocessing.black) if config.baseline == "black" else config.baseline
     given: dict[str, Any] = {"layer": config.layer, "layout": config.layout, "baseline": baseline}
     given |= {"steps": config.steps, "tolerance": config.tolerance, "ceiling": config.ceiling}
+    given["composite"] = config.composite
     usual: dict[str, Any] = {"layer": spec.grad_cam_layer}
     # A preset that smooths has noise samples of its own, whatever the methods have.
     (usual if smooths else given)["samples"] = config.samples
