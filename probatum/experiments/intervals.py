@@ -166,6 +166,12 @@ def share_interval(
     2014, arXiv:1411.5279): draws are stretched about their mean by t(n − 1) / z · √(n / (n − 1)) for n images and by
     √(n / (n − 1)) for n trials.
 
+    Measured on 1,500 simulated tables of 50 images each (those of `tests/experiments/test_intervals.py`) at a level of
+    0.95: where the share differs between randomizations by a standard deviation of 0.04, the interval covers the truth
+    in 93 to 95 % of the tables with 2 to 10 trials. Where it differs by 0.1, that is 86 % with 2 trials, 90 % with 3,
+    93 % with 5 and 94 % with 10, and 73 % with one trial and a `trial_spread` of 0.05: few trials make too short an
+    interval.
+
     Args:
         scores: NaN where a comparison takes no part.
         ceilings: what maps of the same image and model score; NaN leaves an image out.
