@@ -46,6 +46,12 @@ def test_what_is_installed_without_extras_is_needed():
         assert re.search(rf"^\s*(import|from) {module}\b", imported, re.MULTILINE), name
 
 
+def test_the_page_of_licenses_names_every_package_that_is_installed():
+    block = text("pyproject.toml").partition("\ndependencies = [")[2].partition("\ndocs = [")[0]
+    page = text("docs/licenses.md")
+    assert [name for name in re.findall(r'"([a-z-]+)>=', block) if name not in page] == []
+
+
 def test_opencv_is_imported_where_digits_are_rendered_and_nowhere_else():
     sources = Path(probatum.__file__).parent.rglob("*.py")
     at_import = re.compile(r"^(import|from) cv2", re.MULTILINE)

@@ -44,7 +44,7 @@ def test_integrated_gradients_of_captum(page):
 
 
 def test_relevance_of_zennit(page):
-    pytest.importorskip("zennit", reason="the extra bench is not installed")
+    pytest.importorskip("zennit", reason="Zennit is not installed")
     found = maps_of(page, ZENNIT, "zennit_lrp")
     torch.testing.assert_close(found, page["relevance"](page["model"], IMAGES, TARGETS), rtol=1e-12, atol=1e-15)
 

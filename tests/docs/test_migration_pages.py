@@ -32,7 +32,7 @@ def assert_pairs(page, differences):
 
 
 def test_zennit():
-    pytest.importorskip("zennit", reason="the extra bench is not installed")
+    pytest.importorskip("zennit", reason="Zennit is not installed")
     names, differences = run("zennit.md")
     assert_pairs("zennit.md", differences)
     assert names["theirs_is_the_gradient"]
