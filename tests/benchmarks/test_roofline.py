@@ -4,27 +4,15 @@ import json
 
 import pytest
 import torch
-from benchmarks.made import ENVIRONMENT, TIMES, record
+from benchmarks.made import ENVIRONMENT, ROOFLINE, SUBJECT, TIMES
 from torch.nn import functional as F
 
-from probatum.benchmarks import BenchConfig, Entry, run_suite, write_records
+from probatum.benchmarks import BenchConfig, run_suite, write_records
 from probatum.benchmarks.kind import BENCHMARK, BenchRequest
 from probatum.benchmarks.page import bench_page
 from probatum.benchmarks.roofline import bare_models, method_costs
 from probatum.benchmarks.work import Work, count_work
 from probatum.errors import InvalidInput
-
-SUBJECT = "Net, 2 × 3×8×8"
-ROOFLINE = record(
-    Entry(f"bare model, {SUBJECT}", "machine", "matrix product", (1.0, 1.0), flops=10**9),
-    Entry(f"bare model, {SUBJECT}", "machine", "copy", (1.0, 1.0), traffic=10**9),
-    Entry(f"bare model, {SUBJECT}", "bare", "gradient", (4.0, 8.0), gradients=2, flops=2 * 10**9, traffic=10**8),
-    Entry(f"bare model, {SUBJECT}", "bare", "forward", (1.0, 2.0)),
-    Entry(f"Gradient, {SUBJECT}", "probatum", seconds=(1.5, 3.0), gradients=2, maps=2, error=1e-7),
-    Entry(f"Gradient, {SUBJECT}", "bare", seconds=(1.0, 2.0), gradients=2),
-    Entry(f"Edges, {SUBJECT}", "probatum", seconds=(0.5, 0.5), gradients=0, maps=2),
-    suite="roofline",
-)
 
 
 def test_operations_by_hand():

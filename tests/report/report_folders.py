@@ -4,7 +4,11 @@ import json
 import shutil
 
 import numpy as np
+from benchmarks.made import ROOFLINE, TIMES
 
+from probatum.benchmarks import BenchConfig, write_records
+from probatum.benchmarks.compare import compare, write_changes
+from probatum.benchmarks.kind import BENCHMARK, BenchRequest
 from probatum.experiments.config import CheckConfig
 from probatum.experiments.levels import store_levels
 from probatum.experiments.run_folder import read_run, write_results
@@ -154,6 +158,17 @@ def sentences_folder(folder, names=("a fine film", "a dull film"), *, label="pos
     }
     config = TextConfig(tuple(names), methods=methods).to_json()
     write_json(folder / "config.json", {"kind": "text attribution", "config": config, **facts})
+    return folder
+
+
+def bench_folder(folder):
+    """A folder as `probatum bench --compare` leaves it."""
+    folder.mkdir(parents=True)
+    records = (ROOFLINE, TIMES)
+    write_records(records, folder / "record.json")
+    write_changes(folder, *compare(records, records))
+    request = BenchRequest(BenchConfig(), tuple(record.suite for record in records), "stored")
+    write_json(folder / "config.json", BENCHMARK.asked(request))
     return folder
 
 

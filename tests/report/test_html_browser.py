@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from report_folders import (
     HOSTILE,
+    bench_folder,
     check_folder,
     comparison_folder,
     explanation_folder,
@@ -49,6 +50,7 @@ def reports(tmp_path_factory):
         "comparison": comparison_folder(root / "comparison"),
         "reproduction": reproduction_folder(root / "reproduction"),
         "sentences": sentences_folder(root / "sentences"),
+        "bench": bench_folder(root / "bench"),
     }
     return {name: write_report(folder).as_uri() for name, folder in folders.items()}
 
@@ -259,7 +261,9 @@ def test_names_of_markup_are_text(visit, reports):
     assert page.locator("img:not([src^='data:']):not([hidden])").count() == 0
 
 
-@pytest.mark.parametrize("kind", ["check", "hostile", "explanation", "comparison", "reproduction", "sentences"])
+@pytest.mark.parametrize(
+    "kind", ["check", "hostile", "explanation", "comparison", "reproduction", "sentences", "bench"]
+)
 def test_a_phone_needs_no_sideways_scrolling(visit, reports, kind):
     page = visit(reports[kind], viewport={"width": 375, "height": 800})
     for opener in page.locator("details").all():
@@ -267,7 +271,17 @@ def test_a_phone_needs_no_sideways_scrolling(visit, reports, kind):
     assert page.evaluate("document.documentElement.scrollWidth") == 375
 
 
-@pytest.mark.parametrize("kind", ["check", "explanation", "comparison", "reproduction", "sentences"])
+def test_a_card_has_no_row_without_a_value(visit, reports):
+    page = visit(reports["bench"], viewport={"width": 390, "height": 800})
+    cells = page.eval_on_selector_all(
+        ".cards td",
+        "cells => cells.map(cell => [cell.checkVisibility(), !!(cell.innerText || cell.querySelector('svg'))])",
+    )
+    assert {filled for shown, filled in cells if shown} == {True}
+    assert [False, False] in cells  # rows without a value, which a wide table shows as empty cells
+
+
+@pytest.mark.parametrize("kind", ["check", "explanation", "comparison", "reproduction", "sentences", "bench"])
 def test_axe_finds_nothing(visit, reports, kind):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra 'browser' is not installed")
     page = visit(reports[kind], reduced_motion="reduce")
