@@ -96,6 +96,11 @@ DATASETS: dict[str, DatasetSpec] = {
 }
 
 
+def data_title(name: str) -> str:
+    """A source of images as figures and pages call it; a file or folder keeps its name."""
+    return DATASETS[name].title if name in DATASETS else name
+
+
 def load_dataset(
     name: str,
     split: str = "test",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from probatum.data.datasets import data_title
 from probatum.experiments.compare import read_comparison
 from probatum.experiments.run_folder import read_run
 from probatum.report.html import write_page
@@ -29,7 +30,7 @@ def draw_comparison(folder: Path, progress: Callable[[str], None] | None = None)
     comparison = read_comparison(folder)
     facts = read_run(folder / comparison.presets[0]).config
     with reading(folder, "comparison of presets"):
-        caption = f"{facts['model']['title']} on {facts['data']['name']}; seed {facts['config']['seed']}"
+        caption = f"{facts['model']['title']} on {data_title(facts['data']['name'])}; seed {facts['config']['seed']}"
         drawn = verdict_figure(comparison, caption)
     written = save_figure(drawn, folder / "verdicts")
     for preset in comparison.presets:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from probatum.attributions import title_of
+from probatum.data.datasets import data_title
 from probatum.experiments.localization.result import CHANCE, SETTINGS, LocalizationResult
 from probatum.experiments.localization.run import read_localization
 from probatum.maps import get_reduction
@@ -37,7 +38,7 @@ def draw_localization(folder: Path, progress: Callable[[str], None] | None = Non
     result = read_localization(folder)
     with reading(folder, "localization check"):
         config = read_json(folder / "config.json")
-        caption = f"{config['model']['title']} on {config['data']['name']}; seed {config['config']['seed']}"
+        caption = f"{config['model']['title']} on {data_title(config['data']['name'])}; seed {config['config']['seed']}"
         classes = [config["data"]["images"][image]["class"] for image in result.grids[0][0]]
         values = np.clip(read_arrays(folder / "maps.npz")["picture"], 0, 1)
         picture = values[0] if len(values) == 1 else values.transpose(1, 2, 0)

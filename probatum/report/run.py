@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from probatum.attributions import title_of
+from probatum.data.datasets import data_title
 from probatum.experiments.explain import Explanation, read_explanation
 from probatum.experiments.run_folder import Run, read_run
 from probatum.maps import get_reduction
@@ -199,7 +200,7 @@ def _explained(run: Run, number: int) -> str:
 def _protocol(run: Run) -> str:
     facts, model, data = run.config["randomization"], run.config["model"], run.config["data"]
     parts = (
-        f"{model['title']} on {data['name']}",
+        f"{model['title']} on {data_title(data['name'])}",
         f"{facts['order']} randomization by {facts['initializer']['class']}, "
         f"batch norm: {facts['batch_norm'].replace('-', ' ')}",
         f"seed {facts['seed']}",

@@ -289,6 +289,11 @@ class Paper:
         return tuple(one for one in self.experiments if not names or asked & set(map(_key, one.names)))
 
 
+def joined(*notes: str) -> str:
+    """Join the notes that are not empty by semicolons."""
+    return "; ".join(filter(None, notes))
+
+
 def write_facts(folder: Path, **values: Any) -> None:
     """Write the plain values of an experiment to `facts.json`."""
     files.write_json(folder / "facts.json", values)

@@ -21,8 +21,7 @@ from probatum.errors import InvalidInput
 from probatum.experiments.intervals import Interval, share_interval
 from probatum.experiments.result import SanityResult
 from probatum.experiments.verdicts import LEAST_IMAGES
-from probatum.reproductions.base import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Verdict
-from probatum.reproductions.findings import joined, verdict
+from probatum.reproductions.base import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Verdict, joined
 
 LEAST_TRAININGS = 3  # that a mean over trainings needs to decide anything
 _MOST_DECIMALS = 6
@@ -68,7 +67,7 @@ class Mean:
         return ", ".join(_counted(count, self.given[unit], unit) for unit, count in self.live.items())
 
     def words(self, *bounds: float) -> str:
-        """Write "what mean [low, high] (count)", with enough decimals to see on which side of a bound each end lies."""
+        """Write "what: mean [low, high] (count)", with decimals that tell on which side of a bound each end lies."""
         numbers = (self.value, self.low, self.high)
         size = max((abs(number) for number in numbers if np.isfinite(number)), default=0.0)
         if size and not 1e-5 <= size < 1e5:
@@ -82,7 +81,12 @@ class Mean:
             ):
                 decimals += 1
             value, low, high = (_written(number, decimals) for number in numbers)
-        return f"{self.what} {value} [{low}, {high}] ({self.count})".strip()
+        title = f"{self.what}: " if self.what else ""
+        return f"{title}{value} [{low}, {high}] ({self.count})"
+
+    def within(self, least: float, most: float) -> "Mean":
+        """The mean of scores that cannot leave a range, such as accuracies: its interval ends there too."""
+        return replace(self, low=max(self.low, least), high=min(self.high, most))
 
 
 def _written(number: float, decimals: int) -> str:
@@ -159,6 +163,11 @@ def at_stages(
     if base is None:
         return [measure(words, values, *units) for words, values in rows]
     return [ratio(words, values, base, *units) for words, values in rows]
+
+
+def span(values: Sequence[float]) -> str:
+    """The lowest and the highest of several trainings' accuracies, in words."""
+    return " to ".join(dict.fromkeys(f"{end:.3f}" for end in (min(values), max(values))))
 
 
 def lowest(means: Iterable[Mean]) -> Mean:
@@ -248,24 +257,28 @@ NOT_COMPUTED = Outcome(UNDECIDED, "not computed", "")
 
 def above(mean: Mean, bound: float) -> Outcome:
     """The interval lies above a bound."""
-    return _judged(mean, f"the 95 % interval lies above {_bound(bound)}", mean.low > bound, mean.high <= bound, bound)
+    return _judged(
+        mean, f"the 95 % interval lies above {_bound(bound)}", mean.low > bound, mean.high <= bound, "below", bound
+    )
 
 
 def below(mean: Mean, bound: float) -> Outcome:
     """The interval lies below a bound."""
-    return _judged(mean, f"the 95 % interval lies below {_bound(bound)}", mean.high < bound, mean.low >= bound, bound)
+    return _judged(
+        mean, f"the 95 % interval lies below {_bound(bound)}", mean.high < bound, mean.low >= bound, "above", bound
+    )
 
 
 def between(mean: Mean, low: float, high: float) -> Outcome:
     """The interval lies between two bounds."""
     rule = f"the 95 % interval lies between {_bound(low)} and {_bound(high)}"
     outside = mean.low >= high or mean.high <= low
-    return _judged(mean, rule, mean.low > low and mean.high < high, outside, low, high)
+    return _judged(mean, rule, mean.low > low and mean.high < high, outside, "outside", low, high)
 
 
 def fact(holds: bool | np.bool_, ours: str, rule: str, *, own_setting: bool = False) -> Outcome:
     """A number that no sample varies, such as the number of layers; see `Outcome`."""
-    return Outcome(verdict(holds), ours, rule, own_setting=own_setting)
+    return Outcome(REPRODUCED if holds else NOT_REPRODUCED, ours, rule, own_setting=own_setting)
 
 
 def ordered(scores: Mapping[str, Float[np.ndarray, "..."]], *units: str) -> Outcome:
@@ -286,8 +299,16 @@ def all_of(outcomes: Iterable[Outcome]) -> Outcome:
         next((word for word in (NOT_REPRODUCED, UNDECIDED, REPRODUCED) if word in verdicts), UNDECIDED),
         "; ".join(outcome.ours for outcome in every),
         f"{rules}, for each" if len(every) > 1 else rules,
-        reason=joined(*(f"{one.what}: {one.reason}" if one.what else one.reason for one in every if one.reason)),
+        reason=_reasons(every),
     )
+
+
+def _reasons(outcomes: Sequence[Outcome]) -> str:
+    """The reason that all have, or those of each."""
+    given = [one for one in outcomes if one.reason]
+    if len(given) == len(outcomes) and len({one.reason for one in given}) == 1:
+        return given[0].reason
+    return joined(*(f"{one.what}: {one.reason}" if one.what else one.reason for one in given))
 
 
 def all_between(means: Iterable[Mean], low: float, high: float) -> Outcome:
@@ -296,16 +317,16 @@ def all_between(means: Iterable[Mean], low: float, high: float) -> Outcome:
     return all_of(between(mean, low, high) for mean in (lowest(every), highest(every)))
 
 
-def _judged(mean: Mean, rule: str, met: bool, missed: bool, *bounds: float) -> Outcome:
+def _judged(mean: Mean, rule: str, met: bool, missed: bool, elsewhere: str, *bounds: float) -> Outcome:
     ours = mean.words(*bounds)
     if mean.lacking:
         return Outcome(UNDECIDED, ours, rule, mean.what, mean.lacking)
     if met:
         return Outcome(REPRODUCED, ours, rule, mean.what)
     if missed:
-        return Outcome(NOT_REPRODUCED, ours, rule, mean.what, "it lies on the other side")
+        return Outcome(NOT_REPRODUCED, ours, rule, mean.what, f"it lies {elsewhere}")
     return Outcome(UNDECIDED, ours, rule, mean.what, f"it reaches across {' or '.join(map(_bound, bounds))}")
 
 
 def _bound(number: float) -> str:
-    return f"{number:g}".replace("-", "−")
+    return f"{number:.3g}".replace("-", "−")

@@ -10,13 +10,11 @@ A claim states what it is `about`: the things of the paper without which it says
 3. In all other cases the rule decides, and the finding names every stand-in.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from probatum.reproductions.base import NOT_COMPARABLE, REPRODUCED, Claim, Finding
-from probatum.reproductions.findings import joined
+from probatum.reproductions.base import NOT_COMPARABLE, REPRODUCED, Claim, Finding, joined
 from probatum.reproductions.rules import Outcome
 
 PRETRAINED = "a pretrained network"
@@ -69,32 +67,6 @@ def conclude(claim: Claim, outcome: Outcome, setting: Setting = Setting(), *note
         why = f"too small to decide: {', '.join(smaller)}"
         return Finding(claim, outcome.ours, NOT_COMPARABLE, joined(why, _would_be(outcome), said, *notes))
     return Finding(claim, outcome.ours, outcome.verdict, joined(outcome.why, *smaller, said, *notes))
-
-
-class Results(Protocol):
-    """Stored results of an experiment."""
-
-    @property
-    def setting(self) -> Setting:
-        """What the experiment replaced."""
-
-
-R = TypeVar("R", bound=Results)
-
-
-def judge(read: Callable[[Path], R], *claims: tuple[Claim, Callable[[R], Outcome]]) -> Callable[[Path], list[Finding]]:
-    """Make the function that judges the claims of an experiment, each beside its rule.
-
-    Args:
-        read: reads the results from the folder of the experiment.
-        claims: each with its rule, a function of the results.
-    """
-
-    def findings(folder: Path) -> list[Finding]:
-        results = read(folder)
-        return [conclude(claim, rule(results), results.setting) for claim, rule in claims]
-
-    return findings
 
 
 def _would_be(outcome: Outcome) -> str:

@@ -20,8 +20,7 @@ from probatum.models.last_relu import last_relu, without_last_relu
 from probatum.models.stages import Stages
 from probatum.randomization import Preset, Randomizer, StagePlan, automatic_stages, stages_from_table, usual_stages
 from probatum.reproductions import inputs
-from probatum.reproductions.base import Context
-from probatum.reproductions.findings import joined
+from probatum.reproductions.base import Context, joined
 from probatum.reproductions.setting import PRETRAINED, Setting
 
 FEW = 8  # images that tell whether a network ends in a ReLU

@@ -222,7 +222,7 @@ def test_plain_text_spells_control_signs_out():
 def test_a_check_tells_what_was_run_and_found(tmp_path):
     page = page_of(check_folder(tmp_path / "run"))
     text = " ".join("".join(Document(page).text).split())
-    assert "Basic CNN was explained on 3 images of digits by 2 methods and a control" in text
+    assert "Basic CNN was explained on 3 images of rendered digits by 2 methods and a control" in text
     assert "in 3 stages, from the output down" in text
     assert "1 comparison of 54 had a constant map" in text
     assert "Gradient (1)" in text
@@ -252,7 +252,7 @@ def test_a_comparison_has_a_verdict_for_each_method_and_check(tmp_path):
     results.write_text(re.sub(r"(edge-detector,conv1,3,\d,ssim),1.0", r"\1,0.1", results.read_text()))
     page = page_of(folder)
     text = " ".join("".join(Document(page).text).split())
-    assert "2 sanity checks of basic CNN on digits" in text
+    assert "2 sanity checks of basic CNN on rendered digits" in text
     assert "each method was put to adebayo and random-logit" in text
     assert text.count("broken check") == len(METHODS)
     assert "random-logit: The check is broken: edge-detector never uses the model" in text

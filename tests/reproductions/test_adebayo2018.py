@@ -191,7 +191,7 @@ def test_changed_looks_at_the_last_stage_by_the_authors_definition(last, verdict
     assert found.verdict == verdict
     assert "Grad-CAM (PAIR)" in found.ours
     assert "6 images, 2 trials" in found.ours
-    assert "by the published definition: a net: ABS rank correlation of Grad-CAM 0.90" in "; ".join(found.notes)
+    assert "by the published definition: a net: ABS rank correlation of Grad-CAM: 0.90" in "; ".join(found.notes)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_the_papers_own_numbers_are_reproduced(context, tmp_path):
     assert {finding.verdict for finding in found} == {"reproduced"}
     (guided,) = (finding for finding in found if finding.claim.name == "labels-guided-grad-cam")
     assert "0.57" in guided.ours  # by PAIR's code, which the authors used
-    assert "by the published definition: Guided Grad-CAM 0.22" in guided.why
+    assert "by the published definition: Guided Grad-CAM: 0.22" in guided.why
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Rules of claims: three words on an interval, dead maps, counts, and when a stand-in allows a verdict."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -112,6 +114,18 @@ def test_a_claim_about_several_things_fails_with_one_and_is_open_with_one():
     assert all_of([met, met]).verdict == "reproduced"
     assert all_of([met, open_]).verdict == "undecided"
     assert all_of([missed, open_, met]).verdict == "not reproduced"
+
+
+def test_an_interval_ends_where_scores_end():
+    found = replace(mean(-0.2, 1.3), value=0.9).within(0.0, 1.0)
+    assert (found.low, found.value, found.high) == (0.0, 0.9, 1.0)
+    undefined = mean(np.nan, np.nan).within(0.0, 1.0)
+    assert above(undefined, 0.5).verdict == "undecided"
+
+
+def test_a_reason_that_all_have_is_told_once():
+    assert all_of([above(mean(0.4, 0.6), 0.5)] * 2).reason == "it reaches across 0.5"
+    assert "SSIM: it lies below" in all_of([above(mean(0.1, 0.2), 0.5), above(mean(0.6, 0.7), 0.5)]).reason
 
 
 def test_what_a_claim_is_about_decides_if_a_stand_in_allows_a_verdict():

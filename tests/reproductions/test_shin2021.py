@@ -368,6 +368,14 @@ def test_one_network_alone_cannot_be_compared_with_another(tmp_path):
     assert set(found.values()) == {"reproduced"}
 
 
+def test_a_network_of_convolutions_alone_has_no_classifier_to_compare_them_with(tiny, photographs):
+    chosen = context(model="squeezenet1_1", weights="none", photographs=str(photographs))
+    (subject,) = setting.photograph_subjects(chosen, 1)
+    assert "convolution" in cascade._setting(chosen, subject).lacks[cascade.DENSE]
+    dense = labels.digit_subjects(context(), 1)
+    assert all(cascade.DENSE not in cascade._setting(context(), one).lacks for one in dense)
+
+
 def test_constant_maps_are_left_out_and_too_few_others_decide_nothing(tmp_path):
     write_cascade(tmp_path, AS_IN_THE_PAPER)
     arrays = stored_arrays(tmp_path)

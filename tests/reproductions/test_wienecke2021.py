@@ -456,7 +456,7 @@ def test_photographs_compute_draw_and_judge(tiny, tmp_path, folder_of_photograph
 def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     out, findings = run(ReproductionConfig("wienecke2021", ("failures",), device="cpu"), tmp_path)
     assert [finding.verdict for finding in findings] == ["not reproduced", "not reproduced"]
-    assert "17 ReLU calls guided" in findings[0].ours
+    assert "17 ReLU calls" in findings[0].ours
     assert "ResNet-18 with random weights" in cascade.Cascade(out / "failures" / "guided").run.config["network"]
     assert cascade.Cascade(out / "failures" / "guided").run.result.stages == BLOCKS
     assert_redraws(out, ["failures-guided-backprop.png", "failures-ig-sg.png"])

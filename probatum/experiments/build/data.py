@@ -30,7 +30,7 @@ def load_images(
         if spec.channels not in (None, own.channels):
             raise InvalidInput(
                 f"{spec.title} takes images of {spec.channels} channels, {source} has {own.channels}; "
-                "use basic_cnn or mlp, or a folder of photographs"
+                "use --model basic_cnn or mlp, or photographs with --data FOLDER"
             )
         classes = len(DATASETS[source].class_names)
         enough = max(count, min(20 * count, LARGEST), 40 * classes) if DATASETS[source].endless else None

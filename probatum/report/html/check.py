@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from probatum.attributions import METHODS
+from probatum.data.datasets import data_title
 from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.verdicts import (
     INSENSITIVE_FROM,
@@ -101,7 +102,7 @@ def check_page(folder: Path, config: dict[str, Any]) -> str:
     judgement = _judgement(run)
     return render(
         "check.html.j2",
-        title=f"Sanity check of {run.config['model']['title']} on {short_name(run.config['data']['name'])}",
+        title=f"Sanity check of {run.config['model']['title']} on {short_name(data_title(run.config['data']['name']))}",
         run=run.config,
         answer=answer_of(run.config, judgement) if judgement else None,
         numbers={row.name: index for index, row in enumerate(rows)},

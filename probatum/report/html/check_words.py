@@ -4,6 +4,7 @@ import numpy as np
 
 from probatum.attributions import is_control
 from probatum.data import DATASETS
+from probatum.data.datasets import data_title
 from probatum.experiments.run_folder import Run
 from probatum.experiments.verdicts import INSENSITIVE, LEAST_IMAGES, SENSITIVE, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
@@ -43,7 +44,7 @@ def story(run: Run) -> str:
     title = run.config["model"]["title"]
     return (
         f"{title[:1].upper()}{title[1:]} was explained on {count(len(result.image_names), 'image')} of "
-        f"{short_name(run.config['data']['name'])} by {count(methods, 'method')}{control}. {change}"
+        f"{short_name(data_title(run.config['data']['name']))} by {count(methods, 'method')}{control}. {change}"
         + (f" Protocol: {source}." if source else "")
     )
 
@@ -137,7 +138,7 @@ def setting_of(run: Run) -> list[tuple[str, str]]:
         ("Weights", weights + (f", test accuracy {accuracy:.2%}" if accuracy is not None else "")),
         ("Explained", model["explained"]),
         ("Hash of the weights", f"SHA-256 {model['weights_sha256']}"),
-        ("Images", f"{len(run.result.image_names)} of {run.config['data']['name']}"),
+        ("Images", f"{len(run.result.image_names)} of {data_title(run.config['data']['name'])}"),
         ("Preprocessing", settings(run.config["data"]["preprocessing"])),
         ("Seed", str(run.config["randomization"]["seed"])),
         ("Precision", f"{config['precision']} on {run.config['device']}"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from probatum.attributions import is_control, title_of
+from probatum.data.datasets import data_title
 from probatum.experiments.compare import PresetComparison, read_comparison
 from probatum.experiments.run_folder import Run, read_run
 from probatum.experiments.verdicts import INSENSITIVE_FROM, LEAST_IMAGES, MEASURABLE, SENSITIVE_UP_TO
@@ -43,9 +44,10 @@ def comparison_page(folder: Path, config: dict[str, Any]) -> str:
     columns = [_column(preset, run, comparison) for preset, run in runs.items()]
     model = first.config["model"]["title"]
     tested = [name for name in comparison.methods if not is_control(name)]
+    data = short_name(data_title(first.config["data"]["name"]))
     return render(
         "comparison.html.j2",
-        title=f"{count(len(columns), 'sanity check')} of {model} on {short_name(first.config['data']['name'])}",
+        title=f"{count(len(columns), 'sanity check')} of {model} on {data}",
         story=(
             f"{model[:1].upper()}{model[1:]} was explained on {count(len(first.result.image_names), 'image')} by "
             f"{count(len(tested), 'method')}, and each method was put to {listed(comparison.presets)}. Checks ask "

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from probatum.attributions import title_of
+from probatum.data.datasets import data_title
 from probatum.experiments.localization.result import (
     CHANCE,
     DOES_NOT,
@@ -38,7 +39,7 @@ def localization_page(folder: Path, config: dict[str, Any]) -> str:
     grids = sum(map(len, result.grids))
     return render(
         "localization.html.j2",
-        title=f"Localization of {config['model']['title']} on {short_name(config['data']['name'])}",
+        title=f"Localization of {config['model']['title']} on {short_name(data_title(config['data']['name']))}",
         verdict=_verdict(result),
         story=(
             f"{count(grids, 'grid')} of {count(len(result.image_names), 'image')} were explained, the class of each "
@@ -108,7 +109,7 @@ def _facts(config: dict[str, Any], result: LocalizationResult) -> list[tuple[str
         ("Explained", model["explained"]),
         ("Last feature map", model["layer"]),
         ("Hash of the weights", f"SHA-256 {model['weights_sha256']}"),
-        ("Images", f"{len(result.image_names)} of {config['data']['name']}"),
+        ("Images", f"{len(result.image_names)} of {data_title(config['data']['name'])}"),
         ("Rounds", str(len(result.grids))),
         ("Least confidence", str(config["least_confidence"])),
         ("Seed", str(asked["seed"])),

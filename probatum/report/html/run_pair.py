@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from probatum.attributions import is_control, title_of
+from probatum.data.datasets import data_title
 from probatum.experiments.run_pair import RunPair, read_pair
 from probatum.report.html.check_words import BADGES
 from probatum.report.html.page import render
@@ -39,7 +40,7 @@ def run_pair_page(folder: Path, config: dict[str, Any]) -> str:
         figures=pictures,
         differences=[(setting_name(name), *values) for name, *values in pair.settings],
         facts=[
-            (side, f"{run.config['model']['title']} on {short_name(run.config['data']['name'])}")
+            (side, f"{run.config['model']['title']} on {short_name(data_title(run.config['data']['name']))}")
             for side, run in zip(("First run", "Second run"), (pair.first, pair.second), strict=True)
         ],
         commands=[("In the folder of this page:", "probatum report .")],

@@ -24,7 +24,7 @@ from probatum.report.style import MapStyle
 from probatum.reproductions.adebayo2018.rules import Checks
 from probatum.reproductions.adebayo2018.setting import CONTROL, METRICS, title_of_method
 from probatum.reproductions.base import Context
-from probatum.reproductions.hatching import drawable
+from probatum.reproductions.hatching import displayed, drawable
 from probatum.reproductions.rules import live_counts, live_scores
 from probatum.reproductions.subjects import Subject, cascade
 from probatum.runs.files import read_arrays, write_arrays, write_json
@@ -91,11 +91,6 @@ def panel(
 def pictures_of(folder: Path) -> list[np.ndarray]:
     """The kept images, (height, width) or (height, width, 3)."""
     return displayed(read_arrays(folder / "images.npz")["pictures"])
-
-
-def displayed(pictures: Float[np.ndarray, "image channel height width"]) -> list[np.ndarray]:
-    """Pictures in the form that figures take."""
-    return [picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0) for picture in pictures]
 
 
 def write_panels(path: Path, pictures: Tensor, maps: Mapping[str, Tensor]) -> None:

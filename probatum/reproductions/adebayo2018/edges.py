@@ -11,7 +11,7 @@ from probatum.maps import REDUCTIONS
 from probatum.metrics import SSIM, Metric, get_metric
 from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.bars import bars_figure
-from probatum.reproductions.adebayo2018.checks import displayed, panel, titles_of, write_panels
+from probatum.reproductions.adebayo2018.checks import panel, titles_of, write_panels
 from probatum.reproductions.adebayo2018.photographs import PAPER_NETWORK, imagenet_subject
 from probatum.reproductions.adebayo2018.rules import GUIDED, as_authors
 from probatum.reproductions.adebayo2018.setting import (
@@ -26,7 +26,7 @@ from probatum.reproductions.adebayo2018.setting import (
 )
 from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
 from probatum.reproductions.digits import similarity
-from probatum.reproductions.hatching import drawable
+from probatum.reproductions.hatching import displayed, drawable
 from probatum.reproductions.results import Claims, Results, experiment
 from probatum.reproductions.rules import Outcome, above, measure
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting
@@ -132,12 +132,12 @@ MORE = "{title} looks more like an edge detector than Gradient does."
 EYE = "outlines of the objects, by eye"
 
 
-@claims.each(GUIDED, "edges-{key}-rank", f"By {MEASURES[RANKS].title}, {MORE}", EYE)
+@claims.each(GUIDED, "edges-{key}-rank", f"By ABS rank correlation, {MORE}", EYE)
 def _ranks(method: str, found: Likeness) -> Outcome:
     return _more(method, RANKS, found)
 
 
-@claims.each(GUIDED, "edges-{key}-ssim", f"By {MEASURES[STRUCTURE].title}, {MORE}", EYE)
+@claims.each(GUIDED, "edges-{key}-ssim", f"By SSIM of ABS maps, {MORE}", EYE)
 def _structure(method: str, found: Likeness) -> Outcome:
     return _more(method, STRUCTURE, found)
 
@@ -148,7 +148,7 @@ def _more(method: str, measured: str, found: Likeness) -> Outcome:
     def gain(own: str) -> Outcome:
         one, other = (found.of(name, measured) for name in (own, "gradient"))
         what = f"{found.facts['title']}: {MEASURES[measured].title} with the edge detector, {title_of_method(own)}"
-        words = f"{what} {np.nanmean(one):.2f} less Gradient {np.nanmean(other):.2f}"
+        words = f"{what} {np.nanmean(one):.2f} less Gradient {np.nanmean(other):.2f}".replace("-0.", "−0.")
         return above(measure(words, one - other, "image"), 0.0)
 
     return as_authors(gain, method)

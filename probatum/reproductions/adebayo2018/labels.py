@@ -55,7 +55,7 @@ from probatum.reproductions.base import Context, store_arrays, write_facts
 from probatum.reproductions.digits import MNIST, Digits, labels_of, similarity
 from probatum.reproductions.hatching import drawable
 from probatum.reproductions.results import Claims, Results, experiment
-from probatum.reproductions.rules import Mean, Outcome, above, all_of, between, fact, measure
+from probatum.reproductions.rules import Mean, Outcome, above, all_of, between, fact, measure, span
 from probatum.reproductions.subjects import explain
 
 WITHIN = 0.2  # how near a number must be to one that is read off a bar
@@ -173,7 +173,7 @@ class Condition:
 
     def mean(self, method: str, metric: str) -> Mean:
         """Mean score of a method."""
-        return measure(title_of_method(method), self.of(method, metric), "training", "image")
+        return measure(title_of_method(method), self.of(method, metric), "training", "image").within(-1.0, 1.0)
 
     def noted(self, outcome: Outcome) -> Outcome:
         """The outcome, with a note where the labels were not learned."""
@@ -234,14 +234,9 @@ def _about(condition: dict[str, Any]) -> str:
     """Describe the trainings for a caption."""
     return (
         f"{condition['title']}, both trained on the same {condition['images']} images: true labels (test accuracy "
-        f"{_span(condition['test_accuracy'])}) and permuted labels (training accuracy "
-        f"{_span(condition['random_accuracy'])}, {100 * condition['agreement']:.0f} % of them true by chance)"
+        f"{span(condition['test_accuracy'])}) and permuted labels (training accuracy "
+        f"{span(condition['random_accuracy'])}, {100 * condition['agreement']:.0f} % of them true by chance)"
     )
-
-
-def _span(values: list[float]) -> str:
-    low, high = f"{min(values):.3f}", f"{max(values):.3f}"
-    return low if low == high else f"{low} to {high}"
 
 
 PAPER = {
@@ -281,7 +276,7 @@ def _memorized(found: Labels) -> Outcome:
     facts = [condition.facts for condition in found.conditions]
     least = min(accuracy for one in facts for accuracy in one["random_accuracy"])
     words = (
-        f"{one['title']}: training accuracy {_span(one['random_accuracy'])} after at most "
+        f"{one['title']}: training accuracy {span(one['random_accuracy'])} after at most "
         f"{max(one['random_epochs'])} epochs on {one['images']} images, {len(one['random_epochs'])} trainings"
         for one in facts
     )
@@ -339,7 +334,7 @@ def _near(mean: Mean, number: float) -> Outcome:
 
 def _statement(number: float) -> str:
     if number >= 0.9:
-        return "Random labels leave the map where it was"
+        return "Random labels leave the map as it is"
     return "Random labels change the map" if number < 0.5 else "Random labels change the map in part"
 
 

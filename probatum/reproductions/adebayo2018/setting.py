@@ -36,6 +36,7 @@ PAIR = {"grad-cam-pair": "grad-cam", "guided-grad-cam-pair": "guided-grad-cam"}
 """Methods as PAIR's `saliency` had them when the paper was written, and the published ones beside which they stand."""
 
 TRAINING_IMAGES = "55,000 training images"
+EPOCHS = "50 epochs"
 INPUTS = Inputs(data=("MNIST",), paper_data=("FashionMNIST",))  # of the experiments on small networks
 
 
@@ -227,14 +228,16 @@ def datasets(context: Context) -> list[str]:
     return [first] + ["fashion-mnist"] * (fashion is not None)
 
 
-def setting_of(names: list[str], images: int | None) -> Setting:
+def setting_of(names: list[str], images: int | None, epochs: int = 50) -> Setting:
     """What an experiment on small networks replaced.
 
     Args:
         names: of its data sets.
         images: of a training; None is all.
+        epochs: of a training whose accuracy is judged.
     """
     smaller = {TRAINING_IMAGES: f"{images:,}"} if images is not None and images < 55_000 else {}
+    smaller |= {EPOCHS: f"{epochs}"} if epochs < 50 else {}
     setting = digits_setting(DATASETS[names[0]].title, smaller)
     if "fashion-mnist" in names:
         return setting

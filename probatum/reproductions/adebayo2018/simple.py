@@ -28,13 +28,13 @@ from probatum.randomization import stream
 from probatum.report import bootstrap_interval, methods_figure
 from probatum.report.bars import bars_figure
 from probatum.report.style import MapStyle
-from probatum.reproductions.adebayo2018.checks import displayed, panel, titles_of, write_panels
+from probatum.reproductions.adebayo2018.checks import panel, titles_of, write_panels
 from probatum.reproductions.adebayo2018.edges import MEASURES, RANKS, STRUCTURE
 from probatum.reproductions.adebayo2018.photographs import SHOWN_FIRST, photograph_files
 from probatum.reproductions.adebayo2018.setting import CONTROL, INPUTS, SIZES
 from probatum.reproductions.base import Context, store_arrays, write_facts
 from probatum.reproductions.digits import load_digits, similarity, trained
-from probatum.reproductions.hatching import drawable
+from probatum.reproductions.hatching import displayed, drawable
 from probatum.reproductions.results import Claims, Results, experiment
 from probatum.reproductions.rules import Outcome, above, fact, measure, ratio
 from probatum.reproductions.setting import Setting
@@ -252,7 +252,7 @@ def _identity(method: str, found: Simple) -> Outcome:
 )
 def _along_edges(found: Simple) -> Outcome:
     ratios = found.arrays["ratios"]
-    what = f"{found.pooling}: strength of edges where it is not constant / elsewhere"
+    what = f"{found.pooling}: strength of edges where the gradient is not constant / elsewhere"
     return above(ratio(what, ratios, np.ones_like(ratios), *UNITS), 1.0)
 
 
@@ -267,7 +267,7 @@ def _like_edges(found: Simple) -> Outcome:
 
 
 @claims.each(
-    {"rank": MEASURES[RANKS].title, "ssim": MEASURES[STRUCTURE].title},
+    {"rank": "ABS rank correlation", "ssim": "SSIM of ABS maps"},
     "pooling-likeness-{key}",
     "By {title}, it does so more than Input × Gradient of a random linear model.",
     "by eye",

@@ -18,6 +18,7 @@ from probatum.reproductions.adebayo2018.rules import (
     upper_layers_more,
 )
 from probatum.reproductions.adebayo2018.setting import (
+    EPOCHS,
     INITIALIZERS,
     INPUTS,
     NETWORKS,
@@ -66,7 +67,8 @@ def compute(preset: str, context: Context, folder: Path) -> None:
                 },
             )
             checks.append(subject.name)
-    write_facts(folder, checks=checks, setting=setting_of(names, sizes.train_images).to_json(), used=used_on(names))
+    setting = setting_of(names, sizes.train_images, sizes.training.epochs)
+    write_facts(folder, checks=checks, setting=setting.to_json(), used=used_on(names))
 
 
 def _words(context: Context, report: TrainingReport) -> str:
@@ -85,7 +87,7 @@ claims = Claims(Checks, "cascading randomization")
     "The explained CNN classifies held-out digits well.",
     "0.994 of the validation digits",
     where="setting",
-    about=(MNIST, TRAINING_IMAGES),
+    about=(MNIST, TRAINING_IMAGES, EPOCHS),
 )
 def _accurate(found: Checks) -> Outcome:
     run = next(run for run in found.runs if run.config["network"] == "basic_cnn")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from probatum.reproductions.findings import joined
+from probatum.reproductions.base import joined
 from probatum.reproductions.results import Results
 from probatum.reproductions.rules import Outcome, above, all_between, at_stages, live, lowest
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED

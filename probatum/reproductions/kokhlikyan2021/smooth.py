@@ -17,8 +17,7 @@ from probatum.models.smooth import Activation, Pooling, smoothed
 from probatum.randomization import Randomizer, preset
 from probatum.report import boxes_figure
 from probatum.report.profiles import Profile, profiles_figure
-from probatum.reproductions.base import Context, store_arrays, write_facts
-from probatum.reproductions.findings import joined
+from probatum.reproductions.base import Context, joined, store_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021.judging import (
     IMAGES,
     POINTS,

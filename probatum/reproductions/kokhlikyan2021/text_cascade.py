@@ -17,8 +17,7 @@ from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
-from probatum.reproductions.findings import joined
+from probatum.reproductions.base import Context, Inputs, joined, store_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021.judging import ORIGINAL, Stages
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
 from probatum.reproductions.kokhlikyan2021.text_subject import (

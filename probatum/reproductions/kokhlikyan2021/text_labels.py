@@ -15,8 +15,7 @@ from probatum.metrics import get_metric
 from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
-from probatum.reproductions.base import Context, Inputs, store_arrays, write_facts
-from probatum.reproductions.findings import joined
+from probatum.reproductions.base import Context, Inputs, joined, store_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORIZED, small_encoders, tuned_berts
 from probatum.reproductions.kokhlikyan2021.text_subject import (
     ALL_SENTENCES,
@@ -28,7 +27,7 @@ from probatum.reproductions.kokhlikyan2021.text_subject import (
 )
 from probatum.reproductions.kokhlikyan2021.variants import IG_TITLES
 from probatum.reproductions.results import Claims, Results, experiment
-from probatum.reproductions.rules import Outcome, above, between, fact, live, measure, ratio
+from probatum.reproductions.rules import Outcome, above, between, fact, live, measure, ratio, span
 
 AGAIN, PERMUTED = range(2)
 QUALITY = ("infidelity", "max-sensitivity")
@@ -219,12 +218,6 @@ def _protocol(facts: dict[str, Any]) -> str:
         f"infidelity under noise of 0.03 (local) and removal of all words (global), max-sensitivity within ±0.02; seed "
         f"{facts['seed']}."
     )
-
-
-def span(shares: list[float]) -> str:
-    """The lowest and the highest of several shares."""
-    ends = [f"{end:.3f}" for end in (min(shares), max(shares))]
-    return " to ".join(dict.fromkeys(ends))
 
 
 LEARNT_SHARE = {"sst2": 0.8, "sentences": 0.95}

@@ -1,7 +1,7 @@
 """Figures 5 and 6: maps under cascading randomization with N(0, 0.01²)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from torch import nn
 
 from probatum.experiments.levels import store_levels
 from probatum.maps import get_reduction
@@ -52,6 +53,7 @@ class CascadeSizes:
 
 
 BOTH = "AlexNet and VGG-11"
+DENSE = "a fully connected classifier"
 SIZES = {"paper": CascadeSizes(20, 20), "cpu": CascadeSizes(10, 20), "quick": CascadeSizes(6, 20)}
 
 
@@ -93,7 +95,7 @@ def _check(context: Context, subject: Subject, folder: Path) -> tuple[dict[str, 
         "stages": list(result.stages),
         "head": _head(subject, result.stages),
         "shown": subject.class_name(result.targets[0]),
-        "setting": subject.setting.to_json(),
+        "setting": _setting(context, subject).to_json(),
     }
     return facts, arrays
 
@@ -102,6 +104,17 @@ def _head(subject: Subject, stages: Sequence[str]) -> int:
     """The number of stages at the top that belong to the classifier."""
     names = [paths[0] for _, paths in subject.stages] if subject.stages else stages
     return next((row for row, path in enumerate(names) if path.split(".")[0] not in ("classifier", "fc")), len(names))
+
+
+def _setting(context: Context, subject: Subject) -> Setting:
+    """What replaced the paper's network: one that is convolutional throughout has no classifier to compare with."""
+    stages = subject.plan(context).stages
+    head = stages[: _head(subject, [stage.name for stage in stages])]
+    modules = [subject.model.get_submodule(path) for stage in head for path in stage.modules]
+    if any(isinstance(part, nn.Linear) for module in modules for part in module.modules()):
+        return subject.setting
+    why = f"every layer of {subject.title} is a convolution, its classifier too: give --model alexnet or vgg11"
+    return replace(subject.setting, lacks={**subject.setting.lacks, DENSE: why})
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +215,7 @@ def _towards_0(method: str, found: Cascades) -> Outcome:
     "{title} deteriorates more with the convolutions than with the classifier.",
     {"smoothgrad": "severe from the convolutions on, by eye", "grad-cam": "slightly, then greatly, by eye"},
     where="Figure 5",
+    about=(*IMAGES, DENSE),
 )
 def _late(method: str, found: Cascades) -> Outcome:
     def later(network: Network) -> Mean:

@@ -212,7 +212,7 @@ class Trainings(Results):
     def setting(self) -> Setting:
         """What replaced the paper's networks, training and data."""
         width = self.facts["width"]
-        smaller = {} if width == 1 else {WIDTHS: f"{width:g} of them, trained with Adam"}
+        smaller = {} if width == 1 else {WIDTHS: f"{width:g} of the widths and Adam"}
         return digits_setting(self.facts["data"], smaller)
 
     def scores(
@@ -293,7 +293,7 @@ def _rows(found: Trainings) -> dict[str, dict[str, Interval]]:
     return rows
 
 
-WIDTHS = "the printed widths"
+WIDTHS = "the printed widths and SGD"
 UNITS = ("training", "image")
 claims = Claims(Trainings, "Figure 4", (MNIST, WIDTHS))
 
@@ -356,7 +356,8 @@ def _control(network: str, method: str, found: Trainings) -> str:
     """The correlation that networks reach whose labels are the same."""
     reached = measure("", found.scores(network, method, compared=2), *UNITS).words()
     return (
-        f"two networks of true labels with other first weights reach {reached}: only a lower value is due to the labels"
+        f"two networks trained on true labels from different first weights reach {reached}; only what is lower than "
+        "that is due to the labels"
     )
 
 
@@ -367,10 +368,12 @@ def _control(network: str, method: str, found: Trainings) -> str:
     "about 0.8",
 )
 def _high(network: str, found: Trainings) -> Outcome:
-    signed = measure("of signed values", found.scores(network, "smoothgrad", "signed"), *UNITS).words()
+    signed = measure("SRC of signed values", found.scores(network, "smoothgrad", "signed"), *UNITS).words()
     ceiling = np.nanmean(found.arrays["ceiling"][0, list(NETWORKS).index(network)])
     return between(measure("SRC of magnitudes", found.scores(network, "smoothgrad"), *UNITS), 0.6, 1.0).noting(
-        signed, _control(network, "smoothgrad", found), f"under other noise the same network reaches {ceiling:.2f}"
+        signed,
+        _control(network, "smoothgrad", found),
+        f"the same network reaches {ceiling:.2f} with itself under other noise",
     )
 
 

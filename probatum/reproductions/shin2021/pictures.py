@@ -298,8 +298,8 @@ def _sharper(found: Results) -> Outcome:
     row = min(range(len(noises)), key=lambda index: abs(noises[index] - 20))
     agreement = found.arrays["agreement"][row]  # (samples, image)
     what = (
-        f"what is sharper repeats: SRC of two maps under other noise, n = {samples[-1]} less n = {samples[0]}, "
-        f"σ = {noises[row]}"
+        f"SRC of two maps made with different noise, which is higher for sharper maps, at σ = {noises[row]}, "
+        f"n = {samples[-1]} less n = {samples[0]}"
     )
     return above(measure(what, agreement[-1] - agreement[0], "image"), 0.0)
 
@@ -312,7 +312,7 @@ def _sharper(found: Results) -> Outcome:
 def _best(found: Results) -> Outcome:
     noises, inside = found.facts["noises"], found.arrays["inside"]  # (noise, side, pair)
     chosen = next(i for i, noise in enumerate(noises) if BEST_SHARES[0] <= noise / 255 <= BEST_SHARES[1])
-    what = f"share of the map in the half of its class, σ = {noises[chosen]} less σ = {{}} of 255"
+    what = f"share of the map in the half of its class at σ = {noises[chosen]} less that at σ = {{}} (of 255)"
     return all_of(
         above(measure(what.format(noise), mean_over(inside[chosen] - inside[row], 0), "pair"), 0.0)
         for row, noise in enumerate(noises)

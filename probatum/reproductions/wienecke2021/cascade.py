@@ -19,7 +19,7 @@ from probatum.metrics import get_metric
 from probatum.models import PAPER_MNIST, QUICK_DIGITS, TrainingConfig
 from probatum.randomization import preset
 from probatum.reproductions.base import Context
-from probatum.reproductions.hatching import drawable
+from probatum.reproductions.hatching import displayed, drawable
 from probatum.reproductions.results import Results
 from probatum.reproductions.rules import live_scores
 from probatum.reproductions.subjects import Subject, cascade
@@ -225,8 +225,7 @@ class Cascade(Results):
     @property
     def pictures(self) -> list[np.ndarray]:
         """The kept images as a figure takes them, (height, width) or (height, width, 3) in [0, 1]."""
-        values = read_arrays(self.folder / "images.npz")["pictures"].clip(0, 1)
-        return [image[0] if len(image) == 1 else image.transpose(1, 2, 0) for image in values]
+        return displayed(read_arrays(self.folder / "images.npz")["pictures"])
 
     @property
     def columns(self) -> list[str]:

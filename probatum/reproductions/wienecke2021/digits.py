@@ -172,7 +172,7 @@ table = Claims(Results, "section 2.1")
 
 @table(
     "accuracy",
-    "Adam at 1e-4 in batches of 50 trains it for 50 epochs to this accuracy.",
+    "Trained for 50 epochs by Adam at 1e-4 in batches of 50, the basic CNN reaches this accuracy on test digits.",
     "0.994",
     about=(MNIST, EPOCHS),
 )
@@ -182,7 +182,7 @@ def _accuracy(found: Results) -> Outcome:
 
 @table(
     "basic-cnn",
-    "The basic CNN has these ten layers.",
+    "The basic CNN has the ten layers that the paper prints.",
     "two convolutions of 5×5, two dense layers",
     role="self-test",
 )

@@ -23,6 +23,7 @@ from probatum.maps import get_reduction
 from probatum.models import model_spec
 from probatum.report import methods_figure
 from probatum.reproductions.base import Context, store_arrays, write_facts
+from probatum.reproductions.hatching import displayed
 from probatum.reproductions.results import Claims, Results, experiment
 from probatum.reproductions.rules import Outcome, fact
 from probatum.reproductions.setting import Setting
@@ -147,7 +148,7 @@ def draw(found: Failures) -> dict[str, Figure]:
     names = ("integrated-gradients", "integrated-gradients-sg")
     maps = np.stack([reduce(torch.from_numpy(arrays[name]))[:, 0].numpy() for name in names], axis=1)
     nested = methods_figure(
-        list(arrays["pictures"].transpose(0, 2, 3, 1).clip(0, 1)),
+        displayed(arrays["pictures"]),
         maps,
         [Path(name).stem for name in facts["images"]],
         [TITLES[name] for name in names],
@@ -182,15 +183,15 @@ def _guided(found: Failures) -> Outcome:
     missing = int(np.isnan(run.scores("guided-backprop", SSIM)[alive]).sum())
     worst = int(vanished.argmax())
     ours = (
-        f"vanishing maps: at most {100 * vanished[worst]:.0f} % of a stage"
+        f"at most {100 * vanished[worst]:.0f} % of the maps of a stage vanish"
         + (f" ({run.columns[worst]})" if vanished[worst] else "")
-        + f"; undefined scores: {missing} of {alive.sum()}; maps whose Gradient is zero too: {dead.sum()} of "
-        f"{dead.size}; {run.facts['relu_calls']} ReLU calls guided"
+        + f"; {missing} of {alive.sum()} scores are undefined; the Gradient is zero for {dead.sum()} of "
+        f"{dead.size} maps; Guided Backprop guides {run.facts['relu_calls']} ReLU calls"
     )
     rule = (
-        "the failure occurs unless, where the Gradient is not zero, there is no map whose 99th percentile is below "
-        f"{100 * FAINTEST:.0f} % of the Gradient's or that leaves out more than {100 * (1 - FULLEST):.0f} % of its "
-        "pixels, and no undefined score; with hooks on every ReLU call instead of the authors' code; "
+        "it fails if, where the Gradient is not zero, a score is undefined or a map vanishes: its 99th percentile is "
+        f"below {100 * FAINTEST:.0f} % of the Gradient's, or it is zero at more than {100 * (1 - FULLEST):.0f} % of "
+        "the Gradient's pixels; with hooks on every ReLU call instead of the authors' code; "
         f"{run.facts['network']}, {run.facts['data_title']}"
     )
     works = not vanished.any() and missing == 0 and run.facts["relu_calls"] > 0 and not dead.all()
@@ -210,7 +211,7 @@ def _nested(found: Failures) -> Outcome:
         f"{len(maps)} × {facts['samples']} × {facts['steps']} points in a budget of {budget / MIB:.0f} MiB; "
         f"peak memory {measured}; the {points} points of an image at once need {points * facts['row'] / MIB:.0f} MiB"
     )
-    rule = "the failure occurs unless every map is finite and not constant, and on CUDA the peak is within the budget"
+    rule = "it fails if a map is constant or not finite or, on CUDA, if the peak of memory exceeds the budget"
     return fact(not (alive and within), ours, rule).noting(facts["network"])
 
 

@@ -14,8 +14,7 @@ from probatum.attributions import EdgeDetector, Gradient, Method, SmoothGrad
 from probatum.data import ImageSet, image_files
 from probatum.errors import InvalidInput
 from probatum.report import curves_figure, grid_figure, overlay_figure
-from probatum.reproductions.base import Context, Inputs, write_facts
-from probatum.reproductions.findings import joined
+from probatum.reproductions.base import Context, Inputs, joined, write_facts
 from probatum.reproductions.results import Claims, experiment
 from probatum.reproductions.rules import (
     NOT_COMPUTED,
@@ -240,10 +239,10 @@ def _rows(found: Photographs) -> Outcome:
     dead = np.isnan(bright["gradient"])
     lost = sum(int((np.isnan(values) & ~dead).sum()) for values in bright.values())
     ours = (
-        f"{len(TITLES)} methods × {dead.size} maps, {lost} constant maps beside those of {int(dead.sum())} whose "
-        f"Gradient is zero; {found.facts['relu_calls']} ReLU calls guided"
+        f"{lost} of {len(TITLES) * dead.size} maps are constant where the Gradient is not zero, which is the case for "
+        f"{int((~dead).sum())} of {dead.size}; Guided Backprop guides {found.facts['relu_calls']} ReLU calls"
     )
-    rule = "some map is constant where the Gradient is not (where it is, no method can show anything)"
+    rule = "some map is constant although the Gradient is not zero"
     return fact(lost > 0 or bool(dead.all()), ours, rule)
 
 
@@ -338,7 +337,7 @@ def _steady(found: Photographs) -> Outcome:
 @curves.each(
     {name: TITLES[name] for name in MAGNITUDES},
     "around-0.7-{key}",
-    "{title} mingles around this value.",
+    "{title} stays at an SSIM of about 0.7.",
     "about 0.7",
 )
 def _around(method: str, found: Photographs) -> Outcome:

@@ -9,16 +9,16 @@ from probatum.experiments.effects import REDUCTIONS
 from probatum.report import Interval, methods_figure
 from probatum.report.dots import dots_figure
 from probatum.reproductions.base import Experiment, Inputs
-from probatum.reproductions.hatching import drawable
+from probatum.reproductions.hatching import displayed, drawable
 from probatum.reproductions.results import Claims, experiment
+from probatum.reproductions.rules import span
 from probatum.reproductions.yona2021.studies import METHODS, Make, Stored, compute
 
 
 def draw_models(found: Stored, rows: list[tuple[int, str]], *, by_method: bool = False) -> Figure:
     """An image and its maps under each model: a row for each (image, method), named after one of the two."""
     panels = found.arrays["panels"]  # (method, model, shown image, height, width)
-    pictures = found.arrays["pictures"].transpose(0, 2, 3, 1)
-    pictures = pictures[..., 0] if pictures.shape[3] == 1 else pictures
+    pictures = displayed(found.arrays["pictures"])
     titles, names = found.titles, found.facts["shown_names"]
     shown = "" if by_method else f" of {titles[rows[0][1]]}"
     return methods_figure(
@@ -115,13 +115,8 @@ def examples_of(number: int, images: str, method: str, make: Make, inputs: Input
 def _caption(found: Stored, *lines: str) -> str:
     """The protocol of the figure, in a sentence."""
     facts = found.facts
-    accuracies = ", ".join(f"{name} {_span(values)}" for name, values in facts["accuracies"].items())
+    accuracies = ", ".join(f"{name} {span(values)}" for name, values in facts["accuracies"].items())
     common = f"{facts['images']}. {facts['network']}. Test accuracy: {accuracies}. "
     return "\n".join(
         [f"{common}Explained: {facts['targets']}. Preset {facts['preset']}, seed {facts['seed']}.", *lines]
     )
-
-
-def _span(values: list[float]) -> str:
-    """The lowest and the highest of the values of several trainings."""
-    return " to ".join(dict.fromkeys(f"{end:.3f}" for end in (min(values), max(values))))

@@ -95,12 +95,12 @@ def draw(found: Stored) -> dict[str, Figure]:
 claims = Claims(Stored, "section 4.1", (PAPER_DIGITS,))
 
 
-@claims("digit accuracy", "a CNN learns the digits", "near-perfect accuracy")
+@claims("digit accuracy", "A CNN learns the digits.", "near-perfect accuracy")
 def _digit(found: Stored) -> Outcome:
     return accurate("digit", 0.98, found)
 
 
-@claims("half accuracy", "the CNN tells halved digits", "perfect accuracy")
+@claims("half accuracy", "The CNN tells halved digits.", "perfect accuracy")
 def _half(found: Stored) -> Outcome:
     return accurate("half", 0.995, found)
 
@@ -113,7 +113,7 @@ def _distance(model: str, found: Stored) -> Mean:
 
 @claims(
     "digit difference",
-    "for Guided Backprop on a digit, the model trained on digits and a random one differ little",
+    "For Guided Backprop on a digit, the model trained on digits and a random one differ little.",
     "approximately zero",
     role="main result",
 )
@@ -123,7 +123,7 @@ def _little(found: Stored) -> Outcome:
 
 @claims(
     "half difference",
-    "for Guided Backprop on a digit, the model trained on halved digits and a random one differ much",
+    "For Guided Backprop on a digit, the model trained on halved digits and a random one differ much.",
     "far from zero",
     where="Figure 1",
     role="main result",
@@ -134,7 +134,7 @@ def _much(found: Stored) -> Outcome:
 
 @claims(
     "half farther",
-    "for Guided Backprop, the half-digit model is farther from a random one than the digit model is",
+    "For Guided Backprop, the half-digit model is farther from a random one than the digit model is.",
     "far from zero, and approximately zero",
 )
 def _farther(found: Stored) -> Outcome:

@@ -16,8 +16,7 @@ from probatum.experiments.effects import Subject
 from probatum.models import TrainingConfig, load_model, model_spec
 from probatum.models.pairs import load_pretrained, make_pair_cnn
 from probatum.preprocessing import IMAGENET
-from probatum.reproductions.base import Context, Inputs
-from probatum.reproductions.findings import joined
+from probatum.reproductions.base import Context, Inputs, joined
 from probatum.reproductions.results import Claims, experiment
 from probatum.reproductions.rules import NOT_COMPUTED, Outcome, all_of, between
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED, Setting
@@ -171,22 +170,22 @@ claims = Claims(Stored, "Figure 3", (PHOTOGRAPHS, PRETRAINED, PAPER_PAIRS))
 NO_PAIRS = (PHOTOGRAPHS, PRETRAINED)  # claims on networks that no pair has trained
 
 
-@claims("pair accuracy", "a fine-tuned ResNet-18 learns the pairs", "test accuracy about 0.77", where="section 4.2")
+@claims("pair accuracy", "A fine-tuned ResNet-18 learns the pairs.", "test accuracy about 0.77", where="section 4.2")
 def _learns(found: Stored) -> Outcome:
     return accurate("pairs", 0.72, found)
 
 
-@claims.each(METHODS, "pairs region {key}", "{title} focuses on the image that decides", SEEN, role=ROLES)
+@claims.each(METHODS, "pairs region {key}", "{title} focuses on the image that decides.", SEEN, role=ROLES)
 def _focuses(method: str, found: Stored) -> Outcome:
     return highlights("deciding image", "pairs", method, found)
 
 
-@claims("pairs random", "a random model shows both images", SEEN, about=NO_PAIRS)
+@claims("pairs random", "A random model shows both images.", SEEN, about=NO_PAIRS)
 def _random(found: Stored) -> Outcome:
     return _both_images(None, found)
 
 
-@claims("pairs start", "the pretrained model without fine-tuning shows both images", SEEN, about=NO_PAIRS)
+@claims("pairs start", "The pretrained model without fine-tuning shows both images.", SEEN, about=NO_PAIRS)
 def _start(found: Stored) -> Outcome:
     return _both_images("start", found) if "start" in found.trained else NOT_COMPUTED
 
@@ -194,7 +193,7 @@ def _start(found: Stored) -> Outcome:
 def _both_images(model: str | None, found: Stored) -> Outcome:
     """About half of the map lies in either image, whatever the method."""
     return all_of(
-        between(found.mean(f"share of {title}", found.share(method, model, 0)), 0.4, 0.6)
+        between(found.mean(f"share of {title}'s map in the deciding image", found.share(method, model, 0)), 0.4, 0.6)
         for method, title in found.titles.items()
     )
 

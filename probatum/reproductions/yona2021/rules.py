@@ -10,7 +10,7 @@ from probatum.reproductions.yona2021.studies import Stored
 
 AS_CLEAR = 0.8  # of the Gradient's excess, which Guided Backprop must reach to tell the models apart as clearly
 SEEN = "seen in the figure"
-METHODS = {"GBP": "Guided Backprop", "Gradient": "the Gradient"}
+METHODS = {"GBP": "Guided Backprop", "Gradient": "Gradient"}
 """Methods as statements call them."""
 ROLES: dict[str, Role] = {"GBP": "main result", "Gradient": "result"}
 """The paper is about Guided Backprop, beside which the Gradient stands."""
@@ -35,7 +35,10 @@ def highlights(region: str, model: str, method: str, found: Stored) -> Outcome:
     """More of the map lies in a region than of an untrained model's map, and than by area."""
     place = found.regions.index(region)
     chance = np.maximum(found.share(method, None, place), found.area(place))
-    what = f"share of {found.titles[method]} in the {region} less that by area or without training"
+    what = (
+        f"share of {found.titles[method]}'s map in the {region}, less the larger of its share of the area and the "
+        "share without training"
+    )
     return above(found.mean(what, found.share(method, model, place) - chance), 0.0)
 
 
@@ -49,16 +52,16 @@ def causal_effect(claims: Claims[Stored], study: str, images: str, where: str) -
         where: figure or section that shows it.
     """
 
-    @claims.each(METHODS, f"{study} effect {{key}}", f"on {images}, Λ of {{title}} is not zero", SEEN, where=where,
+    @claims.each(METHODS, f"{study} effect {{key}}", f"On {images}, Λ of {{title}} is not zero.", SEEN, where=where,
                  role=ROLES)  # fmt: skip
     def effect(method: str, found: Stored) -> Outcome:
         """Λ is larger than with untrained models instead of the trained ones."""
-        what = f"‖Λ‖ of {found.titles[method]} less the same without training"
+        what = f"‖Λ‖ of {found.titles[method]} less that of untrained models"
         return above(found.mean(what, excess(found, "effect", method)), 0.0)
 
     @claims(
         f"{study} as clear",
-        f"on {images}, Guided Backprop tells the trained from the random model as clearly as the Gradient does",
+        f"On {images}, Guided Backprop tells the trained from the random model as clearly as Gradient does.",
         SEEN,
         where="section 4",
         role="main result",
@@ -69,5 +72,5 @@ def causal_effect(claims: Claims[Stored], study: str, images: str, where: str) -
         Not ‖Λ‖ itself: it is largest for maps of pure noise, which no training changes.
         """
         own, other = (excess(found, "effect", method) for method in METHODS)
-        margin = found.mean(f"that excess less {AS_CLEAR:g} of the Gradient's", own - AS_CLEAR * other)
+        margin = found.mean(f"this difference less {AS_CLEAR:g} of that of Gradient", own - AS_CLEAR * other)
         return all_of([effect("GBP", found), above(margin, 0.0)])

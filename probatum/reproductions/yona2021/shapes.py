@@ -70,25 +70,25 @@ def _shapes(root: Path | None, split: str, count: int, seed: int) -> tuple[Regio
 claims = Claims(Stored, "Figure 2", (PAPER_DIGITS,))
 
 
-@claims("shape accuracy", "the CNN names the shape on a digit", "0.99", where="section 4.2")
+@claims("shape accuracy", "The CNN names the shape on a digit.", "0.99", where="section 4.2")
 def _names_shape(found: Stored) -> Outcome:
     return accurate("shape", 0.98, found)
 
 
-@claims("digit on shapes accuracy", "the CNN learns digits with shapes", "0.99", where="section 4.2")
+@claims("digit on shapes accuracy", "The CNN learns digits with shapes.", "0.99", where="section 4.2")
 def _names_digit(found: Stored) -> Outcome:
     return accurate("digit", 0.98, found)
 
 
 @claims.each(
-    METHODS, "shapes shape {key}", "{title} of the model that names the shape highlights the shape", SEEN, role=ROLES
+    METHODS, "shapes shape {key}", "{title} of the model that names the shape highlights the shape.", SEEN, role=ROLES
 )
 def _shape(method: str, found: Stored) -> Outcome:
     return highlights("shape", "shape", method, found)
 
 
 @claims.each(
-    METHODS, "shapes digit {key}", "{title} of the model that names the digit highlights the digit", SEEN, role=ROLES
+    METHODS, "shapes digit {key}", "{title} of the model that names the digit highlights the digit.", SEEN, role=ROLES
 )
 def _digit(method: str, found: Stored) -> Outcome:
     return highlights("digit", "digit", method, found)
