@@ -12,6 +12,13 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
+# Questions about a tensor, which are most calls of a forward pass, and carry no values on.
+_ATTRIBUTES = (
+    "shape dtype device ndim layout requires_grad is_nested is_sparse is_quantized is_cuda is_cpu is_mps is_meta"
+)
+_QUESTIONS = {getattr(Tensor, name).__get__ for name in _ATTRIBUTES.split()}
+_QUESTIONS |= {Tensor.dim, Tensor.ndimension, Tensor.size, Tensor.numel, Tensor.stride, Tensor.__len__}
+_QUESTIONS |= {Tensor.is_floating_point, Tensor.is_complex, Tensor.is_contiguous, Tensor.storage_offset}
 _NUMPY_KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "other": "x2"}  # which torch takes for its own
 
 
@@ -71,7 +78,8 @@ def _other(value: Any, waiting: list[tuple[Tensor, Tensor]]) -> Any:
 class CallMode(TorchFunctionMode):
     """Hands each call of a torch function inside the block to `intercept`, which answers for it.
 
-    Modules, functionals, methods, operators of exported models, reused and in-place layers all end in such calls.
+    Modules, functionals, methods, operators of exported models, reused and in-place layers all end in such calls. Only
+    questions about a tensor, such as its shape, are answered at once.
     """
 
     @abstractmethod
@@ -81,6 +89,8 @@ class CallMode(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if func in _QUESTIONS:
+            return func(*args, **(kwargs or {}))
         kwargs = dict(kwargs) if kwargs else {}
         if not args and "input" in kwargs:
             args = (kwargs.pop("input"),)

@@ -108,6 +108,7 @@ def _table() -> dict[Any, tuple[Kind, str]]:
     return table
 
 
+@lru_cache(1024)
 def known(function: Callable[..., Any]) -> tuple[Kind | None, str]:
     """The kind of an operation, None where it has none, and its name."""
     if isinstance(function, torch._ops.OpOverload):

@@ -124,13 +124,10 @@ class RuledPass(CallMode):
             if parts is not None:
                 with self:
                     return parts(*call.args, **call.kwargs)
-        wanted = {rule: each.before(call) for rule, each in self._passes.items()}
-        if not any(wanted.values()):
-            result, replaced = call.make(), False
-        else:
-            result, replaced = self._hooked(call, {rule: changes for rule, changes in wanted.items() if changes})
+        wanted = {rule: changes for rule, each in self._passes.items() if (changes := each.before(call))}
+        result, replaced = self._hooked(call, wanted) if wanted else (call.make(), False)
         for rule, each in self._passes.items():
-            each.after(call, result, replaced and bool(wanted[rule]))
+            each.after(call, result, replaced and rule in wanted)
         return result
 
     def _hooked(self, call: Call, wanted: dict[BackwardRule, tuple[Change, ...]]) -> tuple[Any, bool]:

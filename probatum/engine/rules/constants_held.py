@@ -26,10 +26,6 @@ _GATES = {"sigmoid", "hardsigmoid", "exp", "rsqrt", "reciprocal", "softmax", "rd
 _SQUASHING = {"tanh", "erf"}  # 1 + tanh(x), as in formulas of GELU, is a gate, too
 # Elementwise functions that are linear on either side of zero pass autograd's own gradient: it is g(x) / x.
 _HOMOGENEOUS = {"relu", "leaky_relu", "prelu", "abs", "absolute"}
-# Functions of which autograd keeps the result alone, so that a model may overwrite the input afterwards.
-_KEEPING_RESULTS = {"sigmoid", "tanh", "exp", "expm1"}
-# Questions about a tensor, `get` being that of attributes such as `shape`: no signal passes them.
-_QUESTIONS = {"get", "dim", "ndimension", "size", "len", "numel", "stride"}
 # Places of the factors among the arguments of multilinear functions; (0, 1) elsewhere.
 _FACTORS = {"bilinear": (0, 1, 2), "addmm": (1, 2), "addbmm": (1, 2), "baddbmm": (1, 2), "addmv": (1, 2)}
 _FACTORS |= {"addcmul": (1, 2)}
@@ -98,7 +94,7 @@ class HeldPass(RulePass):
         self._gates: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
         self._squashed: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
         self._gate = self._squashes = False  # whether the call that is being made returns such a tensor
-        self._softmax: list[Tensor] | None = None  # awaits the result of the softmax that is being made
+        self._awaiting: Callable[[Tensor], None] | None = None  # is handed the result of the call that is being made
         self._number = 0
         self._held: dict[int, str] = {}
         self._without: dict[int, str] = {}
@@ -161,7 +157,7 @@ class HeldPass(RulePass):
             return ()
         if name in TRAINING and call.kwargs.get("training", call.args[TRAINING[name] :][:1] == (True,)):
             return (self._refuse(f"{name} in training mode"),)
-        changes = () if kind is None and name in _QUESTIONS else self._changes(call, name, kind, dependent)
+        changes = () if kind is None and name == "get" else self._changes(call, name, kind, dependent)
         if changes is None:
             return (self._refuse(name),)
         added = tuple(Arrival(partial(self._add, part, constant)) for part, constant in additive_constants(call, name))
@@ -169,9 +165,9 @@ class HeldPass(RulePass):
 
     def after(self, call: Call, result: Any, replaced: bool) -> None:
         """Remembers gates, and what a softmax returned."""
-        if self._softmax is not None:
-            self._softmax.append(result.detach())
-            self._softmax = None
+        if self._awaiting is not None:
+            self._awaiting((call.args[0] if call.in_place else result).detach())
+            self._awaiting = None
         if isinstance(result, Tensor) and result.requires_grad:
             if self._gate:
                 self._gates[id(result)] = result
@@ -234,20 +230,22 @@ class HeldPass(RulePass):
         start, slope = _at_zero(call.function, call.args[1:], tuple(sorted(call.kwargs.items())))
         if not math.isfinite(start) or not math.isfinite(slope):
             return None
-        if call.in_place:  # it overwrites x, so the slope is taken now
-            now = _secant(call, x.detach(), start, slope)
-            count_saved(now)
-            passed_on = partial(_times, now)
-        else:
-            kept = x.detach().clone() if name in _KEEPING_RESULTS else x.detach()
-            count_saved(kept)
-            passed_on = partial(_through_activation, call._replace(args=(kept, *call.args[1:])), start, slope)
+        kept = x.detach().clone() if call.in_place else x.detach()
+        slopes = list[Tensor]()
+
+        def keep_slope(y: Tensor) -> None:  # now, because the model may overwrite x or y afterwards
+            slopes.append(_secant(y, kept, start, slope))
+            count_saved(slopes[0])
+
+        self._awaiting = keep_slope
+        passed_on = partial(_times, slopes)
         added = (Arrival(partial(self._add, _whole, start)),) if start else ()
         return (self._backward("activations", call, x, passed_on), *added)
 
     def _as_it_is(self, call: Call, name: str) -> tuple[Change, ...]:
         """Autograd's own gradient J; y − J x is a constant, which y alone tells."""
-        self._softmax = returned = list[Tensor]()
+        returned = list[Tensor]()
+        self._awaiting = returned.append
         dim = call.argument(1, "dim", -1)
 
         def seen(signal: Tensor) -> None:
@@ -324,22 +322,16 @@ def _whole(signal: Tensor) -> Tensor:
     return signal
 
 
-def _times(slope: Tensor, plain: Tensor, arriving: Tensor) -> Tensor:
-    return slope * arriving
+def _times(slopes: list[Tensor], plain: Tensor, arriving: Tensor) -> Tensor:
+    return slopes[0] * arriving
 
 
-def _through_activation(call: Call, start: float, slope: float, plain: Tensor, arriving: Tensor) -> Tensor:
-    return _secant(call, call.args[0], start, slope).mul_(arriving)
-
-
-def _secant(call: Call, x: Tensor, start: float, slope: float) -> Tensor:
+def _secant(y: Tensor, x: Tensor, start: float, slope: float) -> Tensor:
     """(g(x) − g(0)) / x; g′(0) where x is zero, or so close to it that the difference has lost half of its digits."""
-    with torch.no_grad():
-        value: Tensor = call.function(x.clone() if call.in_place else x, *call.args[1:], **call.kwargs)
-        if not start:
-            return value.div_(x).masked_fill_(x == 0, slope)
-        near = x.abs() <= torch.finfo(x.dtype).eps ** 0.5
-        return value.sub_(start).div_(x).masked_fill_(near, slope)
+    if not start:  # then 0 / 0 is the only NaN of finite numbers
+        return (y / x).nan_to_num_(nan=slope, posinf=math.inf, neginf=-math.inf)
+    near = x.abs() <= torch.finfo(x.dtype).eps ** 0.5
+    return (y - start).div_(x).masked_fill_(near, slope)
 
 
 @lru_cache
