@@ -13,6 +13,7 @@ from markup import file_of, linked, table
 from probatum.metrics import METRICS
 from probatum.report.scorecard import VERDICTS, by_role, count_self_tests, count_verdicts, tally
 from probatum.reproductions import PAPERS, Experiment, Paper
+from probatum.reproductions.forecast import minutes_in_words
 from probatum.reproductions.inputs import DATA
 
 _BIBLIOGRAPHY = Path(__file__).parents[2] / "paper.bib"
@@ -93,12 +94,24 @@ def _rerun(paper: Paper, card: dict[str, Any]) -> list[str]:
         f"probatum reproduce {paper.name} --preset cpu --data-dir DIR\n",
         f"# One experiment\nprobatum reproduce {paper.name} {paper.experiments[0].name} --preset cpu --data-dir DIR",
     ]
-    rows = [(f"`{one.name}`", ", ".join(one.numbers) or "–", one.title, _needs(one)) for one in paper.experiments]
+    rows = [
+        (
+            f"`{one.name}`",
+            ", ".join(one.numbers) or "–",
+            one.title,
+            _needs(one),
+            minutes_in_words(paper.name, one.name),
+        )
+        for one in paper.experiments
+    ]
     runs = [f"- `{run['command']}`: {_time(run)}, {run['date']}, with {run['versions']}." for run in card["runs"]]
     return [
         "## Rerun it",
         "```sh\n" + "\n".join(commands) + "\n```",
-        table(("experiment", "in the paper", "what it shows", "needs with `--preset cpu`"), rows),
+        table(
+            ("experiment", "in the paper", "what it shows", "needs with `--preset cpu`", "minutes with `--preset cpu`"),
+            rows,
+        ),
         *_variants(paper),
         *([f"The runs of this page, on {_CORES}:", "\n".join(runs)] if runs else []),
     ]

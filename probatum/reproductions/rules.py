@@ -290,11 +290,16 @@ def ordered(scores: Mapping[str, Float[np.ndarray, "..."]], *units: str) -> Outc
     )
 
 
-def all_of(outcomes: Iterable[Outcome]) -> Outcome:
-    """A claim about each of several things: reproduced if every rule is met, not reproduced if one is missed."""
+def all_of(outcomes: Iterable[Outcome], rule: str = "") -> Outcome:
+    """A claim about each of several things: reproduced if every rule is met, not reproduced if one is missed.
+
+    Args:
+        outcomes: of each.
+        rule: all their rules in words; "" puts them together.
+    """
     every = list(outcomes)
     verdicts = {outcome.verdict for outcome in every}
-    rules = " and ".join(dict.fromkeys(outcome.rule for outcome in every))
+    rules = rule or " and ".join(dict.fromkeys(outcome.rule for outcome in every))
     return Outcome(
         next((word for word in (NOT_REPRODUCED, UNDECIDED, REPRODUCED) if word in verdicts), UNDECIDED),
         "; ".join(outcome.ours for outcome in every),

@@ -5,7 +5,15 @@ import torch
 
 from probatum.reproductions import PAPERS
 from probatum.reproductions.base import PRESETS
-from probatum.reproductions.forecast import MINUTES, Forecast, WholeClock, probe_pace, reference_seconds
+from probatum.reproductions.forecast import (
+    ESTIMATED,
+    MINUTES,
+    Forecast,
+    WholeClock,
+    minutes_in_words,
+    probe_pace,
+    reference_seconds,
+)
 
 EXPECTED = {"a": 120.0, "b": 60.0, "c": 240.0}
 
@@ -45,12 +53,15 @@ def test_the_clock_is_quiet_at_first_and_then_tells_what_is_left():
     assert clock.words() == "; all done in about 4 min"
 
 
-def test_every_experiment_was_timed():
+def test_every_experiment_has_its_minutes():
     for name, paper in PAPERS.items():
         names = [experiment.name for experiment in paper.experiments]
         assert set(MINUTES[name]) == set(names)
         for preset in PRESETS:
             assert min(reference_seconds(name, preset, names).values()) > 0
+    assert all(set(estimated) <= set(MINUTES[name]) for name, estimated in ESTIMATED.items())
+    assert minutes_in_words("kokhlikyan2021", "table1") == "14 (estimated)"
+    assert minutes_in_words("wienecke2021", "table2_2") == "85.6"
     assert reference_seconds("somebody2020", "quick", ["figure1"]) == {"figure1": 60.0}
 
 

@@ -50,10 +50,12 @@ class Check:
     Args:
         title: the network and its data.
         result: of the check.
+        order: of the randomization: "independent" re-draws one stage alone, "cascading" those above it too.
     """
 
     title: str
     result: SanityResult
+    order: str = "cascading"
 
     @property
     def upper(self) -> range:
@@ -71,14 +73,18 @@ class Check:
 
     def at(self, method: str, metric: str, stage: int) -> Mean:
         """The mean at a stage."""
-        what = f"{METRICS[metric]} of {title_of_method(method)} down to {self.result.stages[stage]}"
+        what = f"{METRICS[metric]} of {title_of_method(method)} {self._randomized(stage)}"
         return self._mean(what, self.scores(method, metric)[stage])
 
     def gain(self, method: str, metric: str, stage: int) -> Mean:
         """The mean at a stage less Gradient's on the same images."""
         what = f"{METRICS[metric]} of {title_of_method(method)} less that of Gradient"
         one, other = (self.scores(name, metric)[stage] for name in (method, "gradient"))
-        return self._mean(f"{what}, down to {self.result.stages[stage]}", one - other)
+        return self._mean(f"{what}, {self._randomized(stage)}", one - other)
+
+    def _randomized(self, stage: int) -> str:
+        name = self.result.stages[stage]
+        return f"with {name} alone re-drawn" if self.order == "independent" else f"re-drawn down to {name}"
 
     def _mean(self, what: str, scores: Float[np.ndarray, "image trial"]) -> Mean:
         return measure(f"{self.title}: {what}", scores, "image", "trial")
@@ -100,7 +106,7 @@ class Checks(Results):
     @property
     def checks(self) -> list[Check]:
         """The checks, to be judged."""
-        return [Check(run.config["title"], run.result) for run in self.runs]
+        return [Check(run.config["title"], run.result, run.config["order"]) for run in self.runs]
 
     def each(self, rule: Callable[[Check, str], Outcome], *methods: str) -> Outcome:
         """The rule on every method in every check that has it."""

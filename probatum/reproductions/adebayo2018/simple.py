@@ -241,7 +241,7 @@ claims = Claims(Simple, "analysis of simple models, one convolution with sum poo
 def _identity(method: str, found: Simple) -> Outcome:
     linear = found.facts["linear"]
     gap = linear[GAPS[method]]
-    ours = f"{found.linear}: {gap:.1e} of the largest value"
+    ours = f"{found.linear}: both differ by at most {gap:.1e} of the largest value"
     return fact(gap <= ROUNDING, ours, f"no difference beyond rounding ({ROUNDING:g}, in float64)")
 
 
@@ -269,7 +269,7 @@ def _like_edges(found: Simple) -> Outcome:
 @claims.each(
     {"rank": "ABS rank correlation", "ssim": "SSIM of ABS maps"},
     "pooling-likeness-{key}",
-    "By {title}, it does so more than Input × Gradient of a random linear model.",
+    "By {title}, Input × Gradient of such a network looks more like edges than that of a random linear model.",
     "by eye",
 )
 def _more(key: str, found: Simple) -> Outcome:
