@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from probatum.benchmarks.config import Sizes, Subject
 from probatum.benchmarks.panels import IG_SG
-from probatum.benchmarks.reference import SMOOTHED, Reference, deviation, recorded_points
+from probatum.benchmarks.reference import SMOOTHED, Reference, deviation, deviation_of_scaled, recorded_points
 
+UNJUDGED = (*IG_SG, "lrp")
+"""Methods without a reference of this size: nested samples of paths, and LRP, which writes each layer as a matrix."""
 ROWS = 16  # of probatum's calls that are judged: a given chunk needs no row measured apart, so all points are the map's
 
 Explain = Callable[[nn.Module, Tensor, Tensor], Mapping[str, Tensor]]
@@ -43,19 +45,23 @@ class Judge:
             with recorded_points(self._one.model) as points:
                 names = call(self._one.model, self._one.images, self._one.targets)
             seen |= {name: torch.cat(points) for name in names}
-        errors = [self._deviation(name, found, seen.get(name)) for name, found in maps.items() if name not in IG_SG]
+        errors = [self._deviation(name, found, seen.get(name)) for name, found in maps.items() if name not in UNJUDGED]
         judged = [error for error in errors if error is not None]
         return max(judged) if judged else None
 
-    def scaled_cam_error(self, found: Tensor) -> float | None:
-        """The distance of a Grad-CAM map of the first image that was scaled to [0, 1]."""
-        return deviation(found, self._reference.scaled_cam())
+    def error_of_scaled(self, name: str, found: Tensor) -> float | None:
+        """The distance of a map of the first image that was shifted and scaled."""
+        return deviation_of_scaled(found, self._expected(name))
 
     def _deviation(self, name: str, found: Tensor, points: Tensor | None) -> float | None:
         if name in SMOOTHED:
             if points is None or len(points) != self._sizes.samples:
                 return None
             return deviation(found, self._reference.map(name, points=points))
+        return deviation(found, self._expected(name))
+
+    def _expected(self, name: str) -> Tensor:
+        """The reference of a method without noise."""
         if name not in self._known:
             self._known[name] = self._reference.map(name, steps=self._sizes.steps)
-        return deviation(found, self._known[name])
+        return self._known[name]

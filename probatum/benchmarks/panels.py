@@ -2,18 +2,9 @@
 
 from collections.abc import Sequence
 
-from probatum.attributions import (
-    DeconvNet,
-    GradCAM,
-    Gradient,
-    GuidedBackprop,
-    GuidedGradCAM,
-    InputXGradient,
-    IntegratedGradients,
-    Method,
-    SmoothGrad,
-)
+from probatum.attributions import IntegratedGradients, Method, SmoothGrad, get_method
 from probatum.benchmarks.config import Sizes
+from probatum.experiments.options import set_fields
 
 FIVE = ("gradient", "input-x-gradient", "guided-backprop", "grad-cam", "guided-grad-cam")
 EIGHT = (*FIVE, "smoothgrad", "input-x-gradient-sg", "integrated-gradients")
@@ -30,17 +21,6 @@ def build(names: Sequence[str], sizes: Sizes, layer: str, *, joint: bool = True)
             return SmoothGrad(method, samples=sizes.joint, estimator="joint")
         return SmoothGrad(method, samples=sizes.nested)
 
-    table: dict[str, Method] = {
-        "gradient": Gradient(),
-        "input-x-gradient": InputXGradient(),
-        "guided-backprop": GuidedBackprop(),
-        "deconvnet": DeconvNet(),
-        "grad-cam": GradCAM(layer),
-        "guided-grad-cam": GuidedGradCAM(layer),
-        "smoothgrad": SmoothGrad(samples=sizes.samples),
-        "input-x-gradient-sg": SmoothGrad(InputXGradient(), samples=sizes.samples),
-        "integrated-gradients": path,
-        "integrated-gradients-sg": smoothed(path),
-        "integrated-gradients-sg-local": smoothed(local),
-    }
-    return {name: table[name] for name in names}
+    noisy_paths = dict(zip(IG_SG, map(smoothed, (path, local)), strict=True))
+    options = {"layer": layer, "samples": sizes.samples, "steps": sizes.steps}
+    return {name: noisy_paths.get(name) or set_fields(get_method(name), options)[0] for name in names}

@@ -5,16 +5,15 @@ very points that the contestant gave to the model, so that numerics are judged a
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from probatum.attributions import METHODS, Gradient, InputXGradient, Method, get_method
 from probatum.attributions.literal import Problem, literal
-from probatum.engine import find_layer
 from probatum.errors import InvalidInput
 from probatum.experiments.options import set_fields
 
@@ -54,30 +53,6 @@ class Reference:
     def _literal(self, method: Method, point: Tensor) -> Tensor:
         return literal(method, Problem(self._model, int(self._target), self._image[0]), point[0])[None]
 
-    def cam(self) -> Tensor:
-        """Grad-CAM in the size of its layer, (1, 1, height, width)."""
-        kept: list[Tensor] = []
-
-        def keep(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-            kept.append(output)
-            return output.clone()  # the model may overwrite its own copy
-
-        handle = find_layer(self._model, self._layer).register_forward_hook(keep)
-        try:
-            logit = self._model(self._image.clone().requires_grad_())[0, self._target]
-            (gradient,) = torch.autograd.grad(logit, kept)
-        finally:
-            handle.remove()
-        return (gradient.mean((2, 3), keepdim=True) * kept[0].detach()).sum(1, keepdim=True).relu()
-
-    def scaled_cam(self) -> Tensor:
-        """That map scaled from its smallest value to its largest, then enlarged, as pytorch-grad-cam returns it."""
-        cam = self.cam()
-        return self._enlarged((cam - cam.min()) / (cam - cam.min()).max())
-
-    def _enlarged(self, cam: Tensor) -> Tensor:
-        return F.interpolate(cam, size=self._image.shape[2:], mode="bilinear", align_corners=False)
-
 
 def deviation(found: Tensor, expected: Tensor) -> float | None:
     """‖found − expected‖ / ‖expected‖; None where the expected map is zero.
@@ -87,6 +62,16 @@ def deviation(found: Tensor, expected: Tensor) -> float | None:
     """
     size = float(torch.linalg.vector_norm(expected))
     return float(torch.linalg.vector_norm(found.double().cpu() - expected.cpu())) / size if size else None
+
+
+def deviation_of_scaled(found: Tensor, expected: Tensor) -> float | None:
+    """As `deviation`, for a map that was shifted and scaled; infinite where it was turned upside down.
+
+    That is ‖f − a e‖ / ‖a e‖, where f and e are the maps without their means, and a is the factor that fits best.
+    """
+    f, e = (each.double().cpu() - each.double().cpu().mean() for each in (found, expected))
+    factor = float((f * e).sum() / (e * e).sum())
+    return deviation(f / factor, e) if factor > 0 else math.inf
 
 
 @contextmanager

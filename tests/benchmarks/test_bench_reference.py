@@ -1,5 +1,7 @@
 """The literal reference beside closed forms, and the gate beside maps that are wrong on purpose."""
 
+import math
+
 import pytest
 import torch
 from nets import ConvNet, images, seeded
@@ -70,6 +72,17 @@ def test_a_wrong_map_is_seen_and_ig_sg_is_not_judged():
     assert judge.error(lambda model, x, t: {IG_SG[0]: x}) is None
     # A SmoothGrad that looks at fewer points than it should is not compared at all.
     assert judge.error(lambda model, x, t: {"smoothgrad": input_gradient(model, x, t)}) is None
+
+
+def test_maps_that_were_scaled_are_judged_by_their_shape():
+    one = subject(torch.float64)
+    judge = Judge(one, QUICK)
+    for name in ("grad-cam", "grad-cam-plus-plus", "hires-cam", "layer-cam"):
+        cam = attribute(one.model, one.images[:1], one.targets[:1], build([name], QUICK, one.layer))[name]
+        scaled = (cam - cam.min()) / (cam.max() - cam.min())
+        assert judge.error_of_scaled(name, scaled) < 1e-12
+        assert judge.error_of_scaled(name, scaled.flip(-1)) > 0.1
+        assert judge.error_of_scaled(name, 1 - scaled) == math.inf
 
 
 def test_points_are_recorded_through_copies_and_the_hook_goes():

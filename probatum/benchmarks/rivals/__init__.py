@@ -29,7 +29,8 @@ CAPTUM = Rival("Captum", "captum", "captum")
 QUANTUS = Rival("Quantus", "quantus", "quantus")
 GRAD_CAM = Rival("pytorch-grad-cam", "grad-cam", "pytorch_grad_cam")
 PAIR = Rival("PAIR saliency", "saliency", "saliency")
-RIVALS = {rival.distribution: rival for rival in (CAPTUM, QUANTUS, GRAD_CAM, PAIR)}
+ZENNIT = Rival("Zennit", "zennit", "zennit")
+RIVALS = {rival.distribution: rival for rival in (CAPTUM, QUANTUS, GRAD_CAM, PAIR, ZENNIT)}
 
 
 def absent(rivals: Iterable[Rival]) -> list[str]:

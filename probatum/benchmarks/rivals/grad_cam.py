@@ -14,10 +14,20 @@ def trainable_copy(model: nn.Module) -> nn.Module:
     return copy_model(model).requires_grad_(True)
 
 
-def grad_cam_map(model: nn.Module, images: Tensor, targets: Tensor, layer: str) -> Tensor:
-    """Grad-CAM of each image, scaled to [0, 1]: (batch, 1, height, width).
+CAMS = {
+    "grad-cam": "GradCAM",
+    "grad-cam-plus-plus": "GradCAMPlusPlus",
+    "hires-cam": "HiResCAM",
+    "layer-cam": "LayerCAM",
+}
+"""The library's classes of our methods."""
+
+
+def cam_map(name: str, model: nn.Module, images: Tensor, targets: Tensor, layer: str) -> Tensor:
+    """The class activation map of each image, scaled to [0, 1]: (batch, 1, height, width).
 
     Args:
+        name: of the method, in `CAMS`.
         model: from `trainable_copy`.
         images: (batch, channel, height, width).
         targets: class indices (batch,).
@@ -25,7 +35,7 @@ def grad_cam_map(model: nn.Module, images: Tensor, targets: Tensor, layer: str) 
     """
     library: Any = import_module("pytorch_grad_cam")
     aims: Any = import_module("pytorch_grad_cam.utils.model_targets")
-    with library.GradCAM(model=model, target_layers=[find_layer(model, layer)]) as cam:
+    with getattr(library, CAMS[name])(model=model, target_layers=[find_layer(model, layer)]) as cam:
         maps = cam(input_tensor=images, targets=[aims.ClassifierOutputTarget(target) for target in targets.tolist()])
     return torch.as_tensor(maps)[:, None]
 

@@ -1,4 +1,4 @@
-"""Each method by itself: beside the bare model, Captum, pytorch-grad-cam and PAIR's saliency."""
+"""Each method by itself: beside the bare model, Captum, pytorch-grad-cam, PAIR's saliency and Zennit."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,10 +14,11 @@ from probatum.benchmarks.judging import Explain, Judge
 from probatum.benchmarks.ours import ours, rows_of
 from probatum.benchmarks.panels import build
 from probatum.benchmarks.record import OURS
-from probatum.benchmarks.rivals import CAPTUM, GRAD_CAM, PAIR, Rival, absent
+from probatum.benchmarks.rivals import CAPTUM, GRAD_CAM, PAIR, ZENNIT, Rival, absent, captum
 from probatum.benchmarks.rivals.captum import ONE_SIGMA, captum_map
-from probatum.benchmarks.rivals.grad_cam import grad_cam_map, guided_map, trainable_copy
+from probatum.benchmarks.rivals.grad_cam import CAMS, cam_map, guided_map, trainable_copy
 from probatum.benchmarks.rivals.pair import pair_map
+from probatum.benchmarks.rivals.zennit import COMPOSITES, zennit_map
 from probatum.benchmarks.suites.findings import Findings
 
 
@@ -31,6 +32,7 @@ class MethodCase:
         batch: images.
         floor: the bare work beside it: "input" gradients, the gradient at a "layer", or none.
         points: the field of `Sizes` that counts gradients of one image; None is one gradient.
+        gradients: whether gradients are taken at all.
         rounds: windows of each contestant.
     """
 
@@ -39,6 +41,7 @@ class MethodCase:
     batch: int = 8
     floor: Literal["input", "layer"] | None = "input"
     points: Literal["samples", "steps"] | None = None
+    gradients: bool = True
     rounds: int = 7
 
 
@@ -46,22 +49,29 @@ CASES = (
     *(MethodCase("gradient", batch=batch) for batch in (1, 8, 32)),
     MethodCase("guided-backprop"),
     MethodCase("deconvnet"),
-    MethodCase("grad-cam", floor="layer"),
+    *(MethodCase(name, floor="layer") for name in ("grad-cam", "grad-cam-plus-plus", "hires-cam", "layer-cam")),
     MethodCase("guided-grad-cam", floor=None),
     *(MethodCase(method, "squeezenet1_0") for method in ("gradient", "guided-backprop")),
     *(MethodCase(method, "basic_cnn", 64) for method in ("gradient", "guided-backprop")),
     MethodCase("smoothgrad", batch=2, points="samples", rounds=5),
     MethodCase("integrated-gradients", batch=2, points="steps", rounds=5),
+    MethodCase("lrp", "squeezenet1_0", rounds=5),
+    MethodCase("conservative-propagation", "vit_b_16", batch=2, rounds=5),
+    MethodCase("attention-rollout", "vit_b_16", batch=2, floor=None, gradients=False, rounds=5),
+    MethodCase("occlusion", batch=1, floor=None, gradients=False, rounds=3),
 )
+_CAM_NOTES = {"grad-cam-plus-plus": "; 1e-6 in the denominator of α"}
+_OF_TRANSFORMERS = ("conservative-propagation", "attention-rollout")
 QUICK_CASES = tuple(
-    MethodCase(case.method, "squeezenet1_0", 2, case.floor, case.points, rounds=3)
-    for case in (*CASES[1:2], *CASES[3:7], *CASES[-2:])
+    MethodCase(method, "squeezenet1_0", 2, case.floor, case.points, case.gradients, rounds=3)
+    for method, case in {case.method: case for case in CASES}.items()
+    if method not in _OF_TRANSFORMERS
 )
 
 
 def run(config: BenchConfig, arena: Arena) -> Findings:
     """Holds a contest for each case."""
-    findings = Findings(lines=absent((CAPTUM, GRAD_CAM, PAIR)))
+    findings = Findings(lines=absent((CAPTUM, GRAD_CAM, PAIR, ZENNIT)))
     for case in chosen(config):
         sizes = QUICK if config.quick else PAPERS
         subject = Subject.load(config.of_batch(case.batch), case.model, case.batch)
@@ -86,7 +96,7 @@ def contestants(case: MethodCase, subject: Subject, sizes: Sizes) -> list[Contes
     judge = Judge(subject, sizes)
     name, model, images, targets = case.method, subject.model, subject.images, subject.targets
     points = getattr(sizes, case.points) if case.points else 1
-    count = len(images) * points
+    count = len(images) * points if case.gradients else None
     rows = rows_of(subject, [name], sizes) if case.points else len(images)
     found = [ours(subject, [name], sizes, judge, gradients=count)]
     if name == "gradient":
@@ -95,11 +105,11 @@ def contestants(case: MethodCase, subject: Subject, sizes: Sizes) -> list[Contes
     if case.floor == "layer":
         found.append(Contestant(BARE, lambda: layer_gradient(model, subject.layer, images, targets), gradients=count))
     elif case.floor == "input" and case.points:
-        passes = Passes(count, 0, min(rows, count))
+        passes = Passes(len(images) * points, 0, min(rows, len(images) * points))
         found.append(Contestant(BARE, bare_passes(model, images, targets, passes), gradients=count))
     elif case.floor == "input":
         found.append(Contestant(BARE, lambda: input_gradient(model, images, targets), gradients=count))
-    if CAPTUM.installed:
+    if CAPTUM.installed and name in captum.METHODS:
         note = ONE_SIGMA if name == "smoothgrad" else ""
         found += [
             _captum(case, subject, sizes, judge, count, limit, note)
@@ -107,13 +117,15 @@ def contestants(case: MethodCase, subject: Subject, sizes: Sizes) -> list[Contes
         ]
     if PAIR.installed and name in ("gradient", "smoothgrad", "integrated-gradients"):
         found.append(_pair(case, subject, sizes, judge, count, rows))
-    if GRAD_CAM.installed and name in ("grad-cam", "guided-backprop"):
+    if GRAD_CAM.installed and name in (*CAMS, "guided-backprop"):
         found.append(_grad_cam(case, subject, judge, count))
+    if ZENNIT.installed and name in COMPOSITES:
+        found.append(_zennit(case, subject, judge, count))
     return found
 
 
 def _captum(
-    case: MethodCase, subject: Subject, sizes: Sizes, judge: Judge, count: int, rows: int | None, note: str
+    case: MethodCase, subject: Subject, sizes: Sizes, judge: Judge, count: int | None, rows: int | None, note: str
 ) -> Contestant:
     def explain(model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
         return {case.method: captum_map(case.method, model, images, targets, subject.layer, sizes, rows)}
@@ -129,7 +141,7 @@ def _captum(
     )
 
 
-def _pair(case: MethodCase, subject: Subject, sizes: Sizes, judge: Judge, count: int, rows: int) -> Contestant:
+def _pair(case: MethodCase, subject: Subject, sizes: Sizes, judge: Judge, count: int | None, rows: int) -> Contestant:
     def explain(model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
         return {case.method: pair_map(case.method, model, images, targets, sizes, rows)}
 
@@ -137,7 +149,7 @@ def _pair(case: MethodCase, subject: Subject, sizes: Sizes, judge: Judge, count:
     return _rival(PAIR, subject, judge, explain, gradients=count, note=note)
 
 
-def _grad_cam(case: MethodCase, subject: Subject, judge: Judge, count: int) -> Contestant:
+def _grad_cam(case: MethodCase, subject: Subject, judge: Judge, count: int | None) -> Contestant:
     model = trainable_copy(subject.model)  # it refuses frozen models and changes the one it is given
     images, targets = subject.images, subject.targets
     if case.method == "guided-backprop":
@@ -151,16 +163,32 @@ def _grad_cam(case: MethodCase, subject: Subject, judge: Judge, count: int) -> C
         )
     return Contestant(
         GRAD_CAM.name,
-        lambda: grad_cam_map(model, images, targets, subject.layer),
-        judge=lambda: judge.scaled_cam_error(grad_cam_map(model, images[:1], targets[:1], subject.layer)),
+        lambda: cam_map(case.method, model, images, targets, subject.layer),
+        judge=lambda: judge.error_of_scaled(
+            case.method, cam_map(case.method, model, images[:1], targets[:1], subject.layer)
+        ),
         gradients=count,
         maps=len(images),
-        note="maps scaled to [0, 1]; unfrozen model",
+        note="maps scaled to [0, 1]; unfrozen model" + _CAM_NOTES.get(case.method, ""),
     )
 
 
+def _zennit(case: MethodCase, subject: Subject, judge: Judge, count: int | None) -> Contestant:
+    def explain(model: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        return {case.method: zennit_map(case.method, model, images, targets)}
+
+    return _rival(ZENNIT, subject, judge, explain, gradients=count)
+
+
 def _rival(
-    rival: Rival, subject: Subject, judge: Judge, explain: Explain, *, gradients: int, variant: str = "", note: str = ""
+    rival: Rival,
+    subject: Subject,
+    judge: Judge,
+    explain: Explain,
+    *,
+    gradients: int | None,
+    variant: str = "",
+    note: str = "",
 ) -> Contestant:
     return Contestant(
         rival.name,
