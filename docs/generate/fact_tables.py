@@ -62,10 +62,10 @@ def _conformance() -> str:
     """One row for each law: how many explainers of each library keep it, and which do not."""
     libraries = json.loads(OUTCOMES.read_text(encoding="utf-8"))["libraries"]
     rows = [
-        (f"`{name}`", law.statement, *(_kept(name, explainers) for explainers in libraries.values()))
+        (f"`{name}`<br>{law.statement}", *(_kept(name, explainers) for explainers in libraries.values()))
         for name, law in LAWS.items()
     ]
-    return table(("law", "", *libraries), rows)
+    return table(("law", *libraries), rows)
 
 
 def _kept(law: str, explainers: dict[str, dict[str, dict[str, object]]]) -> str:
