@@ -8,7 +8,12 @@ correlation of Guided Backprop; 0.47 where both networks begin with the same wei
 
     1. the class that each network predicts itself is explained: 0.48;
     2. each network begins with other weights, as the authors' script does: 0.37; with 1. as well: 0.39;
-    3. the authors' first weights, truncated N(0, 0.1²) and biases of 0.1: 0.55, with 2. 0.45, with 1. and 2. 0.45.
+    3. the authors' first weights, truncated N(0, 0.1²) and biases of 0.1: 0.55, with 2. 0.45, with 1. and 2. 0.45;
+    4. 2. and 3. with 1,000 digits: 0.46 over three pairs of trainings;
+    5. 4. with a network of true labels that was trained on 55,000 images: 0.51, without 0.49 (one pair).
+
+Each map of Guided Backprop has a signed correlation of about 0.4 with the digit itself, whatever its network learned
+(0.42, 0.39 and 0.44 for the networks of 5.). So two such maps are alike because both show the digit.
 
 Not tried: 55,000 memorized labels. L2 regularization is an option of their script that is off by default.
 """
@@ -60,6 +65,7 @@ from probatum.reproductions.subjects import explain
 
 WITHIN = 0.2  # how near a number must be to one that is read off a bar
 ENOUGH = 0.95  # training accuracy
+OPEN = "why the paper's number is lower is open; the differences that were tried are listed under difference 8"
 COLUMNS = (
     *("gradient", "smoothgrad", "guided-backprop", "grad-cam-pair", "guided-grad-cam-pair"),
     *("integrated-gradients", "integrated-gradients-sg", "input-x-gradient", "grad-cam", "guided-grad-cam", CONTROL),
@@ -322,7 +328,8 @@ def _add_numbers(network: str, name: str, where: str) -> None:
         condition = found.on_digits(network)
         means = {method: condition.mean(authors(method), "spearman") for method in kinds[kind]}
         rule = f"the 95 % interval lies within {WITHIN} of the paper's number"
-        return condition.noted(all_of((_near(mean, numbers[method][1]) for method, mean in means.items()), rule))
+        found_near = all_of((_near(mean, numbers[method][1]) for method, mean in means.items()), rule)
+        return condition.noted(found_near.noting(OPEN if (network, kind) == ("basic_cnn", "sign-guided") else ""))
 
 
 def _signed_numbers(numbers: Mapping[str, tuple[float, float]], methods: Sequence[str]) -> str:
