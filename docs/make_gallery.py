@@ -47,7 +47,8 @@ def pictures(setup: Setup) -> list[np.ndarray]:
 
 def predicted(setup: Setup) -> list[str]:
     """The predicted class of each photograph, with its probability."""
-    names = [setup.class_names[int(target)] for target in setup.targets]
+    classes = setup.class_names or ()
+    names = [classes[int(target)] for target in setup.targets]
     return [f"{name}\n{float(sure):.2f}" for name, sure in zip(names, setup.confidences, strict=True)]
 
 
