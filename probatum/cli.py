@@ -159,7 +159,9 @@ def attribute(
     seed: Seed = 0,
     on_error: OnError = "stop",
 ) -> None:
-    """Compute attribution maps of images, as arrays and as pictures.
+    """Compute attribution maps of images.
+
+    The maps are written as arrays and as pictures.
 
     A run that was interrupted continues when the same command is given again.
     """
@@ -213,7 +215,10 @@ def attribute_text(
     precision: Precision = "float32",
     memory_budget: MemoryBudget = None,
 ) -> None:
-    """Score the tokens of sentences: colored here, and as report.html, tokens.png and tokens.csv."""
+    """Score the tokens of sentences.
+
+    They are shown in color, and written as report.html, tokens.png and tokens.csv.
+    """
     from probatum.experiments.text.run import TextConfig, read_sentences
     from probatum.terminal import commands
 
@@ -302,7 +307,9 @@ def reproduce(
     memory_budget: MemoryBudget = None,
     out: Out = None,
 ) -> None:
-    """Rerun a paper's experiments: its figures, and a scorecard of its claims.
+    """Rerun a paper: its figures and a scorecard.
+
+    The scorecard judges the paper's claims by its experiments.
 
     A reproduction that was interrupted continues when the same command is given again.
     """
@@ -328,7 +335,10 @@ def reproduce(
 
 @_command(epilog="Example: probatum report runs/check-digits-basic_cnn")
 def report(run: StoredRun) -> None:
-    """Draw the figures of a run and its page again from its stored results."""
+    """Draw the figures and the page of a run again.
+
+    They are drawn from the stored results.
+    """
     from probatum.terminal import commands
 
     commands.draw_again(run)
@@ -355,7 +365,10 @@ def compare(
     second: Annotated[str, typer.Argument(help="That of another.")],
     out: NewRun,
 ) -> None:
-    """Put two checks side by side: verdicts, curves, maps, and the settings that differ."""
+    """Put two checks side by side.
+
+    Shows verdicts, curves, maps, and the settings that differ.
+    """
     from probatum.terminal import commands
 
     commands.compare_runs(first, second, out, report)
@@ -382,7 +395,9 @@ def conform(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON.")] = False,
 ) -> None:
-    """Check explainers against named laws, on small networks in float64.
+    """Check explainers against named laws.
+
+    They are put to small networks in float64.
 
     Exit code 1 where a law is broken.
     """
@@ -406,7 +421,10 @@ def download(
     ],
     data_dir: Annotated[Path, typer.Option(help="Folder to put them into.")],
 ) -> None:
-    """Download data sets from their publishers; what was interrupted continues."""
+    """Download data sets from their publishers.
+
+    What was interrupted continues.
+    """
     from probatum.terminal import commands
 
     commands.download_data(names, data_dir, report)
@@ -417,7 +435,10 @@ def info(
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show versions, devices and caches, and how to get what is missing."""
+    """Show versions, devices and caches.
+
+    Says how to get what is missing.
+    """
     from probatum.terminal.info import info, show_info
 
     facts = info(None if data_dir is None else Path(data_dir))

@@ -12,7 +12,10 @@ from probatum.errors import ModelError
 Output: TypeAlias = Callable[[Any], Tensor] | str | int
 """Where the logits are: a function of what the model returns, or a key, attribute or index there."""
 
-_ADVICE = "say where the logits are by output=: a key, an index, or a function such as lambda y: y['out'].mean((2, 3))"
+_ADVICE = (
+    "say where the logits are by output=: a key such as 'logits', an index, or a function such as "
+    "lambda y: y['map'].mean((2, 3)); a model that a command loads from a file returns them itself"
+)
 
 
 def find_logits(answer: Any, output: Output | None, name: str) -> Tensor:

@@ -182,4 +182,5 @@ class WholeClock:
             return ""
         if self._forecast is None:
             self._forecast = Forecast(self._expected, self._probe(self._device), self._took)
-        return f"; all done in about {duration(self._forecast.left(self._current, now - self._begun))}"
+        left = self._forecast.left(self._current, now - self._begun)
+        return f"; all done in about {duration(left)}" if left >= 1 else ""

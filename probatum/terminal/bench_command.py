@@ -58,7 +58,9 @@ def bench(
     ] = None,
     out: Out = None,
 ) -> None:
-    """Measure speed, memory and agreement beside the bare model and other libraries.
+    """Measure speed, memory and agreement.
+
+    Beside the methods run the bare model and other libraries.
 
     With --methods and no suite, the suite roofline measures the machine, the bare model and each of these methods.
     """

@@ -78,7 +78,7 @@ def _packages() -> Iterator[tuple[str, str | None, str]]:
         if extra is None or extra[1] in _EXTRAS:
             asked.setdefault(name, _NEEDED if extra is None else extra[1])
     for name, extra_or_needed in asked.items():
-        yield name, _version(name), extra_or_needed
+        yield name, torch.__version__ if name == "torch" else _version(name), extra_or_needed  # names CUDA, too
 
 
 def _version(name: str) -> str | None:
@@ -89,7 +89,7 @@ def _version(name: str) -> str | None:
 
 
 def _devices() -> Iterator[dict[str, str]]:
-    yield {"name": "cpu", "what": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads of torch"}
+    yield {"name": "cpu", "what": f"{os.cpu_count()} cores, threads of torch: {torch.get_num_threads()}"}
     for index in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(index)
         yield {"name": f"cuda:{index}", "what": f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB"}

@@ -67,10 +67,14 @@ def table_lines(
 
 
 def _fitting(widths: list[int], folding: int, room: int) -> list[int]:
-    """Widths of which those of the first `folding` columns, the widest first, are reduced until all fit."""
+    """Widths of which those of the first `folding` columns, the widest first, are reduced until all fit.
+
+    The first column holds names to copy: it stays whole where it takes at most a third of the room.
+    """
     widths = list(widths)
-    while sum(widths) > room and folding and max(widths[:folding]) > 1:
-        widths[max(range(folding), key=widths.__getitem__)] -= 1
+    reduced = range(1 if folding > 1 and 3 * widths[0] <= room else 0, folding)
+    while sum(widths) > room and reduced and max(widths[column] for column in reduced) > 1:
+        widths[max(reduced, key=widths.__getitem__)] -= 1
     return widths
 
 

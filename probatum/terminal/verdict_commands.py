@@ -13,7 +13,7 @@ app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Store the verdicts of a check for tests, or make a card of them.",
+    help="Store the verdicts of a check, or make a card.",
 )
 _Run = Annotated[str, typer.Argument(help="The run folder of a check, or its address in object storage.")]
 

@@ -44,3 +44,9 @@ def test_lines_of_ascii_signs_have_the_same_places():
     for line, plain in zip(drawn(34)[1:], drawn(34, frame=ASCII)[1:], strict=True):
         assert len(line) == len(plain)
         assert {sign for sign in plain if sign not in line} <= set("+-|")
+
+
+def test_short_names_in_the_first_column_are_not_cut():
+    rows = [("kokhlikyan2021", "a long title of many words that folds", "reproductions.kokhlikyan2021")]
+    lines = table_lines("papers", ("name", "title", "module"), rows, numeric=0, width=60)
+    assert any("kokhlikyan2021 │" in line for line in lines)
