@@ -35,6 +35,8 @@ def figure(record: Record) -> Figure:
         InvalidInput: the record holds nothing that can be drawn.
     """
     with _style():
+        if record.suite == "gradients":
+            return _spent(record)
         if any(entry.scores and entry.gradients for entry in record.entries):
             return _curves(record)
         if any(entry.scores for entry in record.entries):
@@ -111,6 +113,32 @@ def _memory(record: Record) -> Figure:
     axes.set_xlabel("gradients of one call")
     axes.set_ylabel("peak memory above the base, MiB")
     _legend(axes)
+    return canvas
+
+
+def _spent(record: Record) -> Figure:
+    """A bar for each way to spend gradients, with the factor that it saves beside the first way."""
+    rows = sum(len(entries) + 1.6 for entries in record.contests.values())
+    canvas, axes = _canvas(record, rows * _ROW)
+    y = 0.0
+    for contest, entries in record.contests.items():
+        y += 1.0
+        axes.annotate(contest, (0, y), xycoords=("axes fraction", "data"), xytext=(-_LABEL * 72 + 4, 0),
+                      textcoords="offset points", va="center", fontweight="bold", annotation_clip=False)  # fmt: skip
+        fixed = entries[0].gradients or 0
+        for entry in entries:
+            y += 1.0
+            spent = entry.gradients or 0
+            axes.barh(y, spent, height=0.62, color=_OTHERS[0] if entry is entries[0] else _COLORS[OURS])
+            axes.annotate(entry.variant, (0, y), xycoords=("axes fraction", "data"), xytext=(-6, 0), ha="right",
+                          textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
+            words = f"{spent:,}" if entry is entries[0] or not spent else f"{spent:,} (÷ {fixed / spent:.2f})"
+            axes.annotate(words, (spent, y), xytext=(4, 0), textcoords="offset points", va="center")
+        y += 0.6
+    axes.set_ylim(y + 0.4, 0)
+    axes.set_xlim(0, 1.3 * max(entry.gradients or 0 for entry in record.entries))
+    axes.set_yticks([])
+    axes.set_xlabel("gradients of a whole check")
     return canvas
 
 
