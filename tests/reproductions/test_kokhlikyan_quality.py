@@ -139,7 +139,7 @@ def test_a_rise_counts_from_the_stage_on_that_is_named():
     assert rising("infidelity", names, scores, 3).verdict == "reproduced"
     found = rising("infidelity", names, scores, 2)
     assert found.verdict == "not reproduced"
-    assert ", b 1.00" in found.ours  # the stage that misses it
+    assert ", b: 1.00" in found.ours  # the stage that misses it
     assert rising("infidelity", ["original", "c"], scores[[0, 3]], 3).verdict == "reproduced"  # of fewer the last
     assert unchanged("infidelity", names, scores).verdict == "not reproduced"
     assert unchanged("infidelity", names, scores**0.4).verdict == "reproduced"

@@ -472,12 +472,12 @@ def test_the_two_failures_work_and_would_be_told(tiny, tmp_path):
     assert (guided.verdict, nested.verdict) == ("reproduced", "not reproduced")  # on the CPU it is told, not judged
     write_facts(out / "failures" / "nested", **(facts | {"grown": facts["budget"] + 1, "device": "cuda"}))
     assert failures.FAILURES.judge(out / "failures")[1].verdict == "reproduced"
-    assert "50 % of a stage (layer4.0)" in guided.ours
+    assert "50 % of the maps of a stage vanish (layer4.0)" in guided.ours
     values["gradient"][3] = 0  # a network that is dead there is not the method's failure
     np.savez(maps, **values)
     guided = failures.FAILURES.judge(out / "failures")[0]
     assert guided.verdict == "not reproduced"
-    assert "maps whose Gradient is zero too: 1 of 22" in guided.ours
+    assert "the Gradient is zero for 1 of 22 maps" in guided.ours
     write_facts(out / "failures" / "nested", **(facts | {"grown": None, "device": "cuda"}))
     assert failures.FAILURES.judge(out / "failures")[1].verdict == "not reproduced"
     store_arrays(out / "failures" / "nested", **{"integrated-gradients-sg": np.zeros((1, 3, 8, 8))})
