@@ -63,8 +63,9 @@ def test_maps_are_bit_for_bit_those_of_each_version_alone(order, targets):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_maps_of_torchvisions_networks_too(name):
     model, x = zoo_net(name), zoo_image(name)
-    views = cascade(model, x)
-    some = [views[1], views[{"googlenet": 4}.get(name, len(views) // 2)]]  # GoogLeNet's differ in one of four branches
+    randomizer = Randomizer(model, automatic_stages(model, x), Reset())
+    middle = {"googlenet": 5}.get(name, len(randomizer.stages) // 2 + 1)  # GoogLeNet's differ in one of four branches
+    some = [prepare(randomizer.model(step)) for step in (2, middle)]
     layer = {"inception_v3": "Mixed_6a", "densenet121": "features.denseblock2"}.get(name)
     methods = {"gradient": Gradient(), "guided": GuidedBackprop(), "cam": GradCAM(layer)}
     assert_same_maps(variants_of(some, 3, chunk=2), x, methods)
