@@ -52,7 +52,7 @@ def run_check(
         progress: called with (done, in all, what is being done), for the training first and then for the check.
         setup: what the configuration names, where it is at hand already.
         ranks: the processes that share the work; all of them call this function.
-        draw: called with the folder when all results are there, before the run counts as finished.
+        draw: called with the folder in every process when all results are there, before the run counts as finished.
         say: called with sentences about a run that continues.
 
     Raises:
@@ -135,11 +135,12 @@ def identity_of(config: CheckConfig, setup: Setup) -> dict[str, Any]:
 
 
 def set_up_together(config: CheckConfig, run: RunInWork) -> Setup:
-    """Sets up in every process; a network is trained by the first one alone, which stores it for all and for later."""
-    if not run.ranks.is_main:
+    """Sets up in every process; the first one alone trains or downloads weights, which it stores for all."""
+    in_turns = config.weights in ("train", "default")
+    if in_turns and not run.ranks.is_main:
         run.ranks.barrier()
     setup = set_up(config, run.progress, run.device, run.weights, run.say)
-    if run.ranks.is_main:
+    if in_turns and run.ranks.is_main:
         run.ranks.barrier()
     return setup
 

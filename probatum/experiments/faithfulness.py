@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import rankdata
 
 from probatum.errors import InvalidInput
 from probatum.experiments.intervals import RESAMPLES, Interval, bootstrap_interval
@@ -204,6 +203,8 @@ def _correlation(
     goodness: Float[np.ndarray, "method image"],
 ) -> Interval:
     """Rank correlation over methods of a small share with a good score, and its interval over images."""
+    from scipy.stats import rankdata  # here, because importing it takes half a second
+
     usable = (np.abs(room).sum(axis=1) > 0) & np.isfinite(goodness).any(axis=1)
     if usable.sum() < LEAST_METHODS:
         return Interval(*(np.array(np.nan),) * 3)

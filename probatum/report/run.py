@@ -17,7 +17,7 @@ from probatum.maps import get_reduction
 from probatum.report.curve_panels import curve_panels_figure
 from probatum.report.grids import grid_figure, methods_figure, overlay_figure
 from probatum.report.html import write_page
-from probatum.report.html.check import check_page
+from probatum.report.html.check import page_of_check
 from probatum.report.html.explanation import explanation_page
 from probatum.report.html.pictures import reduced
 from probatum.report.layers import layers_caption
@@ -26,13 +26,14 @@ from probatum.report.results import method_curves
 from probatum.report.save import figure_place, save_figure
 from probatum.report.style import MOST_ROWS, MapStyle
 from probatum.runs.files import read_arrays, read_json, reading
+from probatum.runs.ranks import ALONE, Ranks
 
 CONTROL = "edge-detector"
 TRAINED = "Original"
 STYLES: tuple[MapStyle, ...] = ("diverging", "abs-normalized")
 
 
-def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
+def draw_run(folder: Path, progress: Callable[[str], None] | None = None, ranks: Ranks = ALONE) -> list[Path]:
     """Draws all figures of a run into its folder `figures/`.
 
     For each stored image a grid of methods × stages in both map styles; for each metric the similarity curves with
@@ -41,23 +42,27 @@ def draw_run(folder: Path, progress: Callable[[str], None] | None = None) -> lis
     Args:
         folder: a complete run.
         progress: called with each figure's name before it is drawn.
+        ranks: the processes that share the figures; all of them call this function.
 
     Returns:
-        the files, the report last.
+        the files of this process; of the main one, the report last.
 
     Raises:
         InvalidInput: the folder holds no complete run.
     """
-    written = []
-    for name, draw in _figures(read_run(folder)):
+    run, written = read_run(folder), list[Path]()
+    for name, draw in ranks.pieces(list(_figures(run))):
         if progress is not None:
             progress(name)
         with reading(folder):
             figure = draw()
         written += save_figure(figure, figure_place(folder, name))
+    ranks.barrier()  # the page lists what there is
+    if not ranks.is_main:
+        return written
     if progress is not None:
         progress("report.html")
-    return [*written, write_page(folder, check_page)]
+    return [*written, write_page(folder, lambda folder, config: page_of_check(run))]
 
 
 def draw_attribution(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:

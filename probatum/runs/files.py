@@ -118,17 +118,19 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Reads a CSV file of `write_table` with these columns, each row whole; OSError or ValueError where it is none."""
-    with open(path, newline="", encoding="utf-8") as file:
-        try:
-            head, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
-        except csv.Error as error:
-            raise InvalidInput(f"{path.name} is no table: {error}") from error
+    text = path.read_bytes().decode()
+    try:
+        head, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
+    except csv.Error as error:
+        raise InvalidInput(f"{path.name} is no table: {error}") from error
     if not set(columns) <= set(head):
         raise InvalidInput(f"{path.name} lacks one of the columns {', '.join(columns)}")
     for number, row in enumerate(rows, 1):
         if len(row) != len(head):
             raise InvalidInput(f"{path.name}: row {number} has another number of fields than the head")
-    return [dict(zip(head, map(_unshielded, row), strict=True)) for row in rows]
+    if "'" in text or "\\" in text:  # few tables have a shielded cell, and most have many cells
+        rows = [list(map(_unshielded, row)) for row in rows]
+    return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def _shielded(cell: object) -> object:

@@ -44,6 +44,9 @@ class Request(Protocol):
 
 GIVEN = "given"  # in `config.json` of a run whose model was an object in Python: the model's class and what was called
 
+Drawing = Callable[[str], None]
+Draw = Callable[[Path, Drawing | None, Ranks], Iterable[Path]]
+
 Asked = TypeVar("Asked", bound=Request)
 Result = TypeVar("Result")
 
@@ -83,7 +86,8 @@ class Kind(Generic[Asked, Result]):
         prepare: loads what a request names.
         load: reads the result back from a finished folder.
         parts: the sub-folders of a run that are finished one after another, where it has such.
-        draw: draws the figures and the page of a finished folder; called with the name of each before it is drawn.
+        draw: draws the figures and the page of a finished folder, a share of them in each process of the run; told the
+            name of each before it is drawn. See `drawn_by_main`.
         page: makes the HTML page of a finished folder and the values of its `config.json`, where there is one.
         show: prints what a finished folder holds.
         document: describes it as JSON values.
@@ -97,7 +101,7 @@ class Kind(Generic[Asked, Result]):
     prepare: Callable[[Asked, RunInWork], Computation[Result]]
     load: Callable[[Path], Result]
     parts: Callable[[Asked], Parts | None] = lambda request: None
-    draw: Callable[[Path, Callable[[str], None] | None], Iterable[Path]] = lambda folder, progress: ()
+    draw: Draw = lambda folder, progress, ranks: ()
     page: Callable[[Path, dict[str, Any]], str] | None = None
     show: Callable[[Path], None] = lambda folder: None
     document: Callable[[Path], dict[str, Any]] = lambda folder: {}
@@ -129,6 +133,11 @@ class Kind(Generic[Asked, Result]):
         return {"kind": self.name} | self.values(request)
 
 
+def drawn_by_main(draw: Callable[[Path, Drawing | None], Iterable[Path]]) -> Draw:
+    """The drawing of a kind whose processes do not share it: that of the main process."""
+    return lambda folder, progress, ranks: draw(folder, progress) if ranks.is_main else ()
+
+
 @shows_progress
 def execute(
     kind: Kind[Asked, Result],
@@ -152,7 +161,7 @@ def execute(
         device: of this process.
         progress: called with (done, in all, what is being done).
         ranks: the processes that share the work; all of them call this function.
-        draw: called with the folder when all results are there, before the run counts as finished.
+        draw: called with the folder in every process when all results are there, before the run counts as finished.
         say: called with sentences about a run that continues.
         weights: hash that those of the model must have; None takes any.
 
@@ -203,8 +212,11 @@ def _execute(
             facts = computation.write(result)
             identity = {"identity": dict(computation.identity)} if kind.returns_finished else {}
             write_json(folder / "config.json", asked | dict(facts) | identity)
-            if draw is not None:
-                draw(folder)
+        ranks.barrier()
+        if draw is not None:
+            draw(folder)
+            ranks.barrier()
+        if ranks.is_main:
             work.finish()
         ranks.barrier()
     return result if ranks.is_main else kind.load(folder)

@@ -40,7 +40,7 @@ from probatum.models.sources.small import SMALL
 from probatum.reproductions import ReproductionConfig
 from probatum.reproductions.yona2021.pairs import DECIDING, OTHER
 from probatum.runs.kinds import Kind, Request, execute
-from probatum.runs.ranks import Ranks, joined_ranks
+from probatum.runs.ranks import ALONE, Ranks, joined_ranks
 from probatum.runs.remote import opened
 from probatum.runs.resume import is_same_run
 from probatum.terminal.kinds import (
@@ -120,7 +120,7 @@ def _run(
             device,
             progress=meter,
             ranks=ranks,
-            draw=lambda folder: list(kind.draw(folder, drawing)),
+            draw=lambda folder: list(kind.draw(folder, drawing, ranks)),
             say=meter.say if meter is not None else None,
             weights=weights,
         )
@@ -207,7 +207,7 @@ def draw_again(run: str) -> None:
     """Draws the figures and the page of a run from its stored results, and shows them."""
     with opened(run) as folder:
         kind = kind_of(folder)
-        for path in kind.draw(folder, None):
+        for path in kind.draw(folder, None, ALONE):
             show(str(path))
         show_run(kind, folder)
 

@@ -312,7 +312,7 @@ def test_a_check_records_what_it_skipped(tmp_path):
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("point", [8, 30])  # among the cells; among the results
 def test_a_disk_that_fails_ends_the_run_in_one_line_and_keeps_what_there_is(fault, point, here, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "CHECK", replace(commands.CHECK, draw=lambda folder, progress: []))
+    monkeypatch.setattr(commands, "CHECK", replace(commands.CHECK, draw=lambda folder, progress, ranks: []))
     assert run(*COMMAND[:-1], "whole") == 0
     capsys.readouterr()
     fsync, seen = os.fsync, []

@@ -47,7 +47,7 @@ def rank(number: int, size: int, port: int, place: Path, name: str, options: lis
                 os.kill(os.getpid(), signal.SIGKILL)
 
         CellStore.save = save_and_die
-    commands.CHECK = replace(commands.CHECK, draw=lambda folder, progress: [])
+    commands.CHECK = replace(commands.CHECK, draw=lambda folder, progress, ranks: [])
     try:
         cli.main([*ARGUMENTS, *options])
     except SystemExit as stop:

@@ -50,7 +50,7 @@ def _small(monkeypatch):
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    drawn = replace(commands.CHECK, draw=lambda folder, progress: [read_run(folder).folder])
+    drawn = replace(commands.CHECK, draw=lambda folder, progress, ranks: [read_run(folder).folder])
     monkeypatch.setattr(commands, "CHECK", drawn)
     return tmp_path
 

@@ -94,7 +94,11 @@ class Row:
 
 def check_page(folder: Path, config: dict[str, Any]) -> str:
     """The page of a run folder of `probatum check`, whose `config.json` was read."""
-    run = read_run(folder)
+    return page_of_check(read_run(folder))
+
+
+def page_of_check(run: Run) -> str:
+    """The page of a run that was read."""
     rows = _rows(run)
     metrics = [_metric(run, index) for index in range(len(run.result.metrics))]
     images = _images(run)

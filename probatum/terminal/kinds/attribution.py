@@ -7,6 +7,7 @@ from probatum.experiments.explain import ATTRIBUTION as COMPUTED
 from probatum.experiments.explain import read_explanation
 from probatum.report.html.explanation import explanation_page
 from probatum.report.run import draw_attribution
+from probatum.runs.kinds import drawn_by_main
 from probatum.terminal.documents import attribution_document
 from probatum.terminal.output import show
 from probatum.terminal.summaries import show_explanation, verify_explanation
@@ -20,7 +21,7 @@ def _show(folder: Path) -> None:
 
 ATTRIBUTION = replace(
     COMPUTED,
-    draw=draw_attribution,
+    draw=drawn_by_main(draw_attribution),
     page=explanation_page,
     show=_show,
     document=attribution_document,

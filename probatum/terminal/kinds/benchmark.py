@@ -11,6 +11,7 @@ from probatum.benchmarks.page import bench_page
 from probatum.benchmarks.suites import get_suite
 from probatum.report import save_figure
 from probatum.report.html import write_page
+from probatum.runs.kinds import drawn_by_main
 from probatum.terminal.documents import benchmark_document
 from probatum.terminal.output import show, show_table
 
@@ -42,4 +43,4 @@ def _show(folder: Path) -> None:
     show(f"report.html, record.json, table.md and the figures of {len(records)} suites are in {folder}")
 
 
-BENCHMARK = replace(COMPUTED, draw=_draw, page=bench_page, show=_show, document=benchmark_document)
+BENCHMARK = replace(COMPUTED, draw=drawn_by_main(_draw), page=bench_page, show=_show, document=benchmark_document)

@@ -9,6 +9,7 @@ from probatum.experiments.run_pair import RUN_PAIR as COMPUTED
 from probatum.experiments.run_pair import read_pair
 from probatum.report.html.run_pair import pair_warnings, run_pair_page, setting_name
 from probatum.report.run_pair import draw_run_pair
+from probatum.runs.kinds import drawn_by_main
 from probatum.terminal.documents import judgement_document
 from probatum.terminal.output import columns, show, show_table
 from probatum.terminal.verdict_lines import wrapped
@@ -34,4 +35,4 @@ def _document(folder: Path) -> dict[str, Any]:
     return {"first": first, "second": second, "changed": pair.changed, "differences": pair.differences}
 
 
-RUN_PAIR = replace(COMPUTED, draw=draw_run_pair, page=run_pair_page, show=_show, document=_document)
+RUN_PAIR = replace(COMPUTED, draw=drawn_by_main(draw_run_pair), page=run_pair_page, show=_show, document=_document)

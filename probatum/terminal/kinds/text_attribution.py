@@ -11,6 +11,7 @@ from probatum.report.html.sentences import sentences_page
 from probatum.report.sentences import sentence_maps
 from probatum.report.text_run import draw_text
 from probatum.report.tokens import tokens_text
+from probatum.runs.kinds import drawn_by_main
 from probatum.terminal.documents import text_document
 from probatum.terminal.output import is_terminal, show
 
@@ -36,7 +37,7 @@ def _show_scores(found: Sequence[TextExplanation]) -> None:
 
 TEXT_ATTRIBUTION = replace(
     COMPUTED,
-    draw=draw_text,
+    draw=drawn_by_main(draw_text),
     page=sentences_page,
     show=_show,
     document=lambda folder: text_document(read_sentence_scores(folder)),
