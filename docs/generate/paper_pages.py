@@ -197,5 +197,9 @@ def _finding(finding: dict[str, Any]) -> str:
     claim = finding["claim"]
     title = " ".join(f"{claim['where']}: {claim['statement']}".replace('"', "'").split())
     lines = {"Paper": claim["paper"], "Ours": finding["ours"], "Verdict": f"{finding['verdict']}; {finding['why']}"}
+    lines |= {"Notes": finding["notes"]} if finding["notes"] else {}
     body = "\n\n".join(f"    **{name}.** {' '.join(text.split())}" for name, text in lines.items())
+    if finding["numbers"]:
+        items = "\n".join(f"        - {' '.join(number.split())}" for number in finding["numbers"])
+        body += f'\n\n    ??? note "All {len(finding["numbers"])} numbers"\n\n{items}'
     return f'!!! {_LOOK[finding["verdict"]]} "{title}"\n\n{body}'

@@ -126,6 +126,8 @@ class Finding:
         verdict: "reproduced"; "not reproduced"; "undecided" if the interval reaches across the bound or too few images
             have a score; "not comparable" if what the claim is about was replaced.
         why: the rule that the number meets or misses, or the reason why it is not comparable; names every stand-in.
+        notes: further numbers, and how many scores were left out.
+        numbers: of each thing that the claim is about, in words, where `ours` shows some of them.
         experiment: that found it; known when a reproduction is judged.
     """
 
@@ -133,6 +135,8 @@ class Finding:
     ours: str
     verdict: Verdict
     why: str
+    notes: str = ""
+    numbers: tuple[str, ...] = ()
     experiment: str = ""
 
 

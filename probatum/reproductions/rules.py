@@ -6,9 +6,11 @@ One rule for all papers, that of `probatum.experiments.verdicts`:
 2. An interval is over what varies: images, trials, trainings. Methods that are compared see the same live images.
 3. Fewer than 5 images, or 3 trainings, decide nothing.
 4. An interval with the bound inside it decides nothing.
+5. A claim about many things shows how many meet the rule and the two that are furthest from it; the finding keeps all.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -24,6 +26,10 @@ from probatum.experiments.verdicts import LEAST_IMAGES
 from probatum.reproductions.base import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Verdict, joined
 
 LEAST_TRAININGS = 3  # that a mean over trainings needs to decide anything
+EACH = ", for each"
+LONGEST = 240  # letters of the numbers that a finding shows
+SHOWN = 2  # numbers of a claim about many things, where all of them are longer
+REST = "all are in scorecard.json"
 _MOST_DECIMALS = 6
 
 
@@ -231,6 +237,8 @@ class Outcome:
         reason: why the rule is missed or cannot decide, in words.
         notes: further numbers that a reader wants to see, in words.
         own_setting: True if the number is of the paper's own setting, whatever the experiment replaced.
+        margin: distance of the number from the bound, below 0 on the wrong side.
+        parts: of a claim about several things.
     """
 
     verdict: Verdict
@@ -240,6 +248,8 @@ class Outcome:
     reason: str = ""
     notes: tuple[str, ...] = ()
     own_setting: bool = False
+    margin: float = 0.0
+    parts: tuple["Outcome", ...] = ()
 
     def noting(self, *notes: str) -> "Outcome":
         """The outcome with further notes; empty ones are left out."""
@@ -250,6 +260,16 @@ class Outcome:
         """The rule and the reason."""
         return joined(f"rule: {self.rule}", self.reason)
 
+    @property
+    def number(self) -> str:
+        """Our number without what it is of."""
+        return self.ours.removeprefix(f"{self.what}: ")
+
+    @property
+    def unshown(self) -> tuple[str, ...]:
+        """The numbers of all parts, where ours are some of them."""
+        return tuple(part.ours for part in self.parts) if REST in self.ours else ()
+
 
 NOT_COMPUTED = Outcome(UNDECIDED, "not computed", "")
 """Nothing was measured, for the setting lacks what the claim is about."""
@@ -257,23 +277,21 @@ NOT_COMPUTED = Outcome(UNDECIDED, "not computed", "")
 
 def above(mean: Mean, bound: float) -> Outcome:
     """The interval lies above a bound."""
-    return _judged(
-        mean, f"the 95 % interval lies above {_bound(bound)}", mean.low > bound, mean.high <= bound, "below", bound
-    )
+    rule = f"the 95 % interval lies above {_bound(bound)}"
+    return _judged(mean, rule, mean.low > bound, mean.high <= bound, "below", mean.value - bound, bound)
 
 
 def below(mean: Mean, bound: float) -> Outcome:
     """The interval lies below a bound."""
-    return _judged(
-        mean, f"the 95 % interval lies below {_bound(bound)}", mean.high < bound, mean.low >= bound, "above", bound
-    )
+    rule = f"the 95 % interval lies below {_bound(bound)}"
+    return _judged(mean, rule, mean.high < bound, mean.low >= bound, "above", bound - mean.value, bound)
 
 
 def between(mean: Mean, low: float, high: float) -> Outcome:
     """The interval lies between two bounds."""
     rule = f"the 95 % interval lies between {_bound(low)} and {_bound(high)}"
-    outside = mean.low >= high or mean.high <= low
-    return _judged(mean, rule, mean.low > low and mean.high < high, outside, "outside", low, high)
+    met, missed = mean.low > low and mean.high < high, mean.low >= high or mean.high <= low
+    return _judged(mean, rule, met, missed, "outside", min(mean.value - low, high - mean.value), low, high)
 
 
 def fact(holds: bool | np.bool_, ours: str, rule: str, *, own_setting: bool = False) -> Outcome:
@@ -298,39 +316,64 @@ def all_of(outcomes: Iterable[Outcome], rule: str = "") -> Outcome:
         rule: all their rules in words; "" puts them together.
     """
     every = list(outcomes)
+    if len(every) == 1:
+        return replace(every[0], rule=rule or every[0].rule)
     verdicts = {outcome.verdict for outcome in every}
-    rules = rule or " and ".join(dict.fromkeys(outcome.rule for outcome in every))
+    rules = rule or " and ".join(dict.fromkeys(outcome.rule.removesuffix(EACH) for outcome in every))
+    parts = tuple(part for outcome in every for part in outcome.parts or (outcome,))
     return Outcome(
         next((word for word in (NOT_REPRODUCED, UNDECIDED, REPRODUCED) if word in verdicts), UNDECIDED),
-        "; ".join(outcome.ours for outcome in every),
-        f"{rules}, for each" if len(every) > 1 else rules,
-        reason=_reasons(every),
+        _shown(every, parts),
+        f"{rules}{EACH}",
+        reason=_reasons(parts),
+        margin=min((part.margin for part in parts), default=0.0),
+        parts=parts,
     )
 
 
-def _reasons(outcomes: Sequence[Outcome]) -> str:
-    """The reason that all have, or those of each."""
-    given = [one for one in outcomes if one.reason]
-    if len(given) == len(outcomes) and len({one.reason for one in given}) == 1:
-        return given[0].reason
-    return joined(*(f"{one.what}: {one.reason}" if one.what else one.reason for one in given))
+def _shown(outcomes: Sequence[Outcome], parts: Sequence[Outcome]) -> str:
+    """The numbers of all parts; where these are long, how many meet the rule and the numbers furthest from it."""
+    first, *others = [part.ours for part in parts] or [""]
+    title = first[: first.find(": ") + 2]  # of the network, say, which is named once if all have it
+    whole = "; ".join([first, *(other.removeprefix(title) for other in others)])
+    if len(parts) <= SHOWN or len(whole) <= LONGEST:
+        return whole
+    furthest = sorted(parts, key=lambda part: (part.verdict == REPRODUCED, part.margin))[:SHOWN]
+    met = sum(outcome.verdict == REPRODUCED for outcome in outcomes)
+    return f"{met} of {len(outcomes)} meet the rule; {'; '.join(part.ours for part in furthest)}; {REST}"
+
+
+def _reasons(parts: Sequence[Outcome]) -> str:
+    """Each reason, with the one part that has it or the number of parts, unless all have it."""
+    counts = Counter(part.reason for part in parts if part.reason)
+    if len(counts) == 1 and counts.total() == len(parts):
+        return next(iter(counts))
+    whats = {part.reason: part.what for part in parts}
+    return joined(
+        *(
+            f"{whats[reason]}: {reason}" if count == 1 and whats[reason] else f"{reason} ({count} of {len(parts)})"
+            for reason, count in counts.items()
+        )
+    )
 
 
 def all_between(means: Iterable[Mean], low: float, high: float) -> Outcome:
     """The intervals of all means, of several stages say, lie between two bounds: the lowest and the highest do."""
     every = list(means)
-    return all_of(between(mean, low, high) for mean in (lowest(every), highest(every)))
+    ends = [lowest(every), highest(every)]
+    return all_of(between(mean, low, high) for mean in (ends if ends[0] is not ends[1] else ends[:1]))
 
 
-def _judged(mean: Mean, rule: str, met: bool, missed: bool, elsewhere: str, *bounds: float) -> Outcome:
-    ours = mean.words(*bounds)
+def _judged(mean: Mean, rule: str, met: bool, missed: bool, elsewhere: str, margin: float, *bounds: float) -> Outcome:
     if mean.lacking:
-        return Outcome(UNDECIDED, ours, rule, mean.what, mean.lacking)
-    if met:
-        return Outcome(REPRODUCED, ours, rule, mean.what)
-    if missed:
-        return Outcome(NOT_REPRODUCED, ours, rule, mean.what, f"it lies {elsewhere}")
-    return Outcome(UNDECIDED, ours, rule, mean.what, f"it reaches across {' or '.join(map(_bound, bounds))}")
+        verdict, reason = UNDECIDED, mean.lacking
+    elif met:
+        verdict, reason = REPRODUCED, ""
+    elif missed:
+        verdict, reason = NOT_REPRODUCED, f"it lies {elsewhere}"
+    else:
+        verdict, reason = UNDECIDED, f"it reaches across {' or '.join(map(_bound, bounds))}"
+    return Outcome(verdict, mean.words(*bounds), rule, mean.what, reason, margin=margin)
 
 
 def _bound(number: float) -> str:

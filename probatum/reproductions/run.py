@@ -15,7 +15,7 @@ from probatum.report.html.reproduction import reproduction_page
 from probatum.report.html.write import write_page
 from probatum.report.save import figure_place, save_figure
 from probatum.report.scorecard import ROLES, tally
-from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig
+from probatum.reproductions.base import Context, Experiment, Finding, Paper, ReproductionConfig, joined
 from probatum.reproductions.forecast import WholeClock, reference_seconds
 from probatum.reproductions.inputs import DATA, PHOTOGRAPHS, fingerprints, present_data, require_inputs
 from probatum.reproductions.papers import PAPERS
@@ -268,7 +268,14 @@ def scorecard(paper: Paper, config: ReproductionConfig, findings: list[Finding])
     ]
     for finding in sorted(findings, key=lambda finding: ROLES.index(finding.claim.role)):
         claim = finding.claim
-        cells = (claim.where, claim.statement, claim.paper, finding.ours, finding.verdict, finding.why)
+        cells = (
+            claim.where,
+            claim.statement,
+            claim.paper,
+            finding.ours,
+            finding.verdict,
+            joined(finding.why, finding.notes),
+        )
         lines.append("| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

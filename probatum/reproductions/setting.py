@@ -53,20 +53,20 @@ def conclude(claim: Claim, outcome: Outcome, setting: Setting = Setting(), *note
         claim: of the paper.
         outcome: of its rule.
         setting: of the experiment.
-        notes: added to the reason, such as the number of constant maps.
+        notes: of the experiment, such as the number of constant maps.
     """
     if outcome.own_setting:
         setting = Setting()
     lacking = [f"the claim is about {one}, but {setting.lacks[one]}" for one in claim.about if one in setting.lacks]
     smaller = [f"{setting.smaller[one]} instead of {one}" for one in claim.about if one in setting.smaller]
-    notes = (*outcome.notes, *notes)
     said = f"judged on {', '.join(setting.stand_ins)}" if setting.stand_ins else ""
+    verdict, why = outcome.verdict, joined(outcome.why, *smaller)
     if lacking:
-        return Finding(claim, outcome.ours, NOT_COMPARABLE, joined(*lacking, _would_be(outcome), said, *notes))
-    if smaller and outcome.verdict != REPRODUCED:
-        why = f"too small to decide: {', '.join(smaller)}"
-        return Finding(claim, outcome.ours, NOT_COMPARABLE, joined(why, _would_be(outcome), said, *notes))
-    return Finding(claim, outcome.ours, outcome.verdict, joined(outcome.why, *smaller, said, *notes))
+        verdict, why = NOT_COMPARABLE, joined(*lacking, _would_be(outcome))
+    elif smaller and outcome.verdict != REPRODUCED:
+        verdict, why = NOT_COMPARABLE, joined(f"too small to decide: {', '.join(smaller)}", _would_be(outcome))
+    notes = (*outcome.notes, *notes)
+    return Finding(claim, outcome.ours, verdict, joined(why, said), joined(*notes), outcome.unshown)
 
 
 def _would_be(outcome: Outcome) -> str:

@@ -156,6 +156,8 @@ def show_findings(findings: Sequence[Finding]) -> None:
         claim = finding.claim
         test = " (self-test)" if claim.role == "self-test" else ""
         show(wrapped(f"{finding.verdict}{test}: {claim.where}, {claim.statement}", width))
-        for head, text in (("paper", claim.paper), ("ours", finding.ours), ("why", finding.why)):
-            show(wrapped(f"    {head}: {text}", width))
+        texts = {"paper": claim.paper, "ours": finding.ours, "why": finding.why, "notes": finding.notes}
+        for head, text in texts.items():
+            if text:
+                show(wrapped(f"    {head}: {text}", width))
     show(tally([asdict(finding) for finding in findings]))

@@ -12,6 +12,7 @@ from probatum.reproductions import PAPERS
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LARGEST = 500_000  # bytes of a figure
+LONGEST = 320  # letters of our number, of the reason or of the notes: what is read at a glance
 KEPT = sorted(path.stem for path in (ROOT / "docs" / "scorecards").glob("*.json"))
 
 
@@ -37,3 +38,13 @@ def test_a_kept_scorecard_is_of_experiments_that_there_are(paper):
     files = [ROOT / "docs" / "figures" / "papers" / paper / figure["file"] for figure in kept["figures"]]
     assert files
     assert max(file.stat().st_size for file in files) <= LARGEST
+
+
+@pytest.mark.parametrize("paper", KEPT)
+def test_a_finding_is_read_at_a_glance(paper):
+    parts = {
+        (finding["claim"]["name"], part): len(finding[part])
+        for finding in card(paper)["findings"]
+        for part in ("ours", "why", "notes")
+    }
+    assert {key: size for key, size in parts.items() if size > LONGEST} == {}

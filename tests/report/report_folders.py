@@ -189,6 +189,8 @@ def reproduction_folder(folder, text="more than half"):
             "ours": text,
             "verdict": verdict,
             "why": text,
+            "notes": text,
+            "numbers": [text],
             "experiment": "figure10" if number < 2 else "figure1",
         }
         for number, verdict in enumerate(("reproduced", "not reproduced", "undecided", "reproduced"))

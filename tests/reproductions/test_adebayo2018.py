@@ -191,7 +191,7 @@ def test_changed_looks_at_the_last_stage_by_the_authors_definition(last, verdict
     assert found.verdict == verdict
     assert "Grad-CAM (PAIR)" in found.ours
     assert "6 images, 2 trials" in found.ours
-    assert "by the published definition: a net: ABS rank correlation of Grad-CAM: 0.90" in "; ".join(found.notes)
+    assert "by the published definition 0.90 [" in "; ".join(found.notes)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_the_papers_own_numbers_are_reproduced(context, tmp_path):
     assert {finding.verdict for finding in found} == {"reproduced"}
     (guided,) = (finding for finding in found if finding.claim.name == "labels-guided-grad-cam")
     assert "0.57" in guided.ours  # by PAIR's code, which the authors used
-    assert "by the published definition: Guided Grad-CAM: 0.22" in guided.why
+    assert "by the published definition 0.22" in guided.notes
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_labels_that_were_not_learnt_are_a_finding(context, tmp_path):
     first, second, *_ = labels.claims.judge(tmp_path)
     assert first.verdict == "not reproduced"
     assert "0.90" in first.ours
-    assert "were learned" in second.why
+    assert "were learned" in second.notes
 
 
 def test_edge_ratio_compares_where_the_gradient_changes_with_elsewhere():
@@ -379,7 +379,7 @@ def test_cascading_and_independent(context, tmp_path):
     by_name = {finding.claim.name: finding for finding in findings}
     assert by_name["edge-control"].verdict == "reproduced"
     assert by_name["trained-networks"].verdict == "not comparable"  # two epochs on forty rendered digits
-    assert "published definition" in by_name["cascading-grad-cam"].why
+    assert "published definition" in by_name["cascading-grad-cam"].notes
     chosen, other = experiment("independent"), tmp_path / "independent"
     other.mkdir()
     chosen.compute(context, other)

@@ -101,9 +101,11 @@ def test_the_cascade_can_be_reproduced(tmp_path):
     findings = cascade.CASCADE.judge(tmp_path)
     assert set(verdicts(findings).values()) == {"reproduced"}
     assert "0.50 [0.50, 0.50] (10 images, 3 trials)" in findings[0].ours
-    assert not any("judged on" in finding.why or "constant" in finding.why for finding in findings)
+    assert not any("judged on" in finding.why or "constant" in finding.notes for finding in findings)
     store_cascade(tmp_path, constant=7)
-    assert all("7 of 240 comparisons had a constant map" in finding.why for finding in cascade.CASCADE.judge(tmp_path))
+    assert all(
+        "7 of 240 comparisons had a constant map" in finding.notes for finding in cascade.CASCADE.judge(tmp_path)
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_each_claim_of_the_labels_can_hold_and_fail(change, failed, tmp_path):
     findings = labels.LABELS.judge(tmp_path)
     assert {name for name, verdict in verdicts(findings).items() if verdict == "not reproduced"} == failed
     missed = bool(failed & {"labels-learnt", "labels-memorized"})
-    assert all(("required accuracy" in finding.why) == missed for finding in findings)
+    assert all(("required accuracy" in finding.notes) == missed for finding in findings)
     assert all(finding.verdict != "undecided" for finding in findings)
 
 

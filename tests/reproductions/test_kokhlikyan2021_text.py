@@ -166,16 +166,16 @@ def test_another_bert_and_undefined_scores_are_named(tmp_path):
     findings = text_cascade.CASCADE.judge(tmp_path)
     assert not failed(findings)
     assert all("judged on MiniLM on SST-2 instead of BERT on SST-2" in finding.why for finding in findings)
-    assert all("1 of 600 infidelities and max-sensitivities are undefined" in finding.why for finding in findings)
+    assert all("1 of 600 infidelities and max-sensitivities are undefined" in finding.notes for finding in findings)
 
 
 def test_scores_that_do_not_tell_words_apart_are_named(tmp_path):
     store_cascade(tmp_path)
-    assert not any("nearly the same" in finding.why for finding in text_cascade.CASCADE.judge(tmp_path))
+    assert not any("nearly the same" in finding.notes for finding in text_cascade.CASCADE.judge(tmp_path))
     store_cascade(tmp_path, flatness=0.97)
-    whys = [finding.why for finding in text_cascade.CASCADE.judge(tmp_path)]
+    notes = [finding.notes for finding in text_cascade.CASCADE.judge(tmp_path)]
     assert all(
-        "local scores are nearly the same for all tokens (cosine with equal scores: 0.97)" in why for why in whys
+        "local scores are nearly the same for all tokens (cosine with equal scores: 0.97)" in note for note in notes
     )
     assert text_cascade._flatness(np.array([2.0, 2.0, 2.0])) == pytest.approx(1)
     assert text_cascade._flatness(np.array([1.0, -1.0])) == 0
@@ -215,14 +215,14 @@ def test_each_claim_of_the_labels_can_hold_and_fail(change, names, tmp_path):
     findings = text_labels.LABELS.judge(tmp_path)
     assert failed(findings) == {f"text-labels-{name}" for name in names}
     missed = bool(names & {"learnt", "memorized"})
-    assert all(("required accuracy" in finding.why) == missed for finding in findings)
-    assert not any("of the 90 training sentences" in finding.why for finding in findings)
+    assert all(("required accuracy" in finding.notes) == missed for finding in findings)
+    assert not any("of the 90 training sentences" in finding.notes for finding in findings)
 
 
 def test_fewer_permuted_sentences_are_named(tmp_path):
     store_labels(tmp_path, memorized_sentences=40)
-    whys = [finding.why for finding in text_labels.LABELS.judge(tmp_path)]
-    assert all("permuted labels of 40 of the 90 training sentences" in why for why in whys)
+    notes = [finding.notes for finding in text_labels.LABELS.judge(tmp_path)]
+    assert all("permuted labels of 40 of the 90 training sentences" in note for note in notes)
 
 
 def test_the_table_holds_means_of_what_is_defined(tmp_path):

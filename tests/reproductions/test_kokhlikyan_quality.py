@@ -16,7 +16,14 @@ from probatum.report import save_figure
 from probatum.reproductions import PAPERS
 from probatum.reproductions.base import Context, ReproductionConfig, store_arrays, stored_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021 import digits_cnn, local_methods, smooth, table1
-from probatum.reproductions.kokhlikyan2021.judging import SCALE, geometric_mean, number, rising, span, unchanged
+from probatum.reproductions.kokhlikyan2021.judging import (
+    geometric_mean,
+    number,
+    relative_responses,
+    rising,
+    span,
+    unchanged,
+)
 from probatum.reproductions.kokhlikyan2021.quality import InfidelityShare
 from probatum.reproductions.setting import Setting
 
@@ -182,8 +189,8 @@ def test_each_claim_of_the_smooth_networks_can_hold_and_fail(change, expected, t
     findings = smooth.SMOOTH.judge(tmp_path)
     assert len(findings) == 11
     assert failed(findings) == {f"smooth-{name}" for name in expected}
-    assert all("not given in the paper" in finding.why for finding in findings)
-    assert not any("predicted class" in finding.why for finding in findings)
+    assert all("not given in the paper" in finding.notes for finding in findings)
+    assert not any("predicted class" in finding.notes for finding in findings)
 
 
 def test_a_network_is_as_smooth_as_its_predictions_allow():
@@ -210,7 +217,7 @@ def test_global_and_local_ig_are_judged_apart(tmp_path):
 
 def test_a_smooth_network_that_predicts_otherwise_is_named(tmp_path):
     store_smooth(tmp_path, same_class=[6, 6, 4, 6])
-    assert all("ReLU, LogSumExp 2 of 6" in finding.why for finding in smooth.SMOOTH.judge(tmp_path))
+    assert all("ReLU, LogSumExp 2 of 6" in finding.notes for finding in smooth.SMOOTH.judge(tmp_path))
 
 
 # ---- table 1
@@ -245,15 +252,25 @@ def test_each_claim_of_the_table_can_hold_and_fail(place, score, expected, tmp_p
     assert failed(findings) == expected
 
 
-def test_infidelity_is_not_judged_without_batch_norm(tmp_path):
-    setting = Setting(("X instead of Inception v3",), {SCALE[-1]: "X has none"})
-    store_table(tmp_path, setting=setting.to_json())
-    findings = table1.TABLE1.judge(tmp_path)
-    open_ = {name for name, verdict in verdicts(findings).items() if verdict == "not comparable"}
-    assert open_ == {
-        f"table1-{name}-{m}" for name in ("infidelity-rises", "first-layer-falls") for m in ("local", "global")
-    }
-    assert all("judged on X" in finding.why for finding in findings)
+def test_infidelity_is_not_judged_where_the_response_fades(tmp_path):
+    store_table(tmp_path, np.s_[1, 0, 4], 0.009)  # of local IG, with an unchanged share: 0.09 times the response
+    found = {finding.claim.name: finding for finding in table1.TABLE1.judge(tmp_path)}
+    open_ = {name for name, finding in found.items() if finding.verdict == "not comparable"}
+    assert open_ == {"table1-infidelity-rises-local"}
+    assert "at d responds 0.0949 times" in found["table1-infidelity-rises-local"].why
+    assert "at a responds 0.316 times" in found["table1-first-layer-falls-local"].notes
+
+
+def test_a_better_map_is_no_fading_response(tmp_path):
+    store_table(tmp_path, np.s_[1, ::2, 4], 0.009)  # infidelity and its share
+    assert failed(table1.TABLE1.judge(tmp_path)) == {"table1-infidelity-rises-local"}
+
+
+def test_the_response_is_told_by_infidelity_and_its_share():
+    power = np.array([4.0, 1.0, 0.0, 4e-8]).reshape(-1, 1, 1) * [[[1.0, 2.0]]]
+    share = np.array([[[0.5, 2.0]], [[1.0, 30.0]], [[np.nan, np.nan]], [[1.0, 0.0]]])
+    responses = relative_responses(np.nan_to_num(power * share), share)
+    np.testing.assert_allclose(responses, [1, 0.5, 0, np.sqrt(4e-8 / 6)], rtol=1e-12)  # the last by one image alone
 
 
 def test_a_stage_of_zero_maps_is_counted_and_proves_nothing(tmp_path):
@@ -262,7 +279,7 @@ def test_a_stage_of_zero_maps_is_counted_and_proves_nothing(tmp_path):
     assert not failed(findings)
     open_ = {name for name, verdict in verdicts(findings).items() if verdict == "undecided"}
     assert {"table1-infidelity-rises-local", "table1-global-more-sensitive"} <= open_
-    assert all("72 of 360 scores were undefined" in finding.why for finding in findings)
+    assert all("72 of 360 scores were undefined" in finding.notes for finding in findings)
 
 
 # ---- figure 6
@@ -306,8 +323,8 @@ def test_undefined_scores_are_counted_and_left_out(tmp_path):
     store_methods(tmp_path, quality=(np.s_[0, 1, 2, 0], np.nan), constant=5)
     findings = local_methods.LOCAL_METHODS.judge(tmp_path)
     assert not failed(findings)
-    assert all("5 of 384 comparisons had a constant map" in finding.why for finding in findings)
-    assert all("2 of 1440 scores were undefined" in finding.why for finding in findings)
+    assert all("5 of 384 comparisons had a constant map" in finding.notes for finding in findings)
+    assert all("2 of 1440 scores were undefined" in finding.notes for finding in findings)
 
 
 # ---- runs

@@ -128,6 +128,23 @@ def test_a_reason_that_all_have_is_told_once():
     assert "SSIM: it lies below" in all_of([above(mean(0.1, 0.2), 0.5), above(mean(0.6, 0.7), 0.5)]).reason
 
 
+def test_a_claim_about_many_things_shows_the_furthest_and_keeps_all():
+    means = [replace(mean(0.1 * i, 0.1 * i + 0.01), what=f"the SSIM of a method, stage {i}") for i in range(9)]
+    found = conclude(CLAIM, all_of(below(one, 0.5) for one in means))
+    assert found.ours.startswith("5 of 9 meet the rule; the SSIM of a method, stage 8")
+    assert "stage 7" in found.ours
+    assert "stage 6" not in found.ours
+    assert len(found.ours) <= 300
+    assert len(found.numbers) == 9
+    assert found.why == "rule: the 95 % interval lies below 0.5, for each; it lies above (4 of 9)"
+    assert conclude(CLAIM, all_of(below(one, 0.5) for one in means[:2])).numbers == ()
+
+
+def test_what_all_parts_are_of_is_named_once():
+    first, second = (replace(mean(0.6, 0.7), what=f"CNN: SSIM of {name}") for name in "ab")
+    assert all_of([above(first, 0.5), above(second, 0.5)]).ours.count("CNN") == 1
+
+
 def test_what_a_claim_is_about_decides_if_a_stand_in_allows_a_verdict():
     met, missed = fact(True, "1", "equal"), fact(False, "2", "equal")
     other = Setting(stand_ins=("a tiny network instead of VGG-16",))

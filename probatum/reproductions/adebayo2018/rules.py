@@ -37,9 +37,9 @@ METRICS = {"spearman-abs": "ABS rank correlation", "spearman": "signed rank corr
 GUIDED = {"guided-backprop": "Guided Backprop", "guided-grad-cam": "Guided Grad-CAM"}
 PRODUCTS = ("input-x-gradient", "integrated-gradients")
 PRODUCTS_KEEP = "Input × Gradient and Integrated Gradients keep the structure of the input when nothing trained is left"
-PAIR_REASON = (
-    "judged on Grad-CAM as in the authors' tool, PAIR's saliency, whose sum of feature maps begins with ones (commit "
-    "333d307a; 1f6fc55 begins with zeros, as published)"
+PAIR_NOTE = (
+    "Grad-CAM as in the authors' tool, PAIR's saliency, whose sum of feature maps begins with ones (commit 333d307a; "
+    "1f6fc55 begins with zeros, as published)"
 )
 
 
@@ -78,7 +78,7 @@ class Check:
 
     def gain(self, method: str, metric: str, stage: int) -> Mean:
         """The mean at a stage less Gradient's on the same images."""
-        what = f"{METRICS[metric]} of {title_of_method(method)} less that of Gradient"
+        what = f"{METRICS[metric]} of {title_of_method(method)} less Gradient's"
         one, other = (self.scores(name, metric)[stage] for name in (method, "gradient"))
         return self._mean(f"{what}, {self._randomized(stage)}", one - other)
 
@@ -124,7 +124,7 @@ def as_authors(judge: Callable[[str], Outcome], method: str) -> Outcome:
     own = authors(method)
     if own == method:
         return judge(method)
-    return judge(own).noting(PAIR_REASON, f"by the published definition: {judge(method).ours}")
+    return judge(own).noting(PAIR_NOTE, f"by the published definition {judge(method).number}")
 
 
 def changed(method: str, found: Checks) -> Outcome:

@@ -3,8 +3,8 @@
 Differs from the paper:
     1. Means over images and trials are judged, with their intervals, where the paper shows medians.
     2. The networks on digits are trained three times each.
-    3. Claims on infidelity under randomization are judged on networks with batch norm alone: without it, Xavier changes
-       the scale of the logits by orders of magnitude, and infidelity with its square.
+    3. Claims on infidelity are judged where the logit responds to perturbed inputs at least a tenth as strongly as that
+       of the trained network: infidelity changes with the square of the response, whatever the maps are.
     4. Claims on text are judged on a BERT alone: the small encoder of the preset "quick" pools by the mean, so that its
        local IG is nearly the same for all tokens.
 """

@@ -1,27 +1,23 @@
 """What claims are about, and the words and numbers that the findings of several experiments share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from probatum.reproductions.base import joined
+from probatum.reproductions.base import NOT_COMPARABLE, joined
 from probatum.reproductions.results import Results
-from probatum.reproductions.rules import Outcome, above, all_between, at_stages, live, lowest
+from probatum.reproductions.rules import Outcome, above, all_between, at_stages, live, lowest, mean_over
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED
 
 ORIGINAL = "Original"
-BATCH_NORM = "batch norm"
 BERT = "BERT"
 STEPS = "50 steps of IG"
 POINTS = "161 points of a line"
 IMAGES = (PRETRAINED, PHOTOGRAPHS)
 """What every claim on Inception v3 is about."""
-SCALE = (*IMAGES, BATCH_NORM)
-"""What claims on infidelity under randomization are about: without batch norm it follows the scale of the logit."""
-
-
 UNITS = ("image", "trial")
 
 
@@ -104,3 +100,49 @@ def unchanged(what: str, stages: Sequence[str], scores: Float[np.ndarray, "stage
     what = f"{what} / that of the trained network"
     means = at_stages(what, stages, scores, *UNITS, first=1, base=scores[0])
     return all_between(means, 1 / UNCHANGED, UNCHANGED)
+
+
+FADED = 0.1
+"""Response of a network, relative to the trained one's, below which their infidelities are not comparable.
+
+Infidelity is a share of the mean squared response. At a tenth of the response, a map with the same share has a
+hundredth of the infidelity, and the shares of eight methods on a trained network lie within a factor of three.
+"""
+
+
+def relative_responses(
+    infidelity: Float[np.ndarray, "network image trial"], share: Float[np.ndarray, "network image trial"]
+) -> Float[np.ndarray, " network"]:
+    """Root mean square of the logit's response to infidelity's perturbations, √(infidelity / share), relative to row 0.
+
+    Args:
+        infidelity: of one method, the trained network first.
+        share: the same relative to the mean squared response; NaN where the logit does not respond at all.
+    """
+    power = infidelity / np.where(share > 0, share, np.nan)  # a share of 0 does not tell the response
+    power[np.isnan(share) & np.isfinite(infidelity)] = 0.0
+    scale: Float[np.ndarray, " network"] = np.sqrt(mean_over(power, 1, 2))
+    return scale / scale[0]
+
+
+def testable(outcome: Outcome, responses: Mapping[str, float]) -> Outcome:
+    """The outcome of a rule on infidelity; "not comparable" where the logit hardly responds to the input any more.
+
+    Args:
+        outcome: of the rule.
+        responses: of the compared networks, from `relative_responses`; by words that follow "the logit".
+    """
+    where, response = min(responses.items(), key=lambda item: np.nan_to_num(item[1], nan=np.inf))
+    said = f"the logit {where} responds {number(response)} times as strongly as the trained network's"
+    if not response < FADED:
+        return outcome.noting(said)
+    reason = f"{said}; below {FADED:g}, infidelity follows the response, not the maps"
+    return replace(outcome, verdict=NOT_COMPARABLE, reason=reason)
+
+
+def by_stage(
+    stages: Sequence[str], responses: Float[np.ndarray, " stage"], first: int, last: int | None = None
+) -> dict[str, float]:
+    """Relative responses for `testable`, from row `first`, or the last one where there are fewer, to row `last`."""
+    rows = range(len(stages))[min(first, len(stages) - 1) : last]
+    return {f"at {stages[row]}": float(responses[row]) for row in rows}

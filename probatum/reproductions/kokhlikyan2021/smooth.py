@@ -25,7 +25,9 @@ from probatum.reproductions.kokhlikyan2021.judging import (
     counted,
     geometric_mean,
     number,
+    relative_responses,
     smaller,
+    testable,
     undefined_note,
 )
 from probatum.reproductions.kokhlikyan2021.quality import HOMOGENEOUS, METRICS, QUANTITIES, SHARE, TITLES, scored
@@ -329,10 +331,14 @@ def _less(found: Smooth, metric: str, variant: str, name: str) -> Outcome:
 )
 def _lower(key: str, found: Smooth) -> Outcome:
     name, variant = key.split("-")
-    shares = found.arrays["scores"][:, list(IG_TITLES).index(variant), METRICS.index(SHARE), 0]
+    scores, shares = (found.of(metric, variant) for metric in ("infidelity", SHARE))
     before, after = (number(geometric_mean(shares[place])) for place in (0, PLACES[name]))
     lower = _less(found, "infidelity", variant, name)
-    return replace(lower, ours=f"{lower.ours}; share of the response {before} → {after}")
+    responses = relative_responses(scores[..., None], shares[..., None])
+    return testable(
+        replace(lower, ours=f"{lower.ours}; share of the response {before} → {after}"),
+        {f"with {VARIANTS[PLACES[name]].title}": float(responses[PLACES[name]])},
+    )
 
 
 @claims.each(

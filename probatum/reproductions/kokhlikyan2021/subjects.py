@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
-
 from probatum.data import load_photographs
 from probatum.errors import InvalidInput
 from probatum.experiments.build import preprocessing_of
@@ -12,7 +10,7 @@ from probatum.models import model_spec
 from probatum.reproductions.base import Context, Inputs
 from probatum.reproductions.digits import labels_of, load_digits
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
-from probatum.reproductions.kokhlikyan2021.judging import BATCH_NORM, SCALE
+from probatum.reproductions.kokhlikyan2021.judging import IMAGES
 from probatum.reproductions.setting import Setting
 from probatum.reproductions.subjects import Subject, photograph_spec, pretrained, wants_networks
 from probatum.runs.fingerprint import weights_hash
@@ -68,16 +66,7 @@ def _photographs(context: Context, count: int) -> Subject:
     if len(data) < max(2, count):
         raise InvalidInput(f"{source} has {len(data)} photographs; {max(2, count)} are needed")
     subject = pretrained(context, spec.name, config.weights, data, (INCEPTION,))
-    if spec.name == INCEPTION:
-        subject = replace(subject, stages=INCEPTION_STAGES)
-    if any(isinstance(module, nn.BatchNorm2d) for module in subject.model.modules()):
-        return subject
-    lacking = (
-        f"{spec.title} has none: under Xavier the scale of its logits, and so infidelity, changes by orders of "
-        "magnitude; give --model inception_v3"
-    )
-    lacks = {**subject.setting.lacks, BATCH_NORM: lacking}
-    return replace(subject, setting=replace(subject.setting, lacks=lacks))
+    return replace(subject, stages=INCEPTION_STAGES) if spec.name == INCEPTION else subject
 
 
 def _digits(context: Context, count: int) -> Subject:
@@ -94,7 +83,7 @@ def _digits(context: Context, count: int) -> Subject:
         replace(digits.test.take_per_class(-(-count // 10)).subset(range(count)), name=digits.title),
         Setting(
             (f"the basic CNN on {digits.title} instead of Inception v3 on photographs",),
-            dict.fromkeys(SCALE, "a small CNN on digits was used: give --model inception_v3, or another network"),
+            dict.fromkeys(IMAGES, "a small CNN on digits was used: give --model inception_v3, or another network"),
         ),
         spec.stages,
         spec.grad_cam_layer,

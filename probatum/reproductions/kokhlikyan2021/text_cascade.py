@@ -258,7 +258,7 @@ claims = Claims(Texts, "Figure 3, section 3", TEXT)
 def _dissimilar(found: Texts) -> Outcome:
     # Absolute cosines, since cosines of +1 and −1 in turn have a mean of zero.
     excess = np.abs(found.scores("cosine")) - chance_cosine(found.arrays["directions"])[:, None, :, None]
-    what = "|cosine| of {} less that of random directions in as many words"
+    what = "|cosine| of {} less that of random directions"
     stages = found.facts["stages"]
     return all_of(
         below(highest(at_stages(what.format(title), stages, excess[m], *UNITS)), ABOVE_CHANCE)

@@ -191,11 +191,12 @@ def _guided(found: Failures) -> Outcome:
     rule = (
         "it fails if, where the Gradient is not zero, a score is undefined or a map vanishes: its 99th percentile is "
         f"below {100 * FAINTEST:.0f} % of the Gradient's, or it is zero at more than {100 * (1 - FULLEST):.0f} % of "
-        "the Gradient's pixels; with hooks on every ReLU call instead of the authors' code; "
-        f"{run.facts['network']}, {run.facts['data_title']}"
+        "the Gradient's pixels"
     )
     works = not vanished.any() and missing == 0 and run.facts["relu_calls"] > 0 and not dead.all()
-    return fact(not works, ours, rule)
+    return fact(not works, ours, rule).noting(
+        f"{run.facts['network']}, {run.facts['data_title']}", "hooks on every ReLU call instead of the authors' code"
+    )
 
 
 @claims("ig-sg-resnet18", "Integrated Gradients-SG cannot be computed on ResNet-18.", "it crashed the kernel")
