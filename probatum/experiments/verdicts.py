@@ -30,6 +30,8 @@ INSENSITIVE_FROM = 0.5  # the smallest share retained by a method that is not
 LEAST_IMAGES = 5  # with a live comparison; fewer decide nothing
 MEASURABLE = 0.25  # of the way from chance to identical maps; a method whose ceiling is lower is mostly noise
 LEAST_ROOM = 0.05  # between chance and identical maps; a similarity with less cannot tell maps apart
+NEAR = 0.1  # of a bound, all of a share's interval: then it lies at the bound, where deciding takes too much
+MOST_WANTED = 8.0  # times as many images and trials are asked for
 TRIAL_SPREAD = 0.05  # of a share between randomizations, taken for granted where there is one only
 ROUNDING = 1e-6  # what equal maps may differ by
 
@@ -56,6 +58,8 @@ class Verdict:
         low: lower end of its interval over images and trials, of 95 % or the result's level.
         high: upper end.
         over_stages: the same as `value`, over the comparisons of all stages.
+        wanted: how many times as many images and trials would about decide, where `remedy` asks for more of both: a
+            power of two, at most 8. NaN elsewhere.
         live: comparisons of two finite maps that are not constant; the others take no part.
         comparisons: images times trials.
     """
@@ -73,6 +77,7 @@ class Verdict:
     low: float = np.nan
     high: float = np.nan
     over_stages: float = np.nan
+    wanted: float = np.nan
     live: int = 0
     comparisons: int = 0
 
@@ -88,6 +93,7 @@ class Summary:
         remedy: what would decide an undecided verdict, or "".
         leading: the verdict whose numbers stand beside the word: the first one that says it.
         verdicts: of every metric.
+        wanted: as in the verdict that holds up the word.
     """
 
     method: str
@@ -96,6 +102,7 @@ class Summary:
     remedy: str
     leading: Verdict
     verdicts: tuple[Verdict, ...]
+    wanted: float = np.nan
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,6 +185,17 @@ class Judgement:
         methods = dict.fromkeys(verdict.method for verdict in self.verdicts)
         return {name: _summarized([verdict for verdict in self.verdicts if verdict.method == name]) for name in methods}
 
+    def wanted(self, summary: Summary) -> tuple[int, int] | None:
+        """How many images and trials would about decide an undecided method; None where that cannot be said.
+
+        The width of an interval falls with the root of the numbers, if images and trials grow alike. So many of them
+        end the interval that crosses a bound there, if its value stays where it is; it will move, and the numbers are a
+        guide: rounded up to a doubling, and at most 8 times those of the check.
+        """
+        if summary.word != UNDECIDED or not np.isfinite(summary.wanted):
+            return None
+        return int(summary.wanted) * self.images, int(summary.wanted) * self.trials
+
     def summary(self, method: str) -> Summary:
         """The word on one method."""
         if method not in self.summaries:
@@ -203,12 +221,14 @@ def judge(
        ends at 0.25 or below. "Insensitive": it begins at 0.5 or above. A map that merely turned its sign has a share
        below 0; measures of absolute maps, such as "spearman-abs", see what it kept.
     4. A distance never says "sensitive", because a map that only changed its scale is distant too.
-    5. A metric cannot tell where chance lies within 0.05 of the score of identical maps, nor where the ceiling has less
+    5. "Undecided" between the bounds: part of the map is retained. Also where the interval lies within 0.1 of a bound
+       that it crosses, and more than 8 times as many images and trials would be needed. Compare such maps by eye.
+    6. A metric cannot tell where chance lies within 0.05 of the score of identical maps, nor where the ceiling has less
        than a quarter of the way from chance to there: "undecided".
-    6. Rises have no chance level, for they compare two numbers. "Sensitive" if the interval of the rise above that of
+    7. Rises have no chance level, for they compare two numbers. "Sensitive" if the interval of the rise above that of
        the noise lies above 0. With a single trial, nothing is decided.
-    7. "Undecided" in all other cases.
-    8. The word on a method is the one that its metrics agree on. Metrics that cannot decide do not count, unless the
+    8. "Undecided" in all other cases.
+    9. The word on a method is the one that its metrics agree on. Metrics that cannot decide do not count, unless the
        share that they measure contradicts the others. Metrics that disagree leave a method undecided.
 
     The intervals resample images and trials and hold the noise of the chance level. A single trial does not show how
@@ -348,8 +368,10 @@ def _verdict(scores: _Scores, *, control: bool) -> Verdict:
 
 
 _FINITE = "compute in another precision, or leave the method out"
-MORE = "more images or more trials"
+MORE = "more images and more trials"
 MORE_TRIALS = "more trials"
+BY_EYE = "compare the maps by eye"
+CHOOSE = "compare the maps by eye, and say which metric counts"
 MORE_IMAGES = f"check at least {LEAST_IMAGES} images"
 FEW_LIVE = "more trials, another initializer, or the value before the model's last ReLU"
 
@@ -420,8 +442,31 @@ def _retained(scores: _Scores, blank: Verdict) -> Verdict:
     if found.high <= SENSITIVE_UP_TO + ROUNDING:
         return replace(blank, word=SENSITIVE, reason=reason)
     if found.low >= SENSITIVE_UP_TO and found.high <= INSENSITIVE_FROM:
-        return replace(blank, reason=f"part of the map is retained: {reason}", remedy="compare the maps by eye")
-    return replace(blank, reason=reason, remedy=MORE)
+        return replace(blank, reason=f"part of the map is retained: {reason}", remedy=BY_EYE)
+    wanted = _wanted(found)
+    if wanted > MOST_WANTED and _at_a_bound(found):
+        return replace(blank, reason=f"the share lies at a bound: {reason}", remedy=BY_EYE)
+    return replace(blank, reason=reason, remedy=MORE, wanted=min(wanted, MOST_WANTED))
+
+
+def _wanted(share: Share) -> float:
+    """The power of two by which images and trials must grow until the interval crosses no bound, if the value stays.
+
+    An end that lies d from the value comes to lie d / √k from it with k times as many of both.
+    """
+    needed = 2.0
+    for bound in (SENSITIVE_UP_TO, INSENSITIVE_FROM):
+        if share.low < bound < share.high:
+            end = share.low if bound <= share.value else share.high
+            gap = abs(bound - share.value)
+            needed = max(needed, ((end - share.value) / gap) ** 2 if gap else np.inf)
+    return float(2.0 ** np.ceil(np.log2(needed)))
+
+
+def _at_a_bound(share: Share) -> bool:
+    """Tells whether all of the interval lies near one bound."""
+    bounds = (SENSITIVE_UP_TO, INSENSITIVE_FROM)
+    return any(bound - NEAR <= share.low and share.high <= bound + NEAR for bound in bounds)
 
 
 def _over_stages(scores: _Scores) -> float:
@@ -437,12 +482,18 @@ def _summarized(verdicts: Sequence[Verdict]) -> Summary:
     told = [verdict for verdict in verdicts if np.isfinite(verdict.value)]
     leading = (firm or told or verdicts)[0]
     against = [verdict for verdict in told if _contradicts(verdict, leading.word)] if firm else []
+    every = tuple(verdicts)
     if not against:
-        return Summary(leading.method, leading.word, leading.reason, leading.remedy, leading, tuple(verdicts))
-    first, other = leading, against[0]
+        return Summary(leading.method, leading.word, leading.reason, leading.remedy, leading, every, leading.wanted)
+    first, other = leading, max(against, key=_obstinacy)
     reason = f"the metrics disagree: {first.metric} finds {_found(first)}, {other.metric} {_found(other)}"
-    remedy = other.remedy if other.word == UNDECIDED else "compare the maps by eye, and say which metric counts"
-    return Summary(leading.method, UNDECIDED, reason, remedy, leading, tuple(verdicts))
+    remedy = CHOOSE if other.word != UNDECIDED or other.remedy == BY_EYE else other.remedy
+    return Summary(leading.method, UNDECIDED, reason, remedy, leading, every, other.wanted)
+
+
+def _obstinacy(verdict: Verdict) -> tuple[bool, bool, float]:
+    """Ranks verdicts against a word: firm ones, those that more images cannot change, those that take most of them."""
+    return verdict.word != UNDECIDED, verdict.remedy != MORE, verdict.wanted
 
 
 def _contradicts(verdict: Verdict, word: Word) -> bool:

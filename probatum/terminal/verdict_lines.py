@@ -10,6 +10,7 @@ import numpy as np
 from probatum.attributions import is_control, title_of
 from probatum.experiments import Judgement, Summary
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Word
+from probatum.report.next_steps import next_steps
 from probatum.report.question import Question
 
 ORDER: tuple[Word, ...] = (SENSITIVE, UNDECIDED, INSENSITIVE)
@@ -46,10 +47,11 @@ def verdict_lines(judgement: Judgement, width: int) -> list[str]:
 def remedies(judgement: Judgement) -> Iterator[str]:
     """Says what would decide the undecided verdicts, one sentence for each remedy."""
     undecided = [each for each in ordered(judgement) if each.word == UNDECIDED]
-    for remedy in dict.fromkeys(each.remedy for each in undecided if each.remedy):
-        titles = [title_of(each.method) for each in undecided if each.remedy == remedy]
+    for step in next_steps(judgement):
+        titles = [title_of(each.method) for each in undecided if each.method in step.methods]
         which = "all undecided" if len(titles) == len(undecided) > 1 else ", ".join(titles)
-        yield f"To decide {which}: {remedy}."
+        such = f", such as {' '.join(step.options)}" if step.options else ""
+        yield f"To decide {which}: {step.remedy}{such}."
 
 
 def closing(judgement: Judgement, question: Question, folder: Path) -> str:

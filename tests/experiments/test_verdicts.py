@@ -7,7 +7,18 @@ import pytest
 
 from probatum.errors import UnknownName
 from probatum.experiments import SanityResult, judge
-from probatum.experiments.verdicts import INSENSITIVE, LEAST_IMAGES, SENSITIVE, TRIAL_SPREAD, UNDECIDED
+from probatum.experiments.verdicts import (
+    BY_EYE,
+    CHOOSE,
+    INSENSITIVE,
+    LEAST_IMAGES,
+    MORE,
+    MOST_WANTED,
+    SENSITIVE,
+    SENSITIVE_UP_TO,
+    TRIAL_SPREAD,
+    UNDECIDED,
+)
 from probatum.metrics import METRICS
 
 IMAGES, TRIALS = 40, 3
@@ -69,6 +80,44 @@ def test_similarities_are_judged_by_the_share_above_chance(scores, word, chance)
     )
     assert (found.live, found.comparisons) == (IMAGES * TRIALS, IMAGES * TRIALS)
     assert bool(found.remedy) == (word == UNDECIDED)
+
+
+@pytest.mark.parametrize("times", [2, 4, 8])
+def test_an_undecided_share_says_how_many_images_and_trials_would_decide(times):
+    few = verdict(around(0.2, 0.2), trials=1)
+    assert (few.word, few.remedy) == (UNDECIDED, MORE)
+    assert few.high > SENSITIVE_UP_TO > few.value
+    halved = ((few.high - few.value) / (SENSITIVE_UP_TO - few.value)) ** 2
+    assert few.wanted / 2 < halved <= few.wanted
+    # The value at which the upper end is √times as far away as the bound: so many images move it there.
+    values = around(0.0, 0.2)
+    end = verdict(values).high
+    near = verdict(values + SENSITIVE_UP_TO - 1.001 * end / np.sqrt(times))
+    assert near.wanted == times
+    assert near.word == UNDECIDED
+    more = verdict(np.tile(values, times) + SENSITIVE_UP_TO - 1.1 * end / np.sqrt(times), trials=times * TRIALS)
+    assert more.word == SENSITIVE
+
+
+def test_a_share_at_a_bound_is_not_worth_more_images():
+    near = verdict(around(SENSITIVE_UP_TO + 0.001, 0.1))
+    assert (near.word, near.remedy) == (UNDECIDED, BY_EYE)
+    assert "at a bound" in near.reason
+    assert np.isnan(near.wanted)
+    wide = verdict(around(SENSITIVE_UP_TO + 0.001, 0.5))
+    assert (wide.remedy, wide.wanted) == (MORE, MOST_WANTED)
+    judgement = judge(result_of(around(SENSITIVE_UP_TO + 0.001, 0.5)))
+    assert judgement.wanted(judgement.summary("gradient")) == (MOST_WANTED * IMAGES, MOST_WANTED * TRIALS)
+    firm = judge(result_of(around(0.1, 0.1)))
+    assert firm.wanted(firm.summary("gradient")) is None
+
+
+def test_of_metrics_that_disagree_the_one_hardest_to_move_names_the_remedy():
+    soft = {"ssim": (0.05, 0.1), "spearman_abs": (0.3, 0.4)}
+    assert judge(several(**soft)).summary("gradient").remedy == MORE
+    between = judge(several(**soft, hog_pearson=(0.37, 0.05))).summary("gradient")
+    assert between.remedy == CHOOSE
+    assert "hog-pearson" in between.reason
 
 
 def test_the_share_is_of_what_lies_between_chance_and_the_noise_ceiling():

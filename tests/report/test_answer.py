@@ -33,7 +33,7 @@ def test_the_answer_counts_methods_and_leaves_controls_out():
         verdict("gradient", SENSITIVE),
         verdict("grad-cam", SENSITIVE),
         verdict("guided-backprop", INSENSITIVE),
-        verdict("smoothgrad", UNDECIDED, remedy="more images or more trials"),
+        verdict("smoothgrad", UNDECIDED, remedy="more images and more trials"),
         verdict("edge-detector", INSENSITIVE),
     )
     assert found.verdict == "2 of 4 methods do, 1 does not and 1 is undecided."

@@ -31,8 +31,8 @@ EVERY = judged(
     verdict("guided-backprop", INSENSITIVE, value=0.7),
     verdict("gradient", SENSITIVE),
     verdict("input-x-gradient", SENSITIVE),
-    verdict("input-x-gradient", UNDECIDED, "spearman-abs", 0.6, remedy="more images or more trials"),
-    verdict("integrated-gradients-local", UNDECIDED, value=0.4, remedy="more images or more trials"),
+    verdict("input-x-gradient", UNDECIDED, "spearman-abs", 0.6, remedy="more images and more trials"),
+    verdict("integrated-gradients-local", UNDECIDED, value=0.4, remedy="more images and more trials"),
     verdict("integrated-gradients-sg", SENSITIVE, "ssim-adebayo-issue"),
 )
 
@@ -90,11 +90,18 @@ def test_a_verdict_without_a_number_has_its_word():
 
 
 def test_remedies_name_the_methods_they_are_for():
-    assert list(remedies(EVERY)) == ["To decide all undecided: more images or more trials."]
+    assert list(remedies(EVERY)) == [
+        "To decide all undecided: more images and more trials, such as --images 80 --trials 9."
+    ]
+    known = judged(verdict("gradient", UNDECIDED, remedy="more images and more trials", wanted=2.0))
+    assert "--images 40 --trials 6" in next(remedies(known))
     two = judged(
         verdict("gradient", UNDECIDED, remedy="another metric"), verdict("grad-cam", UNDECIDED, remedy="more trials")
     )
-    assert list(remedies(two)) == ["To decide Gradient: another metric.", "To decide Grad-CAM: more trials."]
+    assert list(remedies(two)) == [
+        "To decide Gradient: another metric.",
+        "To decide Grad-CAM: more trials, such as --trials 9.",
+    ]
 
 
 def test_the_closing_sentence_counts_methods_without_controls_and_names_the_report():

@@ -9,9 +9,6 @@ from probatum.attributions import is_control
 from probatum.experiments.verdicts import (
     INSENSITIVE,
     LEAST_IMAGES,
-    MORE,
-    MORE_IMAGES,
-    MORE_TRIALS,
     SENSITIVE,
     UNDECIDED,
     Judgement,
@@ -20,6 +17,7 @@ from probatum.experiments.verdicts import (
 )
 from probatum.report.html.level_bars import Bar, bar_of, lowest_level
 from probatum.report.html.words import count, listed, number
+from probatum.report.next_steps import next_steps
 from probatum.report.question import Question, question_of
 
 _ORDER: tuple[Word, ...] = (SENSITIVE, UNDECIDED, INSENSITIVE)
@@ -147,11 +145,10 @@ def _steps(
     if titles[INSENSITIVE]:
         advice = f"do not explain {question.explained} with them: nearly the same maps come with {question.change}"
         steps.append(Step("Insensitive", advice))
-    undecided = [each for each in judgement.summaries.values() if each.word == UNDECIDED]
-    for remedy in dict.fromkeys(each.remedy for each in undecided if each.remedy):
-        who = [config["methods"][each.method]["title"] for each in undecided if each.remedy == remedy]
-        which = "Undecided" if len(who) == len(undecided) else f"Undecided, {listed(who)}"
-        steps.append(Step(which, remedy, example_options(judgement, remedy)))
+    for each in next_steps(judgement):
+        who = [config["methods"][name]["title"] for name in each.methods]
+        which = "Undecided" if len(who) == len(titles[UNDECIDED]) else f"Undecided, {listed(who)}"
+        steps.append(Step(which, each.remedy, each.options))
     return steps
 
 
@@ -162,17 +159,6 @@ def why_undecided(judgement: Judgement) -> str:
     if not any(each.live for each in judgement.verdicts if not is_control(each.method)):
         return ", for their maps are constant or not finite"
     return ""
-
-
-def example_options(judgement: Judgement, remedy: str) -> tuple[str, ...]:
-    """The options that a remedy recommends, with numbers that suit this run."""
-    trials = f"--trials {max(5, 3 * judgement.trials)}"
-    examples = {
-        MORE_IMAGES: (f"--images {4 * LEAST_IMAGES}",),
-        MORE: (f"--images {4 * judgement.images}", trials),
-        MORE_TRIALS: (trials,),
-    }
-    return examples.get(remedy, ())
 
 
 def _line(summary: Summary, title: str, lowest: float) -> Line:

@@ -1,15 +1,16 @@
 """The first screen of a comparison: the answer over all checks, one line for each method, and where checks disagree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from probatum.attributions import is_control, title_of
 from probatum.experiments.compare import PresetComparison
-from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, UNDECIDED, Judgement, Word
-from probatum.report.html.answer import FAULT, PASSING, UNTRAINED, Step, example_options, why_undecided
+from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, Judgement, Word
+from probatum.report.html.answer import FAULT, PASSING, UNTRAINED, Step, why_undecided
 from probatum.report.html.level_bars import Bar, bar_of, lowest_level
 from probatum.report.html.words import count, listed, settings
+from probatum.report.next_steps import next_steps
 from probatum.report.question import CLASS, WEIGHTS, explains_class
 
 Config = dict[str, Any]  # of a check, from its `config.json`
@@ -235,21 +236,15 @@ def _steps(comparison: PresetComparison, trusted: Sequence[str], found: Mapping[
 
 def _remedies(comparison: PresetComparison, trusted: Sequence[str]) -> list[Step]:
     """What would decide the open verdicts, for each remedy the methods that it concerns."""
-    concerned: dict[str, dict[str, Judgement]] = {}
+    concerned: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for preset in trusted:
-        judgement = comparison.judgements[preset]
-        for summary in judgement.summaries.values():
-            if summary.word == UNDECIDED and summary.remedy:
-                concerned.setdefault(summary.remedy, {}).setdefault(summary.method, judgement)
+        for each in next_steps(comparison.judgements[preset]):
+            concerned.setdefault((each.remedy, each.options), []).extend(each.methods)
     return [
-        Step(
-            f"Undecided, {_named(methods)}" if len(concerned) > 1 else "Undecided",
-            remedy,
-            example_options(next(iter(methods.values())), remedy),
-        )
-        for remedy, methods in concerned.items()
+        Step(f"Undecided, {_named(dict.fromkeys(methods))}" if len(concerned) > 1 else "Undecided", remedy, options)
+        for (remedy, options), methods in concerned.items()
     ]
 
 
-def _named(methods: Mapping[str, Any]) -> str:
+def _named(methods: Collection[str]) -> str:
     return listed(map(title_of, methods)) if len(methods) <= _MOST_NAMED else count(len(methods), "method")
