@@ -1,6 +1,7 @@
 """Classifiers: the papers' small networks, torchvision's, their stages, weights and training."""
 
 from probatum.models.checkpoints import load_checkpoint, save_checkpoint
+from probatum.models.epochs import EpochRecord, TrainingReport
 from probatum.models.profiles import function_along
 from probatum.models.registry import MODELS, load_model, model_spec
 from probatum.models.small import MLP, BasicCNN
@@ -10,9 +11,7 @@ from probatum.models.stages import Stages
 from probatum.models.training import (
     PAPER_MNIST,
     QUICK_DIGITS,
-    EpochRecord,
     TrainingConfig,
-    TrainingReport,
     accuracy,
     predict,
     train,

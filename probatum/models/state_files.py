@@ -39,7 +39,7 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
         raise InvalidInput(f"there is no checkpoint file {path}")
     with open(path, "rb") as file:
         start = file.read(64)
-    content: Any = read_safetensors(path) if is_safetensors(start) else _read_torch_file(path, start)
+    content: Any = read_safetensors(path) if is_safetensors(start) else read_torch_file(path)
     state = _find_state(content)
     if state is None:
         keys = ", ".join(map(repr, list(content)[:8])) if isinstance(content, dict) else f"a {type(content).__name__}"
@@ -53,7 +53,12 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
     return state
 
 
-def _read_torch_file(path: Path, start: bytes) -> Any:
+def read_torch_file(path: Path) -> Any:
+    """Read a file of `torch.save`: tensors and plain values, on the CPU; nothing in it is executed.
+
+    Raises:
+        InvalidInput: a file of another kind.
+    """
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -62,11 +67,13 @@ def _read_torch_file(path: Path, start: bytes) -> Any:
             warnings.simplefilter("ignore")  # warnings about old formats; unreadable files raise
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds of errors on foreign files
-        raise InvalidInput(f"{path} is not a file of tensors: {_reason(path, start, error)}") from error
+        raise InvalidInput(f"{path} is not a file of tensors: {_reason(path, error)}") from error
 
 
-def _reason(path: Path, start: bytes, error: Exception) -> str:
+def _reason(path: Path, error: Exception) -> str:
     """Why torch does not read a file as tensors, and the way out."""
+    with open(path, "rb") as file:
+        start = file.read(64)
     if not start:
         return "it is empty; download or write it again"
     for mark, reason in _OTHER_FORMATS:

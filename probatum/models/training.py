@@ -1,9 +1,8 @@
 """Training of small classifiers: seeded and silent; keeps the best weights."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from probatum.errors import InvalidInput, ModelError
+from probatum.models.epochs import Epochs, Stateful, TrainingReport, mode_kept, random_generators, random_state_kept
 from probatum.progress import Progress, shows_progress
 
 
@@ -76,48 +76,6 @@ QUICK_DIGITS = TrainingConfig(epochs=3, batch_size=64, learning_rate=1e-3, sched
 `probatum train --train-images 10000 --seed S --out FILE` with seeds 0 to 3."""
 
 
-@dataclass(frozen=True)
-class EpochRecord:
-    """One pass over the training images; accuracies are shares of images, 0..1.
-
-    Args:
-        epoch: from 1.
-        loss: mean cross entropy during the epoch.
-        running_accuracy: on the training images during the epoch.
-        accuracy: on the monitored images after the epoch, in eval mode.
-    """
-
-    epoch: int
-    loss: float
-    running_accuracy: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class TrainingReport:
-    """Result of training.
-
-    Args:
-        history: one record per epoch.
-        best: the record of the kept weights: the first with the highest accuracy.
-        reached_target: True if `target_accuracy` was reached; None if none was set.
-    """
-
-    history: tuple[EpochRecord, ...]
-    best: EpochRecord
-    reached_target: bool | None
-
-    @property
-    def best_accuracy(self) -> float:
-        """Accuracy of the kept weights on the monitored images."""
-        return self.best.accuracy
-
-    @property
-    def final_accuracy(self) -> float:
-        """Accuracy after the last epoch on the monitored images."""
-        return self.history[-1].accuracy
-
-
 @shows_progress
 def train(
     model: nn.Module,
@@ -127,6 +85,7 @@ def train(
     test_labels: Int64[Tensor, " test"],
     config: TrainingConfig,
     progress: Progress | None = None,
+    unfinished: Path | None = None,
 ) -> TrainingReport:
     """Minimize the cross entropy, then load the best weights of all epochs.
 
@@ -141,6 +100,7 @@ def train(
         test_labels: class indices (image,).
         config: the hyperparameters.
         progress: called after every step; the total is that of all epochs.
+        unfinished: file from which the same training resumes if it was interrupted, to the same bits; see `Epochs`.
 
     Raises:
         InvalidInput: no images, different numbers of images and labels, or labels out of range.
@@ -162,10 +122,11 @@ def train(
     optimizer.zero_grad()  # gradients left by the caller
     decay = LambdaLR(optimizer, lambda step: 1 - step / steps if config.schedule == "linear" else 1.0)
     order = torch.Generator().manual_seed(config.seed)
-    history: list[EpochRecord] = []
-    best_state: dict[str, Tensor] = {}
-    with _random_state_kept(config.seed, device), _mode_kept(model):
-        for epoch in range(1, config.epochs + 1):
+    parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "schedule": decay}
+    generators = [order, *random_generators(device)]
+    epochs = Epochs(config.epochs, config.target_accuracy, parts, generators, len(train_images), unfinished)
+    with random_state_kept(config.seed, device), mode_kept(model):
+        for epoch in epochs:
             model.train()
             totals = torch.zeros(2, dtype=torch.float64, device=device)  # summed loss, correct predictions
             shuffled = torch.randperm(len(train_images), generator=order).to(train_images.device)
@@ -173,7 +134,7 @@ def train(
                 labels = train_labels[rows].to(device)
                 logits = model(train_images[rows].to(device))
                 if epoch == batch == 1:
-                    _check_labels(train_labels, logits.shape[1])
+                    check_labels(train_labels, logits.shape[1])
                 loss = F.cross_entropy(logits, labels)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -183,18 +144,9 @@ def train(
                 if progress is not None:
                     progress((epoch - 1) * batches + batch, steps, f"epoch {epoch} of {config.epochs}")
             mean_loss, running_accuracy = (totals / len(train_images)).tolist()
-            if not math.isfinite(mean_loss):
-                raise ModelError(f"the loss is {mean_loss} in epoch {epoch}; lower learning_rate")
-            record = EpochRecord(epoch, mean_loss, running_accuracy, accuracy(model, *monitored))
-            if all(record.accuracy > earlier.accuracy for earlier in history):
-                best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-            history.append(record)
-            if config.target_accuracy is not None and record.accuracy >= config.target_accuracy:
-                break
-        model.load_state_dict(best_state)
-    best = max(history, key=lambda record: record.accuracy)  # the first maximum, as in the loop
-    reached = None if config.target_accuracy is None else best.accuracy >= config.target_accuracy
-    return TrainingReport(tuple(history), best, reached)
+            epochs.end(mean_loss, running_accuracy, accuracy(model, *monitored), model)
+        model.load_state_dict(epochs.best)
+    return epochs.report
 
 
 def predict(
@@ -202,7 +154,7 @@ def predict(
 ) -> Int64[Tensor, " image"]:
     """Predict the class with the highest logit for every image, in eval mode, on the device of the images."""
     device = next((parameter.device for parameter in model.parameters()), images.device)
-    with torch.no_grad(), _mode_kept(model):
+    with torch.no_grad(), mode_kept(model):
         model.eval()
         return torch.cat([model(chunk.to(device)).argmax(1) for chunk in torch.split(images, batch_size)]).to(
             images.device
@@ -227,7 +179,8 @@ def accuracy(
     return int((predict(model, images, batch_size) == labels.to(images.device)).sum()) / len(images)
 
 
-def _check_labels(labels: Int64[Tensor, " image"], num_classes: int) -> None:
+def check_labels(labels: Int64[Tensor, " image"], num_classes: int) -> None:
+    """Raises InvalidInput unless all labels are classes of the model."""
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:
         raise InvalidInput(f"labels reach {low}..{high}, the model has classes 0..{num_classes - 1}")
@@ -242,25 +195,3 @@ def _optimizer(parameters: list[nn.Parameter], config: TrainingConfig) -> torch.
     return torch.optim.SGD(
         parameters, lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
     )
-
-
-@contextmanager
-def _random_state_kept(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the random state of dropout on the CPU and on `device`, and restore it afterwards."""
-    index = (torch.cuda.current_device() if device.index is None else device.index) if device.type == "cuda" else None
-    with torch.random.fork_rng(devices=[] if index is None else [index]):
-        torch.default_generator.manual_seed(seed)
-        if index is not None:
-            torch.cuda.default_generators[index].manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _mode_kept(model: nn.Module) -> Iterator[None]:
-    """Restore the train or eval mode of every module."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

@@ -1,4 +1,7 @@
-"""Training that is done once: trained weights kept in a cache folder by the hash of everything that determines them."""
+"""Training that is done once: trained weights kept in a cache folder by the hash of everything that determines them.
+
+A training that is interrupted leaves a file there, from which an equal one resumes.
+"""
 
 import hashlib
 import json
@@ -41,7 +44,7 @@ def train_once(
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> TrainingReport:
-    """Trains a model, or loads the weights of an equal training that was done before.
+    """Trains a model, resumes an equal training that was interrupted, or loads the weights of one that was done before.
 
     Trainings are equal where the model's code and first weights, the images and labels, the configuration, the kind of
     device and, on the CPU, the number of threads are.
@@ -76,6 +79,7 @@ def train_once(
         test_labels,
         config,
         lambda done, total, _: progress(done, total, f"training {what}") if progress else None,
+        unfinished_file(weights),
     )
     remember(model.eval(), report, weights)
     return report
@@ -92,6 +96,11 @@ def cached_weights(determining: Sequence[object], device: torch.device) -> Path:
     software = [VERSION, torch.__version__, np.__version__, device.type, threads]
     key = json.dumps([software, fingerprint(determining)])
     return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
+
+
+def unfinished_file(weights: Path) -> Path:
+    """The file from which an interrupted training resumes, beside that of its weights."""
+    return weights.with_suffix(".unfinished")
 
 
 def recall(model: nn.Module, weights: Path) -> TrainingReport | None:
@@ -114,6 +123,7 @@ def remember(model: nn.Module, report: TrainingReport, weights: Path) -> None:
     try:
         save_checkpoint(model, weights)
         write_training(report, weights.with_suffix(".json"))
+        unfinished_file(weights).unlink(missing_ok=True)
     except (OSError, InvalidInput) as error:
         warnings.warn(f"the training is not kept: {error}; set PROBATUM_CACHE to a folder", stacklevel=2)
 

@@ -39,6 +39,7 @@ from probatum.models import (
 from probatum.models.sources.small import SMALL
 from probatum.reproductions import ReproductionConfig
 from probatum.reproductions.yona2021.pairs import DECIDING, OTHER
+from probatum.runs.cache import cached_weights, unfinished_file
 from probatum.runs.kinds import Kind, Request, execute
 from probatum.runs.ranks import ALONE, Ranks, joined_ranks
 from probatum.runs.remote import opened
@@ -259,17 +260,18 @@ def train_network(
     network = load_model(model, "none", len(DATASETS[data].class_names), config.seed).to(chosen_device)
     assert training_set.labels is not None
     assert test_set.labels is not None
+    examples = (training_set.images, training_set.labels, test_set.images, test_set.labels)
+    unfinished = unfinished_file(cached_weights([network, config, *examples], chosen_device))
     with metered(quiet=report.quiet) as meter:
         training = train(
             network,
-            training_set.images,
-            training_set.labels,
-            test_set.images,
-            test_set.labels,
+            *examples,
             config,
             lambda done, total, _: meter(done, total, f"training {model}"),
+            unfinished,
         )
     save_checkpoint(network, out)
+    unfinished.unlink(missing_ok=True)
     rows = [(str(e.epoch), f"{e.loss:.4f}", f"{e.running_accuracy:.4f}", f"{e.accuracy:.4f}") for e in training.history]
     if report.as_json:
         show_json({"kind": "training", "file": str(out), **asdict(training)})

@@ -185,6 +185,30 @@ def test_training_is_repeatable_and_leaves_the_world_alone():
     assert not runs[0][1]["embeddings.words.weight"][0].any()  # [PAD] stays at zero
 
 
+def test_an_interrupted_training_ends_in_the_same_bits(tmp_path):
+    data = make_sentences(50)
+    labels, config = data.labels.repeat(100), TextTraining(3, batch_size=1000)
+
+    def training(*given):
+        model = make_text_model(data.sentences, data.class_names, EncoderSizes(4, layers=1, heads=1, hidden=4))
+        ids = pad_ids(model.encode(data.sentences))[:, :4]
+        report = train_text(model.network, ids.repeat(100, 1), labels, ids, data.labels, config, *given)
+        return report, model.network.state_dict()
+
+    def stop(done, total, what):
+        if what == "epoch 3 of 3":
+            raise KeyboardInterrupt
+
+    whole, weights = training()
+    with pytest.raises(KeyboardInterrupt):
+        training(stop, tmp_path / "training.unfinished")
+    steps = []
+    report, resumed = training(lambda done, *_: steps.append(done), tmp_path / "training.unfinished")
+    assert steps == [11, 12, 13, 14, 15]
+    assert report == whole
+    assert all(torch.equal(resumed[name], weights[name]) for name in weights)
+
+
 def test_training_stops_at_its_target():
     data = make_sentences(30)
     model = make_text_model(data.sentences, data.class_names, EncoderSizes(16, dropout=0.0, word_dropout=0.0))

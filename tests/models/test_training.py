@@ -109,6 +109,61 @@ def test_stops_at_the_target_on_the_monitored_images():
     assert len(on_test.history) == 3
 
 
+class Interruption(Exception):
+    """What stops a training."""
+
+
+def stop_in_the_second_epoch_from_here():
+    """A progress that stops a training in the second epoch that it sees begin."""
+    seen = set()
+
+    def progress(done, total, what):
+        seen.add(what)
+        if len(seen) == 2:
+            raise Interruption
+
+    return progress
+
+
+@pytest.mark.parametrize("change", [{}, {"optimizer": "sgd", "schedule": "linear"}, {"target_accuracy": 0.97}])
+def test_a_training_that_is_interrupted_after_every_epoch_ends_in_the_same_bits(change, tmp_path):
+    images, labels = (torch.cat([values] * 25) for values in TRAIN)
+    config = dataclasses.replace(CONFIG, batch_size=500, epochs=4, learning_rate=1e-3, **change)
+    whole, file = network(dropout=0.5), tmp_path / "training.unfinished"
+    expected = train(whole, images, labels, *TEST, config)
+    stops = 0
+    report = None
+    while report is None and stops < config.epochs:
+        resumed = network(dropout=0.5)  # as a new process has it
+        try:
+            report = train(resumed, images, labels, *TEST, config, stop_in_the_second_epoch_from_here(), file)
+        except Interruption:
+            stops += 1
+    assert stops == len(expected.history) - 1 > 0
+    assert report == expected
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+@pytest.mark.parametrize("content", [b"", b"no state", None])
+def test_a_training_that_cannot_be_resumed_begins_again(content, tmp_path):
+    file = tmp_path / "training.unfinished"
+    if content is None:  # of another network
+        torch.save({"parts": {"model": nn.Linear(1, 1).state_dict()}, "history": []}, file)
+    else:
+        file.write_bytes(content)
+    whole, again = network(dropout=0.5), network(dropout=0.5)
+    assert train(again, *TRAIN, *TEST, CONFIG, unfinished=file) == train(whole, *TRAIN, *TEST, CONFIG)
+    assert torch.equal(weights(again), weights(whole))
+
+
+def test_a_folder_that_cannot_be_written_does_not_stop_a_training(tmp_path):
+    (tmp_path / "file").touch()
+    images, labels = (torch.cat([values] * 25) for values in TRAIN)
+    config = dataclasses.replace(CONFIG, batch_size=1_000)
+    report = train(network(), images, labels, *TEST, config, unfinished=tmp_path / "file" / "training.unfinished")
+    assert len(report.history) == config.epochs
+
+
 def test_frozen_parameters_stay():
     model = network()
     model[1].requires_grad_(False)

@@ -18,17 +18,21 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def train(config=CONFIG, seed=0, shift=0.0):
+def train(config=CONFIG, seed=0, shift=0.0, count=32, stop_at=None):
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(32, 1, 4, 4, generator=generator) + shift
+    images = torch.randn(count, 1, 4, 4, generator=generator) + shift
     labels = (images.mean((1, 2, 3)) > shift).long()
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         model = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
     calls = []
-    report = train_once(
-        model, images, labels, images, labels, config, what="a test", progress=lambda *facts: calls.append(facts)
-    )
+
+    def progress(*facts):
+        calls.append(facts)
+        if facts[0] == stop_at:
+            raise KeyboardInterrupt
+
+    report = train_once(model, images, labels, images, labels, config, what="a test", progress=progress)
     return model, report, len(calls)
 
 
@@ -69,3 +73,14 @@ def test_a_cache_that_cannot_be_written_costs_no_training(tmp_path, monkeypatch)
     with pytest.warns(UserWarning, match="the training is not kept: .*; set PROBATUM_CACHE"):
         _, report, _ = train()
     assert report.best_accuracy > 0
+
+
+def test_an_interrupted_training_is_resumed(folder):
+    config = TrainingConfig(epochs=3, batch_size=1_000, learning_rate=0.05)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, count=5_000, stop_at=12)
+    assert [path.suffix for path in folder.iterdir()] == [".unfinished"]
+    _, report, calls = train(config, count=5_000)
+    assert calls == 5
+    assert len(report.history) == 3
+    assert {path.suffix for path in folder.iterdir()} == {".pt", ".json"}

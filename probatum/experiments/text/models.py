@@ -22,7 +22,7 @@ from probatum.models.text import (
 )
 from probatum.progress import Progress
 from probatum.randomization import permute_labels
-from probatum.runs.cache import cached_weights, recall, remember
+from probatum.runs.cache import cached_weights, recall, remember, unfinished_file
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ def trained_text_model(
             test.labels,
             training,
             lambda done, total, _: progress(done, total, f"training on {train.name}") if progress else None,
+            unfinished_file(weights),
         )
         remember(model.network, report, weights)
     return model, report

@@ -10,7 +10,7 @@ from probatum.models import TrainingReport
 from probatum.models.text import TextModel, TextTraining, load_text_classifier, pad_ids, train_text
 from probatum.models.text.tokenizer import PAD
 from probatum.progress import Progress
-from probatum.runs.cache import cached_weights, recall, remember
+from probatum.runs.cache import cached_weights, recall, remember, unfinished_file
 
 FINE_TUNING = TextTraining(epochs=3, batch_size=8, learning_rate=5e-5, weight_decay=0.0, averaging=0.0)
 """The defaults of the trainer of Hugging Face; its rate has no warm-up, that of `TextTraining` has."""
@@ -60,6 +60,7 @@ def fine_tuned_text_model(
         test.labels,
         training,
         lambda done, total, _: progress(done, total, f"fine-tuning on {train.name}") if progress else None,
+        unfinished_file(weights),
     )
     remember(model.network, report, weights)
     return model, report

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -12,16 +13,11 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from probatum.errors import InvalidInput, ModelError
+from probatum.errors import InvalidInput
+from probatum.models.epochs import Epochs, Stateful, TrainingReport, mode_kept, random_generators, random_state_kept
 from probatum.models.text.encoder import EmbeddingClassifier
 from probatum.models.text.tokenizer import PAD, Encoded
-from probatum.models.training import (
-    EpochRecord,
-    TrainingReport,
-    _check_labels,
-    _mode_kept,
-    _random_state_kept,
-)
+from probatum.models.training import check_labels
 from probatum.progress import Progress, shows_progress
 
 _SORTED_TOGETHER = 8  # batches whose sentences are sorted by length together, which avoids most of the padding
@@ -92,6 +88,7 @@ def train_text(
     test_labels: Int64[Tensor, " _"],
     config: TextTraining,
     progress: Progress | None = None,
+    unfinished: Path | None = None,
 ) -> TrainingReport:
     """Minimize the cross entropy of padded sentences, then load the best averaged weights of all epochs.
 
@@ -105,6 +102,7 @@ def train_text(
         test_labels: class indices (sentence,).
         config: the hyperparameters.
         progress: see `models.training.train`.
+        unfinished: see `models.training.train`.
 
     Raises:
         InvalidInput: different numbers of sentences and labels, or labels out of range.
@@ -125,43 +123,33 @@ def train_text(
     schedule = LambdaLR(optimizer, lambda step: min(1.0, 10 * (step + 1) / steps) * (1 - step / steps))
     order = torch.Generator().manual_seed(config.seed)
     average = copy.deepcopy(network).requires_grad_(False)
-    history: list[EpochRecord] = []
-    best: dict[str, Tensor] = {}
-    done = 0
-    with _random_state_kept(config.seed, device), _mode_kept(network):
-        for epoch in range(1, config.epochs + 1):
+    parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+    generators = [order, *random_generators(device)]
+    epochs = Epochs(config.epochs, config.target_accuracy, parts, generators, len(train_ids), unfinished)
+    with random_state_kept(config.seed, device), mode_kept(network):
+        for epoch in epochs:
             network.train()
             totals = torch.zeros(2, dtype=torch.float64, device=device)  # summed loss, correct predictions
-            for rows in _batches(train_ids, config.batch_size, order):
+            for done, rows in enumerate(_batches(train_ids, config.batch_size, order), (epoch - 1) * batches + 1):
                 labels = train_labels[rows].to(device)
                 logits = network(_trimmed(train_ids[rows]).to(device))
-                if done == 0:
-                    _check_labels(train_labels, logits.shape[1])
+                if done == 1:
+                    check_labels(train_labels, logits.shape[1])
                 loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(parameters, _LARGEST_STEP)
                 optimizer.step()
                 schedule.step()
-                done += 1
                 # Early on the average decays faster, so that it does not retain the initial weights.
                 _average(average, network, min(config.averaging, done / (9 + done)))
                 totals += torch.stack([loss.detach() * len(rows), (logits.detach().argmax(1) == labels).sum()])
                 if progress is not None:
                     progress(done, steps, f"epoch {epoch} of {config.epochs}")
             mean_loss, running_accuracy = (totals / len(train_ids)).tolist()
-            if not math.isfinite(mean_loss):
-                raise ModelError(f"the loss is {mean_loss} in epoch {epoch}; lower learning_rate")
-            record = EpochRecord(epoch, mean_loss, running_accuracy, text_accuracy(average, *monitored))
-            if all(record.accuracy > earlier.accuracy for earlier in history):
-                best = {name: value.clone() for name, value in average.state_dict().items()}
-            history.append(record)
-            if config.target_accuracy is not None and record.accuracy >= config.target_accuracy:
-                break
-        network.load_state_dict(best)
-    chosen = max(history, key=lambda record: record.accuracy)  # the first maximum, as in the loop
-    reached = None if config.target_accuracy is None else chosen.accuracy >= config.target_accuracy
-    return TrainingReport(tuple(history), chosen, reached)
+            epochs.end(mean_loss, running_accuracy, text_accuracy(average, *monitored), average)
+        network.load_state_dict(epochs.best)
+    return epochs.report
 
 
 def text_accuracy(
@@ -178,7 +166,7 @@ def text_accuracy(
         )
     device = next(network.parameters()).device
     right = 0
-    with torch.no_grad(), _mode_kept(network):
+    with torch.no_grad(), mode_kept(network):
         network.eval()
         for rows in torch.split(_lengths(ids).argsort(), 256):
             predicted = network(_trimmed(ids[rows]).to(device)).argmax(1).cpu()

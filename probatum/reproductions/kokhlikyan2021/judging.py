@@ -121,8 +121,9 @@ def relative_responses(
     """
     power = infidelity / np.where(share > 0, share, np.nan)  # a share of 0 does not tell the response
     power[np.isnan(share) & np.isfinite(infidelity)] = 0.0
-    scale: Float[np.ndarray, " network"] = np.sqrt(mean_over(power, 1, 2))
-    return scale / scale[0]
+    scale = np.sqrt(mean_over(power, 1, 2))
+    relative: Float[np.ndarray, " network"] = scale / scale[0]
+    return relative
 
 
 def testable(outcome: Outcome, responses: Mapping[str, float]) -> Outcome:
