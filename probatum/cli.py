@@ -12,21 +12,14 @@ import probatum
 from probatum.terminal import bench_command, catalog, list_commands, verdict_commands
 from probatum.terminal.allocator import keep_freed_memory
 from probatum.terminal.catalog import Kind
-from probatum.terminal.completion import (
-    Command,
-    Group,
-    figures_of_paper,
-    listed,
-    offered,
-    one_of,
-    some_of,
-    variants_of_paper,
-)
+from probatum.terminal.completion import listed, offered, one_of, variants_of_paper
 from probatum.terminal.ending import one_line, stoppable
+from probatum.terminal.known import file_or, image_sources, one_name, paper_figures, some_names, split
 from probatum.terminal.options import (
     ComputeOptions,
     Data,
     DataDir,
+    DataSet,
     Device,
     LeastConfidence,
     MemoryBudget,
@@ -49,20 +42,20 @@ from probatum.terminal.options import (
     chosen_methods,
     configured,
     grouped,
-    split,
 )
 from probatum.terminal.output import show, show_json
+from probatum.terminal.typer_commands import Group, Work
 
 app = typer.Typer(
     name="probatum",
     cls=Group,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Attribution maps for PyTorch classifiers, and the sanity checks that tell which of them deserve trust.",
+    epilog="Start with: probatum check. Each command explains itself: probatum check --help",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_command = partial(app.command, cls=Command)
+_command = partial(app.command, cls=Work)
 
 _TEXT_METHODS = ",".join(catalog.defaults("text-methods"))
 _VARIANTS = "; ".join(
@@ -136,9 +129,7 @@ def check(
 def attribute(
     sources: Annotated[
         list[str],
-        typer.Argument(
-            help="Images, a folder, a .txt list, or the name of a data set.", autocompletion=one_of(listed(Kind.data))
-        ),
+        typer.Argument(help="Images, a folder, a .txt list, or the name of a data set.", **image_sources()),
     ],
     out: NewRun,
     network: NetworkOptions,
@@ -151,7 +142,7 @@ def attribute(
         typer.Option(
             "--format",
             help="Formats of the maps, separated by commas: npz (always written), pt, png, tif.",
-            autocompletion=some_of(lambda: ("npz", "pt", "png", "tif")),
+            **some_names("format of maps", lambda: ("npz", "pt", "png", "tif")),
         ),
     ] = "npz",
     images: Annotated[int, typer.Option(help="At most so many images.")] = 16,
@@ -192,7 +183,10 @@ def attribute_text(
     report: ReportOptions,
     out: NewRun,
     sentences: Annotated[list[str] | None, typer.Argument(help="Sentences, each in quotes.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Text file with one more sentence a line.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Text file with one more sentence a line.", callback=file_or((), "file of sentences")),
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -208,7 +202,9 @@ def attribute_text(
     steps: Steps = None,
     baseline: Annotated[
         str,
-        typer.Option(help="Baseline of the embeddings: pad or zero.", autocompletion=one_of(offered("text-baseline"))),
+        typer.Option(
+            help="Baseline of the embeddings: pad or zero.", **one_name("baseline of text", offered("text-baseline"))
+        ),
     ] = "pad",
     seed: Seed = 0,
     device: Device = "auto",
@@ -245,12 +241,7 @@ def train(
     training: TrainingOptions,
     report: ReportOptions,
     out: Annotated[Path, typer.Option(help="Checkpoint file to write.")],
-    data: Annotated[
-        str,
-        typer.Option(
-            help=f"Data set: {', '.join(catalog.names(Kind.data))}.", autocompletion=one_of(listed(Kind.data))
-        ),
-    ] = "digits",
+    data: DataSet = "digits",
     data_dir: DataDir = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -268,12 +259,15 @@ def reproduce(
     paper: Annotated[
         str,
         typer.Argument(
-            help=f"One of {', '.join(catalog.names(Kind.papers))}.", autocompletion=one_of(listed(Kind.papers))
+            help=f"One of {', '.join(catalog.names(Kind.papers))}.", **one_name("paper", listed(Kind.papers))
         ),
     ],
     figures: Annotated[
         list[str] | None,
-        typer.Argument(help="Figures of the paper; else all.", autocompletion=figures_of_paper),
+        typer.Argument(
+            help="Figures and tables of the paper, such as figure1 (see `probatum list papers`); else all.",
+            **paper_figures(),
+        ),
     ] = None,
     preset: Preset = "quick",
     data_dir: Annotated[
@@ -282,7 +276,13 @@ def reproduce(
             help="Folder with MNIST/, FashionMNIST/, tiny-imagenet-200/, imagenet-demo/, imagenet-samples/, sst2/."
         ),
     ] = None,
-    photographs: Annotated[str | None, typer.Option(help="Folder of photographs for the ImageNet experiments.")] = None,
+    photographs: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of photographs for the ImageNet experiments; else imagenet-demo/ and imagenet-samples/.",
+            callback=file_or((), "folder of photographs"),
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -290,7 +290,11 @@ def reproduce(
         ),
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="Of the pretrained model: 'default', 'none', or a checkpoint.")
+        str,
+        typer.Option(
+            help="Weights of the pretrained model: 'default' (published), 'none' (random), or a checkpoint file.",
+            callback=file_or(("default", "none"), "checkpoint file"),
+        ),
     ] = "default",
     text_model: Annotated[
         str | None, typer.Option(help="Hugging Face sentence classifier, by name or folder, for experiments on text.")
@@ -383,14 +387,14 @@ def conform(
         list[str],
         typer.Argument(
             help="Methods by name, or explainers of your own (module:name, ./file.py:name).",
-            autocompletion=one_of(listed(Kind.methods)),
+            **one_name("method", listed(Kind.methods), own=True),
         ),
     ],
     laws: Annotated[
         str | None,
         typer.Option(
             help="Some of the laws, separated by commas; see `probatum list laws`.",
-            autocompletion=some_of(listed(Kind.laws)),
+            **some_names("law", listed(Kind.laws)),
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON.")] = False,
@@ -416,7 +420,8 @@ def download(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="mnist, fashion-mnist, tiny-imagenet (ten classes), sst2.", autocompletion=one_of(offered("download"))
+            help="mnist, fashion-mnist, tiny-imagenet (ten classes), sst2.",
+            **one_name("data set to download", offered("download")),
         ),
     ],
     data_dir: Annotated[Path, typer.Option(help="Folder to put them into.")],
@@ -455,4 +460,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         keep_freed_memory()
     with stoppable(), one_line("--debug" in words):
         # --debug is welcome anywhere on the line.
-        app([word for word in words if word != "--debug"])
+        raise SystemExit(app([word for word in words if word != "--debug"], standalone_mode=False) or 0)

@@ -1,8 +1,11 @@
 """The exceptions and warnings of the package: each message names the thing that is wrong and the way out."""
 
-import difflib
+import os
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
+
+from probatum.names import near, near_paths
 
 
 class ProbatumError(Exception):
@@ -61,16 +64,45 @@ class UnknownName(InvalidInput):
         kind: what was looked up, in words ("method", "layer of SqueezeNet").
         name: the name as given.
         choices: the names that exist.
+        alike: whether all names resemble each other, as numbered figures do, so that the nearest ones help nobody.
     """
 
-    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, choices: Iterable[str], *, alike: bool = False) -> None:
         names = list(choices)
-        by_lower_case = {choice.lower(): choice for choice in names}
-        near = [by_lower_case[low] for low in difflib.get_close_matches(name.lower(), by_lower_case, n=3, cutoff=0.5)]
-        if near:
-            hint = f"did you mean {' or '.join(repr(choice) for choice in near)}?"
-        elif len(names) <= 20:
+        if not alike and (similar := near(name, names)):
+            hint = f"did you mean {' or '.join(map(repr, similar))}?"
+        elif len(names) <= 20 or alike:
             hint = f"choose from: {', '.join(names)}"
         else:
             hint = f"there are {len(names)}, from {names[0]!r} to {names[-1]!r}"
         super().__init__(f"no {kind} is called {name!r}; {hint}")
+
+
+class UnknownSource(UnknownName):
+    """A source is neither in a list of names nor a file; the message suggests names, and what lies in the folder.
+
+    Args:
+        kind: what was looked up, in words ("data set, file or folder").
+        source: as given.
+        choices: the names that exist.
+    """
+
+    def __init__(self, kind: str, source: str, choices: Iterable[str]) -> None:
+        super().__init__(kind, source, [*choices, *map(str, near_paths(Path(source))[1])])
+
+
+class MissingFile(InvalidInput):
+    """A file or folder does not exist; the message suggests what lies beside it.
+
+    Args:
+        kind: what was looked for, in words ("image file", "checkpoint file").
+        path: of it.
+    """
+
+    def __init__(self, kind: str, path: str | os.PathLike[str]) -> None:
+        place = Path(path)
+        absent, similar = near_paths(place)
+        hint = "" if absent == place else f"; the folder {absent} does not exist"
+        if similar:
+            hint += f"; did you mean {' or '.join(map(str, similar))}?"
+        super().__init__(f"there is no {kind} {path}{hint}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from probatum.errors import InvalidInput, UnknownName
+from probatum.errors import InvalidInput, MissingFile, UnknownName
 
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -90,7 +90,7 @@ def _import_module(name: str) -> ModuleType:
 def _import_file(path: Path) -> ModuleType:
     """Imports a file once, under its full path as the name, so that it hides no other module."""
     if not path.is_file():
-        raise InvalidInput(f"there is no file {path}")
+        raise MissingFile("file", path)
     path = path.resolve()
     if str(path) in sys.modules:
         return sys.modules[str(path)]

@@ -9,7 +9,8 @@ from sources import PACKAGE, calls_of, imports_of, modules, room_of
 
 MIDDLE = {"attributions", "randomization", "metrics", "maps", "models", "data"}
 BELOW = {
-    "errors": set(),
+    "names": set(),
+    "errors": {"names"},
     "storage": set(),
     "progress": set(),
     "imports": set(),
@@ -47,7 +48,7 @@ GLOBAL_CALLS = {"print", "warnings.warn", "torch.manual_seed", "torch.set_defaul
 def allowed_rooms(room: str) -> set[str]:
     """The rooms that a room may import, itself included."""
     return (
-        {room, "errors", "storage", "progress", "imports", "plugins", "preprocessing"}
+        {room, "names", "errors", "storage", "progress", "imports", "plugins", "preprocessing"}
         | BELOW[room]
         | ({"__init__"} if room in ("runs", "cli") else set())
     )

@@ -4,15 +4,19 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
 
+from probatum import cli
+from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments import CheckConfig
 from probatum.experiments.config import DEFAULT_METHODS
 from probatum.reproductions import PAPERS
-from probatum.terminal import catalog, lists, options
+from probatum.terminal import catalog, lists, options, waiting
 from probatum.terminal.catalog import Kind
 
 ROOT = Path(__file__).parent.parent
@@ -28,14 +32,15 @@ main()
 """
 
 
-def started(folder: Path, *arguments: str, **environment: str) -> tuple[set[str], str]:
-    """The packages that a command line imported, and what it wrote."""
+def started(folder: Path, *arguments: str, code: int = 0, **environment: str) -> tuple[set[str], str]:
+    """The packages that a command line imported, and what it wrote: results, or errors where it ends with a code."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, cwd=folder, env=variables
     )
-    assert done.returncode == 0, done.stderr
-    return {name.split(".")[0] for name in (folder / "modules.txt").read_text().split()}, done.stdout
+    assert done.returncode == code, done.stderr
+    imported = {name.split(".")[0] for name in (folder / "modules.txt").read_text().split()}
+    return imported, done.stderr if code else done.stdout
 
 
 def completed(folder: Path, line: str) -> list[str]:
@@ -50,13 +55,62 @@ def completed(folder: Path, line: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--version"], ["--help"], ["check", "--help"], ["reproduce", "--help"], *(["list", kind] for kind in Kind)],
+    [[], ["--version"], ["check", "--help"], ["reproduce", "--help"], ["list"], *(["list", kind] for kind in Kind)],
     ids=" ".join,
 )
 def test_help_and_lists_import_nothing_slow(arguments, tmp_path):
     packages, shown = started(tmp_path, *arguments)
     assert shown
     assert not packages & SLOW
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("chek", "did you mean 'check'"),
+        ("reproduce", "adebayo2018"),
+        ("reproduce adebayo", "'adebayo2018'"),
+        ("reproduce wienecke2021 figure9", "figure8"),
+        ("check --methods gradiant", "'gradient'"),
+        ("conform ./mine.py", "./mine.py:NAME"),
+    ],
+)
+def test_a_misspelt_line_is_answered_in_one_line_before_anything_slow_is_imported(line, told, tmp_path):
+    packages, error = started(tmp_path, *line.split(), code=2)
+    assert told in error.replace("Did", "did")
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not packages & (SLOW - {"pydantic"})  # typer converts the values of a line by it
+
+
+OFFERED = ("stages", "order", "initializer", "batch-norm", "baseline", "composite", "precision", "interpolation")
+
+
+@pytest.mark.parametrize("option", [*OFFERED, "last-relu", "on-error"])
+def test_a_line_is_refused_in_the_words_of_the_configuration(option):
+    check = typer.main.get_command(cli.app).commands["check"]
+    with pytest.raises(UnknownName) as early:
+        check.make_context("check", [f"--{option}", "nosuch"])
+    with pytest.raises(UnknownName) as late:
+        CheckConfig(**{option.replace("-", "_"): "nosuch"})
+    assert str(early.value) == str(late.value)
+
+
+def test_files_that_do_not_exist_are_refused_with_what_lies_beside_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    Path("photos", "cat.jpg").touch()
+    commands = typer.main.get_command(cli.app).commands
+    for command, arguments, near in (
+        ("check", ["--data", "phtos"], "'photos'"),
+        ("check", ["--data", "photos/dog-cat.jpg"], "photos/cat.jpg"),
+        ("check", ["--weights", "phtos/net.pt"], "the folder phtos does not exist; did you mean photos?"),
+        ("attribute", ["photos/cat.jpeg", "--out", "x"], "photos/cat.jpg"),
+        ("attribute-text", ["--file", "photo", "--out", "x"], "photos"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            commands[command].make_context(command, arguments)
+        assert near in str(refused.value), arguments
 
 
 @pytest.mark.parametrize(
@@ -117,3 +171,18 @@ def test_the_package_imports_torch_only_when_asked():
     script = "import probatum; assert 'attribute_stream' in dir(probatum); probatum.absent"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert "has no attribute 'absent'" in done.stderr
+
+
+def test_ctrl_c_while_torch_is_loading_is_one_line(tmp_path):
+    (tmp_path / "torch.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    _, error = started(tmp_path, "report", "run", code=130, PYTHONPATH=path)
+    assert error == "error: interrupted; nothing was written\n"
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_long_loading_is_announced(quiet, monkeypatch, capsys):
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    with waiting.told_when_long("loading PyTorch", quiet=quiet):
+        time.sleep(0.1)
+    assert ("loading PyTorch" in capsys.readouterr().err) is not quiet

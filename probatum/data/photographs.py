@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 
 from probatum.data.image_set import ImageSet, storable
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, MissingFile
 from probatum.preprocessing import Preprocessing
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -145,7 +145,7 @@ def _find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
             raise InvalidInput(f"the folder {path} contains no image ({', '.join(EXTENSIONS)})")
         return path.resolve().name, path, files
     if not os.path.exists(path):
-        raise InvalidInput(f"there is no file or folder {path}")
+        raise MissingFile("file or folder", path)
     if path.suffix.lower() != ".txt":
         return _listed(path.stem, [path])
     try:
@@ -160,7 +160,7 @@ def _listed(title: str, paths: list[Path]) -> tuple[str, Path, list[Path]]:
         raise InvalidInput(f"{title}: the list is empty; name at least one image")
     for path in paths:
         if not os.path.isfile(path):  # also accepts names that no file can have
-            raise InvalidInput(f"there is no image file {path}")
+            raise MissingFile("image file", path)
     absolute = [Path(os.path.abspath(path)) for path in paths]
     if len(set(absolute)) < len(absolute):
         twice = next(path for path in absolute if absolute.count(path) > 1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from probatum.data import DATASETS
-from probatum.errors import InvalidInput, ModelError, ProbatumError
+from probatum.errors import InvalidInput, MissingFile, ModelError, ProbatumError
 from probatum.experiments.config import CheckConfig
 from probatum.imports import described
 from probatum.models import ModelSpec
@@ -82,6 +82,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     Raises:
         InvalidInput: there is no such file or folder, or there are no names in it.
     """
+    if not os.path.exists(path):
+        raise MissingFile("file or folder of class names", path)
     if path.is_dir():
         names = sorted(each.name for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
         if not names:

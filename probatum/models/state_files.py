@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, MissingFile
 from probatum.models.safetensors import is_safetensors, read_safetensors
 from probatum.storage import require_stored
 
@@ -36,7 +36,7 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
         InvalidInput: no such file, a file of another kind, or no state dict in it.
     """
     if not os.path.isfile(path):
-        raise InvalidInput(f"there is no checkpoint file {path}")
+        raise MissingFile("checkpoint file", path)
     with open(path, "rb") as file:
         start = file.read(64)
     content: Any = read_safetensors(path) if is_safetensors(start) else read_torch_file(path)

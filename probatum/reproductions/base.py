@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from probatum.errors import InvalidInput, UnknownName
 from probatum.experiments.build import choose_device
 from probatum.experiments.limits import check_numbers
+from probatum.names import figure_key
 from probatum.progress import Progress
 from probatum.runs import files
 from probatum.runs.plain_values import parse_dataclass
@@ -245,13 +246,7 @@ class Experiment:
     @property
     def names(self) -> tuple[str, ...]:
         """Names by which it can be asked for: its own, and those of the paper's numbers, such as "figure10"."""
-        return (self.name, *(key for key in map(_key, self.covers) if key != _key(self.name)))
-
-
-def _key(number: str) -> str:
-    """A figure or table as the terminal takes it: "Figure 10", "figure-10" and "fig10" are "figure10"."""
-    plain = re.sub(r"[^a-z0-9]", "", number.lower())
-    return re.sub(r"^fig(?=\d)", "figure", plain)
+        return (self.name, *(key for key in map(figure_key, self.covers) if key != figure_key(self.name)))
 
 
 @dataclass(frozen=True)
@@ -283,14 +278,14 @@ class Paper:
         """Return the experiments that these names ask for in the order of the paper, or all if there are no names.
 
         Raises:
-            InvalidInput: a name that is not known; the message lists those that are.
+            UnknownName: a name that is not known; the message lists those that are.
         """
-        asked = {_key(name) for name in names}
-        known = {_key(name) for name in self.names}
+        asked = {figure_key(name) for name in names}
+        known = {figure_key(name) for name in self.names}
         for name in names:
-            if _key(name) not in known:
-                raise InvalidInput(f"{self.name} has no {name!r}; choose from {', '.join(self.names)}")
-        return tuple(one for one in self.experiments if not names or asked & set(map(_key, one.names)))
+            if figure_key(name) not in known:
+                raise UnknownName(f"figure of {self.name}", name, self.names, alike=True)
+        return tuple(one for one in self.experiments if not names or asked & set(map(figure_key, one.names)))
 
 
 def joined(*notes: str) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from probatum.attributions import Method, attribute
 from probatum.data import ImageSet, image_files, load_photographs
 from probatum.engine import all_logits, prepare
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, MissingFile
 from probatum.experiments import SanityResult, sanity_check
 from probatum.experiments.build import preprocessing_of
 from probatum.metrics import Metric
@@ -229,7 +229,7 @@ def photograph_folders(context: Context) -> list[Path]:
     if config.photographs is not None:
         given = Path(config.photographs)
         if not given.is_dir():
-            raise InvalidInput(f"there is no folder of photographs {given}; give one with --photographs")
+            raise MissingFile("folder of photographs", given)
         return [given]
     root = Path(config.data_dir or "")
     names = [name for name in inputs.PHOTOGRAPHS if name not in context.absent and config.data_dir is not None]

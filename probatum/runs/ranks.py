@@ -21,6 +21,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from probatum.errors import InvalidInput, ModelError
+from probatum.runs.ended import current_rank
 
 T = TypeVar("T")
 BARRIER_TIMEOUT = timedelta(days=14)  # at a barrier, for others that still compute; one that died is noticed at once
@@ -171,11 +172,6 @@ def _others_alive() -> Iterator[None]:
         yield
     except RuntimeError as error:  # torch has no type of its own for a connection that was closed
         raise ModelError("another process of this run has ended; its own message says why") from error
-
-
-def current_rank() -> int | None:
-    """The rank that torchrun gave to this process; None where it was not used, or for one process."""
-    return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
 
 
 def _exists(path: Path, attempt: int) -> bool:

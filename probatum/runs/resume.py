@@ -18,13 +18,13 @@ import torch
 from probatum.errors import InvalidInput, ProbatumError
 from probatum.progress import Progress
 from probatum.runs.cells import CellStore
+from probatum.runs.ended import FINISHED, saved_progress
 from probatum.runs.files import read_json, reading, write_json
 from probatum.runs.identity import differences, listed, rounding_settings_of
 from probatum.runs.ranks import Ranks
 from probatum.storage import remove_file, remove_folder, remove_scratch, sync_all
 
 STATE = "unfinished"
-FINISHED = "the finished run is"
 _OWN = ("identity", "rounding_settings", "cells", "parts")  # in run.json, besides what was asked for
 
 Say = Callable[[str], None]
@@ -156,11 +156,6 @@ def run_in_work(
                 else:
                     setattr(error, "kept", f"{worth} stored in {folder}")  # noqa: B010
             raise
-
-
-def saved_progress(error: BaseException) -> str:
-    """Saved progress of a run that this error ended, in words; empty where nothing is saved."""
-    return str(getattr(error, "kept", ""))
 
 
 def _kept(folder: Path) -> tuple[str, bool]:

@@ -6,8 +6,20 @@ import typer
 
 from probatum.terminal import catalog
 from probatum.terminal.catalog import Kind
-from probatum.terminal.completion import listed, one_of, some_of
-from probatum.terminal.options import Device, Out, ReportOptions, Seed, grouped, numbers, split, whole_numbers
+from probatum.terminal.completion import listed, one_of
+from probatum.terminal.known import file_or, one_name, some_names, split
+from probatum.terminal.options import (
+    Device,
+    InputSize,
+    Mean,
+    Out,
+    ReportOptions,
+    Seed,
+    Std,
+    grouped,
+    numbers,
+    whole_numbers,
+)
 
 _MINUTES = ", ".join(f"{name} ({minutes} min)" for name, _, minutes, _ in catalog.table_of(Kind.suites)[1])
 
@@ -19,7 +31,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             help=f"Some of {_MINUTES}; else all up to 10 min. Minutes are those of two idle CPU cores.",
-            autocompletion=one_of(listed(Kind.suites)),
+            **one_name("benchmark suite", listed(Kind.suites)),
         ),
     ] = None,
     model: Annotated[
@@ -27,29 +39,36 @@ def bench(
         typer.Option(help="Model by name, instead of the suite's own.", autocompletion=one_of(listed(Kind.models))),
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="'none' (random: the time is the same), 'default' (published), or a checkpoint.")
+        str,
+        typer.Option(
+            help="'none' (random: the time is the same), 'default' (published), or a checkpoint file.",
+            callback=file_or(("none", "default"), "checkpoint file"),
+        ),
     ] = "none",
     methods: Annotated[
         str | None,
         typer.Option(
             help="Methods by name or of your own (module:name, ./file.py:name), by commas, for the suite roofline.",
-            autocompletion=some_of(listed(Kind.methods)),
+            **some_names("method", listed(Kind.methods), own=True),
         ),
     ] = None,
     batch: Annotated[
         str | None, typer.Option(help="Images in one call (suite metrics: pairs of maps), or several such as 1,8,32.")
     ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Height and width of the images in pixels; else the model's own.")
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="How often everything is timed, in turns; else the suite's own.")
     ] = None,
-    mean: Annotated[str | None, typer.Option(help="Per channel, such as 0.485,0.456,0.406; else the model's own.")] = (
-        None
-    ),
-    std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Windows of each contestant.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Suites in tiny form; their times mean nothing.")] = False,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder with imagenet-samples/ and MNIST/.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Try each suite in tiny form, in about a minute; its times mean nothing.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of torch; else torch's own number.")] = None,
+    data_dir: Annotated[
+        str | None,
+        typer.Option(help="Folder with imagenet-samples/ and MNIST/, for suites that look at maps; else other images."),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     compare: Annotated[

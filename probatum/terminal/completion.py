@@ -1,52 +1,13 @@
-"""Commands that answer at once where help is asked for or TAB is pressed, and the names that TAB completes.
-
-Newer versions of typer convert values by pydantic, whose import takes as long as all others together.
-"""
+"""The names that TAB completes, read from the catalog."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from probatum.terminal.catalog import Kind, choices, figures, names, variants
 
 Names = Callable[[], Iterable[str]]
-
-
-class Group(TyperGroup):
-    """A group of commands that starts without importing pydantic; see `_decided`."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Returns the parameters, with a default for every switch; called by click."""
-        return _decided(super().get_params(ctx))
-
-
-class Command(TyperCommand):
-    """A command that shows its help, and completes its line, without importing pydantic."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Returns the parameters, with a default for every switch; called by click."""
-        return _decided(super().get_params(ctx))
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads the words of a line; called by click. While a line is completed, all values stay texts."""
-        if not ctx.resilient_parsing:
-            return super().parse_args(ctx, args)
-        given, ctx.args, _ = self.make_parser(ctx).parse_args(args=args)
-        for parameter in self.get_params(ctx):
-            ctx.params[parameter.name], source = parameter.consume_value(ctx, given)
-            ctx.set_parameter_source(parameter.name, source)
-        return ctx.args  # type: ignore[no-any-return]
-
-
-def _decided(parameters: list[Any]) -> list[Any]:
-    """Turns switches off that have no default: typer would import pydantic to convert the missing value."""
-    for parameter in parameters:
-        if getattr(parameter, "is_flag", False) and parameter.default is None:
-            parameter.default = False
-    return parameters
 
 
 def one_of(known: Names) -> Callable[[str], list[str]]:

@@ -1,12 +1,13 @@
 """Options of a command in a file, TOML or JSON; what stands on the command line is stronger."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from probatum.errors import InvalidInput, UnknownName
+from probatum.errors import InvalidInput, MissingFile, UnknownName
 
 _LARGEST = 1 << 20  # bytes
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -47,6 +48,8 @@ def read_options(path: Path) -> Mapping[str, Any]:
     Raises:
         InvalidInput: there is no such file, or it holds something else.
     """
+    if not os.path.exists(path):
+        raise MissingFile("configuration file", path)
     try:
         if path.stat().st_size > _LARGEST:
             raise InvalidInput(f"{path} has more than {_LARGEST >> 20} MiB")

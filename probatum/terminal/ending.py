@@ -4,9 +4,16 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import typer
 
 from probatum.errors import InvalidInput, ProbatumError
+from probatum.runs.ended import FINISHED, current_rank, saved_progress
 from probatum.terminal.output import complain
+
+# What typer raises for a line that it cannot read; its newer versions carry click within and export no name of this.
+UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class Stopped(BaseException):
@@ -40,12 +47,12 @@ def one_line(debug: bool) -> Iterator[None]:
     """Turns what went wrong into one line and an exit code: 2 for wrong usage, 128 + signal when stopped, else 1."""
     try:
         yield
+    except UsageError as error:
+        complain(_usage_fault(error))
+        raise SystemExit(2) from None
     except (ProbatumError, OSError, Stopped) as error:
         if debug:
             raise
-        from probatum.runs.ranks import current_rank
-        from probatum.runs.resume import FINISHED, saved_progress
-
         what, kept, rank = str(error), saved_progress(error), current_rank()
         if kept:
             what = f"{what}; {kept}"
@@ -57,3 +64,12 @@ def one_line(debug: bool) -> Iterator[None]:
             complain(what if rank is None else f"process {rank}: {what}")
         code = error.code if isinstance(error, Stopped) else 2 if isinstance(error, InvalidInput) else 1
         raise SystemExit(code) from None
+
+
+def _usage_fault(error: Any) -> str:
+    """The fault of a line that cannot be read, and where its right form is shown."""
+    fault = error.format_message().rstrip(".")
+    if hasattr(error, "param_type") and error.param is not None and error.param.help:  # of what is missing
+        fault = f"{fault}: {error.param.help.rstrip('.')}"
+    command = error.ctx.command_path if error.ctx is not None else "probatum"
+    return f"{fault}{'' if fault.endswith('?') else ';'} see {command} --help"

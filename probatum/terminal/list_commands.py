@@ -7,14 +7,16 @@ import typer
 
 from probatum.terminal import catalog
 from probatum.terminal.catalog import Kind
-from probatum.terminal.completion import Command, Group, listed, offered, one_of
+from probatum.terminal.completion import listed, one_of
+from probatum.terminal.known import file_or
+from probatum.terminal.options import InputSize, Interpolation, Layer, Mean, Stages, Std
 from probatum.terminal.output import show_json, show_table
+from probatum.terminal.typer_commands import Command, Group, Work
 
 # A command for each list, not one with an argument: typer would import a library to check its value.
 app = typer.Typer(
     name="list",
     cls=Group,
-    no_args_is_help=True,
     rich_markup_mode=None,
     help="List what there is, and where each is implemented.",
     epilog="Example: probatum list methods",
@@ -39,7 +41,7 @@ for _kind in Kind:
     app.command(_kind.value, cls=Command, help=f"Columns: {_columns}.")(_command_that_lists(_kind))
 
 
-@app.command(cls=Command, epilog="Example: probatum list stages ./net.py:make --input-size 64 --mean 0.5 --std 0.5")
+@app.command(cls=Work, epilog="Example: probatum list stages ./net.py:make --input-size 64 --mean 0.5 --std 0.5")
 def stages(
     model: Annotated[
         str,
@@ -50,18 +52,17 @@ def stages(
     ],
     weights: Annotated[
         str | None,
-        typer.Option(help="'none' (random), 'default' (published, or those of your own model), or a checkpoint."),
+        typer.Option(
+            help="'none' (random), 'default' (published, or those of your own model), or a checkpoint file.",
+            callback=file_or(("none", "default"), "checkpoint file"),
+        ),
     ] = None,
-    stages: Annotated[
-        str | None, typer.Option(help="blocks or layers, as in check.", autocompletion=one_of(offered("stages")))
-    ] = None,
-    layer: Annotated[str | None, typer.Option(help="Grad-CAM's layer, as in check.")] = None,
-    input_size: Annotated[int | None, typer.Option(help="As in check, like the next three.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Per channel.")] = None,
-    std: Annotated[str | None, typer.Option(help="Per channel.")] = None,
-    interpolation: Annotated[
-        str | None, typer.Option(help="Of the resizing.", autocompletion=one_of(offered("interpolation")))
-    ] = None,
+    stages: Stages = None,
+    layer: Layer = None,
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    interpolation: Interpolation = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what a check of a model will work with: stages, Grad-CAM's layer, guided ReLUs, methods that are refused.

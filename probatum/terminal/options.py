@@ -1,26 +1,23 @@
 """The options that commands share, as groups, and the completion of their values."""
 
 import inspect
-from collections.abc import Callable, Iterable
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints, no_type_check
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints, no_type_check
 
 import typer
 
 from probatum.errors import InvalidInput
 from probatum.terminal.catalog import Kind, choices, defaults, names
-from probatum.terminal.completion import listed, offered, one_of, some_of
+from probatum.terminal.completion import listed, offered, one_of
 from probatum.terminal.config_file import use_config_file
+from probatum.terminal.known import file_or, image_sources, one_name, some_names, split
 
 T = TypeVar("T")
-
-
-def split(text: str) -> tuple[str, ...]:
-    """The names in a list that is separated by commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def chosen_methods(options: "MethodOptions") -> dict[str, object]:
@@ -50,77 +47,80 @@ def _in_words(option: str) -> str:
     return ", ".join(choices(option))
 
 
-_DEFAULT_METHODS = ",".join(defaults("methods"))
+_METHODS = some_names("method", listed(Kind.methods), own=True)
+_WEIGHTS = ("train", "default", "none")
 
 DataDir = Annotated[str | None, typer.Option(help="Folder that holds MNIST/raw or FashionMNIST/raw.")]
 Data = Annotated[
+    str, typer.Option(help="Data set (digits, mnist, fashion-mnist), folder, image or .txt list.", **image_sources())
+]
+DataSet = Annotated[
     str,
-    typer.Option(
-        help="Data set (digits, mnist, fashion-mnist), folder, image or .txt list.",
-        autocompletion=one_of(listed(Kind.data)),
-    ),
+    typer.Option(help=f"Data set: {', '.join(names(Kind.data))}.", **one_name("data set", listed(Kind.data))),
 ]
 ModelName = Annotated[
     str | None,
     typer.Option(
-        help="basic_cnn, mlp, any torchvision classifier, timm:NAME, hf:NAME_OR_FOLDER, "
-        "or package.module:name or ./file.py:name for one's own: this runs its code.",
+        help="basic_cnn, mlp, any torchvision classifier, timm:NAME, hf:NAME_OR_FOLDER, or your own code, which is "
+        "then run: package.module:name or ./file.py:name.",
         autocompletion=one_of(listed(Kind.models)),
     ),
 ]
 Weights = Annotated[
     str | None,
     typer.Option(
-        help="'train' (small networks), 'default' (published, or made by one's own code), 'none' (random), "
-        "or a checkpoint, whose last layer gives the number of classes.",
-        autocompletion=one_of(lambda: ("train", "default", "none")),
+        help="'train' (small networks), 'default' (published, or made by your own code), 'none' (random), "
+        "or a checkpoint file, whose last layer gives the number of classes.",
+        autocompletion=one_of(lambda: _WEIGHTS),
+        callback=file_or(_WEIGHTS, "checkpoint file"),
     ),
 ]
 Methods = Annotated[
-    str,
-    typer.Option(
-        help="Methods by name (`probatum list methods`) or of your own (module:name, ./file.py:name), by commas.",
-        autocompletion=some_of(listed(Kind.methods)),
-    ),
+    str, typer.Option(help="Methods by name (see `probatum list methods`), separated by commas.", **_METHODS)
 ]
 UsualMethods = Annotated[
     str | None,
     typer.Option(
-        help=f"Methods by name, separated by commas; else those of {_DEFAULT_METHODS} that the model can have.",
-        autocompletion=some_of(listed(Kind.methods)),
+        help="Methods by name (see `probatum list methods`) or of your own (module:name, ./file.py:name), separated by "
+        f"commas; else those of {', '.join(defaults('methods'))} that the model can have.",
+        **_METHODS,
     ),
 ]
 Preset = Annotated[
     str,
     typer.Option(
         help="'quick'; 'cpu', real data in sizes for two cores; or 'paper', the paper's own sizes, models and data.",
-        autocompletion=one_of(lambda: ("quick", "cpu", "paper")),
+        **one_name("preset", lambda: ("quick", "cpu", "paper")),
     ),
 ]
 Samples = Annotated[
     int | None, typer.Option(help="Noise samples of SmoothGrad and the SHAP methods; else the papers' numbers.")
 ]
 Steps = Annotated[int | None, typer.Option(help="Steps of Integrated Gradients; else the papers' number.")]
-Target = Annotated[int | None, typer.Option(help="Class index to explain; else the predicted class.")]
+Target = Annotated[int | None, typer.Option(help="Class index to explain, from 0; else the predicted class.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", autocompletion=one_of(lambda: ("auto", "cpu", "cuda")))
 ]
 Precision = Annotated[
     str,
-    typer.Option(help="float32, tf32 (CUDA), bfloat16 or float64.", autocompletion=one_of(offered("precision"))),
+    typer.Option(help="float32, tf32 (CUDA), bfloat16 or float64.", **one_name("precision", offered("precision"))),
 ]
-MemoryBudget = Annotated[str | None, typer.Option(help="Memory for activations, such as '2 GiB'.")]
+MemoryBudget = Annotated[
+    str | None, typer.Option(help="Memory for activations, such as '2 GiB'; else a share of what is free.")
+]
 OnError = Annotated[
     str,
     typer.Option(
-        help="Of a photograph that cannot be read: stop, or skip it. attribute: of an explainer that fails, too.",
-        autocompletion=one_of(offered("on-error")),
+        help="Stop at a photograph that cannot be read, or skip it; in attribute, also at an explainer that fails.",
+        **one_name("way to treat an error", offered("on-error")),
     ),
 ]
 LeastConfidence = Annotated[
     float | None,
-    typer.Option(help="Of --preset localization: least probability of the predicted class of a used image; else 0.5."),
+    typer.Option(
+        help="With --preset localization: least probability, from 0 to 1, of an image's predicted class; else 0.5."
+    ),
 ]
 Out = Annotated[
     str | None,
@@ -132,43 +132,59 @@ StoredRun = Annotated[str, typer.Argument(help="A run folder, or its address in 
 NewRun = Annotated[
     str, typer.Option("--out", metavar="FOLDER", help="Folder to make or to continue, or an address (s3://bucket/run).")
 ]
+InputSize = Annotated[int | None, typer.Option(help="Height and width of the images in pixels; else the model's own.")]
+Mean = Annotated[
+    str | None,
+    typer.Option(help="Subtracted from each channel in [0, 1], such as 0.485,0.456,0.406; else the model's own."),
+]
+Std = Annotated[
+    str | None,
+    typer.Option(help="Then each channel is divided by it, such as 0.229,0.224,0.225; else the model's own."),
+]
+Interpolation = Annotated[
+    str | None,
+    typer.Option(
+        help=f"How photographs are resized: {_in_words('interpolation')}; else as the model's own.",
+        **one_name("interpolation", offered("interpolation")),
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(help="Grad-CAM's layer by dotted path; else the last feature map on every path to the logits."),
+]
+Stages = Annotated[
+    str | None,
+    typer.Option(
+        help="Randomize layers or blocks; else the papers' stages, layers, or in deep networks blocks.",
+        **one_name("kind of stages", offered("stages")),
+    ),
+]
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
     """The model to examine."""
 
+    title: ClassVar = "Model"
     model: ModelName = None
     weights: Weights = None
     classes: Annotated[
         str | None, typer.Option(help="Names of the model's classes: a file with one a line, or a folder per class.")
     ] = None
-    input_size: Annotated[
-        int | None, typer.Option(help="Height and width of the images in pixels; else the model's own.")
-    ] = None
-    mean: Annotated[str | None, typer.Option(help="Per channel, such as 0.485,0.456,0.406; else the model's own.")] = (
-        None
-    )
-    std: Annotated[str | None, typer.Option(help="Likewise.")] = None
-    interpolation: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Of the resizing: {_in_words('interpolation')}; else the model's own.",
-            autocompletion=one_of(offered("interpolation")),
-        ),
-    ] = None
-    train_images: Annotated[int, typer.Option(help="How many training images 'train' uses.")] = 10_000
+    input_size: InputSize = None
+    mean: Mean = None
+    std: Std = None
+    interpolation: Interpolation = None
+    train_images: Annotated[int, typer.Option(help="How many images the weights 'train' are trained on.")] = 10_000
 
 
 @dataclass(frozen=True)
 class MethodOptions:
     """Attribution methods and their hyperparameters."""
 
+    title: ClassVar = "Methods"
     methods: UsualMethods = None
-    layer: Annotated[
-        str | None,
-        typer.Option(help="Grad-CAM's layer by dotted path; else the last feature map on every path to the logits."),
-    ] = None
+    layer: Layer = None
     layout: Annotated[
         str | None,
         typer.Option(help="Axes of that layer: nchw, nhwc, or tokens:1:14x14 (1 class token, a grid); else found."),
@@ -187,14 +203,14 @@ class MethodOptions:
         str | None,
         typer.Option(
             help=f"Baseline of Integrated Gradients, DeepLIFT and SHAP: {_in_words('baseline')}; else zero.",
-            autocompletion=one_of(offered("baseline")),
+            **one_name("baseline", offered("baseline")),
         ),
     ] = None
     composite: Annotated[
         str | None,
         typer.Option(
             help=f"Rules of LRP: {_in_words('composite')}; else epsilon-plus-flat.",
-            autocompletion=one_of(offered("composite")),
+            **one_name("composite", offered("composite")),
         ),
     ] = None
 
@@ -203,46 +219,45 @@ class MethodOptions:
 class ProtocolOptions:
     """The randomization, and the metrics that compare maps."""
 
+    title: ClassVar = "Randomization and metrics"
     metrics: Annotated[
         str | None,
         typer.Option(
-            help=f"Metrics by name, separated by commas; else the preset's, or {','.join(defaults('metrics'))}.",
-            autocompletion=some_of(listed(Kind.metrics)),
+            help="Metrics by name (see `probatum list metrics`), separated by commas; else the preset's, or "
+            f"{', '.join(defaults('metrics'))}.",
+            **some_names("metric", listed(Kind.metrics)),
         ),
     ] = None
     preset: Annotated[
         str,
         typer.Option(
             help=f"Randomization protocol, or several, separated by commas: {', '.join(names(Kind.presets))}.",
-            autocompletion=some_of(listed(Kind.presets)),
+            **some_names("randomization preset", listed(Kind.presets)),
         ),
     ] = "adebayo"
-    stages: Annotated[
-        str | None,
-        typer.Option(
-            help="Randomize layers or blocks; else the papers' stages, layers, or in deep networks blocks.",
-            autocompletion=one_of(offered("stages")),
-        ),
-    ] = None
+    stages: Stages = None
     order: Annotated[
         str | None,
-        typer.Option(help=f"Instead of the preset's: {_in_words('order')}.", autocompletion=one_of(offered("order"))),
+        typer.Option(
+            help=f"Order of the randomization: {_in_words('order')}; else the preset's.",
+            **one_name("randomization order", offered("order")),
+        ),
     ] = None
     initializer: Annotated[
         str | None,
         typer.Option(
-            help=f"Instead of the preset's: {', '.join(names(Kind.initializers))}.",
-            autocompletion=one_of(listed(Kind.initializers)),
+            help=f"How random weights are drawn: {', '.join(names(Kind.initializers))}; else the preset's.",
+            **one_name("initializer", listed(Kind.initializers)),
         ),
     ] = None
     batch_norm: Annotated[
         str | None,
         typer.Option(
-            help=f"Instead of the preset's: {_in_words('batch-norm')}.",
-            autocompletion=one_of(offered("batch-norm")),
+            help=f"Running statistics of batch norm: {_in_words('batch-norm')}; else the preset's.",
+            **one_name("batch-norm policy", offered("batch-norm")),
         ),
     ] = None
-    trials: Annotated[int | None, typer.Option(help="Independent randomizations, instead of the preset's.")] = None
+    trials: Annotated[int | None, typer.Option(help="How many independent randomizations; else the preset's.")] = None
     until_decided: Annotated[
         bool,
         typer.Option(
@@ -253,21 +268,22 @@ class ProtocolOptions:
     last_relu: Annotated[
         str,
         typer.Option(
-            help="Of a model that ends in a ReLU: skip it and explain its input, or keep it.",
-            autocompletion=one_of(offered("last-relu")),
+            help="If the model ends in a ReLU: skip it and explain its input, or keep it.",
+            **one_name("way to treat the last ReLU", offered("last-relu")),
         ),
     ] = "skip"
-    keep_maps: Annotated[int, typer.Option(help="Of how many images the maps are stored and drawn.")] = 3
+    keep_maps: Annotated[int, typer.Option(help="For how many of the images maps are stored and drawn.")] = 3
 
 
 @dataclass(frozen=True)
 class ComputeOptions:
     """The device, and how to compute on it."""
 
+    title: ClassVar = "Computation"
     device: Device = "auto"
     precision: Precision = "float32"
     channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Compute with channels last: faster, another order.")
+        bool, typer.Option("--channels-last", help="Keep the channels of a pixel side by side in memory: faster.")
     ] = False
     fold_batch_norm: Annotated[
         bool, typer.Option("--fold-batch-norm", help="Fold batch norm into convolutions: faster.")
@@ -279,27 +295,32 @@ class ComputeOptions:
 class TrainingOptions:
     """The small network to train, and its hyperparameters."""
 
+    title: ClassVar = "Training"
     model: Annotated[
-        str, typer.Option(help="basic_cnn or mlp.", autocompletion=one_of(lambda: ("basic_cnn", "mlp")))
+        str,
+        typer.Option(help="basic_cnn or mlp.", **one_name("model to train", lambda: ("basic_cnn", "mlp"))),
     ] = "basic_cnn"
     preset: Annotated[
         str,
         typer.Option(
-            help="'quick', or 'paper': Adam 1e-4, batches of 50, 50 epochs.",
-            autocompletion=one_of(lambda: ("quick", "paper")),
+            help="'quick': 3 epochs, batches of 64, Adam 1e-3; or 'paper': 50 epochs, batches of 50, Adam 1e-4.",
+            **one_name("training preset", lambda: ("quick", "paper")),
         ),
     ] = "quick"
-    train_images: Annotated[int | None, typer.Option(help="Of the training split; else all of it.")] = None
-    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None
-    batch_size: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None
-    learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None
-    target_accuracy: Annotated[float | None, typer.Option(help="Stop once this test accuracy is reached.")] = None
+    train_images: Annotated[int | None, typer.Option(help="How many training images; else all of them.")] = None
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images; else the preset's.")] = None
+    batch_size: Annotated[int | None, typer.Option(help="Images in one step; else the preset's.")] = None
+    learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam; else the preset's.")] = None
+    target_accuracy: Annotated[
+        float | None, typer.Option(help="Test accuracy, from 0 to 1, at which training stops; else none.")
+    ] = None
 
 
 @dataclass(frozen=True)
 class ReportOptions:
     """What the command prints."""
 
+    title: ClassVar = "What is printed"
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print errors alone: neither progress nor a summary.")
     ] = False
@@ -312,13 +333,12 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """Lets a command take groups of options, each field of a dataclass as an option of its own, and `--config`."""
     hints = inspect.get_annotations(command, eval_str=True)  # get_type_hints of Python 3.10 adds None to the types
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-    parameters: list[Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        if name in groups:
-            types = get_type_hints(groups[name], include_extras=True)
-            parameters += [_parameter(field, types[field.name]) for field in fields(groups[name])]
-        else:
-            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+    own = [
+        parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name not in groups
+    ]
+    parameters = [*own, *(parameter for group in groups.values() for parameter in _parameters(group))]
     parameters.append(_config_file(parameters))
 
     @wraps(command)
@@ -356,9 +376,15 @@ def _config_file(parameters: Iterable[Parameter]) -> Parameter:
     return Parameter("config_file", Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _parameter(field: "Field[Any]", annotation: Any) -> Parameter:
-    default = Parameter.empty if field.default is MISSING else field.default
-    return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+def _parameters(group: Any) -> Iterator[Parameter]:
+    """The fields of a group as parameters, whose options stand under its title in the help."""
+    types = get_type_hints(group, include_extras=True)
+    for field in fields(group):
+        default = Parameter.empty if field.default is MISSING else field.default
+        kind, option = get_args(types[field.name])
+        titled = copy(option)
+        titled.rich_help_panel = group.title
+        yield Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, titled])
 
 
 def configured(kind: Callable[..., T], *groups: Any, **values: Any) -> T:

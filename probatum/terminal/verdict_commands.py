@@ -5,20 +5,19 @@ from typing import Annotated
 
 import typer
 
-from probatum.terminal.completion import Command, Group
 from probatum.terminal.output import show
+from probatum.terminal.typer_commands import Group, Work
 
 app = typer.Typer(
     name="verdicts",
     cls=Group,
-    no_args_is_help=True,
     rich_markup_mode=None,
     help="Store the verdicts of a check, or make a card.",
 )
 _Run = Annotated[str, typer.Argument(help="The run folder of a check, or its address in object storage.")]
 
 
-@app.command(cls=Command, epilog="Example: probatum verdicts freeze runs/check-digits-basic_cnn --out verdicts.json")
+@app.command(cls=Work, epilog="Example: probatum verdicts freeze runs/check-digits-basic_cnn --out verdicts.json")
 def freeze(
     run: _Run,
     out: Annotated[Path | None, typer.Option(help="File to write; else verdicts.json in the run folder.")] = None,
@@ -37,7 +36,7 @@ def freeze(
     show(f"stored in {path}")
 
 
-@app.command(cls=Command, epilog="Example: probatum verdicts card runs/check-digits-basic_cnn --out docs")
+@app.command(cls=Work, epilog="Example: probatum verdicts card runs/check-digits-basic_cnn --out docs")
 def card(
     run: _Run,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; else the run folder.")] = None,

@@ -13,6 +13,7 @@ import torch.distributed as dist
 
 from probatum.errors import InvalidInput
 from probatum.runs import ranks as ranks_module
+from probatum.runs.ended import current_rank
 from probatum.runs.ranks import ALONE, Ranks
 
 
@@ -56,7 +57,7 @@ def test_without_torchrun_a_process_is_alone(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with ranks_module.joined_ranks() as ranks:
         assert ranks == ALONE
-    assert ranks_module.current_rank() is None
+    assert current_rank() is None
 
 
 @pytest.fixture(scope="module", params=["none", pytest.param("train", marks=pytest.mark.long)])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from probatum.data import DATASETS, ImageSet, Preprocessing, load_dataset, load_photographs
 from probatum.data.datasets import LARGEST
-from probatum.errors import InvalidInput, UnknownName
+from probatum.errors import InvalidInput, UnknownSource
 from probatum.models import ModelSpec
 from probatum.models.sources.small import SMALL
 from probatum.models.spec import unknown_preprocessing
@@ -37,7 +37,7 @@ def load_images(
         pool = load_dataset(source, "test", enough, data_dir, seed)
         return _evenly(pool, count)
     if not os.path.exists(source):
-        raise UnknownName("data set, file or folder", source, DATASETS)
+        raise UnknownSource("data set, file or folder", source, DATASETS)
     if spec.name in SMALL:
         raise InvalidInput(f"{spec.title} takes images of 1 channel, not photographs; use --model squeezenet1_0, say")
     return load_photographs(source, preprocessing_of(spec), limit=count, skip=skip)

@@ -1,6 +1,7 @@
 """Sentences explained into a folder: what `probatum attribute-text` does."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from probatum.attributions import METHODS
 from probatum.data import is_text
-from probatum.errors import InvalidInput, UnknownName
+from probatum.errors import InvalidInput, MissingFile, UnknownName
 from probatum.experiments.build import choose_device
 from probatum.experiments.limits import check_numbers
 from probatum.experiments.options import methods_with_options
@@ -101,6 +102,8 @@ def read_sentences(path: Path) -> tuple[str, ...]:
     Raises:
         InvalidInput: no such file, another encoding, or no line.
     """
+    if not os.path.exists(path):
+        raise MissingFile("file of sentences", path)
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from torch import nn
 
-from probatum.errors import InvalidInput, ModelError
+from probatum.errors import MissingFile, ModelError
 from probatum.imports import described
 from probatum.models.sources.base import Source
 from probatum.models.sources.inputs import verified
@@ -94,7 +94,7 @@ class HuggingFaceSource(Source):
         folder = Path(self.where).expanduser()
         is_local = folder.is_absolute() or self.where.startswith((".", "~")) or self.where.count("/") > 1
         if is_local and not folder.is_dir():
-            raise InvalidInput(f"there is no folder {self.where}")
+            raise MissingFile("folder", folder)
         where = str(folder) if folder.is_dir() else self.where
         with quiet(self._transformers):
             try:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from probatum.engine import most_tokens
-from probatum.errors import InvalidInput, ModelError
+from probatum.errors import InvalidInput, MissingFile, ModelError
 from probatum.models.stages import Stages
 from probatum.models.text.encoder import EmbeddingClassifier
 from probatum.models.text.model import TextModel
@@ -100,7 +100,7 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
     """
     folder = Path(source).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
-        raise InvalidInput(f"there is no folder {source}")
+        raise MissingFile("folder", folder)
     try:
         transformers = importlib.import_module("transformers")
     except ImportError as error:
