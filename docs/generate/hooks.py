@@ -1,5 +1,6 @@
 """What happens while the site is built: pages are made from the tables of the package, so that none is forgotten."""
 
+import re
 from typing import Any
 
 import api_pages
@@ -13,6 +14,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 _MADE: dict[str, str] = {}  # path and text of each generated page
+_NAME = re.compile(r"(<t[dh]>(?:<code>[^<]*</code>, )*)<code>([\w.-]{1,20})</code>")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -36,6 +38,11 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     for room in (method_pages, metric_pages, paper_pages):
         text = room.fill(page.file.src_uri, text)
     return equations.typeset(text)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Marks short names in tables, which the style sheet does not break."""
+    return _NAME.sub(r'\1<code class="name">\2</code>', html)
 
 
 def _listed(entry: Any) -> Any:

@@ -111,7 +111,12 @@ def _measured(entries: dict[str, MethodEntry]) -> list[str]:
     """The verdicts of the study, and what the method costs."""
     verdicts = [row for name in entries for row in method_facts.verdicts(name)]
     costs = [row for entry in entries.values() for row in method_facts.costs(entry.title)]
-    judge_it = f"The study holds no verdict on it yet: `probatum check --methods {next(iter(entries))}` judges it."
+    name, control = next(iter(entries)), any(entry.control for entry in entries.values())
+    judge_it = (
+        "It must not: a control never uses the model, so that its verdict is *insensitive* in every check."
+        if control
+        else f"The study holds no verdict on it yet: `probatum check --methods {name}` judges it."
+    )
     parts = [
         "## Does it pass?",
         "The words of [the study of verdicts](../verdicts.md#how-far-verdicts-can-be-trusted), with the "

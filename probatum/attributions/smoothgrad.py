@@ -52,8 +52,9 @@ class SmoothGrad(Method):
             then the most. The agreement is that of the means over the even and the odd samples: with r Spearman's
             correlation of their absolute values, 2r / (1 + r) is expected between two maps of all samples so far
             (Spearman 1910, Brown 1910, British Journal of Psychology 3(3)). It is looked at after 10 samples, and again
-            after each further 10 or quarter. Images stop one by one. `attribute` returns samples and agreements in
-            `efforts` of its result and warns of images that the most samples did not suffice for.
+            after each further 10 or quarter. Images stop one by one, when the estimate happens to be high, so it is
+            slightly too high on average. `attribute` returns samples and agreements in `efforts` of its result and
+            warns of images that the most samples did not suffice for.
     """
 
     method: Method = field(default_factory=Gradient)

@@ -138,6 +138,10 @@ STEPS = [T.Resize(20), T.CenterCrop(16), T.ToTensor(), T.Normalize((0.5,) * 3, (
         ),
         (T._presets.ImageClassification(crop_size=16, resize_size=20, mean=(0.5,) * 3, std=(0.2,) * 3), {}),
         ({"input_size": 16, "resize": 20, "mean": (0.5,) * 3, "std": (0.2,) * 3}, {}),
+        (
+            T.Compose([T.Grayscale(), *STEPS[:3], T.Normalize((0.5,), (0.2,))]),
+            {"mean": (0.5,), "std": (0.2,)},
+        ),
     ],
 )
 def test_preprocessings_in_all_their_forms(value, parts):

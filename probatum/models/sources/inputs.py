@@ -20,8 +20,8 @@ def read_preprocessing(value: Any, title: str) -> Preprocessing:
 
     Args:
         value: a `Preprocessing`; a dict of `input_size`, `mean` and `std`, and if need be `resize`, `interpolation` and
-            `keep_ratio`; torchvision's transforms of published weights; or a `Compose` of torchvision's `Resize`,
-            `CenterCrop`, conversion to a tensor and `Normalize`.
+            `keep_ratio`; torchvision's transforms of published weights; or a `Compose` of torchvision's `Grayscale`,
+            `Resize`, `CenterCrop`, conversion to a tensor and `Normalize`.
         title: of the model, for messages.
 
     Raises:
@@ -110,8 +110,10 @@ def _of_steps(steps: Any) -> dict[str, Any]:
             parts["input_size"] = _side(step.size)
         elif kind == "Normalize":
             parts |= {"mean": step.mean, "std": step.std}
-        elif kind not in _CONVERSIONS:
-            raise ValueError(f"{kind} is none of Resize, CenterCrop, {', '.join(_CONVERSIONS)}, Normalize")
+        elif kind == "Grayscale" and step.num_output_channels > 1:
+            raise ValueError("Grayscale makes three channels, and photographs are read as gray only for one")
+        elif kind not in (*_CONVERSIONS, "Grayscale"):
+            raise ValueError(f"{kind} is none of Grayscale, Resize, CenterCrop, {', '.join(_CONVERSIONS)}, Normalize")
     if not parts.get("keep_ratio", True):
         parts.setdefault("input_size", parts["resize"])
     return parts
