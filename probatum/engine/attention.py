@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from probatum.engine.calls import Call, CallMode, body_of
 from probatum.engine.feature_maps import separating_vertices
+from probatum.engine.open_attention import open_weights, repeat_heads
 from probatum.engine.prepared_model import PreparedModel
 from probatum.errors import ModelError
 
@@ -86,15 +87,8 @@ def _attention(
 ) -> Tensor:
     """`scaled_dot_product_attention` in the open; a query that may look at nothing gets zero."""
     if enable_gqa:
-        key, value = (each.repeat_interleave(query.shape[-3] // each.shape[-3], -3) for each in (key, value))
-    scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    if attn_mask is not None:
-        scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
-    nothing = scores.detach().isneginf().all(-1, keepdim=True)
-    weights = scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0)
-    return F.dropout(weights, dropout_p) @ value
+        key, value = (repeat_heads(each, query.shape[-3]) for each in (key, value))
+    return F.dropout(open_weights(query, key, attn_mask, is_causal, scale), dropout_p) @ value
 
 
 def _by_head(weights: Tensor, rows: int, name: str) -> Tensor:

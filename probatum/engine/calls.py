@@ -3,11 +3,12 @@
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from traceback import walk_tb
 from types import FrameType, FunctionType
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
@@ -20,6 +21,10 @@ _QUESTIONS = {getattr(Tensor, name).__get__ for name in _ATTRIBUTES.split()}
 _QUESTIONS |= {Tensor.dim, Tensor.ndimension, Tensor.size, Tensor.numel, Tensor.stride, Tensor.__len__}
 _QUESTIONS |= {Tensor.is_floating_point, Tensor.is_complex, Tensor.is_contiguous, Tensor.storage_offset}
 _NUMPY_KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "other": "x2"}  # which torch takes for its own
+
+
+class RuleFunction(torch.autograd.Function):
+    """Base of the functions that a rule puts into the graph, which hide nothing from it."""
 
 
 class Call(NamedTuple):
@@ -57,8 +62,9 @@ class Call(NamedTuple):
         waiting = list(pairs)
         if not waiting:
             return self
-        args = tuple(_other(value, waiting) for value in self.args)
-        return self._replace(args=args, kwargs={key: _other(value, waiting) for key, value in self.kwargs.items()})
+        args = tuple([_other(value, waiting) for value in self.args])
+        kwargs = {key: _other(value, waiting) for key, value in self.kwargs.items()} if waiting else self.kwargs
+        return Call(self.name, self.function, args, kwargs)
 
     def make(self) -> Any:
         """Makes the call."""
@@ -68,8 +74,11 @@ class Call(NamedTuple):
 def _other(value: Any, waiting: list[tuple[Tensor, Tensor]]) -> Any:
     """An argument with other tensors in it; each pair is used once."""
     if isinstance(value, Tensor):
-        place = next((place for place, (old, _) in enumerate(waiting) if old is value), None)
-        return value if place is None else waiting.pop(place)[1]
+        for place, (old, other) in enumerate(waiting):
+            if old is value:
+                del waiting[place]
+                return other
+        return value
     if isinstance(value, (tuple, list)) and tensors_in(value):
         return type(value)(_other(each, waiting) for each in value)
     return value
@@ -136,6 +145,8 @@ def custom_function(tensor: Tensor) -> str | None:
     node = tensor.grad_fn
     if not isinstance(node, BackwardCFunction) or type(node).__name__.startswith("GeneratedBackwardFor"):
         return None  # a custom operator is a call like others
+    if issubclass(getattr(node, "_forward_cls", object), RuleFunction):
+        return None
     return type(node).__name__.removesuffix("Backward")
 
 
@@ -167,6 +178,7 @@ def tensors_in(values: Iterable[Any]) -> list[Tensor]:
     return found
 
 
+@lru_cache(1024)
 def _name(function: Callable[..., Any]) -> str:
     name: str = getattr(getattr(function, "overloadpacket", function), "__name__", "")
     return name

@@ -1,8 +1,5 @@
 """How many of a model's calls the backward rules reach."""
 
-from functools import partial
-
-import torch
 from torch import Tensor, nn
 
 from probatum.engine.extra import Extra
@@ -62,5 +59,5 @@ def _passed(rule: BackwardRule, prepared: PreparedModel, images: Tensor) -> Rule
         with ruled:
             logits = prepared.logits(leaf.clone())
         if logits.requires_grad:
-            ruled.backward(rule, partial(torch.autograd.grad, logits.sum(), leaf, allow_unused=True))
+            ruled.backward(rule, logits.sum(), leaf)
     return ruled.of(rule)

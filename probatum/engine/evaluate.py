@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -226,7 +225,8 @@ def evaluate(
     paths = [each.path for each in measurements if isinstance(each, LayerGradient)]
     rules = _rules(measurements)
     leaf = points.detach().requires_grad_() if shared is None else shared.prefix.leaf
-    ruled = RuledPass(rules) if shared is None else shared.ruled
+    sole = len(rules) == 1 and not paths and PLAIN not in measurements
+    ruled = RuledPass(rules, sole=sole) if shared is None else shared.ruled
     with ExitStack() as stack:
         captured = {path: stack.enter_context(_capture(prepared, path)) for path in paths}
         # The prefix comes last, so that it is asked first and what it holds is hooked already.
@@ -250,10 +250,7 @@ def evaluate(
         for rule in rules:
             # The last backward pass lets go of the graph.
             again = shared is not None or rule is not rules[-1]
-            passed = ruled.backward(
-                rule, partial(torch.autograd.grad, selected, leaf, retain_graph=again, allow_unused=True)
-            )
-            signal = _connected(prepared, passed[0])
+            signal = _connected(prepared, ruled.backward(rule, selected, leaf, again=again))
             if shared is None or shared.first:
                 ruled.of(rule).require(prepared.name)
             prepared.unseen.update(ruled.of(rule).unseen)

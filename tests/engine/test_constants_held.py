@@ -248,6 +248,34 @@ def test_a_signal_beside_others_is_the_one_alone():
     torch.testing.assert_close(together["Input × Gradient"], InputXGradient()(model, IMAGES, 1), rtol=1e-12, atol=1e-16)
 
 
+LOOKS = torch.tensor([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 0, 1, 0, 0], [1, 1, 1, 1, 1], [0, 1, 1, 1, 0]]).bool()
+ATTENTIONS = {
+    "plain": {},
+    "causal, scaled": {"is_causal": True, "scale": 0.7},
+    "mask, nothing to look at": {"attn_mask": LOOKS},
+    "added mask": {"attn_mask": torch.zeros(5, 5).double().masked_fill(~LOOKS, -2.0)},
+    "grouped queries": {"enable_gqa": True},
+}
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_attention_alone_gives_the_signal_that_it_gives_beside_a_gradient(name):
+    options = ATTENTIONS[name]
+
+    def attend(x):
+        query, key = (x.unflatten(-1, (4, 2)).transpose(1, 2) for _ in range(2))
+        if options.get("enable_gqa"):
+            key = key[:, :2]
+        return F.scaled_dot_product_attention(query, key, key, **options).transpose(1, 2).flatten(2)
+
+    prepared = prepare(drawn(lambda: Net(attend)))
+    alone, together = (
+        evaluate(prepared, TOKENS, None, frozenset({HELD, *more}))[0][HELD] for more in ((), (InputGradient(),))
+    )
+    for found, expected in zip(alone, together, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("function", "name"),
     [

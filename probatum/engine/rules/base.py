@@ -1,19 +1,25 @@
 """Backward rules, and the forward pass that prepares the backward passes of several rules at once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
+import torch
 from torch import Tensor
 
 from probatum.engine.calls import Call, CallMode, tensors_in
-from probatum.engine.rules.hooks import Arrival, Backward, Change, ResultHooks, edge_of, hook_node
+from probatum.engine.rules.hooks import Arrival, Backward, Change, MadeBy, ResultHooks, Substitute, edge_of, hook_node
 from probatum.engine.statistics import accumulation_dtype
 
 
 class RulePass(ABC):
-    """State of a rule during one forward pass."""
+    """State of a rule during one forward pass.
+
+    `sole` is True where no other backward pass reads the graph, so that calls may be made by other functions.
+    """
+
+    sole: bool = False
 
     def parts(self, call: Call) -> Callable[..., Any] | None:
         """A function that does the work of a call by several others, where the rule wants to see those instead."""
@@ -36,6 +42,13 @@ class RulePass(ABC):
             replaced: whether what `before` asked for is in the graph; it cannot be where autograd sees no single
                 operation.
         """
+
+    def leaves(self) -> list[Tensor]:
+        """Tensors, put into the graph, whose gradients under the rule are wanted beside that of the points."""
+        return []
+
+    def bring(self, leaves: list[Tensor], gradients: Sequence[Tensor | None]) -> None:  # noqa: B027
+        """Is handed these gradients after each backward pass under the rule; None where nothing arrives."""
 
     @property
     def constants(self) -> tuple[Tensor, Tensor] | None:
@@ -74,6 +87,9 @@ class RulePass(ABC):
         """Raises ModelError where the rule has not done, in the backward pass, what its name promises."""
 
 
+_Hooks: TypeAlias = list[tuple[RulePass, list[Backward | Arrival]]]  # what each rule wants to hook at a call
+
+
 class BackwardRule(ABC):
     """A change of the backward pass at some calls of the forward pass.
 
@@ -99,19 +115,32 @@ class RuledPass(CallMode):
     but modules only, and it copies tensors at each call.
     """
 
-    def __init__(self, rules: Iterable[BackwardRule]) -> None:
+    def __init__(self, rules: Iterable[BackwardRule], *, sole: bool = False) -> None:
         super().__init__()
         self._passes = {rule: rule.begin() for rule in rules}
-        self._active: BackwardRule | None = None
+        for each in self._passes.values():
+            each.sole = sole
+        self._active: RulePass | None = None
 
-    def backward(self, rule: BackwardRule, gradient: Callable[[], Any]) -> Any:
-        """Runs a backward pass under a rule and returns what it returns."""
-        self._passes[rule].begin_backward()
-        self._active = rule
+    def backward(self, rule: BackwardRule, logits: Tensor, leaf: Tensor, *, again: bool = False) -> Tensor | None:
+        """The signal that a backward pass under a rule brings to a leaf; None where nothing arrives.
+
+        Args:
+            rule: one of these.
+            logits: their sum, a scalar.
+            leaf: that they depend on.
+            again: whether the graph is kept for another backward pass.
+        """
+        passed = self._passes[rule]
+        passed.begin_backward()
+        leaves = passed.leaves()
+        self._active = passed
         try:
-            return gradient()
+            signal, *others = torch.autograd.grad(logits, (leaf, *leaves), retain_graph=again, allow_unused=True)
         finally:
             self._active = None
+        passed.bring(leaves, others)
+        return signal
 
     def of(self, rule: BackwardRule) -> RulePass:
         """State of a rule in this forward pass."""
@@ -119,24 +148,48 @@ class RuledPass(CallMode):
 
     def intercept(self, call: Call) -> Any:
         """Makes the call, and hooks its node where a rule wants to change the signal there."""
-        for each in self._passes.values():
+        passes = self._passes.values()
+        for each in passes:
             parts = each.parts(call)
             if parts is not None:
                 with self:
                     return parts(*call.args, **call.kwargs)
-        wanted = {rule: changes for rule, each in self._passes.items() if (changes := each.before(call))}
-        result, replaced = self._hooked(call, wanted) if wanted else (call.make(), False)
-        for rule, each in self._passes.items():
-            each.after(call, result, replaced and rule in wanted)
+        wanted = [(each, changes) for each in passes if (changes := each.before(call))]
+        result, replaced = self._changed(call, wanted) if wanted else (call.make(), False)
+        for each in passes:
+            each.after(call, result, replaced and any(each is other for other, _ in wanted))
         return result
 
-    def _hooked(self, call: Call, wanted: dict[BackwardRule, tuple[Change, ...]]) -> tuple[Any, bool]:
+    def _changed(self, call: Call, wanted: list[tuple[RulePass, tuple[Change, ...]]]) -> tuple[Any, bool]:
+        """The result of a call, made as rules want it, and whether its node was hooked where they want that."""
+        hooking: _Hooks = []
+        others: list[tuple[Tensor, Tensor]] = []
+        function = call.function
+        for passed, changes in wanted:
+            hooks: list[Backward | Arrival] = []
+            for each in changes:
+                if isinstance(each, Substitute):
+                    others.append(each)
+                elif isinstance(each, MadeBy):
+                    function = each.function
+                else:
+                    hooks.append(each)
+            if hooks:
+                hooking.append((passed, hooks))
+        call = (
+            call.with_others(others)
+            if function is call.function
+            else call._replace(function=function).with_others(others)
+        )
+        return self._hooked(call, hooking) if hooking else (call.make(), True)
+
+    def _hooked(self, call: Call, wanted: _Hooks) -> tuple[Any, bool]:
         """The result of a call, and whether its node was hooked where a rule wants it."""
         at_node, at_result = {}, {}
-        for rule, changes in wanted.items():
-            at_node[rule] = [each for each in changes if isinstance(each, Backward) and not each.apart]
+        for passed, changes in wanted:
+            at_node[passed] = [each for each in changes if isinstance(each, Backward) and not each.apart]
             rest = [each for each in changes if isinstance(each, Arrival) or each.apart]
-            at_result[rule] = ResultHooks(rest, partial(self._follows, rule))
+            at_result[passed] = ResultHooks(rest, partial(self._follows, passed))
         apart = [pair for hooks in at_result.values() for pair in hooks.arguments()]
         call = call.with_others(apart)
         arguments = {id(argument): other for argument, other in apart}
@@ -146,8 +199,8 @@ class RuledPass(CallMode):
             call = call._replace(args=(part.clone(), *call.args[1:]))
             arguments[id(part)] = call.args[0]
         edges = {
-            rule: [edge_of(arguments.get(id(each.argument), each.argument)) for each in changes]
-            for rule, changes in at_node.items()
+            passed: [edge_of(arguments.get(id(each.argument), each.argument)) for each in changes]
+            for passed, changes in at_node.items()
         }
         result = call.make()
         made = call.args[0] if call.in_place else result
@@ -156,10 +209,10 @@ class RuledPass(CallMode):
         node = made.grad_fn if isinstance(made, Tensor) else None
         replaced = node is not None and all(edge in node.next_functions for each in edges.values() for edge in each)
         if node is not None and replaced:
-            for rule, at_arguments in at_node.items():
-                hook_node(node, edges[rule], at_arguments, partial(self._follows, rule))
+            for passed, at_arguments in at_node.items():
+                hook_node(node, edges[passed], at_arguments, partial(self._follows, passed))
         return (result, replaced) if part is None else (part.copy_(made), replaced)
 
-    def _follows(self, rule: BackwardRule) -> bool:
+    def _follows(self, passed: RulePass) -> bool:
         """True during a backward pass under a rule."""
-        return self._active == rule
+        return self._active is passed

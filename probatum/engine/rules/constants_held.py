@@ -2,11 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, ClassVar
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import torch
 from torch import Tensor
@@ -14,9 +14,16 @@ from torch import Tensor
 from probatum.engine.budget import count_saved
 from probatum.engine.calls import Call, body_of, calling_module, custom_function
 from probatum.engine.operations import TRAINING, Kind, known
-from probatum.engine.rules.additive import additive_constants
+from probatum.engine.rules.additive import ADDING, added_arguments, other_constants
 from probatum.engine.rules.base import BackwardRule, RulePass
-from probatum.engine.rules.hooks import Arrival, Backward, Change
+from probatum.engine.rules.held_functions import (
+    attention_held,
+    has_one_type,
+    is_small_attention,
+    layer_norm_held,
+    slope_held,
+)
+from probatum.engine.rules.hooks import Arrival, Backward, Change, MadeBy, Substitute
 from probatum.engine.rules.normalizations import through_norm
 from probatum.engine.statistics import accumulation_dtype
 from probatum.errors import ModelError
@@ -29,6 +36,8 @@ _HOMOGENEOUS = {"relu", "leaky_relu", "prelu", "abs", "absolute"}
 # Places of the factors among the arguments of multilinear functions; (0, 1) elsewhere.
 _FACTORS = {"bilinear": (0, 1, 2), "addmm": (1, 2), "addbmm": (1, 2), "baddbmm": (1, 2), "addmv": (1, 2)}
 _FACTORS |= {"addcmul": (1, 2)}
+_WITH_MORE = {*ADDING, *TRAINING}  # linear functions that may add constants or act otherwise in training
+_WITHOUT_SIGNAL = (Kind.CONSTANT, Kind.VALUE)
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,7 @@ class HeldPass(RulePass):
         self._number = 0
         self._held: dict[int, str] = {}
         self._without: dict[int, str] = {}
+        self._added: list[ref[Tensor]] = []  # additive constants, as the graph has them
         self._sums: list[tuple[Tensor, Tensor]] = []
         self._unseen: dict[str, Callable[[], str]] = {}
 
@@ -113,6 +123,22 @@ class HeldPass(RulePass):
             return torch.zeros(()), torch.zeros(())
         totals, sizes = (torch.stack(each).sum() for each in zip(*self._sums, strict=True))
         return totals, sizes
+
+    def leaves(self) -> list[Tensor]:
+        """The additive constants that are arguments of calls, as far as their graph still exists."""
+        alive = [(each, leaf) for each in self._added if (leaf := each()) is not None]
+        self._added = [each for each, _ in alive]
+        return [leaf for _, leaf in alive]
+
+    def bring(self, leaves: list[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """Adds each constant times its gradient."""
+        pairs = [(leaf, gradient) for leaf, gradient in zip(leaves, gradients, strict=True) if gradient is not None]
+        if not pairs:
+            return
+        constants, signals = (
+            torch.cat([each.detach().flatten() for each in side]) for side in zip(*pairs, strict=True)
+        )
+        self._add(_whole, constants, signals)
 
     @property
     def unseen(self) -> set[str]:
@@ -142,26 +168,25 @@ class HeldPass(RulePass):
     def before(self, call: Call) -> tuple[Change, ...]:
         """States what is held constant at a call, and which constants it adds."""
         self._gate = self._squashes = False
-        tensors = call.tensors()
-        dependent = [each for each in tensors if each.requires_grad]
+        dependent = [each for each in call.tensors() if each.requires_grad]
         if not dependent or not torch.is_grad_enabled():
             return ()
+        kind, name = _kind_and_name(call.function)
         for each in dependent:
             if (custom := custom_function(each)) is not None:
                 self._unseen.setdefault(custom, calling_module())
-        kind, spelling = known(call.function)
-        name = spelling.strip("_")
-        self._gate = name in _GATES or all(self._is_gate(each) for each in dependent) or self._is_raised(call, name)
+        if kind is Kind.LINEAR and not (self._gates or self._squashed or name in _WITH_MORE):
+            return ()
+        self._gate = name in _GATES or self._are_gates(dependent) or self._is_raised(call, name)
         self._squashes = name in _SQUASHING
-        if kind in (Kind.CONSTANT, Kind.VALUE):
+        if kind in _WITHOUT_SIGNAL:
             return ()
         if name in TRAINING and call.kwargs.get("training", call.args[TRAINING[name] :][:1] == (True,)):
             return (self._refuse(f"{name} in training mode"),)
         changes = () if kind is None and name == "get" else self._changes(call, name, kind, dependent)
         if changes is None:
             return (self._refuse(name),)
-        added = tuple(Arrival(partial(self._add, part, constant)) for part, constant in additive_constants(call, name))
-        return (*changes, *added)
+        return (*changes, *self._additions(call, name)) if name in ADDING else changes
 
     def after(self, call: Call, result: Any, replaced: bool) -> None:
         """Remembers gates, and what a softmax returned."""
@@ -174,6 +199,15 @@ class HeldPass(RulePass):
             if self._squashes:
                 self._squashed[id(result)] = result
 
+    def _additions(self, call: Call, name: str) -> Iterator[Change]:
+        """Puts the constants that a call adds into the graph, or looks at what arrives at them."""
+        for each in added_arguments(call, name):
+            leaf = each.detach().requires_grad_()
+            self._added.append(ref(leaf))
+            yield Substitute(each, leaf)
+        for part, constant in other_constants(call, name):
+            yield Arrival(partial(self._add, part, constant))
+
     def _changes(self, call: Call, name: str, kind: Kind | None, dependent: list[Tensor]) -> tuple[Change, ...] | None:
         """The changes at a call; None where there is no rule."""
         match kind:
@@ -182,19 +216,21 @@ class HeldPass(RulePass):
             case Kind.ORDERED:  # a constant beside the input, as of max(x, 1), does not grow with it
                 return () if len(dependent) == len(call.tensors()) else None
             case Kind.MULTILINEAR | Kind.PRODUCT:
-                return self._product(call, name)
+                return self._product(call, name) if len(dependent) > 1 else ()
             case Kind.QUOTIENT:
                 return self._quotient(call)
             case Kind.ELEMENTWISE:
                 return self._elementwise(call, name) if len(dependent) == 1 else None
             case Kind.NORM:
-                passed_on = through_norm(call, name)
-                return (self._backward("norms", call, call.args[0], passed_on),)
+                if self.sole and name == "layer_norm" and has_one_type(call):
+                    return (MadeBy(layer_norm_held),)
+                return (self._backward("norms", call, call.args[0], through_norm(call, name)),)
             case Kind.SOFTMAX:
                 return self._as_it_is(call, name)
             case Kind.ATTENTION:
                 held = (call.argument(0, "query"), call.argument(1, "key"), call.argument(3, "attn_mask"))
-                return self._hold(call, [each for each in held if isinstance(each, Tensor) and each.requires_grad])
+                changes = self._hold(call, [each for each in held if isinstance(each, Tensor) and each.requires_grad])
+                return (*changes, MadeBy(attention_held)) if self.sole and is_small_attention(call) else changes
         return None
 
     def _product(self, call: Call, name: str) -> tuple[Change, ...] | None:
@@ -230,6 +266,9 @@ class HeldPass(RulePass):
         start, slope = _at_zero(call.function, call.args[1:], tuple(sorted(call.kwargs.items())))
         if not math.isfinite(start) or not math.isfinite(slope):
             return None
+        constant = (Arrival(partial(self._add, _whole, start)),) if start else ()
+        if self.sole and not call.in_place:
+            return (MadeBy(slope_held(call.function, partial(_secant, start=start, slope=slope))), *constant)
         kept = x.detach().clone() if call.in_place else x.detach()
         slopes = list[Tensor]()
 
@@ -239,8 +278,7 @@ class HeldPass(RulePass):
 
         self._awaiting = keep_slope
         passed_on = partial(_times, slopes)
-        added = (Arrival(partial(self._add, _whole, start)),) if start else ()
-        return (self._backward("activations", call, x, passed_on), *added)
+        return (self._backward("activations", call, x, passed_on), *constant)
 
     def _as_it_is(self, call: Call, name: str) -> tuple[Change, ...]:
         """Autograd's own gradient J; y − J x is a constant, which y alone tells."""
@@ -261,6 +299,8 @@ class HeldPass(RulePass):
 
     def _hold(self, call: Call, held: list[Tensor]) -> tuple[Change, ...]:
         """Nothing passes to these arguments."""
+        if self.sole and not (call.in_place and any(each is call.args[0] for each in held)):
+            return tuple(Substitute(each, each.detach()) for each in held)
         return tuple(self._backward("attention weights, gates and denominators", call, each, _stop) for each in held)
 
     def _backward(
@@ -296,14 +336,24 @@ class HeldPass(RulePass):
         share = signal.to(accumulation_dtype(signal.dtype)) * constant
         self._sums.append((share.sum(), share.abs().sum()))
 
+    def _are_gates(self, tensors: list[Tensor]) -> bool:
+        return bool(self._gates) and all(self._is_gate(each) for each in tensors)
+
     def _is_gate(self, tensor: Tensor) -> bool:
         return self._gates.get(id(tensor)) is tensor
 
     def _is_raised(self, call: Call, name: str) -> bool:
         """True for 1 + tanh(x) and the like."""
-        if name not in ("add", "sub", "rsub"):
+        if not self._squashed or name not in ("add", "sub", "rsub"):
             return False
         return any(self._squashed.get(id(each)) is each for each in call.tensors()) and len(call.args) == 2
+
+
+@lru_cache(1024)
+def _kind_and_name(function: Callable[..., Any]) -> tuple[Kind | None, str]:
+    """The kind of a function and its name without underscores."""
+    kind, spelling = known(function)
+    return kind, spelling.strip("_")
 
 
 def _factors(call: Call, name: str) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """Hooks that let a backward pass do something else at one call: at its node, at its result, at its arguments."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 from torch.autograd.graph import Node
@@ -37,7 +37,29 @@ class Arrival(NamedTuple):
     seen: Callable[[Tensor], None]
 
 
-Change: TypeAlias = Backward | Arrival
+class Substitute(NamedTuple):
+    """Another tensor, of equal value, in the place of an argument.
+
+    Args:
+        argument: that it stands for. Where a call has it twice, the first change is for the first.
+        other: what the call gets.
+    """
+
+    argument: Tensor
+    other: Tensor
+
+
+class MadeBy(NamedTuple):
+    """Another function of the call's arguments, of equal value, whose own backward pass is the rule's.
+
+    Args:
+        function: takes the arguments of the call; not for calls in place.
+    """
+
+    function: Callable[..., Any]
+
+
+Change: TypeAlias = Backward | Arrival | Substitute | MadeBy
 
 
 def hook_node(node: Node, edges: Sequence[Edge], changes: Sequence[Backward], active: Callable[[], bool]) -> None:
@@ -78,7 +100,7 @@ class ResultHooks:
         active: tells whether the backward pass that is under way follows the rule.
     """
 
-    def __init__(self, changes: Sequence[Change], active: Callable[[], bool]) -> None:
+    def __init__(self, changes: Sequence[Backward | Arrival], active: Callable[[], bool]) -> None:
         self._active = active
         self._looks = [each for each in changes if isinstance(each, Arrival)]
         self._changes = [each for each in changes if isinstance(each, Backward)]
