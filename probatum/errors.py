@@ -100,7 +100,7 @@ class MissingFile(InvalidInput):
     """
 
     def __init__(self, kind: str, path: str | os.PathLike[str]) -> None:
-        place = Path(path)
+        place = Path(path).expanduser()
         absent, similar = near_paths(place)
         hint = "" if absent == place else f"; the folder {absent} does not exist"
         if similar:

@@ -62,7 +62,7 @@ def test_sentences_are_shown_and_kept(here, monkeypatch, capsys):
         (["a film", "--methods", "gradiant"], "did you mean 'gradient'"),
         (["a film", "--baseline", "black"], "no baseline of text"),
         (["a film", "--target", "2"], "target 2 is out of range"),
-        (["a film", "--file", "absent.txt"], "absent.txt cannot be read"),
+        (["a film", "--file", "absent.txt"], "no file of sentences absent.txt"),
         (["a film", "--model", "./absent"], "there is no folder ./absent"),
     ],
 )

@@ -82,7 +82,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     Raises:
         InvalidInput: there is no such file or folder, or there are no names in it.
     """
-    if not os.path.exists(path):
+    if not path.exists():
         raise MissingFile("file or folder of class names", path)
     if path.is_dir():
         names = sorted(each.name for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))

@@ -109,7 +109,7 @@ def test_lines_of_a_file(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InvalidInput, match=message):
             read_sentences(path)
-    with pytest.raises(InvalidInput, match="cannot be read"):
+    with pytest.raises(InvalidInput, match="no file of sentences"):
         read_sentences(tmp_path / "absent")
 
 

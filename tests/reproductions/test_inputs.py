@@ -108,7 +108,7 @@ def test_experiments_go_by_the_papers_numbers(paper):
     assert names("Figure 10", "table2.1") == ["first", "second"]
     assert names("fig10") == ["second"]
     assert names() == ["first", "second", "third"]
-    with pytest.raises(InvalidInput, match=r"no 'figure2'; choose from first, figure1, table21, second, figure10"):
+    with pytest.raises(InvalidInput, match=r"'figure2'; choose from: first, figure1, table21, second, figure10"):
         names("figure2")
 
 

@@ -94,7 +94,7 @@ class HuggingFaceSource(Source):
         folder = Path(self.where).expanduser()
         is_local = folder.is_absolute() or self.where.startswith((".", "~")) or self.where.count("/") > 1
         if is_local and not folder.is_dir():
-            raise MissingFile("folder", folder)
+            raise MissingFile("folder", self.where)
         where = str(folder) if folder.is_dir() else self.where
         with quiet(self._transformers):
             try:

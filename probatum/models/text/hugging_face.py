@@ -100,7 +100,7 @@ def load_text_classifier(source: str, new_head: Sequence[str] | None = None, see
     """
     folder = Path(source).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1):
-        raise MissingFile("folder", folder)
+        raise MissingFile("folder", source)
     try:
         transformers = importlib.import_module("transformers")
     except ImportError as error:
