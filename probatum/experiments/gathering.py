@@ -69,6 +69,7 @@ class ResultBuilder:
             tuple(spent for cell in work.cells for spent in self._spent[cell]),
             work.level,
             work.draws,
+            work.asked if work.rounds else None,
         )
 
     def _failed(self, cell: Cell, failed: np.ndarray) -> Iterator[Failure]:

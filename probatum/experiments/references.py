@@ -31,6 +31,11 @@ class Reference:
         self._maps, self._metrics = maps, metrics
         self._rows = [list(own), *map(list, others)]
 
+    @property
+    def others(self) -> int:
+        """With how many other images each image is compared."""
+        return len(self._rows) - 1
+
     def compare(self, name: str, stages: Sequence[Tensor]) -> Float[np.ndarray, "metric stage reference image"]:
         """Scores the maps of one method under every metric: against the same images, and against each partner.
 

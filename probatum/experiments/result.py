@@ -97,6 +97,8 @@ class SanityResult:
         level: of each verdict's interval; higher in a check that looks several times, see `experiments.rounds`.
         draws: which draws of the weights the trials used; None for a result that was read back, whose `config.json`
             tells.
+        asked: (method, stage, image, trial): which comparisons the check made, where it left out what no verdict needs,
+            see `experiments.rounds`; None where it made all. The scores of the others are NaN.
     """
 
     methods: tuple[str, ...]
@@ -113,6 +115,7 @@ class SanityResult:
     spent: tuple[Spent, ...] = ()
     level: float = LEVEL
     draws: Draws | None = None
+    asked: Bool[np.ndarray, "method stage image trial"] | None = None
 
     def __repr__(self) -> str:
         return str(self._table())
@@ -166,6 +169,11 @@ class SanityResult:
         """Where a score exists and neither map is constant; elsewhere a rule of the metric sets the score."""
         live: np.ndarray = np.isfinite(self.scores) & (self.constant[:, None] == 0)
         return live
+
+    @property
+    def made(self) -> Bool[np.ndarray, "method stage image trial"]:
+        """Which comparisons the check made."""
+        return np.ones(self.constant.shape, dtype=bool) if self.asked is None else self.asked
 
     def of(self, method: str, metric: str) -> Float[np.ndarray, "stage image trial"]:
         """The scores of one method under one metric."""

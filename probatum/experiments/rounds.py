@@ -1,5 +1,8 @@
 """A check in rounds, which ends when every verdict is decided: images and randomizations are added until then.
 
+Every round after the first computes what verdicts still need: the methods that are undecided, at the last stage. A
+method that is decided keeps the verdict of the round that decided it, whatever the others take.
+
 Looking at an interval again and again makes errors likelier: of intervals that each miss the truth in 5 % of all
 checks, one of five misses it in up to 25 %. The number of looks K is fixed beforehand, and the error is spent on them
 in equal parts: every interval has the level 1 − 0.05 / K. As far as each keeps its level, those of one method and
@@ -18,7 +21,7 @@ retained is neither a mean nor bounded.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from probatum.experiments.result import LEVEL
@@ -44,6 +47,10 @@ class Round:
 
     images: int
     trials: int
+
+    def holds(self, stop: int, trial: int | None) -> bool:
+        """True if the images before `stop` are part of it, and the trial, if it is one."""
+        return stop <= self.images and (trial is None or trial < self.trials)
 
 
 @dataclass(frozen=True)
@@ -101,19 +108,23 @@ def compute_until_decided(
 ) -> tuple["SanityWork", tuple[Look, ...]]:
     """Computes and stores round after round, until no verdict is left that more images or trials may decide.
 
+    A round computes the methods that the one before it left undecided; after the first, at the last stage alone.
+
     Returns:
         the part of the work that was done, and what was found after each round.
     """
-    looks = list[Look]()
+    looks, stopped = list[Look](), dict[str, Round]()
     rounds: Sequence[Round] = work.rounds
     for each in rounds:
-        part = work.within(each)
+        part = replace(work.within(each), stopped=dict(stopped))
         part.compute(store, progress, ranks, say if not looks else None)
         ranks.barrier()
         found = judge(part.gathered(store), work.metrics)
-        looks.append(Look(each.images, each.trials, undecided(found, more_trials=work.trials > 1)))
+        left = undecided(found, more_trials=work.trials > 1)
+        looks.append(Look(each.images, each.trials, tuple(name for name in left if name not in stopped)))
         if say is not None:
             say(f"round {len(looks)} of at most {len(rounds)}: {looks[-1].sentence}")
         if not looks[-1].undecided:
             break
+        stopped |= {name: each for name in work.methods if name not in (*looks[-1].undecided, *stopped)}
     return part, tuple(looks)

@@ -18,6 +18,7 @@ CEILING_COLUMNS = ("image", "method", "metric", "score")
 CHANCE_COLUMNS = ("image", "method", "stage", "trial", "metric", "score")
 SPENT_COLUMNS = ("image", "method", "stage", "trial", "points", "figure", "enough")
 FAILURE_COLUMNS = ("image", "method", "stage", "trial", "model")
+MOST_LEFT_OUT = 1000  # times the comparisons that were made: a bound on arrays, far above what rounds leave out
 _MAP_TYPES = (np.float32, np.float16, np.float64)
 _CONSTANT = ("", "reference", "randomized", "both")
 
@@ -25,7 +26,8 @@ _CONSTANT = ("", "reference", "randomized", "both")
 def write_results(folder: Path, result: SanityResult) -> None:
     """Writes `results.csv`, one row per image × method × stage × trial × metric, and what stands beside the scores.
 
-    `chance.csv` has a row for each of them, too, and `ceiling.csv` one per image × method × metric.
+    There are rows of the comparisons that the check made. `chance.csv` has a row for each of them, too, and
+    `ceiling.csv` one per image × method × metric.
 
     One file of maps for each kept image holds, for each method, (1 + stages, channel, height, width) float32:
     the trained model's map and then that of each stage in trial 0. `failures.csv` is there if there were any, and
@@ -66,7 +68,7 @@ def _score_rows(result: SanityResult) -> Iterator[tuple[object, ...]]:
     for i, image in enumerate(result.image_names):
         for m, method in enumerate(result.methods):
             for s, stage in enumerate(result.stages):
-                for t in range(result.scores.shape[4]):
+                for t in np.flatnonzero(result.made[m, s, i]).tolist():
                     constant = _CONSTANT[result.constant[m, s, i, t]]
                     for k, metric in enumerate(result.metrics):
                         score = repr(float(result.scores[m, k, s, i, t]))
@@ -126,12 +128,14 @@ def _read_run(folder: Path) -> Run:
     places = [{name: index for index, name in enumerate(axis)} for axis in axes]
     found = [tuple(where[row[name]] for where, name in zip(places, names, strict=True)) for row in rows]
     # First, for a few rows with names of their own would else claim an array of any size.
-    if not rows or len(set(found)) != len(rows) or math.prod(map(len, axes)) != len(rows):
+    largest = math.prod(map(len, axes))
+    if not rows or len(set(found)) != len(rows) or largest > (MOST_LEFT_OUT if "rounds" in config else 1) * len(rows):
         raise InvalidInput("results.csv does not hold one row for each image, method, stage, trial and metric")
     scores = np.full([len(axis) for axis in axes], np.nan)
+    asked = np.zeros_like(scores, dtype=bool)
     constant = np.zeros([len(axis) for axis in axes], dtype=np.int8)
     for row, place in zip(rows, found, strict=True):
-        scores[place] = float(row["score"])
+        scores[place], asked[place] = float(row["score"]), True
         constant[place] = _CONSTANT.index(row["constant"])
     methods, metrics, stages, images, _ = axes
     ceiling = np.full([len(methods), len(metrics), len(images)], np.nan)
@@ -160,6 +164,7 @@ def _read_run(folder: Path) -> Run:
         tuple(_failures(folder / "failures.csv")),
         tuple(_spent(folder / "spent.csv")),
         float(config["rounds"]["level"]) if "rounds" in config else LEVEL,
+        asked=asked[:, 0] if "rounds" in config else None,
     )
     return Run(folder, config, result)
 

@@ -5,7 +5,7 @@ This is where attributions, randomization, map reductions and metrics meet.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from probatum.attributions import METHODS, Explainer, Method, attribute_variants, resolved
@@ -209,6 +210,7 @@ class SanityWork:
         keep_maps: of how many of the first images the maps are kept.
         on_nan: as in `sanity_check`.
         rounds: of a check that ends when its verdicts are decided; each has images and groups of its own.
+        stopped: the methods that an earlier round decided, and what they were computed on.
         drawn: which draws of the weights the trials use; None finds out.
     """
 
@@ -224,6 +226,7 @@ class SanityWork:
     keep_maps: int
     on_nan: OnNaN
     rounds: tuple[Round, ...] = ()
+    stopped: Mapping[str, Round] = field(default_factory=dict)
     drawn: Draws | None = None
 
     def __post_init__(self) -> None:
@@ -284,6 +287,28 @@ class SanityWork:
             for part in self._parts
             for group in groups(len(part), size, self.images[0].nbytes * len(self.methods))
         ]
+
+    def rows_of(self, cell: Cell) -> list[int]:
+        """The methods that are computed in a cell, as rows of the result: all but those that were decided before."""
+        return [
+            row
+            for row, name in enumerate(self.methods)
+            if name not in self.stopped or self.stopped[name].holds(cell.stop, cell.trial)
+        ]
+
+    def stages_of(self, cell: Cell) -> slice:
+        """The stages that are computed in a cell: after the first round the last one alone, which is judged."""
+        later = self.rounds and not self.rounds[0].holds(cell.stop, cell.trial)
+        return slice(len(self.stages) - 1 if later else 0, None)
+
+    @cached_property
+    def asked(self) -> Bool[np.ndarray, "method stage image trial"]:
+        """Which comparisons are made."""
+        asked = np.zeros((len(self.methods), len(self.stages), len(self.images), self.trials), dtype=bool)
+        for cell in self.cells:
+            if cell.trial is not None:
+                asked[self.rows_of(cell), self.stages_of(cell), cell.part, cell.trial] = True
+        return asked
 
     @property
     def _parts(self) -> list[range]:
@@ -363,28 +388,32 @@ class SanityWork:
 
     def passes(self, cell: Cell) -> int:
         """How often all methods explain an image of a cell."""
-        return len(self.stages) if cell.trial is not None else 1 + bool(self.noisy)
+        stages = len(self.stages[self.stages_of(cell)])
+        return stages if cell.trial is not None else 1 + bool(self.noisy)
 
     def kept(self, cell: Cell) -> range:
-        """The images of a cell whose maps are kept."""
-        return range(cell.first, min(cell.stop, self.keep_maps))
+        """The images of a cell whose maps are kept; those of later rounds have no maps of all stages."""
+        whole = self.rounds[0].images if self.rounds else self.keep_maps
+        return range(cell.first, min(cell.stop, self.keep_maps, whole))
 
     def explain_trained(self, cell: Cell, ticker: Ticker) -> Arrays:
         """The trained model's maps by method, "maps/0" and so on, and the noise ceiling (method, metric, image)."""
         targets, count = self.targets[cell.part], cell.stop - cell.first
-        here = self.trained.of_images(cell.part)
-        (maps,) = self._explain([here], cell, targets, self.methods, self.seed, ticker.started(TRAINED, count))
-        failed = self._failed(maps, cell, TRAINED)  # (method, image)
-        found = {f"maps/{row}": values.cpu().numpy() for row, values in enumerate(maps.values())}
+        here, rows, names = self.trained.of_images(cell.part), self.rows_of(cell), tuple(self.methods)
+        methods = {names[row]: self.methods[names[row]] for row in rows}
+        (maps,) = self._explain([here], cell, targets, methods, self.seed, ticker.started(TRAINED, count))
+        failed, again = np.zeros((2, len(names), count), dtype=bool)
+        failed[rows] = self._failed(maps, cell, TRAINED)
+        found = {f"maps/{row}": values.cpu().numpy() for row, values in zip(rows, maps.values(), strict=True)}
         passes = [maps]
         reference = Reference(maps, self.metrics, range(count), [])
-        ceiling = np.full((len(self.methods), len(self.metrics), count), np.nan)
-        again = np.zeros_like(failed)
-        if self.noisy:
+        ceiling = np.full((len(names), len(self.metrics), count), np.nan)
+        noisy = {name: method for name, method in self.noisy.items() if name in methods}
+        if noisy:
             tick = ticker.started(AGAIN, count)
-            (second,) = self._explain([here], cell, targets, self.noisy, self.seed + 1, tick)
+            (second,) = self._explain([here], cell, targets, noisy, self.seed + 1, tick)
             passes.append(second)
-            rows = [row for row, name in enumerate(self.methods) if name in self.noisy]
+            rows = [names.index(name) for name in noisy]
             again[rows] = self._failed(second, cell, AGAIN)
             for row, (name, values) in zip(rows, second.items(), strict=True):
                 scores = reference.compare(name, [values])[:, 0, 0]
@@ -407,9 +436,10 @@ class SanityWork:
         needed = sorted({*images, *(other for image in images for other in self.partners[image])})
         place = {image: position for position, image in enumerate(needed)}
         rows = [image - first for image in needed]
+        names = tuple(self.methods)
         maps = {
-            name: torch.from_numpy(concatenated([found[f"maps/{row}"] for found in trained])[rows])
-            for row, name in enumerate(self.methods)
+            names[row]: torch.from_numpy(concatenated([found[f"maps/{row}"] for found in trained])[rows])
+            for row in self.rows_of(cell)
         }
         return Reference(
             {name: values.to(self.images.device) for name, values in maps.items()},
@@ -436,31 +466,31 @@ class SanityWork:
         draw = self.draws.used[cell.trial]
         images, here = self.images[cell.part], self.trained.of_images(cell.part)
         aimed = self.randomizer.targets(images, self.targets[cell.part], draw, here.output, here.extra)
-        views = []
-        for step in self.randomizer.steps(draw, start=1):
+        views, stages = [], self.stages_of(cell)
+        for step in self.randomizer.steps(draw, start=1 + stages.start):
             self.randomizer.require_unused(step.model, images, here.output, here.extra)
             views.append(prepare_like(step.model, here))
-        count = cell.stop - cell.first
+        count, rows, names = cell.stop - cell.first, self.rows_of(cell), tuple(self.methods)
+        methods = {names[row]: self.methods[names[row]] for row in rows}
         what = "randomized models" + (f", trial {cell.trial + 1} of {self.trials}" if self.trials > 1 else "")
         tick = ticker.started(what, len(views) * count)
-        every = self._explain(views, cell, aimed, self.methods, self.seed, tick)
-        failed = np.stack(
-            [self._failed(maps, cell, stage, cell.trial) for stage, maps in zip(self.stages, every, strict=True)],
-            axis=1,
-        )
-        keep = slice(len(self.kept(cell)) if cell.trial == 0 else 0)
-        compared, constant, kept = [], [], {}
-        for row, name in enumerate(self.methods):
-            stages = [maps[name] for maps in every]
-            compared.append(reference.compare(name, stages))
-            constant.append(reference.constant(name, stages))
+        every = self._explain(views, cell, aimed, methods, self.seed, tick)
+        shape = (len(names), len(self.stages), count)  # with the methods and stages that this cell has not
+        failed, constant = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.int8)
+        pairs = np.full((*shape[:1], len(self.metrics), *shape[1:], 1 + reference.others), np.nan)
+        for number, maps in enumerate(every, stages.start):
+            failed[rows, number] = self._failed(maps, cell, self.stages[number], cell.trial)
+        keep, kept = slice(len(self.kept(cell)) if cell.trial == 0 else 0), {}
+        for row, name in zip(rows, methods, strict=True):
+            found = [maps[name] for maps in every]
+            pairs[row, :, stages] = np.moveaxis(reference.compare(name, found), 2, -1)  # (metric, stage, image, other)
+            constant[row, stages] = reference.constant(name, found)
             # (kept image, stage, ...)
-            kept[f"maps/{row}"] = np.stack([values[keep].float().cpu().numpy() for values in stages], axis=1)
-        pairs = np.moveaxis(np.stack(compared), 3, -1)  # (method, metric, stage, image, 1 + other)
-        return (kept | self._spent(every)) | {
+            kept[f"maps/{row}"] = np.stack([values[keep].float().cpu().numpy() for values in found], axis=1)
+        return (kept | self._spent(every, stages.start)) | {
             "scores": pairs[..., 0],
             "chance": pairs[..., 1:],
-            "constant": np.stack(constant),
+            "constant": constant,
             "failed": failed,
         }
 
@@ -485,14 +515,17 @@ class SanityWork:
         )
         return [Maps({name: _in_full(values) for name, values in maps.items()}, maps.efforts) for maps in found]
 
-    def _spent(self, passes: Sequence[Maps]) -> Arrays:
-        """What the maps of each pass took, (pass, method, image, 3); nothing where all methods have fixed points."""
+    def _spent(self, passes: Sequence[Maps], first: int = 0) -> Arrays:
+        """What the maps of each pass took, (pass, method, image, 3); nothing where all methods have fixed points.
+
+        The passes of the stages before the first one that was computed took nothing, NaN.
+        """
         efforts = [maps.efforts for maps in passes]
         if not any(efforts):
             return {}
         images = len(next(iter(passes[0].values())))
-        spent = np.full((len(passes), len(self.methods), images, 3), np.nan)
-        for number, found in enumerate(efforts):
+        spent = np.full((first + len(passes), len(self.methods), images, 3), np.nan)
+        for number, found in enumerate(efforts, first):
             for row, name in enumerate(self.methods):
                 if name in found:
                     columns = (found[name].points, found[name].figure, found[name].enough)

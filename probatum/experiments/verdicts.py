@@ -61,7 +61,7 @@ class Verdict:
         wanted: how many times as many images and trials would about decide, where `remedy` asks for more of both: a
             power of two, at most 8. NaN elsewhere.
         live: comparisons of two finite maps that are not constant; the others take no part.
-        comparisons: images times trials.
+        comparisons: images times trials, as far as the check made them.
     """
 
     method: str
@@ -289,6 +289,7 @@ class _Scores:
     ceilings: Float[np.ndarray, " image"]
     chances: Float[np.ndarray, "stage image trial"]
     given: Float[np.ndarray, " comparison"]  # all scores of the last stage that exist, also of constant maps
+    comparisons: int  # at the last stage
     level: float  # of the interval
     trained_constant: bool  # whether most constant maps are those of the trained model
 
@@ -308,6 +309,7 @@ class _Scores:
             ceilings,
             chances if metric.chance is None else np.full(chances.shape, metric.chance),
             result.scores[row, column, -1][np.isfinite(result.scores[row, column, -1])],
+            int(result.made[row, -1].sum()),
             result.level,
             2 * int(np.isin(constant, (1, 3)).sum()) > int((constant > 0).sum()),
         )
@@ -339,7 +341,7 @@ class _Scores:
             chance=np.nan if self.metric.kind == "rise" else _mean(self.chances[-1][live]),
             ceiling=_mean(np.broadcast_to(self.ceilings[:, None], live.shape)[live]),
             live=int(live.sum()),
-            comparisons=live.size,
+            comparisons=self.comparisons,
         )
 
 

@@ -38,7 +38,7 @@ def method_curves(result: SanityResult, metric: str, titles: Sequence[str]) -> l
                 bootstrap_interval(np.where(live, scores, np.nan)),
                 bootstrap_interval(chance) if np.isfinite(chance).any() else None,
                 ends,
-                ~live.all(axis=(1, 2)),
+                (result.made[row] & ~live).any(axis=(1, 2)),
             )
         )
     return curves

@@ -1,6 +1,7 @@
 """How much memory a piece of work takes at its peak, measured from outside the engine that promises a bound."""
 
 import os
+import resource
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +52,13 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._stop.wait(_INTERVAL):
             self._peak = max(self._peak, _resident())
+
+
+def process_peak() -> int | None:
+    """The most bytes of memory that this process has held at any time; None where the system does not tell."""
+    if not _STATUS.exists():
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
 def _resident() -> int:

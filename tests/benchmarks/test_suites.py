@@ -11,7 +11,7 @@ from probatum.benchmarks import worker as memory_worker
 from probatum.benchmarks.config import QUICK, Subject, many_images
 from probatum.benchmarks.contest import Arena
 from probatum.benchmarks.rivals import CAPTUM, Rival, absent
-from probatum.benchmarks.suites import estimators, gradients, launching, memory, methods
+from probatum.benchmarks.suites import estimators, gradients, launching, memory, memory_large, methods
 from probatum.benchmarks.suites.check import cascade_of
 from probatum.benchmarks.suites.metrics import contestants, pairs
 from probatum.benchmarks.timing import Stopwatch
@@ -140,23 +140,48 @@ def test_a_worker_that_fails_says_why(monkeypatch):
         raise RuntimeError("can't allocate memory")
 
     monkeypatch.setattr(memory_worker, "attribute", fail)
-    job = {"config": {"quick": True}, "model": "basic_cnn", "batch": 1, "method": "smoothgrad", "joint": False}
-    answer = memory_worker.measure(job | {"sizes": {}, "rival": False})
+    job = {"config": {"quick": True}, "model": "basic_cnn", "batch": 1, "method": "smoothgrad", "options": {}}
+    answer = memory_worker.measure(job | {"rival": None})
     assert answer == {"failure": "RuntimeError: can't allocate memory", "memory_ran_out": True}
 
 
 @pytest.mark.parametrize("ran_out", [True, False])
 def test_a_rival_that_fails_otherwise_is_not_said_to_need_too_much_memory(ran_out, monkeypatch):
-    def measured(config, model, case, rival):
+    def measured(*arguments, rival):
         return {"failure": "why", "memory_ran_out": ran_out} if rival else {"memory": 1 << 20}
 
-    monkeypatch.setattr(memory, "_measured", measured)
+    monkeypatch.setattr(memory, "measured", measured)
     monkeypatch.setattr(Rival, "installed", property(lambda self: True))
     found = memory.run(BenchConfig(quick=True), Arena(Stopwatch()))
     notes = [entry.note for entry in found.entries if entry.who == memory.CAPTUM.name]
     assert all("beyond the cap" in note for note in notes)
     assert bool(notes) is ran_out
     assert any("why" in line for line in found.lines) is not ran_out
+
+
+def test_methods_that_take_too_much_memory_are_named(monkeypatch):
+    asked = []
+
+    def measured(config, model, batch, method, options, *, seconds):
+        asked.append((method, options["samples"], options.get("window")))
+        if method == "occlusion":
+            return {"failure": "why"}
+        return {"memory": options["samples"] << 30, "process": 5 << 30 if method == "lrp" else 1 << 30}
+
+    monkeypatch.setattr(memory_large, "measured", measured)
+    options = BenchConfig(model="squeezenet1_0", input_size=64, methods=("gradient", "smoothgrad", "lrp", "occlusion"))
+    found = memory_large.run(options, Arena(Stopwatch()))
+    few, many = memory_large.POINTS
+    assert asked == [("gradient", few, 32), ("smoothgrad", few, 32), ("smoothgrad", many, 32), *asked[3:]]
+    assert [method for method, *_ in asked[3:]] == ["lrp", "occlusion"]
+    grown, large, failed = found.lines
+    assert "SmoothGrad" in grown
+    assert "more points" in grown
+    assert "LRP" in large
+    assert "exceeds 4 GiB" in large
+    assert "Occlusion" in failed
+    assert "why" in failed
+    assert len(found.entries) == 4
 
 
 def test_points_of_a_memory_case_in_words():
@@ -224,7 +249,14 @@ def test_a_configuration_travels_without_paths():
 
 
 def test_what_runs_unasked_takes_at_most_ten_minutes_a_suite():
-    assert set(SUITES) - set(USUAL) == {"cascade-whole", "throughput", "graphs", "compiled", "verdicts-long"}
+    assert set(SUITES) - set(USUAL) == {
+        "cascade-whole",
+        "throughput",
+        "graphs",
+        "compiled",
+        "memory-large",
+        "verdicts-long",
+    }
     assert all(0 < SUITES[name].minutes <= 10 for name in USUAL)
 
 

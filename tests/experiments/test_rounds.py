@@ -7,6 +7,7 @@ import pytest
 from nets import ConvNet, images, seeded
 from scipy.special import ndtri, stdtrit
 
+from probatum.attributions import Gradient, SmoothGrad
 from probatum.errors import InvalidInput
 from probatum.experiments import judge, read_run, sanity_check
 from probatum.experiments import rounds as rounds_of_checks
@@ -16,7 +17,9 @@ from probatum.experiments.config import CheckConfig
 from probatum.experiments.intervals import share_interval
 from probatum.experiments.localization.run import LocalizationRequest
 from probatum.experiments.rounds import Round, level_of, rounds_of, undecided
+from probatum.experiments.run_folder import COLUMNS, write_results
 from probatum.experiments.verdicts import MORE, MORE_TRIALS, Judgement, Verdict
+from probatum.runs.files import read_table
 from probatum.terminal.summaries import show_check
 
 
@@ -104,6 +107,32 @@ def test_the_part_that_is_done_equals_a_check_of_that_part():
     assert found.maps["image-000"]["gradient"][0].shape == (2, 16, 16)
 
 
+def test_later_rounds_compute_what_verdicts_still_need(monkeypatch, tmp_path):
+    """The undecided methods, at the last stage; the others keep the verdict of the round that decided them."""
+    monkeypatch.setattr(rounds_of_checks, "undecided", lambda judgement, more_trials: ("gradient",))
+    model, x, name = seeded(ConvNet), images(20, (2, 16, 16)), "spearman-abs"
+    settings = {"methods": {"gradient": Gradient(), "sg": SmoothGrad(samples=2)}, "metrics": [name], "keep_maps": 12}
+    found = sanity_check(model, x, trials=3, until_decided=True, **settings)
+    whole = sanity_check(model, x, trials=3, **settings)
+    first = sanity_check(model, x[:10], trials=2, **settings)
+    gradient, smoothed = found.made
+    assert gradient[-1].all()
+    assert gradient[:-1].sum() == (len(found.stages) - 1) * 10 * 2
+    assert smoothed.sum() == len(found.stages) * 10 * 2
+    assert len(found.maps) == 10
+    for row in range(2):
+        made = found.made[row]
+        np.testing.assert_array_equal(found.scores[row, 0][made], whole.scores[row, 0][made])
+        assert np.isnan(found.scores[row, 0][~made]).all()
+    judged, alone = judge(found).of("sg", name), judge(replace(first, level=found.level)).of("sg", name)
+    assert (judged.word, judged.live, judged.comparisons) == (alone.word, alone.live, alone.comparisons)
+    ends = [(each.value, each.low, each.high) for each in (judged, alone)]
+    np.testing.assert_allclose(*ends, rtol=1e-12)  # sums with and without zeros between
+    write_results(tmp_path, found)
+    rows = read_table(tmp_path / "results.csv", COLUMNS)
+    assert len(rows) == found.made.sum()
+
+
 CONFIG = CheckConfig(
     images=20,
     trials=3,
@@ -157,6 +186,8 @@ def test_a_run_in_rounds_is_resumed_and_tells_its_rounds(tmp_path, capsys, monke
     )
     run = read_run(tmp_path / "stopped")
     assert run.result.level == whole.level == 0.975
+    np.testing.assert_array_equal(run.result.made, whole.made)
+    np.testing.assert_array_equal(run.result.scores, whole.scores)
     assert [(look["images"], look["trials"]) for look in run.config["rounds"]["looks"]] == [(10, 2), (20, 3)]
     assert [look["undecided"] for look in run.config["rounds"]["looks"]] == [["gradient"], []]
     show_check(run)

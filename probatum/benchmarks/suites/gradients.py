@@ -118,14 +118,15 @@ def methods_of(size: Size, *, refined: bool = False) -> dict[str, Method]:
 
 def gradients_of(result: SanityResult, methods: Mapping[str, Method], subject: Subject) -> Counter[str]:
     """Points at which each method had the gradient of a map, over all images, stages, trials and noise ceilings."""
-    _, _, stages, images, trials = result.scores.shape
     counts = Counter[str]()
     for each in result.spent:
         counts[each.method] += each.points
     for name, method in methods.items():
         if name not in counts:
             chain = method.request(subject.prepared, subject.images[:1]).chain
-            maps = images * (1 + method.stochastic + stages * trials)
+            made = result.made[result.methods.index(name)]  # (stage, image, trial)
+            images = int(made.any(axis=(0, 2)).sum())
+            maps = images * (1 + method.stochastic) + int(made.sum())
             counts[name] = maps * math.prod(expansion.count for expansion in chain)
     return counts
 

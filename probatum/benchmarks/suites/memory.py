@@ -1,6 +1,7 @@
 """Peak memory of methods that take many gradients, each measurement in a process of its own."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -35,14 +36,20 @@ class MemoryCase:
     joint: bool = False
 
     @property
+    def options(self) -> dict[str, int]:
+        """Samples and steps, by the method's fields."""
+        if self.joint:
+            return {"samples": self.sizes.joint}
+        return {
+            "smoothgrad": {"samples": self.sizes.samples},
+            "integrated-gradients": {"steps": self.sizes.steps},
+            "integrated-gradients-sg": {"samples": self.sizes.nested, "steps": self.sizes.steps},
+        }[self.method]
+
+    @property
     def gradients(self) -> int:
         """Of all images."""
-        points = {
-            "smoothgrad": self.sizes.samples,
-            "integrated-gradients": self.sizes.steps,
-            "integrated-gradients-sg": self.sizes.joint if self.joint else self.sizes.nested * self.sizes.steps,
-        }
-        return self.batch * points[self.method]
+        return self.batch * math.prod(self.options.values())
 
     @property
     def words(self) -> str:
@@ -81,7 +88,8 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
                 continue
             who = CAPTUM.name if rival else OURS
             arena.progress(f"{title}: {who}, {case.words}")
-            answer = _measured(config, model, case, rival)
+            name = f"{case.method}-joint" if case.joint else case.method
+            answer = measured(config, model, case.batch, name, case.options, rival=case.sizes if rival else None)
             if "failure" in answer and not (rival and answer.get("memory_ran_out")):
                 findings.lines.append(f"{title}: {who}, {case.words} failed: {answer['failure']}")
                 continue
@@ -99,25 +107,43 @@ def run(config: BenchConfig, arena: Arena) -> Findings:
     return findings
 
 
-def _measured(config: BenchConfig, model: str, case: MemoryCase, rival: bool) -> dict[str, Any]:
-    """Answer of the worker; a worker that dies or takes too long has failed."""
+def measured(
+    config: BenchConfig,
+    model: str,
+    batch: int,
+    method: str,
+    options: dict[str, int],
+    *,
+    rival: Sizes | None = None,
+    seconds: int = SECONDS,
+) -> dict[str, Any]:
+    """Answer of a worker; one that dies or takes too long has failed.
+
+    Args:
+        config: of the benchmark.
+        model: by name, where the configuration names none.
+        batch: images.
+        method: by name.
+        options: of the method, by field.
+        rival: the same for Captum, or None for probatum.
+        seconds: that it may take.
+    """
     job = {
         "config": asdict(config),
         "model": model,
-        "batch": case.batch,
-        "method": case.method,
-        "joint": case.joint,
-        "sizes": asdict(case.sizes),
-        "rival": rival,
+        "batch": batch,
+        "method": method,
+        "options": options,
+        "rival": None if rival is None else asdict(rival),
         "cap": CAP,
     }
     words = [sys.executable, "-m", "probatum.benchmarks.worker", json.dumps(job)]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=True)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=True)
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return answer
     except subprocess.TimeoutExpired:
-        return {"failure": f"not done after {SECONDS} s"}
+        return {"failure": f"not done after {seconds} s"}
     except subprocess.CalledProcessError as error:
         last = (error.stderr or "").strip().splitlines()[-1:]
         return {"failure": f"the process ended with {error.returncode}: {' '.join(last)}"}

@@ -105,9 +105,10 @@ def check_warnings(run: Run, judgement: Judgement | None) -> list[str]:
             f"{dead} of {dead + facts['trials']} randomized networks were dead (the same outputs for every image) and "
             "drawn again."
         )
-    missing = int((~np.isfinite(result.scores)).sum())
+    made = np.repeat(result.made[:, None], len(result.metrics), axis=1)
+    missing = int((made & ~np.isfinite(result.scores)).sum())
     if missing:
-        found.append(f"{count(missing, 'score')} of {result.scores.size:,} do not exist and take no part in any mean.")
+        found.append(f"{count(missing, 'score')} of {int(made.sum()):,} do not exist and take no part in any mean.")
     if facts["parameters"] != facts["re-drawn"] and not explains_class(run.config):
         found.append(
             f"{facts['re-drawn']:,} of {facts['parameters']:,} parameters were drawn anew; the others kept their "
