@@ -13,7 +13,7 @@ from probatum.experiments.options import set_fields
 
 BOUND = 4 << 30  # bytes of the whole process: libraries, weights, and what the method takes
 STEADY = 1.1  # the ratio by which the memory of equal work differs between processes
-POINTS = (2, 6)  # samples or steps
+POINTS = (2, 4)  # samples or steps
 WINDOWS = 2  # of occlusion, along each side of the image
 SECONDS = 600  # of one measurement
 PROCESS = "whole process, GiB"
