@@ -27,6 +27,8 @@ from probatum.reproductions.base import NOT_REPRODUCED, REPRODUCED, UNDECIDED, V
 
 LEAST_TRAININGS = 3  # that a mean over trainings needs to decide anything
 EACH = ", for each"
+SEVERITY = (NOT_REPRODUCED, UNDECIDED, REPRODUCED)
+"""Verdicts on one of several things, by how much they say on all of them: one that misses the rule decides."""
 LONGEST = 240  # letters of the numbers that a finding shows
 SHOWN = 2  # numbers of a claim about many things, where all of them are longer
 REST = "all are in scorecard.json"
@@ -176,16 +178,6 @@ def span(values: Sequence[float]) -> str:
     return " to ".join(dict.fromkeys(f"{end:.3f}" for end in (min(values), max(values))))
 
 
-def lowest(means: Iterable[Mean]) -> Mean:
-    """The mean, of several stages say, whose interval reaches lowest; one that is undefined comes first."""
-    return min(means, key=lambda mean: np.nan_to_num(mean.low, nan=-np.inf))
-
-
-def highest(means: Iterable[Mean]) -> Mean:
-    """The mean whose interval reaches highest; one that is undefined comes first."""
-    return max(means, key=lambda mean: np.nan_to_num(mean.high, nan=np.inf))
-
-
 def mean_over(scores: Float[np.ndarray, "..."], *axes: int) -> Float[np.ndarray, "..."]:
     """The mean of the live scores over some axes; NaN where none is live."""
     count = np.isfinite(scores).sum(axis=axes)
@@ -237,7 +229,7 @@ class Outcome:
         reason: why the rule is missed or cannot decide, in words.
         notes: further numbers that a reader wants to see, in words.
         own_setting: True if the number is of the paper's own setting, whatever the experiment replaced.
-        margin: distance of the number from the bound, below 0 on the wrong side.
+        margin: distance of the interval's end from the bound, below 0 on the wrong side.
         parts: of a claim about several things.
     """
 
@@ -278,20 +270,20 @@ NOT_COMPUTED = Outcome(UNDECIDED, "not computed", "")
 def above(mean: Mean, bound: float) -> Outcome:
     """The interval lies above a bound."""
     rule = f"the 95 % interval lies above {_bound(bound)}"
-    return _judged(mean, rule, mean.low > bound, mean.high <= bound, "below", mean.value - bound, bound)
+    return _judged(mean, rule, mean.low > bound, mean.high <= bound, "below", mean.low - bound, bound)
 
 
 def below(mean: Mean, bound: float) -> Outcome:
     """The interval lies below a bound."""
     rule = f"the 95 % interval lies below {_bound(bound)}"
-    return _judged(mean, rule, mean.high < bound, mean.low >= bound, "above", bound - mean.value, bound)
+    return _judged(mean, rule, mean.high < bound, mean.low >= bound, "above", bound - mean.high, bound)
 
 
 def between(mean: Mean, low: float, high: float) -> Outcome:
     """The interval lies between two bounds."""
     rule = f"the 95 % interval lies between {_bound(low)} and {_bound(high)}"
     met, missed = mean.low > low and mean.high < high, mean.low >= high or mean.high <= low
-    return _judged(mean, rule, met, missed, "outside", min(mean.value - low, high - mean.value), low, high)
+    return _judged(mean, rule, met, missed, "outside", min(mean.low - low, high - mean.high), low, high)
 
 
 def fact(holds: bool | np.bool_, ours: str, rule: str, *, own_setting: bool = False) -> Outcome:
@@ -322,11 +314,10 @@ def all_of(outcomes: Iterable[Outcome], rule: str = "") -> Outcome:
     rules = rule or " and ".join(dict.fromkeys(outcome.rule.removesuffix(EACH) for outcome in every))
     parts = tuple(part for outcome in every for part in outcome.parts or (outcome,))
     return Outcome(
-        next((word for word in (NOT_REPRODUCED, UNDECIDED, REPRODUCED) if word in verdicts), UNDECIDED),
+        next((word for word in SEVERITY if word in verdicts), UNDECIDED),
         _shown(every, parts),
         f"{rules}{EACH}",
         reason=_reasons(parts),
-        margin=min((part.margin for part in parts), default=0.0),
         parts=parts,
     )
 
@@ -338,30 +329,36 @@ def _shown(outcomes: Sequence[Outcome], parts: Sequence[Outcome]) -> str:
     whole = "; ".join([first, *(other.removeprefix(title) for other in others)])
     if len(parts) <= SHOWN or len(whole) <= LONGEST:
         return whole
-    furthest = sorted(parts, key=lambda part: (part.verdict == REPRODUCED, part.margin))[:SHOWN]
+    furthest = sorted(parts, key=_severity)[:SHOWN]
     met = sum(outcome.verdict == REPRODUCED for outcome in outcomes)
     return f"{met} of {len(outcomes)} meet the rule; {'; '.join(part.ours for part in furthest)}; {REST}"
 
 
 def _reasons(parts: Sequence[Outcome]) -> str:
-    """Each reason, with the one part that has it or the number of parts, unless all have it."""
+    """Each reason, unless all have it with the part that has it, or of many parts with their number."""
     counts = Counter(part.reason for part in parts if part.reason)
     if len(counts) == 1 and counts.total() == len(parts):
         return next(iter(counts))
     whats = {part.reason: part.what for part in parts}
     return joined(
         *(
-            f"{whats[reason]}: {reason}" if count == 1 and whats[reason] else f"{reason} ({count} of {len(parts)})"
+            f"{whats[reason]}: {reason}"
+            if len(parts) <= SHOWN and whats[reason]
+            else f"{reason} ({count} of {len(parts)})"
             for reason, count in counts.items()
         )
     )
 
 
-def all_between(means: Iterable[Mean], low: float, high: float) -> Outcome:
-    """The intervals of all means, of several stages say, lie between two bounds: the lowest and the highest do."""
-    every = list(means)
-    ends = [lowest(every), highest(every)]
-    return all_of(between(mean, low, high) for mean in (ends if ends[0] is not ends[1] else ends[:1]))
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """One rule at every stage, say: the outcome of the stage that misses it, or cannot decide, by the widest margin."""
+    every = list(outcomes)
+    found = min(every, key=_severity)
+    return replace(found, rule=f"{found.rule}, at every stage") if len(every) > 1 else found
+
+
+def _severity(outcome: Outcome) -> tuple[int, float]:
+    return SEVERITY.index(outcome.verdict), float(np.nan_to_num(outcome.margin, nan=-np.inf))
 
 
 def _judged(mean: Mean, rule: str, met: bool, missed: bool, elsewhere: str, margin: float, *bounds: float) -> Outcome:

@@ -22,6 +22,7 @@ from probatum.reproductions.rules import (
     paired,
     proportion,
     ratio,
+    worst,
 )
 from probatum.reproductions.setting import Setting, conclude
 
@@ -138,6 +139,16 @@ def test_a_claim_about_many_things_shows_the_furthest_and_keeps_all():
     assert len(found.numbers) == 9
     assert found.why == "rule: the 95 % interval lies below 0.5, for each; it lies above (4 of 9)"
     assert conclude(CLAIM, all_of(below(one, 0.5) for one in means[:2])).numbers == ()
+
+
+def test_a_rule_at_every_stage_is_judged_where_it_is_furthest_from_being_met():
+    met, missed, open_ = mean(0.6, 0.7), mean(0.1, 0.2), mean(-0.9, 0.6)
+    assert worst(above(one, 0.5) for one in (met, mean(0.55, 0.9))).ours == above(mean(0.55, 0.9), 0.5).ours
+    assert worst(above(one, 0.5) for one in (met, open_)).verdict == "undecided"
+    assert worst(above(one, 0.5) for one in (met, open_, missed)).verdict == "not reproduced"
+    undefined = mean(np.nan, np.nan)
+    assert "nan" in worst(above(one, 0.5) for one in (met, open_, undefined)).ours
+    assert worst([above(met, 0.5)]).rule + ", at every stage" == worst([above(met, 0.5)] * 2).rule
 
 
 def test_what_all_parts_are_of_is_named_once():

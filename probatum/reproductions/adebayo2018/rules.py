@@ -22,10 +22,9 @@ from probatum.reproductions.rules import (
     below,
     between,
     fact,
-    highest,
     live_scores,
-    lowest,
     measure,
+    worst,
 )
 
 SENSITIVE = 0.5  # an ABS rank correlation below this is a changed map
@@ -171,19 +170,19 @@ def kept_more(metric: str, found: Checks) -> Outcome:
 
 
 def each_layer(found: Checks) -> Outcome:
-    """Gradient changes with every single layer: the rule at the layer where the interval reaches highest."""
+    """Gradient changes with every single layer."""
 
     def rule(check: Check, method: str) -> Outcome:
         layers = range(len(check.result.stages))
-        return below(highest(check.at(method, "spearman-abs", layer) for layer in layers), SENSITIVE)
+        return worst(below(check.at(method, "spearman-abs", layer), SENSITIVE) for layer in layers)
 
     return found.each(rule, "gradient")
 
 
 def upper_layers(found: Checks) -> Outcome:
-    """Guided Backprop's SSIM is high whichever upper layer is re-drawn: the rule where the interval reaches lowest."""
+    """Guided Backprop's SSIM is high whichever upper layer is re-drawn."""
     return found.each(
-        lambda check, method: above(lowest(check.at(method, "ssim", layer) for layer in check.upper), INVARIANT),
+        lambda check, method: worst(above(check.at(method, "ssim", layer), INVARIANT) for layer in check.upper),
         "guided-backprop",
     )
 
@@ -191,7 +190,7 @@ def upper_layers(found: Checks) -> Outcome:
 def upper_layers_more(found: Checks) -> Outcome:
     """Likewise its SSIM above Gradient's on the same images."""
     return found.each(
-        lambda check, method: above(lowest(check.gain(method, "ssim", layer) for layer in check.upper), 0.0),
+        lambda check, method: worst(above(check.gain(method, "ssim", layer), 0.0) for layer in check.upper),
         "guided-backprop",
     )
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from probatum.reproductions.base import NOT_COMPARABLE, joined
 from probatum.reproductions.results import Results
-from probatum.reproductions.rules import Outcome, above, all_between, at_stages, live, lowest, mean_over
+from probatum.reproductions.rules import Outcome, above, at_stages, between, live, mean_over, worst
 from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED
 
 ORIGINAL = "Original"
@@ -92,14 +92,15 @@ UNCHANGED = 2.0
 def rising(what: str, stages: Sequence[str], scores: Float[np.ndarray, "stage image trial"], first: int) -> Outcome:
     """The score is above that of the trained network, row 0, at every stage from row `first` on."""
     what = f"{what} / that of the trained network"
-    return above(lowest(at_stages(what, stages, scores, *UNITS, first=first, base=scores[0])), 1.0)
+    means = at_stages(what, stages, scores, *UNITS, first=first, base=scores[0])
+    return worst(above(mean, 1.0) for mean in means)
 
 
 def unchanged(what: str, stages: Sequence[str], scores: Float[np.ndarray, "stage image trial"]) -> Outcome:
     """The score stays within a factor of `UNCHANGED` of the trained network's, row 0, at every stage."""
     what = f"{what} / that of the trained network"
     means = at_stages(what, stages, scores, *UNITS, first=1, base=scores[0])
-    return all_between(means, 1 / UNCHANGED, UNCHANGED)
+    return worst(between(mean, 1 / UNCHANGED, UNCHANGED) for mean in means)
 
 
 FADED = 0.1

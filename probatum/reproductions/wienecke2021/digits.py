@@ -16,7 +16,7 @@ from probatum.report import grid_figure, methods_figure
 from probatum.reproductions.base import Context, Inputs, write_facts
 from probatum.reproductions.digits import MNIST, digits_setting, labels_of, load_digits, trained
 from probatum.reproductions.results import Claims, Results, experiment
-from probatum.reproductions.rules import Outcome, above, below, fact, lowest, mean_over, measure, proportion
+from probatum.reproductions.rules import Outcome, above, below, fact, mean_over, measure, proportion, worst
 from probatum.reproductions.setting import Setting
 from probatum.reproductions.subjects import Subject
 from probatum.reproductions.wienecke2021.cascade import (
@@ -316,8 +316,8 @@ def _alike(found: Cascade, method: str, rows: int | None = None) -> Outcome:
     """A method looks like its SmoothGrad at every stage, of the first rows only if told so."""
     both = found.likeness(method, "smoothgrad" if method == "gradient" else f"{method}-sg")
     stages = zip(found.columns[:rows], both[:rows], strict=True)
-    what = "correlation of the two at the stage where it is lowest"
-    return above(lowest(measure(f"{what}, {stage}", scores, "image") for stage, scores in stages), SIMILAR)
+    means = (measure(f"correlation of the two, {stage}", scores, "image") for stage, scores in stages)
+    return worst(above(mean, SIMILAR) for mean in means)
 
 
 def _grows(what: str, scores: Float[np.ndarray, "row image"], first: int = RANDOM) -> Outcome:
