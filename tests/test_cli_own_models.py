@@ -33,6 +33,14 @@ class Smooth(Net):
         super().__init__()
         self[1] = nn.SiLU()
 
+class Dict(Net):
+    def forward(self, images):
+        return {"features": images, "scores": super().forward(images)}
+
+class Pair(Net):
+    def forward(self, images):
+        return images, super().forward(images)
+
 class Wide(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Flatten(), nn.Linear(3 * 20 * 20, 2))
@@ -63,6 +71,29 @@ def ran(words):
 
 
 OPTIONS = ["--model", "./own_net.py:Net", "--weights", "seven.ckpt", "--methods", "gradient,edge-detector"]
+
+
+def test_the_logits_among_the_outputs_of_a_model_are_named_by_an_option(folder, capsys):
+    check = [
+        "check",
+        "--data",
+        "photographs",
+        *OPTIONS[2:],
+        "--metrics",
+        "pearson",
+        "--images",
+        "2",
+        "--keep-maps",
+        "1",
+    ]
+    for name, chosen in (("Net", []), ("Dict", ["--output", "scores"])):
+        assert ran([*check, "--model", f"./own_net.py:{name}", *chosen, "--out", name]) == 0
+    assert (folder / "Net" / "results.csv").read_bytes() == (folder / "Dict" / "results.csv").read_bytes()
+    assert ran(["attribute", "photographs", *OPTIONS[2:], "--model", "./own_net.py:Dict", "--out", "maps"]) == 1
+    assert "--output" in capsys.readouterr().err
+    assert ran(["list", "stages", "./own_net.py:Pair", "--output", "1"]) == 0
+    assert "4 classes" in capsys.readouterr().out
+    assert ran([*check, "--model", "./own_net.py:Dict", "--output", "scores", "--preset", "localization"]) == 2
 
 
 def test_maps_of_a_network_of_ones_own_are_computed_again_from_their_folder(folder, capsys):

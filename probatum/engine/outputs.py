@@ -14,7 +14,7 @@ Output: TypeAlias = Callable[[Any], Tensor] | str | int
 
 _ADVICE = (
     "say where the logits are by output=: a key such as 'logits', an index, or a function such as "
-    "lambda y: y['map'].mean((2, 3)). Commands have no such option: let the model in your file return the logits"
+    "lambda y: y['map'].mean((2, 3)). Commands take a key or index as --output"
 )
 
 

@@ -52,6 +52,8 @@ class CheckConfig:
         mean: per channel, of pixels in [0, 1].
         std: likewise.
         interpolation: of the resizing, "bilinear" or "bicubic".
+        output: where the logits are in what the model returns: a key, an attribute, or an index in digits; None is the
+            answer itself or its "logits".
         train_images: how many images "train" uses.
         methods: names of attribution methods, or `package.module:name` or `./file.py:name` for those of one's own.
         on_refused: of a method that the model cannot have, as Guided Backprop without a ReLU: "stop", or "skip" it.
@@ -99,6 +101,7 @@ class CheckConfig:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     interpolation: str | None = None
+    output: str | None = None
     train_images: int = 10_000
     methods: tuple[str, ...] = DEFAULT_METHODS
     on_refused: str = "stop"
@@ -168,6 +171,12 @@ class CheckConfig:
     def compute(self) -> Compute:
         """How to compute, as one value for the engine."""
         return Compute(self.precision, self.channels_last, self.fold_batch_norm, self.memory_budget)
+
+    @property
+    def logits_at(self) -> str | int | None:
+        """Where the logits are in what the model returns, as `prepare` takes it."""
+        is_index = self.output is not None and self.output.removeprefix("-").isdecimal()
+        return int(self.output) if self.output is not None and is_index else self.output
 
     @property
     def chosen_metrics(self) -> tuple[str, ...]:

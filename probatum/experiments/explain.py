@@ -273,6 +273,7 @@ def attribution_run(request: Request, run: RunInWork) -> AttributionRun:
         class_names=partial(class_names_of, config, spec),
         memory_budget=run.memory_budget or config.memory_budget,
         skipped=tuple(skipped),
+        output=config.logits_at,
     )
     methods, refused = methods_that_fit(config, methods, subject, run.say)
     determining = {**request.to_json(), **identity_of_code(config, subject.model)}

@@ -95,10 +95,11 @@ def model_facts(config: CheckConfig) -> ModelFacts:
         images,
         class_names=lambda classes: class_names_of(config, spec, classes),
         memory_budget=config.memory_budget,
+        output=config.logits_at,
     )
-    relu = last_relu(model, images.images)
+    relu = last_relu(model, images.images) if config.output is None else None
     explained = model if relu is None else without_last_relu(model, relu)
-    prepared = prepare(explained)
+    prepared = prepare(explained, output=config.logits_at)
     plan = configured_stages(config, subject)
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     try:

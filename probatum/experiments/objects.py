@@ -45,7 +45,8 @@ _GIVEN = (  # settings that objects replace
     *("data", "data_dir", "images", "model", "weights", "classes", "train_images"),
     *("input_size", "mean", "std", "interpolation"),
 )
-_NAMED = ("methods", "metrics", "preset", "device")  # settings that have an argument of their own, or follow the model
+# Settings that have an argument of their own, or follow the model.
+_NAMED = ("methods", "metrics", "preset", "device", "output")
 
 
 @dataclass(frozen=True)

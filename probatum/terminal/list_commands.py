@@ -9,7 +9,7 @@ from probatum.terminal import catalog
 from probatum.terminal.catalog import Kind
 from probatum.terminal.completion import listed, one_of
 from probatum.terminal.known import file_or
-from probatum.terminal.options import InputSize, Interpolation, Layer, Mean, Stages, Std
+from probatum.terminal.options import InputSize, Interpolation, Layer, Mean, Output, Stages, Std
 from probatum.terminal.output import show_json, show_table
 from probatum.terminal.typer_commands import Command, Group, Work
 
@@ -63,6 +63,7 @@ def stages(
     mean: Mean = None,
     std: Std = None,
     interpolation: Interpolation = None,
+    output: Output = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what a check of a model will work with: stages, Grad-CAM's layer, guided ReLUs, methods that are refused.
@@ -83,6 +84,7 @@ def stages(
         mean=numbers(mean) if mean else None,
         std=numbers(std) if std else None,
         interpolation=interpolation,
+        output=output,
     )
     facts = model_facts(config)
     show_json(facts.to_json()) if as_json else show_facts(facts)

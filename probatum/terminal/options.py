@@ -148,6 +148,12 @@ Interpolation = Annotated[
         **one_name("interpolation", offered("interpolation")),
     ),
 ]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY", help="Where the logits are if the model returns a dict, tuple or object: a key or an index."
+    ),
+]
 Layer = Annotated[
     str | None,
     typer.Option(help="Grad-CAM's layer by dotted path; else the last feature map on every path to the logits."),
@@ -175,6 +181,7 @@ class NetworkOptions:
     mean: Mean = None
     std: Std = None
     interpolation: Interpolation = None
+    output: Output = None
     train_images: Annotated[int, typer.Option(help="How many images the weights 'train' are trained on.")] = 10_000
 
 

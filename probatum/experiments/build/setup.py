@@ -96,6 +96,7 @@ def set_up(
         class_names=partial(class_names_of, config, spec),
         memory_budget=config.memory_budget,
         skipped=tuple(skipped),
+        output=config.logits_at,
     )
     methods, refused = methods_that_fit(config, methods, subject, say=say)
     return replace(setup_of(config, subject, methods, metrics, training=training), refused=refused)
@@ -159,7 +160,7 @@ def set_up_again(setup: Setup, config: CheckConfig) -> Setup:
         methods = for_transformers(config) | methods
     return replace(
         setup,
-        methods=resolved(methods, prepare(setup.model), setup.data.images),
+        methods=resolved(methods, prepare(setup.model, output=setup.output), setup.data.images),
         metrics=configured_metrics(config, setup.data),
         protocol=config.preset,
         randomizer=configured_randomizer(config, setup.model, setup.randomizer.plan),

@@ -57,6 +57,8 @@ class LocalizationRequest:
 
     def __post_init__(self) -> None:
         require_confidence(self.least_confidence)
+        if self.config.output is not None:
+            raise InvalidInput("localization takes a model that returns the logits alone; leave out --output")
         given = [name for name in _MEANINGLESS if getattr(self.config, name) is not None]
         given += [name for name in ("fold_batch_norm", "until_decided") if getattr(self.config, name)]
         if given:
