@@ -109,6 +109,9 @@ class Problem:
         return float(self.image.max() - self.image.min())
 
 
+LARGEST_MATRIX = 1 << 27  # numbers of a layer as LRP writes it out: 1 GiB in float64, of which a rule takes several
+
+
 @singledispatch
 def literal(method: Method, problem: Problem, x: Tensor) -> Tensor:
     """The map of a method at x, which is the image or a noisy version of it: of its shape, (1, ...) for Grad-CAM."""
@@ -473,7 +476,12 @@ class _SharedOut(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, function: Callable[[Tensor], Tensor], rule: LayerRule) -> Tensor:
         ctx.a, ctx.function, ctx.rule = a.clone(), function, rule
-        return function(a)
+        z = function(a)
+        if z.numel() * a.numel() > LARGEST_MATRIX:
+            raise NotImplementedError(
+                f"a layer of {a.numel():,} inputs and {z.numel():,} outputs is too large a matrix"
+            )
+        return z
 
     @staticmethod
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor, None, None]:

@@ -7,10 +7,14 @@ import torch
 from benchmarks.made import ENVIRONMENT, ROOFLINE, SUBJECT, TIMES
 from torch.nn import functional as F
 
+from probatum.attributions import get_method, literal
 from probatum.benchmarks import BenchConfig, run_suite, write_records
+from probatum.benchmarks.bare import Passes
+from probatum.benchmarks.config import Subject
 from probatum.benchmarks.kind import BENCHMARK, BenchRequest
 from probatum.benchmarks.page import bench_page
 from probatum.benchmarks.roofline import bare_models, method_costs
+from probatum.benchmarks.suites.roofline import judge
 from probatum.benchmarks.work import Work, count_work
 from probatum.errors import InvalidInput
 
@@ -94,6 +98,14 @@ def test_the_suite_measures_one_model_at_several_batches():
     }  # fmt: skip
     assert costs["Gradient", 1].error < 1e-5
     assert costs["SmoothGrad", 1].error is None
+
+
+def test_lrp_of_a_large_layer_is_not_judged(monkeypatch):
+    monkeypatch.setattr(literal, "LARGEST_MATRIX", 1000)
+    subject = Subject.load(BenchConfig(model="mlp", batch=(1,), device="cpu"), "mlp", 1)
+    judged = judge("lrp", get_method("lrp"), subject, Passes(1, 0, 1))
+    assert judged.error is None
+    assert "too large" in judged.note
 
 
 def test_options_that_fit_no_suite_are_refused():

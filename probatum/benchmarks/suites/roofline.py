@@ -126,8 +126,8 @@ def judge(name: str, method: Method, subject: Subject, passes: Passes) -> Judged
     image = one.images[0].double()
     try:
         expected = literal(method, Problem(copy.deepcopy(one.model).double(), int(one.targets), image), image)
-    except NotImplementedError:
-        return Judged(note="not judged: no literal form")
+    except NotImplementedError as error:
+        return Judged(note=f"not judged: no literal form ({error})")
     except RuntimeError as error:  # a model of one's own need not run in float64
         return Judged(note=f"not judged: {' '.join(str(error).split())[:100]}")
     return Judged(deviation(found, expected[None]))
