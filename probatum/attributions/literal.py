@@ -58,6 +58,7 @@ from probatum.engine import (
     prepare,
     token_layouts,
 )
+from probatum.engine.batch_norm import lay_out_gradients
 from probatum.engine.noise import splitmix64, standard_normal, uniform
 
 
@@ -87,7 +88,7 @@ class Problem:
     def gradient(self, x: Tensor) -> Tensor:
         """∂ S_c(x) / ∂ x."""
         x = x.detach().clone().requires_grad_()
-        return torch.autograd.grad(self.logit(x), x)[0]
+        return derivative(self.logit(x), x)
 
     def key(self, purpose: int = 0) -> Tensor:
         """The stream of random numbers: 0 is SmoothGrad's; the baselines, choices, positions and noise have others."""
@@ -110,6 +111,12 @@ class Problem:
 
 
 LARGEST_MATRIX = 1 << 27  # numbers of a layer as LRP writes it out: 1 GiB in float64, of which a rule takes several
+
+
+def derivative(logit: Tensor, x: Tensor) -> Tensor:
+    """∂ logit / ∂ x, with a mend for batch norms of one image, whose gradient PyTorch gets wrong on a CPU."""
+    lay_out_gradients(logit)
+    return torch.autograd.grad(logit, x)[0]
 
 
 @singledispatch
@@ -219,7 +226,7 @@ def _features(method: ClassActivationMap, problem: Problem, x: Tensor) -> tuple[
     hook = find_layer(problem.model, path).register_forward_hook(lambda layer, inputs, output: _kept(output, maps))
     logit = problem.logit(x.clone().requires_grad_())
     hook.remove()
-    return maps[0][0].detach(), torch.autograd.grad(logit, maps)[0][0]
+    return maps[0][0].detach(), derivative(logit, maps[0])[0]
 
 
 def _enlarged(cam: Tensor, method: ClassActivationMap, x: Tensor) -> Tensor:
@@ -391,7 +398,7 @@ def _from_baseline(method: DeepLIFT | DeepLiftSHAP, problem: Problem, x: Tensor,
     rows = torch.stack([x, start]).detach().requires_grad_()
     with _Replacing(relu=_RescaledReLU.apply, max_pool2d=_RescaledMaxPool.apply):
         logit = problem.model(rows.clone())[0, problem.target]
-        m = torch.autograd.grad(logit, rows)[0][0]
+        m = derivative(logit, rows)[0]
     return (x - start) * m if method.multiply_by_inputs else m
 
 

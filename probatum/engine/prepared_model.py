@@ -1,6 +1,7 @@
 """The prepared copy of a model: frozen, in eval mode, in one precision, free to write into its buffers."""
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from probatum.engine.copying import frozen_copy, written_module
 from probatum.engine.extra import Extra, accepted_extra, require_call, require_rows
 from probatum.engine.folding import Fold, find_folds, fold
 from probatum.engine.outputs import Output, class_logits, find_logits
-from probatum.engine.positions import require_positions
+from probatum.engine.positions import checked_tables, misfit, require_positions
 from probatum.engine.precision import dtype_of, require_precision
 from probatum.engine.versions import Versions
 from probatum.errors import InvalidInput, ModelError
@@ -38,7 +39,8 @@ class PreparedModel:
         folds: the batch norms that are part of the convolution before them.
         row_bytes: what the memory budget has measured, kept from call to call.
         source: the parameters and buffers of the caller's model when it was prepared.
-        probed: the kinds of calls in which rows were found independent and forward passes repeatable.
+        probed: the kinds of calls in which rows were found independent and forward passes repeatable, and the shapes
+            of inputs that embeddings have rows for.
         seen_layers: what `feature_maps` saw of the layers, by shape of the inputs, kept likewise.
         unseen: what backward rules cannot look into, such as a custom autograd function, by name and module.
         output: where the logits are in what the model returns; None finds them.
@@ -89,7 +91,11 @@ class PreparedModel:
         inputs = (points, *self.extra_of(len(points), image)) if self.extra else (points,)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.compute.precision == "bfloat16"):
             try:
-                answer = (self.compiled if closed and self.compiled is not None else self.model)(*inputs)
+                if closed and self.compiled is not None:
+                    answer = self.compiled(*inputs)
+                else:
+                    with self._tables_of(points.shape[1:]):
+                        answer = self.model(*inputs)
             except TypeError:
                 require_call(self.model, inputs, self.name)
                 raise
@@ -101,9 +107,19 @@ class PreparedModel:
                         "flex_attention or another fused kernel, load the model with attn_implementation='sdpa' or "
                         "'eager'"
                     ) from error
+                if (refused := misfit(self.model, points.shape[1:], self.name, error)) is not None:
+                    raise refused from error
                 raise
             logits = find_logits(answer, self.output, self.name)
         return class_logits(logits, len(points), self.name).to(self.dtype)  # bfloat16's come back to float32
+
+    @contextmanager
+    def _tables_of(self, shape: torch.Size) -> Iterator[None]:
+        """Checks what embeddings are asked for, in the first pass on inputs of a shape."""
+        key = ("tables", shape)
+        with nullcontext() if key in self.probed else checked_tables(self.model, shape, self.name):
+            yield
+        self.probed.add(key)
 
     def extra_of(self, rows: int, image: Int64[Tensor, " rows"] | None = None) -> tuple[Tensor, ...]:
         """Copies of the further inputs of so many rows, which the model may overwrite; `image` as in `logits`."""

@@ -223,6 +223,17 @@ def test_an_activation_at_zero_has_its_derivative():
     assert maps.tolist() == [[0.5] * 4]
 
 
+@pytest.mark.parametrize("others", [(), (Gradient(),)], ids=["alone", "beside others"])
+def test_an_activation_of_an_infinite_number_is_no_number(others):
+    class Saturated(nn.Module):
+        def forward(self, x):
+            return F.gelu(1e300 * x * x).tanh()  # 1, whatever the slope of GELU is taken for
+
+    image = torch.full((1, 2), 1e10).double()
+    with pytest.raises(ModelError, match="nan"):
+        attribute(Saturated(), image, 1, [ConservativePropagation(), *others])
+
+
 def test_multi_head_attention_equals_its_parts():
     model = drawn(lambda: nn.MultiheadAttention(8, 2, batch_first=True))
 

@@ -11,7 +11,7 @@ from probatum.reproductions.transformers.methods import CONTROL, TITLES, TOKEN_T
 from probatum.reproductions.transformers.networks import VisionSizes, digits_subject, photographs_subject
 from probatum.runs.files import write_table
 
-SMALL = VisionSizes(train=64, epochs=1, images=5, trials=2, samples=2, steps=2)
+SMALL = VisionSizes(train=64, epochs=1, images=5, trials=2, samples=2, steps=2, window=14)
 METRICS = ("ssim", "spearman-abs")
 
 

@@ -378,10 +378,8 @@ def _times(slopes: list[Tensor], plain: Tensor, arriving: Tensor) -> Tensor:
 
 def _secant(y: Tensor, x: Tensor, start: float, slope: float) -> Tensor:
     """(g(x) − g(0)) / x; g′(0) where x is zero, or so close to it that the difference has lost half of its digits."""
-    if not start:  # then 0 / 0 is the only NaN of finite numbers
-        return (y / x).nan_to_num_(nan=slope, posinf=math.inf, neginf=-math.inf)
-    near = x.abs() <= torch.finfo(x.dtype).eps ** 0.5
-    return (y - start).div_(x).masked_fill_(near, slope)
+    near = x.abs() <= torch.finfo(x.dtype).eps ** 0.5 if start else x == 0
+    return (y - start if start else y).div(x).masked_fill_(near, slope)  # NaN where x is infinite
 
 
 @lru_cache

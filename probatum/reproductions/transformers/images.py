@@ -27,12 +27,12 @@ from probatum.reproductions.transformers.networks import TINY, VisionSizes, digi
 DIGITS_SIZES = {
     "paper": VisionSizes(train=60_000, epochs=20, images=20, trials=5, samples=50, steps=50),
     "cpu": VisionSizes(train=10_000, epochs=8, images=20, trials=3, samples=25, steps=25),
-    "quick": VisionSizes(train=4000, epochs=10, images=10, trials=2, samples=10, steps=10),
+    "quick": VisionSizes(train=4000, epochs=10, images=10, trials=2, samples=10, steps=10, window=7),
 }
 PHOTOGRAPH_SIZES = {
     "paper": VisionSizes(train=5000, epochs=60, images=20, trials=5, samples=50, steps=50),
     "cpu": VisionSizes(train=5000, epochs=12, images=20, trials=3, samples=25, steps=25),
-    "quick": VisionSizes(train=1000, epochs=4, images=10, trials=2, samples=10, steps=10),
+    "quick": VisionSizes(train=1000, epochs=4, images=10, trials=2, samples=10, steps=10, window=16),
 }
 
 
@@ -57,7 +57,7 @@ def compute(
     if subject is None:
         write_facts(folder, missing=f"give {TINY}/ in the folder of --data-dir")
         return
-    methods = methods_with_options(tuple(TITLES), {"samples": size.samples, "steps": size.steps})
+    methods = methods_with_options(tuple(TITLES), {"samples": size.samples, "steps": size.steps, "window": size.window})
     found = cascade(context, subject, methods, metrics, preset("adebayo"), trials=size.trials, keep_maps=1)
     store_levels(folder / "levels.csv", subject.title, found)
     reduce = get_reduction("abs-normalized")

@@ -39,6 +39,7 @@ class VisionSizes:
         trials: randomizations.
         samples: of SmoothGrad.
         steps: of Integrated Gradients.
+        window: of Occlusion in pixels; None is the usual eighth of a side.
     """
 
     train: int
@@ -47,6 +48,7 @@ class VisionSizes:
     trials: int
     samples: int
     steps: int
+    window: int | None = None
 
 
 def vision_transformer(side: int, patch: int, channels: int, width: int, blocks: int, seed: int) -> VisionTransformer:
