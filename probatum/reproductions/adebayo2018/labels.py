@@ -106,7 +106,7 @@ def compute(context: Context, folder: Path) -> None:
                 }
             )
     protocol = (
-        f"first weights {weights_of(context)}, others for each network; {sizes.points}; "
+        f"first weights by the initializer {weights_of(context)}, other ones for each network; {sizes.points}; "
         f"preset {context.config.preset}, seed {context.config.seed}"
     )
     store_arrays(folder, **arrays)
@@ -221,6 +221,7 @@ def draw(found: Labels) -> dict[str, Figure]:
             )
         scores = found.arrays[f"{condition['name']}-scores"]  # (training, method, metric, image)
         dead = int(np.isnan(scores[:, :, 0]).sum())
+        left_out = f"; {dead} comparisons with a constant map are left out" if dead else ""
         figures[f"{condition['name']}-similarity"] = bars_figure(
             {
                 get_metric(metric).title: {
@@ -231,7 +232,7 @@ def draw(found: Labels) -> dict[str, Figure]:
             },
             control=METHODS[CONTROL].title,
             caption=f"{caption}. Bars: mean over {len(scores)} pairs of trainings and {condition['explained']} test "
-            f"images with its 95 % bootstrap interval; {dead} comparisons with a constant map left out.",
+            f"images with its 95 % bootstrap interval{left_out}.",
         )
     return figures
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from probatum.reproductions.base import NOT_COMPARABLE, joined
 from probatum.reproductions.results import Results
@@ -14,6 +14,7 @@ from probatum.reproductions.setting import PHOTOGRAPHS, PRETRAINED
 
 ORIGINAL = "Original"
 BERT = "BERT"
+NOT_LEARNT = "training did not reach the required accuracy"
 STEPS = "50 steps of IG"
 POINTS = "161 points of a line"
 IMAGES = (PRETRAINED, PHOTOGRAPHS)
@@ -37,10 +38,8 @@ class Stages(Results):
     @property
     def note(self) -> str:
         """How many maps are constant and how many scores of quality are undefined."""
-        constant = self.arrays["constant"]
-        count = int((constant > 0).sum())
         return joined(
-            f"{count} of {constant.size} comparisons had a constant map, left out" if count else "",
+            some(self.arrays["constant"] > 0, "comparisons had a constant map, left out"),
             undefined_note(self.arrays["quality"]) if "quality" in self.arrays else "",
         )
 
@@ -62,14 +61,18 @@ def number(value: float) -> str:
     return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.1e}"
 
 
+def some(marked: Bool[np.ndarray, "..."], what: str) -> str:
+    """How many of all are marked, such as "3 of 20 scores are 0"; "" if none is."""
+    count = int(marked.sum())
+    return f"{count} of {marked.size} {what}" if count else ""
+
+
 def undefined_note(scores: np.ndarray) -> str:
     """Report the number of scores that are undefined, or 0 and so in no ratio or geometric mean; "" if none."""
-    missing, zero = int(np.isnan(scores).sum()), int((scores == 0).sum())
-    parts = (
-        f"{missing} of {scores.size} scores were undefined and left out" if missing else "",
-        f"{zero} of {scores.size} scores are 0 and in no ratio or geometric mean" if zero else "",
+    return joined(
+        some(np.isnan(scores), "scores were undefined and left out"),
+        some(scores == 0, "scores are 0 and in no ratio or geometric mean"),
     )
-    return joined(*parts)
 
 
 def geometric_mean(scores: Float[np.ndarray, "..."]) -> float:

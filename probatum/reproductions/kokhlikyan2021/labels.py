@@ -24,6 +24,7 @@ from probatum.reproductions.digits import MNIST, digits_setting, labels_of, load
 from probatum.reproductions.hatching import drawable
 from probatum.reproductions.kokhlikyan2021 import digits_cnn
 from probatum.reproductions.kokhlikyan2021.digits_cnn import MEMORIZED, trained_cnn
+from probatum.reproductions.kokhlikyan2021.judging import NOT_LEARNT
 from probatum.reproductions.results import Claims, Results, experiment
 from probatum.reproductions.rules import Mean, Outcome, above, between, fact, live, measure
 from probatum.reproductions.setting import Setting
@@ -183,7 +184,7 @@ class Labels(Results):
     def note(self) -> str:
         """Tells if a training failed."""
         learnt = self.reached(PERMUTED, "train") >= MEMORIZED and self.reached(TRUE, "test") >= LEARNT
-        return "" if learnt else "training did not reach the required accuracy"
+        return "" if learnt else NOT_LEARNT
 
 
 def draw(found: Labels) -> dict[str, Figure]:

@@ -20,6 +20,14 @@ from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, t
 from probatum.reproductions.base import Context, Inputs, joined, store_arrays, write_facts
 from probatum.reproductions.kokhlikyan2021.judging import ORIGINAL, Stages
 from probatum.reproductions.kokhlikyan2021.quality_table import write_quality_table
+from probatum.reproductions.kokhlikyan2021.text_scores import (
+    QUALITY,
+    QUANTITIES,
+    SCORED,
+    SCORES,
+    missing_note,
+    token_map,
+)
 from probatum.reproductions.kokhlikyan2021.text_subject import (
     BERT,
     TEXT,
@@ -42,8 +50,6 @@ from probatum.reproductions.rules import (
     measure,
     worst,
 )
-
-QUALITY = ("infidelity", "max-sensitivity")
 
 
 @dataclass(frozen=True)
@@ -146,12 +152,9 @@ class Texts(Stages):
     @property
     def note(self) -> str:
         """Constant and undefined scores, and scores that are nearly the same for all tokens."""
-        constant, quality = self.arrays["constant"], self.arrays["quality"]
-        count, undefined = int((constant > 0).sum()), int(np.isnan(quality).sum())
         flat = zip(("global", "local"), self.arrays["flatness"].mean(axis=1), strict=True)
         return joined(
-            f"{count} of {constant.size} comparisons had constant scores, left out" if count else "",
-            f"{undefined} of {quality.size} infidelities and max-sensitivities are undefined" if undefined else "",
+            missing_note(self.arrays),
             *(
                 f"the trained classifier's {variant} scores are nearly the same for all tokens (cosine with equal "
                 f"scores: {flatness:.2f}), so they hardly distinguish words, and agree or disagree as a whole"
@@ -190,7 +193,7 @@ def draw(found: Texts) -> dict[str, Figure]:
             {title: scores[m, 1:, None] for m, title in enumerate(titles)},
             metric_title=get_quality(key).title,
             column_titles=facts["stages"],
-            quantity="magnitude" if key == "infidelity" else "distance",
+            quantity=QUANTITIES[key],
             reference={title: np.full(len(facts["stages"]), scores[m, 0, 0]) for m, title in enumerate(titles)},
             reference_title=ORIGINAL,
             caption=f"{one[0].upper()}{one[1:]}; {_protocol(facts)}",
@@ -204,7 +207,7 @@ def _similarities(found: Texts, metric: str, scores: np.ndarray, over: str) -> F
         dict(zip(IG_TITLES.values(), scores, strict=True)),
         metric_title=get_metric(metric).title,
         column_titles=found.facts["stages"],
-        quantity="distance" if metric == "euclidean" else "similarity",
+        quantity=QUANTITIES[metric],
         caption=f"{over[0].upper()}{over[1:]}; {_protocol(found.facts)}",
     )
 
@@ -213,9 +216,8 @@ def _rows(found: Texts) -> Rows:
     """Return the shown sentence with the scores of global and local IG, for every stage of trial 0."""
 
     def cell(method: int, stage: int) -> TokenMap:
-        infidelity, sensitivity = found.arrays["quality"][method, :, stage, 0, 0]
-        note = f"infid. {infidelity:.2g}, max-sens. {sensitivity:.2g}"
-        return TokenMap(tuple(found.facts["tokens"]), found.arrays["shown"][method, stage], note)
+        quality = found.arrays["quality"][method, :, stage, 0, 0]
+        return token_map(found.facts["tokens"], found.arrays["shown"][method, stage], quality)
 
     return {
         title: [cell(method, stage) for method in range(len(IG_TITLES))] for stage, title in enumerate(found.stages)
@@ -225,10 +227,9 @@ def _rows(found: Texts) -> Rows:
 def _protocol(facts: dict[str, Any]) -> str:
     return (
         f"{facts['classifier']}; preset {facts['preset']}; cascading Xavier randomization; IG of {facts['steps']} "
-        f"steps from [PAD] on embeddings (standard deviation {facts['embedding_scale']:.2f}), summed over their "
-        f"dimensions and scaled to length 1; explained is the class that the trained classifier predicts, in the "
-        f"sentence shown “{facts['explained'][0]}” ({facts['confidences'][0]:.2f}); infidelity under noise of 0.03 "
-        f"(local) and removal of all words (global), max-sensitivity within ±0.02; seed {facts['seed']}."
+        f"steps from [PAD] on embeddings (standard deviation {facts['embedding_scale']:.2f}), {SCORES}; explained is "
+        f"the class that the trained classifier predicts, in the sentence shown “{facts['explained'][0]}” "
+        f"({facts['confidences'][0]:.2f}); {SCORED}; seed {facts['seed']}."
     )
 
 

@@ -16,7 +16,16 @@ from probatum.metrics.quality import get_quality
 from probatum.report.boxes import boxes_figure
 from probatum.report.tokens import Rows, TokenMap, tokens_figure, tokens_html, tokens_page
 from probatum.reproductions.base import Context, Inputs, joined, store_arrays, write_facts
+from probatum.reproductions.kokhlikyan2021.judging import NOT_LEARNT
 from probatum.reproductions.kokhlikyan2021.text_permuted import MEMORIZED, small_encoders, tuned_berts
+from probatum.reproductions.kokhlikyan2021.text_scores import (
+    QUALITY,
+    QUANTITIES,
+    SCORED,
+    SCORES,
+    missing_note,
+    token_map,
+)
 from probatum.reproductions.kokhlikyan2021.text_subject import (
     ALL_SENTENCES,
     BERT,
@@ -30,7 +39,6 @@ from probatum.reproductions.results import Claims, Results, experiment
 from probatum.reproductions.rules import Outcome, above, between, fact, live, measure, ratio, span
 
 AGAIN, PERMUTED = range(2)
-QUALITY = ("infidelity", "max-sensitivity")
 NETWORKS = ("True labels, other initial weights", "Permuted labels")
 BOTH = ("True labels", "Permuted labels")
 
@@ -149,15 +157,13 @@ class TextLabels(Results):
     @property
     def note(self) -> str:
         """Trainings that failed, constant and undefined scores, and how many labels were permuted."""
-        facts, constant, quality = self.facts, self.arrays["constant"], self.arrays["quality"]
+        facts = self.facts
         learnt = min(facts["accuracy"]) >= self.needed and min(facts["memorized"]) >= MEMORIZED
-        count, undefined = int((constant > 0).sum()), int(np.isnan(quality).sum())
-        some, every = facts["memorized_sentences"], facts["training_sentences"]
+        permuted, every = facts["memorized_sentences"], facts["training_sentences"]
         return joined(
-            "" if learnt else "training did not reach the required accuracy",
-            f"{count} of {constant.size} comparisons had constant scores" if count else "",
-            f"{undefined} of {quality.size} infidelities and max-sensitivities are undefined" if undefined else "",
-            f"permuted labels of {some} of the {every} training sentences" if some < every else "",
+            "" if learnt else NOT_LEARNT,
+            missing_note(self.arrays),
+            f"permuted labels of {permuted} of the {every} training sentences" if permuted < every else "",
         )
 
 
@@ -170,7 +176,7 @@ def draw(found: TextLabels) -> dict[str, Figure]:
             {name: np.moveaxis(found.live[:, network, :, k], 0, -1) for network, name in enumerate(NETWORKS)},
             metric_title=get_metric(key).title,
             column_titles=titles,
-            quantity="distance" if key == "euclidean" else "similarity",
+            quantity=QUANTITIES[key],
             caption="Scores of a classifier trained as given in the legend, compared with those of one trained on true "
             f"labels; {protocol}",
         )
@@ -179,7 +185,7 @@ def draw(found: TextLabels) -> dict[str, Figure]:
             {name: np.moveaxis(found.arrays["quality"][:, n, :, k], 0, -1) for n, name in enumerate(BOTH)},
             metric_title=get_quality(key).title,
             column_titles=titles,
-            quantity="magnitude" if key == "infidelity" else "distance",
+            quantity=QUANTITIES[key],
             caption=protocol,
         )
     return figures
@@ -190,9 +196,8 @@ def _rows(found: TextLabels) -> Rows:
     tokens = found.facts["tokens"]
 
     def cell(row: int, network: int, method: int) -> TokenMap:
-        infidelity, sensitivity = found.arrays["quality"][0, network, method, :, row]
-        note = f"infid. {infidelity:.2g}, max-sens. {sensitivity:.2g}"
-        return TokenMap(tuple(tokens[row]), found.arrays[f"shown-{row}"][network, method], note)
+        quality = found.arrays["quality"][0, network, method, :, row]
+        return token_map(tokens[row], found.arrays[f"shown-{row}"][network, method], quality)
 
     return {
         f"{row + 1}. {name}": [cell(row, network, method) for method in range(len(IG_TITLES))]
@@ -214,9 +219,7 @@ def _protocol(facts: dict[str, Any]) -> str:
         f"labels), {span(facts['memorized'])} of {facts['memorized_sentences']} permuted training labels, of which "
         f"{facts['agreement']:.0%} are true by chance; explained is the class that the first predicts, in the "
         f"sentences shown {sure} (probability under true and permuted labels); {len(facts['sentences'])} sentences; IG "
-        f"of {facts['steps']} steps from [PAD] on embeddings, summed over their dimensions and scaled to length 1; "
-        f"infidelity under noise of 0.03 (local) and removal of all words (global), max-sensitivity within ±0.02; seed "
-        f"{facts['seed']}."
+        f"of {facts['steps']} steps from [PAD] on embeddings, {SCORES}; {SCORED}; seed {facts['seed']}."
     )
 
 

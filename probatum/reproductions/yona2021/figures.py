@@ -57,10 +57,10 @@ def draw_effects(found: Stored) -> Figure:
         hollow=[f"{words}, untrained instead" for words in found.titles.values()],
         caption=_caption(
             found,
-            f"Λ: equation 1, its tasks weighted {found.facts['weights']}. White dots: other untrained models instead "
-            f"of the trained ones. Means over {trainings} trainings, {counted} images and {untrained} untrained models "
-            "with 95 % intervals over trainings and images; "
-            f"{undefined} scores take no part, for a map is zero.",
+            f"Λ: equation 1, its tasks weighted {found.facts['weights']}. Hollow markers: other untrained models "
+            f"instead of the trained ones. Means over {trainings} trainings, {counted} images and {untrained} "
+            "untrained models with 95 % intervals over trainings and images"
+            + (f"; {undefined} scores with a map of zeros are left out." if undefined else "."),
         ),
     )
 

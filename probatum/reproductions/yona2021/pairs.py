@@ -202,12 +202,12 @@ causal_effect(claims, "pairs", "pairs of photographs", "Figure 3")
 
 FIGURE_3 = experiment(
     "figure3",
-    "pairs of photographs",
+    "Pairs of photographs",
     partial(compute, pairs_study),
     draw_study,
     claims,
     covers={"Figure 3": ""},
     inputs=INPUTS,
 )
-FIGURE_6 = examples_of(6, "pairs of photographs", "Gradient", pairs_study, INPUTS)
-FIGURE_7 = examples_of(7, "pairs of photographs", "GBP", pairs_study, INPUTS)
+FIGURE_6 = examples_of(6, "Pairs of photographs", "Gradient", pairs_study, INPUTS)
+FIGURE_7 = examples_of(7, "Pairs of photographs", "GBP", pairs_study, INPUTS)

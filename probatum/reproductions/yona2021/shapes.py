@@ -98,12 +98,12 @@ causal_effect(claims, "shapes", "digits with shapes", "Figure 2")
 
 FIGURE_2 = experiment(
     "figure2",
-    "shapes on digits, two tasks",
+    "Shapes on digits, two tasks",
     partial(compute, shapes_study),
     draw_study,
     claims,
     covers={"Figure 2": ""},
     inputs=INPUTS,
 )
-FIGURE_4 = examples_of(4, "shapes on digits", "Gradient", shapes_study, INPUTS)
-FIGURE_5 = examples_of(5, "shapes on digits", "GBP", shapes_study, INPUTS)
+FIGURE_4 = examples_of(4, "Shapes on digits", "Gradient", shapes_study, INPUTS)
+FIGURE_5 = examples_of(5, "Shapes on digits", "GBP", shapes_study, INPUTS)
