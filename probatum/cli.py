@@ -13,7 +13,7 @@ from probatum.terminal import bench_command, catalog, list_commands, verdict_com
 from probatum.terminal.allocator import keep_freed_memory
 from probatum.terminal.catalog import Kind
 from probatum.terminal.completion import listed, offered, one_of, variants_of_paper
-from probatum.terminal.ending import one_line, stoppable
+from probatum.terminal.ending import one_line, plain_warnings, stoppable
 from probatum.terminal.known import file_or, image_sources, one_name, paper_figures, some_names, split
 from probatum.terminal.options import (
     ComputeOptions,
@@ -458,6 +458,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None and "bench" not in words[:2]:  # which measures what happens in a process like any other
         keep_freed_memory()
-    with stoppable(), one_line("--debug" in words):
+    with stoppable(), plain_warnings(), one_line("--debug" in words):
         # --debug is welcome anywhere on the line.
         raise SystemExit(app([word for word in words if word != "--debug"], standalone_mode=False) or 0)

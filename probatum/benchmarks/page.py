@@ -11,9 +11,10 @@ from probatum.benchmarks.record import Entry, Record, read_records
 from probatum.benchmarks.roofline import ROOFLINE, BareModel, MethodCost, bare_models, method_costs
 from probatum.benchmarks.tables import protocol, seconds_in_words, table
 from probatum.benchmarks.timing import Spread
+from probatum.experiments.tables import count
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
-from probatum.report.html.words import count, number
+from probatum.report.html.words import number
 
 _PLOT = (420.0, 260.0)  # units of the roofline plot, about pixels
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 12.0, 36.0

@@ -52,8 +52,8 @@ def warn_of_probabilities(prepared: PreparedModel, images: Tensor, logits: Float
     kind = "rows that sum to 1, as softmax makes them" if sums_to_one else "values of a sigmoid"
     message = (
         f"{prepared.name} returns probabilities ({kind}), whose gradients vanish where it is sure of a class, so that "
-        "maps show little but noise there; explain its logits: put nn.Identity() in place of the last activation, or "
-        "give output= a function that finds them"
+        "maps show little but noise there; explain its logits: put nn.Identity() in place of the last activation, or, "
+        "from Python, give output= a function that finds them"
     )
     warn(ProbabilitiesWarning(message))
 

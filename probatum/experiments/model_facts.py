@@ -130,9 +130,10 @@ def model_facts(config: CheckConfig) -> ModelFacts:
 
 def example_image(spec: ModelSpec) -> ImageSet:
     """A digit for networks of one channel, else a photograph, as the model expects it."""
-    if spec.channels == 1:
-        return load_dataset("digits", "test", 1)
-    return shipped_photographs(preprocessing_of(spec), 1)
+    preprocessing = preprocessing_of(spec)
+    if preprocessing.channels == 1:
+        return load_dataset("digits", "test", 1, preprocessing=preprocessing)
+    return shipped_photographs(preprocessing, 1)
 
 
 def weights_to_look_at(model: str) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from probatum.errors import UnknownName
 from probatum.experiments.draws import Draws
-from probatum.experiments.tables import Table
+from probatum.experiments.tables import Table, count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,7 +126,8 @@ class SanityResult:
     def _table(self) -> Table:
         """The mean live score of each method under each metric at the last stage."""
         images, trials = self.scores.shape[3:]
-        title = f"Mean scores after the last stage, {self.stages[-1]}: {images} images, {trials} trials"
+        drawn = f"{count(images, 'image')}, {count(trials, 'trial')}"
+        title = f"Mean scores after the last stage, {self.stages[-1]}: {drawn}"
         last = np.where(self.live, self.scores, np.nan)[:, :, -1]
         means = [[_mean(scores) for scores in method] for method in last]
         return Table(

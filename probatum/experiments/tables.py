@@ -9,6 +9,11 @@ from typing import Any
 from probatum.errors import InvalidInput
 
 
+def count(amount: int, thing: str) -> str:
+    """An amount of things: "1 image", "12 images"."""
+    return f"{amount:,} {thing}{'' if amount == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of values under columns.

@@ -19,7 +19,7 @@ from probatum.attributions import is_control
 from probatum.errors import UnknownName
 from probatum.experiments.intervals import Share, share_interval
 from probatum.experiments.result import LEVEL, SanityResult
-from probatum.experiments.tables import Table
+from probatum.experiments.tables import Table, count
 from probatum.metrics import Kind, Metric, get_metric
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ class Judgement:
             lead = summary.leading
             numbers = (lead.value, lead.low, lead.high, lead.chance, lead.score, lead.ceiling)
             rows.append((summary.method, summary.word, lead.metric, *numbers, f"{lead.live} of {lead.comparisons}"))
-        title = f"Verdicts after the last stage, {self.stages[-1]}: {self.images} images, {self.trials} trials"
+        drawn = f"{count(self.images, 'image')}, {count(self.trials, 'trial')}"
+        title = f"Verdicts after the last stage, {self.stages[-1]}: {drawn}"
         return Table(title, columns, rows)
 
     def to_pandas(self) -> Any:

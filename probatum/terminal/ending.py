@@ -1,16 +1,17 @@
-"""How a command ends that does not come to its end: by a signal, or by an error in one line."""
+"""How a command ends that does not come to its end: by a signal, or by an error in one line. Warnings take one, too."""
 
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
-from probatum.errors import InvalidInput, ProbatumError
+from probatum.errors import InvalidInput, ProbatumError, ProbatumWarning
 from probatum.runs.ended import FINISHED, current_rank, saved_progress
-from probatum.terminal.output import complain
+from probatum.terminal.output import caution, complain
 
 # What typer raises for a line that it cannot read; its newer versions carry click within and export no name of this.
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -64,6 +65,32 @@ def one_line(debug: bool) -> Iterator[None]:
             complain(what if rank is None else f"process {rank}: {what}")
         code = error.code if isinstance(error, Stopped) else 2 if isinstance(error, InvalidInput) else 1
         raise SystemExit(code) from None
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Shows each warning of the package once, in one line without the place in the code that it comes from."""
+    given, before = set[str](), warnings.showwarning
+
+    def show_once(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, ProbatumWarning):
+            before(message, category, filename, lineno, file, line)
+        elif str(message) not in given:
+            given.add(str(message))
+            caution(str(message))
+
+    warnings.showwarning = show_once
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _usage_fault(error: Any) -> str:

@@ -92,3 +92,8 @@ def _can_show(signs: str) -> bool:
 def complain(message: str) -> None:
     """Prints one line of an error."""
     print(f"error: {plain(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
+
+
+def caution(message: str) -> None:
+    """Prints one line of a warning."""
+    print(f"warning: {plain(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201

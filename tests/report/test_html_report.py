@@ -26,11 +26,12 @@ from report_folders import (
 
 from probatum.errors import InvalidInput
 from probatum.experiments.levels import read_levels
+from probatum.experiments.tables import count
 from probatum.report.html import reproduction
 from probatum.report.html.charts import panel, scale_of
 from probatum.report.html.page import json_text
 from probatum.report.html.pictures import colored, reduced, sheet, stored_figure
-from probatum.report.html.words import LONGEST, command, count, listed, number, plain, short_name
+from probatum.report.html.words import LONGEST, command, listed, number, plain, short_name
 from probatum.report.html.words import settings as settings_in_words
 from probatum.report.intervals import Interval
 from probatum.terminal.kinds import write_report

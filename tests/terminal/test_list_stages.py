@@ -61,6 +61,14 @@ def test_stages_of_a_module_of_ones_own(code_folder, capsys):
     assert all("ReLU" in each["reason"] for each in found["refused"] if each["method"].startswith("guided"))
 
 
+def test_a_network_of_gray_images_sees_one_of_its_size(code_folder, capsys):
+    (code_folder / "net.py").write_text(
+        "from torch import nn\npreprocessing = dict(input_size=40, mean=[0.5], std=[0.5])\n"
+        "def make():\n    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 38 * 38, 3))"
+    )
+    assert json.loads(shown(capsys, "./net.py:make", "--json"))["input_shape"] == [1, 40, 40]
+
+
 def test_facts_in_lines(capsys):
     found = shown(capsys, "basic_cnn")
     assert "3,212,288" in found

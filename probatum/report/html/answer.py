@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probatum.attributions import is_control
+from probatum.experiments.tables import count
 from probatum.experiments.verdicts import (
     INSENSITIVE,
     LEAST_IMAGES,
@@ -16,7 +17,7 @@ from probatum.experiments.verdicts import (
     Word,
 )
 from probatum.report.html.level_bars import Bar, bar_of, lowest_level
-from probatum.report.html.words import count, listed, number
+from probatum.report.html.words import listed, number
 from probatum.report.next_steps import next_steps
 from probatum.report.question import Question, question_of
 

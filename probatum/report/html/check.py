@@ -10,6 +10,7 @@ import numpy as np
 from probatum.attributions import METHODS
 from probatum.data.datasets import data_title
 from probatum.experiments.run_folder import Run, read_run
+from probatum.experiments.tables import count
 from probatum.experiments.verdicts import (
     INSENSITIVE_FROM,
     LEAST_IMAGES,
@@ -26,7 +27,7 @@ from probatum.report.html.check_words import BADGES, check_warnings, model_warni
 from probatum.report.html.explained import METHODS_IN_WORDS, METRICS_IN_WORDS, READINGS
 from probatum.report.html.explorer import SHOWN_PICTURES, Explorer, explorer, pictures_of
 from probatum.report.html.page import render
-from probatum.report.html.words import command, count, number, settings, short_name
+from probatum.report.html.words import command, number, settings, short_name
 from probatum.report.intervals import Interval, bootstrap_interval
 from probatum.runs.files import read_arrays
 from probatum.runs.kinds import GIVEN

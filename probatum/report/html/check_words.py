@@ -6,9 +6,10 @@ from probatum.attributions import is_control
 from probatum.data import DATASETS
 from probatum.data.datasets import data_title
 from probatum.experiments.run_folder import Run
+from probatum.experiments.tables import count
 from probatum.experiments.verdicts import INSENSITIVE, LEAST_IMAGES, SENSITIVE, UNDECIDED, Judgement
 from probatum.randomization import PRESETS
-from probatum.report.html.words import count, listed, refusals_in_words, settings, short_name
+from probatum.report.html.words import listed, refusals_in_words, settings, short_name
 from probatum.report.question import explains_class
 
 _FEW_IMAGES, _FEW_TRIALS = 10, 3

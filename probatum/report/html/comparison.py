@@ -8,12 +8,13 @@ from probatum.attributions import is_control, title_of
 from probatum.data.datasets import data_title
 from probatum.experiments.compare import PresetComparison, read_comparison
 from probatum.experiments.run_folder import Run, read_run
+from probatum.experiments.tables import count
 from probatum.experiments.verdicts import INSENSITIVE_FROM, LEAST_IMAGES, MEASURABLE, SENSITIVE_UP_TO
 from probatum.randomization import PRESETS
 from probatum.report.html.check_words import BADGES, ORDERS_IN_WORDS, check_warnings, model_warnings, setting_of
 from probatum.report.html.comparison_answer import comparison_answer
 from probatum.report.html.page import render
-from probatum.report.html.words import command, count, listed, settings, short_name
+from probatum.report.html.words import command, listed, settings, short_name
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from probatum.attributions import is_control, title_of
 from probatum.experiments.compare import PresetComparison
+from probatum.experiments.tables import count
 from probatum.experiments.verdicts import INSENSITIVE, SENSITIVE, Judgement, Word
 from probatum.report.html.answer import FAULT, PASSING, UNTRAINED, Step, why_undecided
 from probatum.report.html.level_bars import Bar, bar_of, lowest_level
-from probatum.report.html.words import count, listed, settings
+from probatum.report.html.words import listed, settings
 from probatum.report.next_steps import next_steps
 from probatum.report.question import CLASS, WEIGHTS, explains_class
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from probatum.attributions import METHODS, is_control
 from probatum.experiments.run_folder import map_file
+from probatum.experiments.tables import count
 from probatum.report.html.explorer import explorer, pictures_of
 from probatum.report.html.page import render
-from probatum.report.html.words import command, count, refusals_in_words, settings, short_name
+from probatum.report.html.words import command, refusals_in_words, settings, short_name
 from probatum.runs.files import read_arrays
 from probatum.runs.kinds import GIVEN
 

@@ -17,9 +17,10 @@ from probatum.experiments.localization.result import (
 )
 from probatum.experiments.localization.run import PRESET, read_localization
 from probatum.experiments.localization.work import LEAST_CONFIDENCE
+from probatum.experiments.tables import count
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
-from probatum.report.html.words import command, count, listed, refusals_in_words, settings, short_name
+from probatum.report.html.words import command, listed, refusals_in_words, settings, short_name
 
 BADGES = {LOCALIZES: "good", DOES_NOT: "bad", UNDECIDED: "open"}
 FIGURES = {

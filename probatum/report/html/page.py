@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
 from probatum.errors import InvalidInput
+from probatum.experiments.tables import count
 from probatum.report.html.pictures import DataURI
-from probatum.report.html.words import count, number, plain
+from probatum.report.html.words import number, plain
 
 _MARKUP = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from probatum.attributions import title_of
 from probatum.experiments.levels import read_levels
+from probatum.experiments.tables import count
 from probatum.experiments.verdicts import INSENSITIVE_FROM, SENSITIVE_UP_TO
 from probatum.report.html.page import render
 from probatum.report.html.pictures import DataURI, stored_figure
-from probatum.report.html.words import count, short_name
+from probatum.report.html.words import short_name
 from probatum.report.scorecard import VERDICTS, by_role, tally
 from probatum.runs.files import read_json
 

@@ -6,10 +6,11 @@ from typing import Any
 from probatum.attributions import is_control, title_of
 from probatum.data.datasets import data_title
 from probatum.experiments.run_pair import RunPair, read_pair
+from probatum.experiments.tables import count
 from probatum.report.html.check_words import BADGES
 from probatum.report.html.page import render
 from probatum.report.html.pictures import stored_figure
-from probatum.report.html.words import count, listed, short_name
+from probatum.report.html.words import listed, short_name
 
 
 def run_pair_page(folder: Path, config: dict[str, Any]) -> str:

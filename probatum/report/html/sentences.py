@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from probatum.attributions import METHODS, title_of
+from probatum.experiments.tables import count
 from probatum.experiments.text.run import TextConfig, read_sentence_scores
 from probatum.experiments.text.scores import TextExplanation
 from probatum.report.html.page import render
-from probatum.report.html.words import count, settings
+from probatum.report.html.words import settings
 from probatum.report.sentences import doubts
 
 _LEVELS = 10  # shades of each color, as in the style sheet

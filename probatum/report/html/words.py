@@ -34,11 +34,6 @@ def number(value: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
-def count(amount: int, thing: str) -> str:
-    """An amount of things: "1 image", "12 images"."""
-    return f"{amount:,} {thing}{'' if amount == 1 else 's'}"
-
-
 def listed(names: Iterable[str]) -> str:
     """Names in a row: "a, b and c"."""
     *first, last = names
