@@ -57,6 +57,9 @@ def warn(warning: ProbatumWarning) -> None:
     warnings.warn(warning, stacklevel=3)
 
 
+_LISTED = ("method", "metric", "model")  # kinds of names that have a list in the terminal
+
+
 class UnknownName(InvalidInput):
     """A name is not in a list of names; the message suggests the nearest ones.
 
@@ -73,6 +76,8 @@ class UnknownName(InvalidInput):
             hint = f"did you mean {' or '.join(map(repr, similar))}?"
         elif len(names) <= 20 or alike:
             hint = f"choose from: {', '.join(names)}"
+        elif kind in _LISTED:
+            hint = f"`probatum list {kind}s` shows all {len(names)}"
         else:
             hint = f"there are {len(names)}, from {names[0]!r} to {names[-1]!r}"
         super().__init__(f"no {kind} is called {name!r}; {hint}")

@@ -12,7 +12,7 @@ from torchvision import datasets
 from torchvision.datasets.mnist import read_image_file, read_label_file
 from torchvision.datasets.utils import check_integrity
 
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, MissingFile
 
 _LARGEST = 16 + 60_000 * 28 * 28  # maximum bytes of an idx file: the training images and their header
 
@@ -40,7 +40,10 @@ def read_mnist(
     """
     source: type[datasets.MNIST] = getattr(datasets, variant)
     if data_dir is None:
-        raise InvalidInput(f"{variant} is read from disk: give the data folder that holds {variant}/raw/*.gz")
+        raise InvalidInput(
+            f"{variant} is read from disk: give the data folder that holds {variant}/raw/*.gz (--data-dir), which "
+            "`probatum download` fills"
+        )
     raw = Path(data_dir) / variant / "raw"
     prefix = "train" if split == "train" else "t10k"
     archives = [(name, md5) for name, md5 in source.resources if name.startswith(prefix)]
@@ -52,6 +55,8 @@ def read_mnist(
             raise InvalidInput(
                 f"{variant} could not be downloaded into {raw}; put its files there ({error})"
             ) from error
+    elif not os.path.isdir(data_dir):
+        raise MissingFile("data folder", data_dir)
     elif missing:
         raise InvalidInput(
             f"{raw} is missing {' and '.join(missing)}; put the official file there, or let "

@@ -66,7 +66,9 @@ def load_photographs(
             read[row] = preprocessing.apply(open_photograph(paths[row], preprocessing.channels))
         except InvalidInput as error:
             if skip is None:
-                raise InvalidInput(f"{paths[row]}: {error}") from error
+                raise InvalidInput(
+                    f"{paths[row]}: {error}; remove it, or skip what cannot be read (--on-error skip)"
+                ) from error
             skip(names[row], str(error))
     if not read:
         raise InvalidInput(f"none of the {len(paths)} images of {title} can be read")

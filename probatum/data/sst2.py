@@ -28,7 +28,9 @@ def read_sst2(data_dir: str | os.PathLike[str] | None, split: str = "train") -> 
     if split not in SPLITS:
         raise UnknownName("split of SST-2", split, SPLITS)
     if data_dir is None:
-        raise InvalidInput("SST-2 is read from disk: give the data folder that holds sst2/train.tsv and sst2/dev.tsv")
+        raise InvalidInput(
+            "SST-2 is read from disk: give the data folder that holds sst2/train.tsv and sst2/dev.tsv (--data-dir)"
+        )
     folder = Path(data_dir)
     folder = folder / "sst2" if os.path.isdir(folder / "sst2") else folder
     return read_tsv(folder / f"{split}.tsv", f"sst2-{split}")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from probatum.errors import InvalidInput
+from probatum.errors import InvalidInput, MissingFile
 from probatum.storage import require_stored, write_whole
 
 _LARGEST_JSON = 1 << 28  # bytes
@@ -49,7 +50,10 @@ def reading(folder: Path, what: str = "complete run of probatum") -> Iterator[No
     except InvalidInput:
         raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise InvalidInput(f"{folder} holds no {what}: {error}") from error
+        if not os.path.exists(folder):
+            raise MissingFile("folder", folder) from error
+        fault = f"{error.filename} is missing" if isinstance(error, FileNotFoundError) else error
+        raise InvalidInput(f"{folder} holds no {what}: {fault}") from error
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

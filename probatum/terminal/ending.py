@@ -1,5 +1,6 @@
 """How a command ends that does not come to its end: by a signal, or by an error in one line. Warnings take one, too."""
 
+import os
 import signal
 import threading
 import warnings
@@ -54,7 +55,7 @@ def one_line(debug: bool) -> Iterator[None]:
     except (ProbatumError, OSError, Stopped) as error:
         if debug:
             raise
-        what, kept, rank = str(error), saved_progress(error), current_rank()
+        what, kept, rank = _fault(error), saved_progress(error), current_rank()
         if kept:
             what = f"{what}; {kept}"
             if not kept.startswith(FINISHED):
@@ -91,6 +92,13 @@ def plain_warnings() -> Iterator[None]:
         yield
     finally:
         warnings.showwarning = before
+
+
+def _fault(error: BaseException) -> str:
+    """An error in words; that of the system names the file first, and not its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
 
 
 def _usage_fault(error: Any) -> str:

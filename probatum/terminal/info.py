@@ -36,7 +36,7 @@ def info(data_dir: Path | None = None) -> dict[str, Any]:
         "packages": {name: {"version": found, "extra": extra} for name, found, extra in _packages()},
         "devices": list(_devices()),
         "caches": {name: {"folder": str(folder), **_size(folder)} for name, folder in _caches().items()},
-        "data": {} if data_dir is None else {name: (data_dir / place).is_dir() for name, place in _DATA.items()},
+        "data": {} if data_dir is None else {name: _holds_files(data_dir / place) for name, place in _DATA.items()},
     }
 
 
@@ -100,6 +100,11 @@ def _caches() -> dict[str, Path]:
         "networks trained here (PROBATUM_CACHE)": cache_folder(),
         "published weights (TORCH_HOME)": Path(torch.hub.get_dir()) / "checkpoints",
     }
+
+
+def _holds_files(folder: Path) -> bool:
+    """True if a folder is there and not empty, as an interrupted download leaves it."""
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _size(folder: Path) -> dict[str, int]:

@@ -128,7 +128,8 @@ def show_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Prints the images that were left out."""
     if skipped:
         named = ", ".join(f"{name}: {fault}" for name, fault in skipped[:5]) + ", ..." * (len(skipped) > 5)
-        show(f"{len(skipped)} images cannot be read and were left out: {named}")
+        were = "was" if len(skipped) == 1 else "were"
+        show(f"{counted(len(skipped), 'image')} cannot be read and {were} left out: {named}")
 
 
 def show_verdicts(comparison: PresetComparison, answer: ComparisonAnswer, folder: Path) -> None:

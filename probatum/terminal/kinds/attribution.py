@@ -11,12 +11,13 @@ from probatum.runs.kinds import drawn_by_main
 from probatum.terminal.documents import attribution_document
 from probatum.terminal.output import show
 from probatum.terminal.summaries import show_explanation, verify_explanation
+from probatum.terminal.verdict_lines import counted
 
 
 def _show(folder: Path) -> None:
     found = read_explanation(folder)
     show_explanation(found)
-    show(f"report.html and the maps of {len(found.maps)} methods are in {folder}")
+    show(f"report.html and the maps of {counted(len(found.maps), 'method')} are in {folder}")
 
 
 ATTRIBUTION = replace(

@@ -14,6 +14,7 @@ from probatum.report.html import write_page
 from probatum.runs.kinds import drawn_by_main
 from probatum.terminal.documents import benchmark_document
 from probatum.terminal.output import show, show_table
+from probatum.terminal.verdict_lines import counted
 
 
 def _draw(folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
@@ -40,7 +41,7 @@ def _show(folder: Path) -> None:
     for line in lines:
         show(line)
     show(protocol(records[-1]))
-    show(f"report.html, record.json, table.md and the figures of {len(records)} suites are in {folder}")
+    show(f"report.html, record.json, table.md and the figures of {counted(len(records), 'suite')} are in {folder}")
 
 
 BENCHMARK = replace(COMPUTED, draw=drawn_by_main(_draw), page=bench_page, show=_show, document=benchmark_document)
