@@ -3,7 +3,7 @@
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import command_page
@@ -22,12 +22,24 @@ from probatum.randomization import INITIALIZERS, PRESETS, Preset
 
 _RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
 OUTCOMES = Path(__file__).parents[1] / "conformance.json"
-_MARK = re.compile(r"^<!-- table: ([a-z-]+) -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- table: ([a-z-]+) -->$(?:\n\n\|.*?^<!-- end -->$)?", re.MULTILINE | re.DOTALL)
+# Pages that the README sends to: their sources hold the tables, too, for those who read them where the code is hosted.
+KEPT = {"conformance.md": ("conformance",), "verdicts.md": ("verdict-study",)}
 
 
 def fill(text: str) -> str:
     """Puts the tables in the places of their marks; KeyError where there is no such table."""
     return _MARK.sub(lambda mark: _TABLES[mark[1]](), text)
+
+
+def with_kept_tables(text: str, kept: Sequence[str]) -> str:
+    """The source of a page with the tables of these names between marks, where `fill` replaces them."""
+
+    def marked(mark: re.Match[str]) -> str:
+        begin = f"<!-- table: {mark[1]} -->"
+        return f"{begin}\n\n{_TABLES[mark[1]]()}\n\n<!-- end -->" if mark[1] in kept else begin
+
+    return _MARK.sub(marked, text)
 
 
 def _presets() -> str:
@@ -172,3 +184,9 @@ _TABLES: dict[str, Callable[[], str]] = {
     "ceiling-columns": _columns(CEILING_COLUMNS),
     "failure-columns": _columns(FAILURE_COLUMNS),
 }
+
+
+if __name__ == "__main__":
+    for name, kept in KEPT.items():
+        page = Path(__file__).parents[1] / name
+        page.write_text(with_kept_tables(page.read_text(encoding="utf-8"), kept), encoding="utf-8")
