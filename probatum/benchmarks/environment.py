@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from probatum.benchmarks.rivals import RIVALS
+from probatum.runs.identity import software
 
-_OURS = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python-headless")
+_OURS = ("scipy", "scikit-image", "opencv-python-headless")
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "versions": {"probatum": _version("probatum"), "python": platform.python_version()}
+        "versions": software()
         | {name: _version(name) for name in (*_OURS, *(rival.distribution for rival in RIVALS.values()))},
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
         "device_type": device.type,

@@ -3,9 +3,12 @@
 import json
 
 import pytest
+import torch
 from benchmarks.made import CURVES, MEMORY, SHARED, TIMES, record
 
+import probatum
 from probatum.benchmarks import Entry, Record, figure, markdown, read_records, table, write_records
+from probatum.benchmarks.environment import environment
 from probatum.errors import InvalidInput
 
 
@@ -95,3 +98,7 @@ def test_ratios_stand_where_the_figure_says():
 def test_an_empty_record_cannot_be_drawn():
     with pytest.raises(InvalidInput, match="nothing to draw"):
         figure(Record("methods", "", {}, {}, ()))
+
+
+def test_the_version_is_that_of_the_code_and_not_of_an_older_installation():
+    assert environment(torch.device("cpu"))["versions"]["probatum"] == probatum.__version__
