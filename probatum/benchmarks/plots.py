@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from textwrap import fill
+from textwrap import fill, shorten
 from typing import Any
 
 import matplotlib
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from probatum.benchmarks.contest import BARE
-from probatum.benchmarks.record import OURS, SHARES, Entry, Record
+from probatum.benchmarks.record import BOUND, OURS, PROCESS, SHARES, Entry, Record
 from probatum.benchmarks.tables import protocol
 from probatum.engine.budget import CPU_DEFAULT
 from probatum.errors import InvalidInput
@@ -37,6 +37,8 @@ def figure(record: Record) -> Figure:
     with _style():
         if record.suite == "gradients":
             return _spent(record)
+        if record.suite == "memory-large":
+            return _processes(record)
         if any(entry.scores and entry.gradients for entry in record.entries):
             return _curves(record)
         if any(entry.scores for entry in record.entries):
@@ -113,6 +115,20 @@ def _memory(record: Record) -> Figure:
     axes.set_xlabel("gradients of one call")
     axes.set_ylabel("peak memory above the base, MiB")
     _legend(axes)
+    return canvas
+
+
+def _processes(record: Record) -> Figure:
+    """A bar for each measurement, the memory of its whole process, beside the bound of 4 GiB."""
+    entries = [entry for entry in record.entries if PROCESS in entry.scores]
+    canvas, axes = _canvas(record, (len(entries) + 1) * _ROW)
+    sizes = [entry.scores[PROCESS] for entry in entries]
+    axes.barh(range(len(entries)), sizes, height=0.6, color=_COLORS[OURS])
+    names = [", ".join(filter(None, (entry.contest, entry.variant))) for entry in entries]
+    axes.set_yticks(range(len(entries)), [shorten(name, 52, placeholder=" ...") for name in names])
+    axes.axvline(BOUND, color="#8c8c8c", linestyle=(0, (4, 2)), linewidth=1.0)
+    axes.set_ylim(len(entries) - 0.4, -0.6)
+    axes.set_xlabel(f"memory of the whole process at its peak, GiB; dashed: {BOUND} GiB")
     return canvas
 
 

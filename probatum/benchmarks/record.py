@@ -13,6 +13,8 @@ from probatum.runs.plain_values import parse_dataclass
 
 VERSION = 1  # of the JSON's form
 OURS = "probatum"
+PROCESS = "whole process, GiB"  # names the score of an entry that is the peak memory of its process
+BOUND = 4  # GiB that a process of the suite `memory-large` may take: libraries, weights, and what the method takes
 SHARES = "share retained by "  # begins the variant of an entry whose scores are shares of verdicts
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from benchmarks.made import ENVIRONMENT
 
 from probatum.benchmarks import RIVALS, SUITES, USUAL, BenchConfig, Record, figure, run_suite, table
 from probatum.benchmarks import worker as memory_worker
@@ -182,6 +183,8 @@ def test_methods_that_take_too_much_memory_are_named(monkeypatch):
     assert "Occlusion" in failed
     assert "why" in failed
     assert len(found.entries) == 4
+    drawn = figure(Record("memory-large", "", {}, ENVIRONMENT, tuple(found.entries)))
+    assert [bar.get_width() for bar in drawn.axes[0].patches] == [1, 1, 1, 5]
 
 
 def test_points_of_a_memory_case_in_words():
