@@ -51,7 +51,7 @@ _NAMES = {
     Kind.MULTILINEAR: """
         conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution linear bilinear
         matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer einsum tensordot addmm addbmm baddbmm addmv addcmul
-        batch_norm
+        grouped_mm _grouped_mm batch_norm
         """,
     Kind.PRODUCT: "mul multiply",
     Kind.QUOTIENT: "div divide true_divide",

@@ -1,5 +1,6 @@
 """The learned positions of a transformer, beyond which it takes no tokens and no larger images."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -11,7 +12,8 @@ from probatum.errors import InvalidInput, ProbatumError
 
 _TABLES = {"position_embeddings", "embed_positions", "wpe"}  # as transformers spells them
 
-_OF_SIZES = ("size", "match", "height", "width", "shape")  # words of errors about inputs of another size
+_POSITIONS = re.compile(r"(?<![a-z])pos(ition|itions|itional|embed)?(?![a-z])")  # in names of parameters
+_OF_SIZES = re.compile(r"match|image (size|height|width)")  # in errors about inputs of another size
 
 
 def most_tokens(model: nn.Module) -> int | None:
@@ -74,9 +76,9 @@ def misfit(model: nn.Module, shape: Sequence[int], name: str, error: Exception) 
     """
     if isinstance(error, ProbatumError) or not isinstance(error, (AssertionError, ValueError, RuntimeError)):
         return None
-    named = [path for path, _ in [*model.named_parameters(), *model.named_buffers()] if "pos" in path]
+    named = [path for path, _ in [*model.named_parameters(), *model.named_buffers()] if _POSITIONS.search(path)]
     reason = next(iter(str(error).splitlines()), "").rstrip(".!")
-    if not named or "channels" in reason or not any(word in reason for word in _OF_SIZES):
+    if not named or "channels" in reason or not _OF_SIZES.search(reason):
         return None
     return InvalidInput(
         f"inputs of shape {tuple(shape)} do not fit the positions of {name} ({named[0]}): {reason}; resize the "

@@ -51,3 +51,17 @@ def test_other_errors_of_a_model_with_positions_are_its_own():
     with pytest.raises(RuntimeError, match="channels") as caught:
         Gradient()(Patches(nn.Embedding(4, 8)).eval(), torch.ones(1, 1, 16, 16), 1)
     assert not isinstance(caught.value, InvalidInput)
+
+
+def test_an_error_of_a_model_without_positions_is_its_own():
+    class Strict(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.post_norm = nn.LayerNorm(16)
+
+        def forward(self, x):
+            raise ValueError("sizes of batches do not match")
+
+    with pytest.raises(ValueError, match="batches") as caught:
+        Gradient()(Strict(), torch.ones(1, 3, 16, 16), 1)
+    assert not isinstance(caught.value, InvalidInput)

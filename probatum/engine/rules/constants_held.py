@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from probatum.engine.budget import count_saved
-from probatum.engine.calls import Call, body_of, calling_module, custom_function
+from probatum.engine.calls import Call, body_of, calling_module, custom_function, tensors_in
 from probatum.engine.operations import TRAINING, Kind, known
 from probatum.engine.rules.additive import ADDING, added_arguments, other_constants
 from probatum.engine.rules.base import BackwardRule, RulePass
@@ -193,11 +193,10 @@ class HeldPass(RulePass):
         if self._awaiting is not None:
             self._awaiting((call.args[0] if call.in_place else result).detach())
             self._awaiting = None
-        if isinstance(result, Tensor) and result.requires_grad:
-            if self._gate:
-                self._gates[id(result)] = result
-            if self._squashes:
-                self._squashed[id(result)] = result
+        if self._gate or self._squashes:
+            for each in tensors_in([result]):  # several of `topk`, `chunk`, `unbind`
+                if each.requires_grad:
+                    (self._gates if self._gate else self._squashed)[id(each)] = each
 
     def _additions(self, call: Call, name: str) -> Iterator[Change]:
         """Puts the constants that a call adds into the graph, or looks at what arrives at them."""
