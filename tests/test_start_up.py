@@ -173,11 +173,20 @@ def test_the_package_imports_torch_only_when_asked():
     assert "has no attribute 'absent'" in done.stderr
 
 
-def test_ctrl_c_while_torch_is_loading_is_one_line(tmp_path):
-    (tmp_path / "torch.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+@pytest.mark.parametrize(
+    ("torch", "code", "told"),
+    [
+        ("import signal; signal.raise_signal(signal.SIGINT)", 130, "error: interrupted; nothing was written\n"),
+        ("raise ImportError('libtorch.so: no')", 1, "cannot be loaded: libtorch.so: no; install it again\n"),
+    ],
+    ids=["Ctrl-C", "broken"],
+)
+def test_what_ends_the_loading_of_torch_is_told_in_one_line(torch, code, told, tmp_path):
+    (tmp_path / "torch.py").write_text(torch)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    _, error = started(tmp_path, "report", "run", code=130, PYTHONPATH=path)
-    assert error == "error: interrupted; nothing was written\n"
+    _, error = started(tmp_path, "report", "run", code=code, PYTHONPATH=path)
+    assert error.endswith(told)
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("quiet", [False, True])

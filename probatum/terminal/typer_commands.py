@@ -7,6 +7,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from probatum.errors import ProbatumError
 from probatum.terminal.waiting import told_when_long
 
 
@@ -58,7 +59,10 @@ class Work(Command):
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; called by click."""
         with told_when_long("loading PyTorch", quiet=ctx.params.get("quiet", False)):
-            from probatum.terminal import commands  # noqa: F401  (this is what takes long)
+            try:
+                from probatum.terminal import commands  # noqa: F401  (this is what takes long)
+            except ImportError as error:
+                raise ProbatumError(f"an installed package cannot be loaded: {error}; install it again") from error
         return super().invoke(ctx)
 
 
