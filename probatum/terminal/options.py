@@ -107,7 +107,10 @@ Precision = Annotated[
     typer.Option(help="float32, tf32 (CUDA), bfloat16 or float64.", **one_name("precision", offered("precision"))),
 ]
 MemoryBudget = Annotated[
-    str | None, typer.Option(help="Memory for activations, such as '2 GiB'; else a share of what is free.")
+    str | None,
+    typer.Option(
+        help="Memory for activations, such as '2 GiB'; else 512 MiB on the CPU, half of what is free on CUDA."
+    ),
 ]
 OnError = Annotated[
     str,
