@@ -320,10 +320,10 @@ def _far(variant: str, found: Texts) -> Outcome:
 
 def _low(what: str, found: Texts, scores: Float[np.ndarray, "stage sentence trial"], least: float = 0.0) -> Outcome:
     """Judge the ratio to the trained classifier's where it is highest; scores up to `least` are rounding error."""
-    means = mean_over(scores, 1, 2)
-    rows = [0, *(row for row in range(1, len(means)) if means[row] > least)]
+    levels = mean_over(scores, 1, 2)
+    rows = [0, *(row for row in range(1, len(levels)) if levels[row] > least)]
     if len(rows) == 1:
-        return fact(True, f"{what} at most {means[1:].max():.1e}", f"it is at most {least:g}, the rounding error")
+        return fact(True, f"{what} at most {levels[1:].max():.1e}", f"it is at most {least:g}, the rounding error")
     names = [["original", *found.facts["stages"]][row] for row in rows]
     title = f"{what} / that of the trained classifier"
     means = at_stages(title, names, scores[rows], *UNITS, first=1, base=scores[0])
