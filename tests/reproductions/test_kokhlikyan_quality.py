@@ -156,7 +156,7 @@ def test_a_rise_counts_from_the_stage_on_that_is_named():
 
 
 def test_numbers_are_short():
-    assert [number(value) for value in (0.0, 12.3456, 2e-7, 123456.0)] == ["0", "12.3", "2.0e-07", "1.2e+05"]
+    assert [number(value) for value in (0.0, 12.3456, 2e-7, 123456.0)] == ["0", "12.3", "2.0e−07", "1.2e+05"]
 
 
 # ---- figure 2

@@ -1,6 +1,6 @@
 """Figures 1, 4 and 5: global and local Integrated Gradients under cascading Xavier randomization."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -208,7 +208,7 @@ def _half(found: Maps) -> Outcome:
     share = ratio("SSIM of local IG / global IG, of maps in [−1, 1] that keep zero", other, one, *UNITS)
     half = between(share, 1 / 3, 2 / 3)
     one, other = _over_stages(found, SSIM_NOTEBOOK)
-    return replace(half, ours=half.ours + ratio("; of maps normalized to [0, 1]:", other, one, *UNITS).words())
+    return half.noting(ratio("of maps normalized to [0, 1]", other, one, *UNITS).words())
 
 
 @claims(

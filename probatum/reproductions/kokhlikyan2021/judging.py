@@ -58,7 +58,8 @@ def counted(facts: dict[str, Any], trials: int | None = None) -> str:
 
 def number(value: float) -> str:
     """Write three digits, or a power of ten for very large and very small numbers."""
-    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.1e}"
+    written = f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.1e}"
+    return written.replace("-", "−")
 
 
 def some(marked: Bool[np.ndarray, "..."], what: str) -> str:
