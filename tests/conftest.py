@@ -27,6 +27,14 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _patient() -> None:
+    """The first command of a process loads much, which on a busy machine would be announced among its errors."""
+    from probatum.terminal import waiting
+
+    waiting.PATIENCE = 3600.0
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _trained_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps trained networks in a folder of the session, not in the user's; equal trainings are done once."""
     with pytest.MonkeyPatch.context() as patch:
