@@ -93,4 +93,11 @@ def _giga(value: float | None) -> float | None:
 
 
 def _score(name: str) -> Cell:
-    return lambda record, entry: f"{entry.scores[name]:.3f}" if name in entry.scores else ""
+    """Three decimals, or none in a column of whole numbers, such as counts."""
+
+    def shown(record: Record, entry: Entry) -> str:
+        column = [each.scores[name] for each in record.entries if name in each.scores]
+        decimals = 0 if all(float(score).is_integer() for score in column) else 3
+        return f"{entry.scores[name]:.{decimals}f}" if name in entry.scores else ""
+
+    return shown
