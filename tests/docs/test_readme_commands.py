@@ -53,6 +53,9 @@ def test_there_are_commands():
 def test_it_is_understood(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "FOLDER").mkdir()
+    for name in ("FILE", "cat.jpg", "dog.jpg"):
+        (tmp_path / name).touch()
     if words[0] == "verdicts":  # reads a run at once
         group = typer.main.get_command(cli.app).commands["verdicts"]
         group.commands[words[1]].make_context(words[1], words[2:])

@@ -163,7 +163,7 @@ def test_a_comparison_is_read_back_from_its_runs(compared):
     assert COMPARISON.request(folder) == ComparisonRequest(CONFIG, tuple(ALL))
     assert kind_name(folder) == "comparison"
     assert kind_name(folder / "emprt") == "check"
-    with pytest.raises(InvalidInput, match="no run"):
+    with pytest.raises(InvalidInput, match="no folder"):
         kind_name(folder / "nowhere")
     again = read_comparison(folder)
     assert again == comparison

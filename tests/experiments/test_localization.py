@@ -30,6 +30,7 @@ from probatum.experiments.objects import UnknownPreprocessing
 from probatum.models import model_spec
 from probatum.models.disconnected import DisconnectedGrid, join_cells, split_cells
 from probatum.report.html.localization import localization_page
+from probatum.report.localization import draw_localization
 from probatum.terminal.commands import SHOWN, randomization_of, run_checks
 from probatum.terminal.kinds import LOCALIZATION
 from probatum.terminal.localization_lines import lines, show_localization
@@ -230,7 +231,7 @@ def test_a_run_resumes_is_read_back_and_has_a_page(small, tmp_path, monkeypatch,
         with pytest.raises(KeyboardInterrupt):
             run.run_localization(small, tmp_path / "run")
     said = []
-    found = run.run_localization(small, tmp_path / "run", say=said.append, draw=LOCALIZATION.draw)
+    found = run.run_localization(small, tmp_path / "run", say=said.append, draw=draw_localization)
     assert any("2 of 8 explained grids" in sentence for sentence in said)
     whole = run.run_localization(small, tmp_path / "whole")
     read = run.read_localization(tmp_path / "run")

@@ -18,7 +18,9 @@ from probatum.terminal import commands
         CheckConfig("a b", model="./net.py:make", weights="none", mean=(0.5,), std=(0.25,), on_refused="skip"),
     ],
 )
-def test_a_command_makes_its_configuration_again(config, monkeypatch):
+def test_a_command_makes_its_configuration_again(config, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b").mkdir()
     made = []
     monkeypatch.setattr(commands, "run", lambda kind, request, *rest, **more: made.append(request))
     with pytest.raises(SystemExit) as stop:

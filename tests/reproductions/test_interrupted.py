@@ -17,6 +17,7 @@ from probatum.experiments import sanity_check
 from probatum.reproductions import ReproductionConfig, papers, read_reproduction, run_reproduction
 from probatum.reproductions.base import Claim, Experiment, Finding, Paper, store_arrays, stored_arrays
 from probatum.reproductions.run import MADE
+from probatum.terminal import catalog
 
 IMAGES = torch.linspace(-1, 1, 3 * 2 * 8 * 8, dtype=torch.float64).reshape(3, 2, 8, 8)
 CONFIG = ReproductionConfig("somebody2020", device="cpu")
@@ -55,6 +56,8 @@ def experiment(name):
 def _paper(monkeypatch):
     experiments = tuple(experiment(f"figure{number}") for number in (1, 2, 3))
     monkeypatch.setitem(papers.PAPERS, "somebody2020", Paper("somebody2020", "On maps", "Somebody", experiments, "x"))
+    listed = catalog._catalog()["tables"]["papers"]
+    monkeypatch.setitem(listed, "rows", [*listed["rows"], ["somebody2020", *[""] * (len(listed["columns"]) - 1)]])
     computed.clear()
 
 

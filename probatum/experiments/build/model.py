@@ -73,10 +73,8 @@ def _train(
 ) -> tuple[nn.Module, TrainingReport]:
     """Trains a small network on the data set of the configuration, or takes it from the cache."""
     dataset = DATASETS[config.data]
-    if say is not None:  # loading the images already takes a while
-        say(
-            f"{spec.title} is trained on {config.train_images:,} images of {dataset.title} first, or taken from a cache"
-        )
+    if say is not None and config.train_images <= dataset.sizes[0]:  # rendering digits already takes a while
+        say(f"loading {config.train_images:,} images of {dataset.title}, on which {spec.title} is trained")
     training_set = load_dataset(config.data, "train", config.train_images, config.data_dir, config.seed)
     test_set = load_dataset(config.data, "test", min(2_000, dataset.sizes[1]), config.data_dir, config.seed)
     model = load_model(spec.name, "none", len(dataset.class_names), config.seed)
