@@ -31,6 +31,7 @@ SEVERITY = (NOT_REPRODUCED, UNDECIDED, REPRODUCED)
 """Verdicts on one of several things, by how much they say on all of them: one that misses the rule decides."""
 LONGEST = 240  # letters of the numbers that a finding shows
 SHOWN = 2  # numbers of a claim about many things, where all of them are longer
+NAMED = 4  # parts of a claim, up to which a reason that one of them has names it
 REST = "all are in scorecard.json"
 _MOST_DECIMALS = 6
 
@@ -335,7 +336,7 @@ def _shown(outcomes: Sequence[Outcome], parts: Sequence[Outcome]) -> str:
 
 
 def _reasons(parts: Sequence[Outcome]) -> str:
-    """Each reason, unless all have it with the part that has it, or of many parts with their number."""
+    """Each reason, unless all have it with the part that has it, or with their number."""
     counts = Counter(part.reason for part in parts if part.reason)
     if len(counts) == 1 and counts.total() == len(parts):
         return next(iter(counts))
@@ -343,7 +344,7 @@ def _reasons(parts: Sequence[Outcome]) -> str:
     return joined(
         *(
             f"{whats[reason]}: {reason}"
-            if len(parts) <= SHOWN and whats[reason]
+            if count == 1 and len(parts) <= NAMED and whats[reason]
             else f"{reason} ({count} of {len(parts)})"
             for reason, count in counts.items()
         )

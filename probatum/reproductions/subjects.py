@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from probatum.attributions import Method, attribute
 from probatum.data import ImageSet, image_files, load_photographs
+from probatum.data.datasets import data_title
 from probatum.engine import all_logits, prepare
 from probatum.errors import InvalidInput, MissingFile
 from probatum.experiments import SanityResult, sanity_check
@@ -57,7 +58,7 @@ class Subject:
     @property
     def used(self) -> str:
         """The network and its images, as headings name them."""
-        return f"{self.title} on {self.data.name}"
+        return f"{self.title} on {data_title(self.data.name)}"
 
     def class_name(self, target: int) -> str:
         """The name of a class, or its number."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from probatum.data.datasets import data_title
 from probatum.experiments.levels import Level, read_levels, store_levels
 from probatum.experiments.options import methods_with_options
 from probatum.experiments.verdicts import SENSITIVE_UP_TO
@@ -75,7 +76,7 @@ def compute(
         seed=context.config.seed,
         network=subject.title,
         used=subject.used,
-        data=subject.data.name,
+        data=data_title(subject.data.name),
         metrics=list(metrics),
         stages=list(found.stages),
         shown=subject.class_name(found.targets[0]),
