@@ -74,7 +74,7 @@ def _train(
     """Trains a small network on the data set of the configuration, or takes it from the cache."""
     dataset = DATASETS[config.data]
     if say is not None and config.train_images <= dataset.sizes[0]:  # rendering digits already takes a while
-        say(f"loading {config.train_images:,} images of {dataset.title}, on which {spec.title} is trained")
+        say(f"loading {config.train_images:,} training images of {dataset.title} for {spec.title}")
     training_set = load_dataset(config.data, "train", config.train_images, config.data_dir, config.seed)
     test_set = load_dataset(config.data, "test", min(2_000, dataset.sizes[1]), config.data_dir, config.seed)
     model = load_model(spec.name, "none", len(dataset.class_names), config.seed)
